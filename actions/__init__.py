@@ -1,0 +1,1 @@
+"""What changes: one file or folder per deed."""

@@ -1,0 +1,1 @@
+"""The agent's commands, one file each, loaded only when called."""

@@ -1,0 +1,1 @@
+"""Pure models and judgements over snapshots."""

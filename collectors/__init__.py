@@ -1,0 +1,1 @@
+"""What looks: one file or folder per subject; a collector never changes anything."""

@@ -1,0 +1,1 @@
+"""The central collector and its web pages: runs once, for all servers."""

@@ -1,0 +1,20 @@
+"""How a plug-in is listed: by name, so that nothing is imported before it is needed."""
+
+import importlib
+from typing import Any
+
+from contracts.record import Record
+
+
+class Entry(Record):
+    """One line of a catalog: `target` is `module:Class`; `worker` the process that hosts it ("core" for judges)."""
+
+    name: str
+    target: str
+    worker: str
+
+
+def load(entry: Entry) -> Any:
+    """Import and return the class behind `entry`."""
+    module, _, name = entry.target.partition(":")
+    return getattr(importlib.import_module(module), name)

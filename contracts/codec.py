@@ -1,0 +1,37 @@
+"""Strict decoding of untrusted bytes: size first, then type; nothing but `Malformed` comes out."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from contracts.errors import Malformed, TooLarge
+
+T = TypeVar("T")
+
+
+class Codec(Generic[T]):
+    """MessagePack for one type, with a limit in bytes for both directions."""
+
+    def __init__(self, kind: type[T], max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+
+    def encode(self, value: T) -> bytes:
+        """Return `value` encoded; raises `TooLarge`, or `Malformed` for a value MessagePack cannot carry."""
+        try:
+            body = self._encoder.encode(value)
+        except (UnicodeEncodeError, OverflowError, RecursionError, TypeError) as error:
+            raise Malformed(f"cannot be encoded: {error}") from error
+        if len(body) > self.max_bytes:
+            raise TooLarge(f"{len(body)} bytes, more than the limit of {self.max_bytes}")
+        return body
+
+    def decode(self, body: bytes) -> T:
+        """Return the value in `body`; raises `Malformed` or `TooLarge`."""
+        if len(body) > self.max_bytes:
+            raise TooLarge(f"{len(body)} bytes, more than the limit of {self.max_bytes}")
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+            raise Malformed(f"does not decode: {error}") from error

@@ -1,0 +1,71 @@
+"""What looks: the polled `Collector`, the streaming `Watcher`, and what they say.
+
+A collector is a pure function of the host and its previous snapshot: it keeps no state, writes nothing, and changes nothing. It may
+raise `contracts.errors.Unavailable` (this run could not look) and nothing else on purpose; the central execute turns
+every run into one `Outcome`, so collectors contain no blanket `except`.
+"""
+
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from contracts.coverage import Blind
+from contracts.event import Event, Kind
+from contracts.host import ReadOnlyHost, Stop
+from contracts.options import CollectorOptions
+from contracts.record import Record
+from contracts.snapshot import Changes, RowT, Snapshot
+
+OptionsT_contra = TypeVar("OptionsT_contra", bound=CollectorOptions, contravariant=True)
+
+
+class Report(Record, Generic[RowT]):
+    """What one look found: facts, the changes to the snapshot, and what it could not see.
+
+    `key` and `fields` of the events come from comparing with the snapshot given; the central execute adds time and dedup key.
+    """
+
+    events: tuple[Event, ...] = ()
+    changes: Changes[RowT] = Changes()
+    blind: tuple[Blind, ...] = ()
+
+
+class Collector(Protocol[RowT]):
+    """Looks at one subject when told to.
+
+    `name` is the subject, the settings key, the file's name and the docs page. `kinds` lists every kind it may emit, `row` the type of its
+    rows, `options` the type of its settings; it is made as `Class(options)`.
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]]
+    row: type[RowT]
+    options: ClassVar[type[CollectorOptions]]
+
+    def collect(self, host: ReadOnlyHost, before: Snapshot[RowT]) -> Report[RowT]:
+        """Look, and compare with `before` (`before.first` on the first look: report state, not change)."""
+
+
+class Emit(Protocol):
+    """What a watcher may say while it watches."""
+
+    def event(self, event: Event) -> None:
+        """State a fact."""
+
+    def changed(self, subject: str) -> None:
+        """Ask that the polled collector `subject` looks now; bursts collapse."""
+
+    def gap(self, reason: str, seconds: float) -> None:
+        """State that something may have passed unseen."""
+
+    def blind(self, spots: tuple[Blind, ...]) -> None:
+        """State what cannot be seen from now on (replaces the former statement)."""
+
+
+class Watcher(Protocol):
+    """Streams what happens to one subject until told to stop. Made as `Class(options)` with its subject's options."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]]
+    options: ClassVar[type[CollectorOptions]]
+
+    def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
+        """Watch until `stop` is set; raises `Unavailable` when it cannot (it is tried again with back-off)."""

@@ -1,0 +1,210 @@
+"""What a collector or action may ask of the machine. `host/` implements it for Linux; tests root a fake at a fixture folder.
+
+Every method raises `contracts.errors.Unavailable` when it cannot look. An empty answer means "looked, and there is none". A
+partial answer carries `Blind` entries that say what is missing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from contracts.coverage import Blind
+from contracts.record import Record
+
+
+class Facts(Record):
+    """What this machine is. `machine_id` and `boot_id` are lower-case hex without dashes."""
+
+    hostname: str
+    machine_id: str
+    boot_id: str
+    kernel: str
+    os_name: str
+    architecture: str
+    cpus: int
+    memory_bytes: int
+
+
+class Completed(Record):
+    """What a command answered. `stderr` is cut to 64 KiB."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class FileStat(Record):
+    """The part of `lstat` that looks need; times in nanoseconds."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+
+class Files(Protocol):
+    """Reading files, never following more than the kernel would for the path given."""
+
+    def read(self, path: str, max_bytes: int = 1 << 20) -> bytes:
+        """Return the content; raises `Unavailable` (`NOT_PRESENT`, `PERMISSION`, `TOO_LARGE`)."""
+
+    def names(self, path: str) -> list[bytes]:
+        """Return the names in a directory, unsorted, as bytes."""
+
+    def stat(self, path: str) -> FileStat:
+        """Return the metadata without following a final symbolic link."""
+
+    def link(self, path: str) -> bytes:
+        """Return what a symbolic link holds."""
+
+
+class Commands(Protocol):
+    """Asking a tool. Only tools listed in `host/` as read-only are run, by absolute path, with `LC_ALL=C` and no shell."""
+
+    def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 256 << 20) -> Completed:
+        """Run a read-only command line and return what it answered, whatever its exit code.
+
+        Raises `Unavailable`: `TOOL_MISSING`, `TIMEOUT`, `TOO_LARGE`, `PERMISSION` (may not be executed).
+        """
+
+    def present(self, tool: str) -> bool:
+        """Say whether `tool` is installed."""
+
+
+class Socket(Record):
+    """One listening or bound socket.
+
+    `protocol` is tcp, udp, sctp (dccp, udplite as the kernel names them); `family` 4 or 6; `address` in canonical text;
+    `v6only` None where the kernel does not say; `interface` a device it is bound to or ""; `inode` the socket's; `netns`
+    the inode number of its network namespace, `uid` the owner of the socket; `pids` the processes that hold it, empty
+    when not known (see `Sockets.blind`).
+    """
+
+    protocol: str
+    family: int
+    address: str
+    port: int
+    interface: str = ""
+    v6only: bool | None = None
+    inode: int = 0
+    netns: int = 0
+    uid: int = 0
+    backlog: int = 0
+    pids: tuple[int, ...] = ()
+
+
+class Sockets(Record):
+    """The listening sockets and what could not be seen of them."""
+
+    sockets: tuple[Socket, ...]
+    blind: tuple[Blind, ...] = ()
+
+
+class SocketTable(Protocol):
+    """Listening sockets of the kernel."""
+
+    def listening(self, owners: bool = True) -> Sockets:
+        """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen."""
+
+    def fingerprint(self) -> bytes:
+        """Return a digest that changes when a socket starts or stops listening in this network namespace; cheap."""
+
+
+class Process(Record):
+    """One process as ports and judges need it. Names in `contracts.text.escape` form.
+
+    `executable` is "" when it cannot be read; `deleted` when the file behind it is gone. `unit` is the systemd unit, `container` a short
+    id with its engine (`docker:0123456789ab`) or "". `package` is filled in by the collector.
+    """
+
+    pid: int
+    name: str
+    executable: str = ""
+    deleted: bool = False
+    uid: int = -1
+    user: str = ""
+    command_line: str = ""
+    unit: str = ""
+    container: str = ""
+    started_ms: int = 0
+    parent: int = 0
+
+
+class Processes(Record):
+    """Processes by id, and what could not be seen of them."""
+
+    by_pid: Mapping[int, Process]
+    blind: tuple[Blind, ...] = ()
+
+
+class ProcessTable(Protocol):
+    """Processes of the kernel."""
+
+    def describe(self, pids: Sequence[int]) -> Processes:
+        """Describe the processes of `pids`; one that has ended meanwhile is left out without a blind spot."""
+
+
+class PackageIndex(Protocol):
+    """The distribution's package database (dpkg, rpm)."""
+
+    def owner(self, path: str) -> str:
+        """Return the package that ships `path`, or "" when none does; raises `Unavailable` without a package database."""
+
+
+class ReadOnlyHost(Protocol):
+    """Everything a collector may use. Time comes from here, too, so that a collector is a function of the host."""
+
+    files: Files
+    commands: Commands
+    sockets: SocketTable
+    processes: ProcessTable
+    packages: PackageIndex
+
+    def now(self) -> datetime:
+        """Return the wall time, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds on the clock that no one sets."""
+
+    def facts(self) -> Facts:
+        """Return what this machine is."""
+
+    def capabilities(self) -> frozenset[str]:
+        """Return the effective capabilities of this process, as `CAP_NET_ADMIN`."""
+
+    def ruleset_changes(self, stop: "Stop") -> Iterator[str]:
+        """Yield one word per change of the kernel's nftables ruleset (`changed`, or `overflow` when some were missed) until `stop` is set.
+
+        Yields promptly (under 50 ms) and collapses bursts. Raises `Unavailable` where netlink does not allow it.
+        """
+
+
+class Host(ReadOnlyHost, Protocol):
+    """Everything an action may use besides."""
+
+    dry: bool
+    """Whether changes are only described (see `host.dry_run`)."""
+
+    def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
+        """Run a command that changes the machine; under dry run it is recorded and answers as if it had succeeded."""
+
+    def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
+        """Replace a file atomically (temporary name in the same directory, fsync, rename, fsync of the directory)."""
+
+
+class Stop(Protocol):
+    """How a watcher learns that it should end."""
+
+    def is_set(self) -> bool:
+        """Say whether to stop."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep for at most `timeout_s`; return whether to stop."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable when it is time to stop, for `select`."""

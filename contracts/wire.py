@@ -1,0 +1,147 @@
+"""What an agent and the console say to one another: HTTP/1.1 over TLS 1.3, bodies in MessagePack (reports compressed with zstd).
+
+| path | who | body -> answer |
+|---|---|---|
+| `POST /v1/enrol` | a client without a certificate, rate- and size-limited | `EnrolRequest` -> `Enrolled` |
+| `POST /v1/renew` | an enrolled agent | `RenewRequest` -> `Enrolled` |
+| `POST /v1/report` | an enrolled agent | zstd(`Batch`) -> `Ack` |
+
+The agent's name is in its certificate (common name = agent id), never taken from a body. Errors are `Problem` with an HTTP status:
+400 malformed, 401 token, 403 revoked or not this agent, 409 chain or sequence refused, 413 too large, 429 rate, 503 try later.
+"""
+
+from contracts.coverage import Coverage
+from contracts.event import Lane, Loss, Sealed
+from contracts.host import Facts
+from contracts.outcome import Run
+from contracts.proof import Proof
+from contracts.record import Record
+
+CONTENT_TYPE = "application/vnd.holdfast+msgpack"
+MAX_ENROL_BYTES = 16 << 10
+MAX_BATCH_BYTES = 4 << 20
+"""Compressed size of a report."""
+MAX_BATCH_RAW_BYTES = 32 << 20
+"""Size of a report after decompression."""
+MAX_SUBJECT_ROW_BYTES = 64 << 10
+
+
+class EnrolRequest(Record):
+    """A one-time token and a certificate signing request (PEM, P-256); the console chooses the name."""
+
+    token: str
+    csr: bytes
+    facts: Facts
+    version: str
+
+
+class Enrolled(Record):
+    """The agent's id, its certificate and chain (PEM), the CA (PEM), and when to renew (Unix ms)."""
+
+    agent: str
+    certificate: bytes
+    authority: bytes
+    renew_after_ms: int
+
+
+class RenewRequest(Record):
+    """A signing request for a fresh key or the same one, over a connection that proves the old certificate."""
+
+    csr: bytes
+
+
+class WorkerState(Record):
+    """One worker as the core sees it: `state` is running, idle, starting, backing_off, stopped."""
+
+    name: str
+    state: str
+    pid: int = 0
+    restarts: int = 0
+    uid: int = -1
+    detail: str = ""
+
+
+class LaneState(Record):
+    """One lane of the spool: records waiting, their bytes, next sequence number, records lost so far."""
+
+    lane: Lane
+    waiting: int
+    bytes: int
+    next_seq: int
+    lost: int
+
+
+class Heartbeat(Record):
+    """The agent is alive; what it can see; how it is.
+
+    `instance` is random per start of the core, for noticing a cloned identity.
+    """
+
+    sent_ms: int
+    instance: str
+    version: str
+    facts: Facts
+    uptime_s: float
+    every_s: float
+    coverage: Coverage
+    workers: tuple[WorkerState, ...] = ()
+    lanes: tuple[LaneState, ...] = ()
+    runs: tuple[Run, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    config_digest: str = ""
+    clock_skew_ms: int | None = None
+
+
+class LanePart(Record):
+    """Consecutive records of one lane, first to last, with any losses in their places. `previous` is the chain value before the first."""
+
+    lane: Lane
+    previous: bytes
+    items: tuple[Sealed | Loss, ...] = ()
+
+
+class SubjectPart(Record):
+    """Rows of one subject that changed after the console's `base` revision, up to `revision`; `base` 0 replaces everything.
+
+    Rows are encoded as JSON by the agent so that the console shows them without knowing their types. `more` when further parts follow for
+    the same revision.
+    """
+
+    subject: str
+    base: int
+    revision: int
+    put: dict[str, bytes] = {}
+    removed: tuple[str, ...] = ()
+    at_ms: int = 0
+    more: bool = False
+
+
+class Batch(Record):
+    """One report: a heartbeat, events by lane (critical first), subjects."""
+
+    agent: str
+    heartbeat: Heartbeat | None = None
+    lanes: tuple[LanePart, ...] = ()
+    subjects: tuple[SubjectPart, ...] = ()
+
+
+class Ack(Record):
+    """What the console has durably stored: the last sequence number per lane, the revision per subject, its own time.
+
+    A lane missing here has nothing stored. `interval_s` is how often it wants heartbeats.
+    """
+
+    lanes: dict[Lane, int]
+    subjects: dict[str, int]
+    now_ms: int
+    interval_s: float = 30.0
+
+
+class Problem(Record):
+    """Why a request was refused, whether the same request can ever succeed, and for a sequence conflict what the console holds."""
+
+    error: str
+    advice: str = ""
+    permanent: bool = False
+    lanes: dict[Lane, int] = {}
+    subjects: dict[str, int] = {}
