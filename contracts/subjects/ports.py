@@ -1,0 +1,36 @@
+"""The subject `ports`: one row per listening socket, as the collector states it and judges and pages read it."""
+
+from contracts.record import Record
+
+SUBJECT = "ports"
+
+
+class Listener(Record):
+    """One address and port that answers, and who is behind it. Names in `contracts.text.escape` form.
+
+    `protocol` is tcp, udp, sctp (dccp, udplite as the kernel names them), `family` 4 or 6, `scope` says who can reach the
+    bind address at all: `loopback`, `link` (link-local), `host` (one address of this host), `any` (wildcard). `netns` is the inode
+    number of the network namespace. The fields from `process` on are empty where `owner_known` is false.
+    """
+
+    protocol: str
+    family: int
+    address: str
+    port: int
+    interface: str = ""
+    netns: int = 0
+    scope: str = ""
+    v6only: bool | None = None
+    sockets: int = 1
+    """How many sockets share this place (SO_REUSEPORT twins)."""
+    pids: tuple[int, ...] = ()
+    process: str = ""
+    executable: str = ""
+    executable_deleted: bool = False
+    user: str = ""
+    unit: str = ""
+    package: str = ""
+    container: str = ""
+    owner_known: bool = True
+    expected: bool | None = None
+    """Whether `ports.expected` allows it; None when no expectations are configured."""
