@@ -1,0 +1,77 @@
+# Holdfast: `make run` tries it, `make test` checks it, `sudo make install` installs it. `make help` lists the rest.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN      = $(VENV)/bin
+PREFIX  ?= /opt/holdfast
+DESTDIR ?=
+PURGE   ?= 0
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak screenshots clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- for users -------------------------------------------------------------------------------------------------------
+
+run: venv ## a console and an agent on loopback, state under ./var; Ctrl-C stops both
+	@exec $(BIN)/python tools/run_local.py $(RUN_ARGS)
+
+install: ## as root: venv under /opt/holdfast, /usr/bin/holdfast, units, users, samples, man pages, completions
+	@PYTHON="$(PYTHON)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PIP_ARGS="$(PIP_ARGS)" sh tools/install.sh
+
+uninstall: ## as root: remove what install made; state and configuration stay unless PURGE=1
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PURGE="$(PURGE)" sh tools/uninstall.sh
+
+# ---- for developers --------------------------------------------------------------------------------------------------
+
+test: packages test-venv lint type unit system ## lint, types and all tests; installs what they need
+
+lint: test-venv ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: test-venv ## mypy, strict
+	$(BIN)/mypy
+
+unit: test-venv ## every test but those that boot a system
+	$(BIN)/python -m pytest -m "not system and not soak" $(PYTEST_ARGS)
+
+system: test-venv ## install into a Debian root and boot it with a real systemd
+	$(BIN)/python -m pytest -m "system and not soak" tests/system $(PYTEST_ARGS)
+
+soak: test-venv ## long seeded runs and fuzzing
+	$(BIN)/python -m pytest -m soak --timeout=0 $(PYTEST_ARGS)
+
+bench: test-venv ## every benchmark, one after another, with the figure to reach
+	@$(BIN)/python benchmarks/run_all.py
+
+generate: test-venv ## write the samples, the reference pages and the man pages anew
+	$(BIN)/python tools/generate.py
+
+screenshots: test-venv ## take the README's pictures of the console anew
+	$(BIN)/python tools/screenshots.py
+
+lock: test-venv ## resolve the lock files anew
+	sh tools/lock.sh $(BIN)
+
+packages: ## the Debian packages that the tests need: installed as root, else named
+	@sh tools/test_packages.sh requirements/debian-test.txt
+
+venv: $(VENV)/.run
+test-venv: $(VENV)/.test
+
+$(VENV)/.run: requirements/run.lock setup.cfg pyproject.toml
+	@sh tools/make_venv.sh "$(PYTHON)" $(VENV) requirements/run.lock $(PIP_ARGS)
+	@touch $@
+
+$(VENV)/.test: requirements/test.lock setup.cfg pyproject.toml
+	@sh tools/make_venv.sh "$(PYTHON)" $(VENV) requirements/test.lock $(PIP_ARGS)
+	@touch $@ $(VENV)/.run
+
+clean: ## remove what was built here (not ./var)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
