@@ -1,0 +1,173 @@
+"""What this agent can and cannot see right now: one sight per subject and per watcher, and an event whenever one changes.
+
+The outcome of every run comes here, so that a failure to look is never dropped: it is a sight that is not `seen`, with its reason.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from agent.kinds import COLLECTOR_FAILED, COLLECTOR_RECOVERED, COLLECTOR_UNAVAILABLE
+from contracts.coverage import Blind, Coverage, Sight
+from contracts.errors import Why
+from contracts.event import Event
+from contracts.outcome import Failed, Ok, Outcome, Unavailable
+from contracts.record import Record
+from contracts.runs import RunState
+
+SEEN, PARTIAL, UNSEEN, UNKNOWN = "seen", "partial", "unseen", "unknown"
+
+
+class _Known(Record):
+    """One sight and how the run behind it ended."""
+
+    sight: Sight
+    every_s: float = 0.0
+    outcome: str = "never"
+    detail: str = ""
+    last_run_ms: int = 0
+    began_ms: int = 0
+    told: str = ""
+    """What the last event about it said, so that each condition is stated once."""
+
+
+class CoverageBook:
+    """Keeps the sights. Every method that may change one returns the events to state."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+        self._standing: dict[str, tuple[Blind, ...]] = {}
+
+    def expect(self, subject: str, every_s: float, now_ms: int) -> None:
+        """Know that `subject` is to be looked at; it is `unknown` until it was."""
+        known = self._known.get(subject)
+        if known is None or (known.sight.state == UNSEEN and known.told == Why.DISABLED):
+            sight = Sight(subject=subject, state=UNKNOWN, since_ms=now_ms)
+            self._known[subject] = _Known(sight=sight, every_s=every_s, began_ms=now_ms)
+        elif known.every_s != every_s:
+            self._known[subject] = replace(known, every_s=every_s)
+
+    def disabled(self, subject: str, now_ms: int) -> None:
+        """Know that the configuration switches `subject` off: not seen, on purpose."""
+        blind = Blind(
+            what=subject,
+            why=Why.DISABLED,
+            detail="switched off in the configuration",
+            fix=f"Set collectors.{subject}.enabled: true.",
+        )
+        known = self._known.get(subject)
+        if known is None or known.told != Why.DISABLED:
+            sight = Sight(subject=subject, state=UNSEEN, blind=(blind,), since_ms=now_ms)
+            self._known[subject] = _Known(sight=sight, began_ms=now_ms, told=Why.DISABLED)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop subjects that no longer exist."""
+        for subject in subjects:
+            self._known.pop(subject, None)
+
+    def looked(
+        self, subject: str, outcome: Outcome, blind: tuple[Blind, ...], rows: int | None, now_ms: int
+    ) -> tuple[Event, ...]:
+        """Take note of how a run ended. `rows` is how many the subject has now (None: as before)."""
+        known = self._known.get(subject) or _Known(
+            sight=Sight(subject=subject, state=UNKNOWN, since_ms=now_ms), began_ms=now_ms
+        )
+        state, spots = _judge(subject, outcome, blind)
+        sight = Sight(
+            subject=subject,
+            state=state,
+            blind=spots,
+            since_ms=known.sight.since_ms if known.sight.state == state else now_ms,
+            last_ok_ms=now_ms if isinstance(outcome, Ok) else known.sight.last_ok_ms,
+            rows=known.sight.rows if rows is None else rows,
+        )
+        told, events = _tell(subject, outcome, known.told)
+        word, detail = _words(outcome)
+        self._known[subject] = replace(known, sight=sight, outcome=word, detail=detail, last_run_ms=now_ms, told=told)
+        return events
+
+    def standing(self, subject: str, blind: tuple[Blind, ...]) -> None:
+        """Set what is not seen of `subject` for a reason outside its looks (a worker without a capability, a full disk)."""
+        if blind:
+            self._standing[subject] = blind
+        else:
+            self._standing.pop(subject, None)
+
+    def coverage(self) -> Coverage:
+        """Return every sight, those that are not wholly seen first."""
+        sights = [self._sight(name) for name in sorted(self._known)]
+        return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
+
+    def runs(self) -> dict[str, RunState]:
+        """Return how the last runs ended, for the judges (`agent.runs`)."""
+        return {
+            name: RunState(
+                collector=name,
+                every_s=known.every_s,
+                outcome=known.outcome,
+                detail=known.detail,
+                last_run_ms=known.last_run_ms,
+                last_ok_ms=known.sight.last_ok_ms,
+                since_ms=known.began_ms,
+            )
+            for name, known in self._known.items()
+            if known.every_s
+        }
+
+    def _sight(self, name: str) -> Sight:
+        sight = self._known[name].sight
+        standing = self._standing.get(name, ())
+        if not standing:
+            return sight
+        state = PARTIAL if sight.state == SEEN else sight.state
+        return replace(sight, state=state, blind=(*standing, *sight.blind))
+
+
+def _judge(subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[str, tuple[Blind, ...]]:
+    match outcome:
+        case Ok():
+            return (PARTIAL if blind else SEEN), blind
+        case Unavailable(why=Why.NOT_PRESENT):  # looked, and this host has none of it: a finding
+            return SEEN, (Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix), *blind)
+        case Unavailable():
+            return UNSEEN, (Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix), *blind)
+        case Failed():
+            fix = "Report this defect with the output of holdfast support-bundle."
+            return UNSEEN, (Blind(what=subject, why=Why.OTHER, detail=outcome.error, fix=fix), *blind)
+        case _:
+            assert_never(outcome)
+
+
+def _tell(subject: str, outcome: Outcome, told: str) -> tuple[str, tuple[Event, ...]]:
+    """Return what has now been said of `subject`, and the events that say it."""
+    match outcome:
+        case Unavailable(why=Why.NOT_PRESENT) | Ok():
+            if told in ("", Why.DISABLED):
+                return "", ()
+            return "", (COLLECTOR_RECOVERED.event(subject, subject=subject),)
+        case Unavailable():
+            if told == outcome.why:
+                return told, ()
+            event = COLLECTOR_UNAVAILABLE.event(
+                subject, subject=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix
+            )
+            return outcome.why, (event,)
+        case Failed():
+            if told == "failed":
+                return told, ()
+            return "failed", (COLLECTOR_FAILED.event(subject, subject=subject, detail=outcome.error),)
+        case _:
+            assert_never(outcome)
+
+
+def _words(outcome: Outcome) -> tuple[str, str]:
+    match outcome:
+        case Ok():
+            return "ok", ""
+        case Unavailable():
+            return "unavailable", outcome.detail
+        case Failed():
+            return "failed", outcome.error
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,115 @@
+"""Coverage states every failure to look, once, and never calls it seen."""
+
+import pytest
+
+from agent.coverage import CoverageBook
+from contracts.coverage import Blind, Sight
+from contracts.errors import Why
+from contracts.outcome import Failed, Ok, Outcome, Unavailable
+
+GONE = Unavailable(why=Why.TOOL_MISSING, detail="nft is not installed", fix="Install the package nftables.")
+
+
+def book(*subjects: str) -> CoverageBook:
+    made = CoverageBook()
+    for subject in subjects:
+        made.expect(subject, 60, 1000)
+    return made
+
+
+def sight(made: CoverageBook, subject: str = "ports") -> Sight:
+    return next(each for each in made.coverage().sights if each.subject == subject)
+
+
+def kinds(made: CoverageBook, outcome: Outcome, at_ms: int = 2000, *blind: Blind) -> list[str]:
+    return [event.kind for event in made.looked("ports", outcome, blind, 5, at_ms)]
+
+
+def test_what_was_never_looked_at_is_unknown() -> None:
+    assert sight(book("ports")).state == "unknown"
+
+
+def test_a_clean_look_is_seen_with_its_time_and_rows() -> None:
+    made = book("ports")
+    assert kinds(made, Ok()) == []
+    assert (sight(made).state, sight(made).last_ok_ms, sight(made).rows) == ("seen", 2000, 5)
+
+
+def test_blind_spots_make_it_partial() -> None:
+    made = book("ports")
+    kinds(made, Ok(), 2000, Blind(what="the owners of sockets", why=Why.PERMISSION))
+    assert sight(made).state == "partial"
+    assert sight(made).blind[0].what == "the owners of sockets"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"), [(GONE, "agent.collector_unavailable"), (Failed(error="KeyError"), "agent.collector_failed")]
+)
+def test_a_failure_to_look_is_unseen_and_told_once(outcome: Outcome, kind: str) -> None:
+    made = book("ports")
+    assert kinds(made, outcome) == [kind]
+    assert kinds(made, outcome) == []
+    assert sight(made).state == "unseen"
+    assert sight(made).blind[0].detail
+    assert kinds(made, Ok()) == ["agent.collector_recovered"]
+    assert kinds(made, Ok()) == []
+
+
+def test_another_reason_is_told_again() -> None:
+    made = book("ports")
+    kinds(made, GONE)
+    assert kinds(made, Unavailable(why=Why.WORKER_DOWN, detail="gone")) == ["agent.collector_unavailable"]
+    assert kinds(made, Failed(error="broke")) == ["agent.collector_failed"]
+
+
+def test_a_failure_keeps_when_it_was_last_seen() -> None:
+    made = book("ports")
+    kinds(made, Ok(), 2000)
+    kinds(made, GONE, 3000)
+    kinds(made, GONE, 4000)
+    assert (sight(made).last_ok_ms, sight(made).since_ms) == (2000, 3000)
+
+
+def test_a_host_that_has_none_is_a_finding_not_a_failure() -> None:
+    made = book("ports")
+    assert kinds(made, Unavailable(why=Why.NOT_PRESENT, detail="no docker here")) == []
+    assert sight(made).state == "seen"
+    assert sight(made).blind[0].why == Why.NOT_PRESENT
+
+
+def test_a_switched_off_subject_is_unseen_on_purpose() -> None:
+    made = book()
+    made.disabled("ports", 1000)
+    assert sight(made).state == "unseen"
+    assert sight(made).blind[0].why == Why.DISABLED
+    made.expect("ports", 60, 2000)
+    assert sight(made).state == "unknown"
+
+
+def test_a_standing_reason_makes_seen_partial_and_goes_away() -> None:
+    made = book("ports")
+    kinds(made, Ok())
+    made.standing("ports", (Blind(what="other users' processes", why=Why.PERMISSION),))
+    assert sight(made).state == "partial"
+    made.standing("ports", ())
+    assert sight(made).state == "seen"
+
+
+def test_what_is_not_wholly_seen_comes_first() -> None:
+    made = book("accounts", "ports")
+    made.looked("accounts", Ok(), (), 1, 2000)
+    assert [each.subject for each in made.coverage().sights] == ["ports", "accounts"]
+
+
+def test_the_judges_get_how_the_runs_ended() -> None:
+    made = book("ports")
+    kinds(made, Ok(), 2000)
+    kinds(made, GONE, 3000)
+    run = made.runs()["ports"]
+    assert (run.outcome, run.last_run_ms, run.last_ok_ms, run.since_ms, run.every_s) == (
+        "unavailable",
+        3000,
+        2000,
+        1000,
+        60,
+    )
