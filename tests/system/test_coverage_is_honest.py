@@ -1,0 +1,91 @@
+"""Take away a capability, a tool or a path from a worker: coverage names exactly what was lost, and gives it back."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A drop-in that takes something from a worker, and what coverage must say of it."""
+
+    name: str
+    unit: str
+    drop_in: str
+    subject: str
+    states: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def _only(*capabilities: str) -> str:
+    """Return the drop-in that leaves a worker these capabilities alone."""
+    kept = " ".join(capabilities)
+    return f"CapabilityBoundingSet=\nCapabilityBoundingSet={kept}\nAmbientCapabilities=\nAmbientCapabilities={kept}"
+
+
+LOSSES = (
+    Loss("no CAP_NET_ADMIN", "holdfast-netfilter",
+         _only("CAP_NET_RAW", "CAP_DAC_READ_SEARCH"),
+         "firewall", ("unseen", "partial"), ("CAP_NET_ADMIN",)),
+    Loss("no nft", "holdfast-netfilter", "InaccessiblePaths=/usr/sbin/nft", "firewall", ("unseen", "partial"), ("nft",)),
+    Loss("no iptables", "holdfast-netfilter", "InaccessiblePaths=/usr/sbin/xtables-nft-multi", "firewall",
+         ("unseen", "partial"), ("iptables",)),
+    Loss("no CAP_SYS_PTRACE", "holdfast-reader",
+         _only("CAP_DAC_READ_SEARCH"),
+         "ports", ("partial",), ("CAP_SYS_PTRACE",)),
+    Loss("no CAP_DAC_READ_SEARCH", "holdfast-reader",
+         _only("CAP_SYS_PTRACE"),
+         "ports", ("partial",), ("CAP_DAC_READ_SEARCH",)),
+    Loss("no package database", "holdfast-reader", "InaccessiblePaths=/var/lib/dpkg", "ports", ("partial",), ("package",)),
+    Loss("no netlink", "holdfast-reader", "RestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX", "ports",
+         ("unseen", "partial"), ("netlink", "socket")),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def agent(container):
+    """A running agent that sees everything it should."""
+    container.run("systemctl", "start", "holdfast-agent.service")
+    container.wait_for(lambda: _sight(container, "firewall")["state"] == "seen" and _sight(container, "ports")["state"] == "seen",
+                       60, f"whole sight, not {_coverage(container)}")  # fmt: skip
+    return container
+
+
+def _coverage(container) -> dict:
+    done = container.run("holdfast", "coverage", "--json", check=False)
+    return json.loads(done.stdout) if done.stdout.strip() else {"sights": []}
+
+
+def _sight(container, subject: str) -> dict:
+    return next((sight for sight in _coverage(container)["sights"] if sight["subject"] == subject), {"state": "absent"})
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_what_is_taken_away_is_named(agent, loss: Loss) -> None:
+    folder = f"/run/systemd/system/{loss.unit}.service.d"
+    agent.run("mkdir", "-p", folder)
+    agent.run("tee", f"{folder}/loss.conf", text=f"[Service]\n{loss.drop_in}\n")
+    try:
+        agent.run("systemctl", "daemon-reload")
+        agent.run("systemctl", "stop", f"{loss.unit}.service")
+        agent.wait_for(lambda: _says(agent, loss), 45, f"{loss.words} in {_sight(agent, loss.subject)}")
+        assert _sight(agent, loss.subject)["state"] in loss.states
+        assert all(spot["fix"] for spot in _sight(agent, loss.subject)["blind"])
+        text = agent.run("holdfast", "coverage").stdout
+        assert any(word.lower() in text.lower() for word in loss.words)
+    finally:
+        agent.run("rm", "-r", folder)
+        agent.run("systemctl", "daemon-reload")
+        agent.run("systemctl", "stop", f"{loss.unit}.service")
+    agent.wait_for(
+        lambda: _sight(agent, loss.subject)["state"] == "seen", 60, f"sight restored: {_sight(agent, loss.subject)}"
+    )
+
+
+def _says(container, loss: Loss) -> bool:
+    sight = _sight(container, loss.subject)
+    text = json.dumps(sight.get("blind", [])).lower()
+    return sight["state"] in loss.states and any(word.lower() in text for word in loss.words)

@@ -1,0 +1,179 @@
+"""What `make install` puts in place works under a real systemd."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+SERVICES = ("holdfast-agent", "holdfast-netfilter", "holdfast-reader", "holdfast-console")
+SOCKETS = ("holdfast-netfilter.socket", "holdfast-reader.socket", "holdfast-messenger.socket")
+SECURITY_LIMIT = {"holdfast-reader": 2.5}
+USERS = {
+    "holdfast-agent": ("holdfast", set()),
+    "holdfast-netfilter": ("holdfast-netfilter", {"cap_net_admin", "cap_net_raw", "cap_dac_read_search"}),
+    "holdfast-reader": ("holdfast-reader", {"cap_dac_read_search", "cap_sys_ptrace"}),
+    "holdfast-console": ("holdfast-console", set()),
+}
+
+
+@pytest.fixture(scope="module")
+def system(container):
+    """The container with console and agent started and the agent enrolled by a real token."""
+    container.run("systemctl", "start", "holdfast-console.service")
+    token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
+    container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
+    container.run("systemctl", "enable", "--now", "holdfast-agent.service")
+    container.wait_for(lambda: _status(container)["console"]["connected"], 60, "the agent reports to the console")
+    return container
+
+
+def _status(container) -> dict:
+    done = container.run("holdfast", "status", "--json", check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {"console": {"connected": False}, "workers": []}
+
+
+def _worker(container, name: str) -> dict:
+    return next((worker for worker in _status(container)["workers"] if worker["name"] == name), {})
+
+
+def test_every_unit_is_active(system) -> None:
+    for unit in (*SERVICES, *SOCKETS):
+        assert system.property(unit, "ActiveState") == "active", unit
+    assert system.run("systemctl", "--failed", "--no-legend").stdout.strip() == ""
+
+
+def test_the_on_demand_worker_is_not_running(system) -> None:
+    assert system.property("holdfast-messenger.service", "ActiveState") == "inactive"
+
+
+def test_workers_came_by_socket_activation(system) -> None:
+    for worker in ("netfilter", "reader"):
+        pid = system.main_pid(f"holdfast-{worker}")
+        environment = system.run("cat", f"/proc/{pid}/environ").stdout
+        assert "LISTEN_FDS=1" in environment
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_runs_as_its_own_user_with_only_its_capabilities(system, unit: str) -> None:
+    user, capabilities = USERS[unit]
+    status = system.run("cat", f"/proc/{system.main_pid(unit)}/status").stdout
+    uid = system.run("id", "-u", user).stdout.strip()
+    assert re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", status, re.M).groups() == (uid,) * 4
+    for line in ("CapPrm", "CapEff", "CapBnd"):
+        mask = re.search(rf"^{line}:\s+(\w+)", status, re.M)[1]
+        decoded = system.run("capsh", f"--decode={mask}").stdout.strip().partition("=")[2]
+        assert set(filter(None, decoded.split(","))) == capabilities, line
+    assert re.search(r"^NoNewPrivs:\s+1", status, re.M)
+
+
+def test_nothing_of_ours_runs_as_root(system) -> None:
+    lines = system.run("ps", "-eo", "uid,pid,args").stdout.splitlines()
+    ours = [line for line in lines if "/opt/holdfast" in line and "ps -eo" not in line]
+    assert len(ours) >= 4
+    assert [line for line in ours if line.split()[0] == "0"] == []
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, "holdfast-messenger"])
+def test_units_are_sandboxed(system, unit: str) -> None:
+    answer = system.run("systemd-analyze", "security", "--no-pager", f"{unit}.service", check=False).stdout
+    score = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", answer)[1])
+    assert score <= SECURITY_LIMIT.get(unit, 2.0)
+
+
+def test_state_is_nobody_elses(system) -> None:
+    assert system.run("stat", "-c", "%a %U", "/var/lib/holdfast/agent").stdout.strip() == "700 holdfast"
+    assert system.run("stat", "-c", "%a %U", "/var/lib/holdfast/console").stdout.strip() == "700 holdfast-console"
+
+
+def test_a_reload_with_a_broken_file_keeps_the_old_configuration_and_says_why(system) -> None:
+    before = system.main_pid("holdfast-agent")
+    path = "/etc/holdfast/agent.d/broken.yaml"
+    system.run("tee", path, text="collectors:\n  ports:\n    every: abc\n")
+    try:
+        done = system.run("systemctl", "reload", "holdfast-agent", check=False)
+        assert done.returncode != 0
+        journal = system.run("journalctl", "-u", "holdfast-agent", "-n", "30", "--no-pager").stdout
+        assert "broken.yaml:3:12" in journal
+        assert "is not a duration" in journal
+        assert system.main_pid("holdfast-agent") == before
+        assert system.property("holdfast-agent", "ActiveState") == "active"
+        system.run("kill", "-HUP", str(before))
+        system.wait_for(
+            lambda: "agent.config_refused" in system.run("holdfast", "events", "--json", "--limit", "50").stdout,
+            20,
+            "the refusal is an event",
+        )
+    finally:
+        system.run("rm", path)
+    system.run("systemctl", "reload", "holdfast-agent")
+    assert system.main_pid("holdfast-agent") == before
+
+
+def test_the_watchdog_restarts_a_core_that_is_stopped(system) -> None:
+    before = system.main_pid("holdfast-agent")
+    system.run("kill", "-STOP", str(before))
+    system.wait_for(lambda: system.main_pid("holdfast-agent") not in {0, before}, 60, "systemd restarts the core")
+    system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the new core reports")
+
+
+def test_a_worker_killed_fifty_times_comes_back(system) -> None:
+    killed = 0
+    end = time.monotonic() + 500
+    while killed < 50:
+        assert time.monotonic() < end, f"only {killed} kills\n{system.journal()}"
+        pid = system.main_pid("holdfast-reader")
+        if pid and system.run("kill", "-KILL", str(pid), check=False).returncode == 0:
+            killed += 1
+        time.sleep(0.05)
+    system.wait_for(lambda: _worker(system, "reader").get("state") == "running", 90, "the reader is back")
+    assert system.property("holdfast-reader.socket", "ActiveState") == "active"
+    assert system.property("holdfast-reader.service", "Result") in {"success", "signal"}
+
+
+@pytest.mark.parametrize(
+    "place", ["/home/someone", "/root", "/tmp", "/var/tmp", "/usr/lib/modules", "/boot", "/srv", "/opt", "/etc"]
+)
+def test_a_reader_sees_a_file_in_every_place(system, place: str) -> None:
+    """A listener whose executable lies there is reported with its path; what is in a 0700 folder can be read by the reader."""
+    pid = system.main_pid("holdfast-reader")
+    secret = f"{place}/holdfast-planted/secret"
+    system.run("mkdir", "-p", "-m", "0700", f"{place}/holdfast-planted")
+    system.run("tee", secret, text="planted")
+    system.run("chmod", "0600", secret)
+    try:
+        seen = system.run(
+            "nsenter", "-t", str(pid), "-m",
+            "setpriv", "--reuid", "holdfast-reader", "--regid", "holdfast-reader", "--clear-groups",
+            "--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search", "--bounding-set", "-all,+dac_read_search",
+            "cat", secret,
+        )  # fmt: skip
+        assert seen.stdout == "planted"
+    finally:
+        system.run("rm", "-r", f"{place}/holdfast-planted")
+
+
+def test_uninstall_and_install_keep_an_admins_file(system) -> None:
+    """Runs last: an admin's file survives another install, and uninstall removes all but state and configuration."""
+    system.run("sh", "-c", "echo '# mine' >> /etc/holdfast/agent.yaml")
+    before = system.run("cat", "/etc/holdfast/agent.yaml").stdout
+    system.run("make", "-C", "/src", "install", "PIP_ARGS=--no-index --find-links=/wheels", timeout_s=600)
+    assert system.run("cat", "/etc/holdfast/agent.yaml").stdout == before
+    system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the upgraded agent reports")
+    assert system.run("man", "-w", "8", "holdfast", check=False).returncode == 0
+    system.run("make", "-C", "/src", "uninstall")
+    for gone in (
+        "/usr/bin/holdfast",
+        "/opt/holdfast",
+        "/usr/lib/systemd/system/holdfast-agent.service",
+        "/run/holdfast",
+    ):
+        assert not (system.root / gone.lstrip("/")).exists() and not (system.root / gone.lstrip("/")).is_symlink(), gone
+    assert system.run("cat", "/etc/holdfast/agent.yaml").stdout == before
+    assert Path(system.root / "var/lib/holdfast/agent").is_dir()
+    system.run("make", "-C", "/src", "uninstall", "PURGE=1")
+    assert not (system.root / "etc/holdfast").exists()
+    assert system.run("getent", "passwd", "holdfast", check=False).returncode != 0
