@@ -97,7 +97,8 @@ def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcom
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the one place where a defect becomes an outcome
         return ends.Failed(error=f"{type(error).__name__}: {_plain(str(error))}{_place(error)}"), None
     finally:
-        _disarm()
+        if deadline_s is not None:
+            _disarm()
 
 
 def stamp(events: Iterable[Event], subject: str, revision: int, observed_ms: int) -> tuple[Event, ...]:
@@ -165,9 +166,8 @@ def _arm(deadline_s: float | None) -> None:
 
 def _disarm() -> None:
     global _armed
-    if _armed:
-        _armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    _armed = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _ring(_signal: int, _frame: FrameType | None) -> None:

@@ -89,13 +89,3 @@ class Sink(Protocol):
 
     def agent_event(self, event: Event) -> None:
         """The supervisor itself has something to report."""
-
-
-class Wall(Protocol):
-    """The part of the clock that the supervisor needs."""
-
-    def now_ms(self) -> int:
-        """Return Unix time in milliseconds."""
-
-    def monotonic(self) -> float:
-        """Return seconds on the clock that no one sets."""

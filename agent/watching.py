@@ -1,0 +1,126 @@
+"""Watchers in a worker: a thread each, tried again with back-off, and what they may say while they watch."""
+
+import random
+import threading
+import time
+
+from agent.channel import Channel, CoreGone, Ending
+from agent.execute import check_kinds, settle, stamp
+from contracts.collector import Watcher
+from contracts.coverage import Blind
+from contracts.event import Event
+from contracts.frames import Changed, Emitted, Gap, Watching
+from contracts.host import ReadOnlyHost
+from contracts.outcome import Failed, Ok, Outcome
+
+SETTLE_S = 0.5
+"""A watcher that has neither ended nor spoken for so long is watching."""
+RETRY_S = 1.0
+MAX_RETRY_S = 300.0
+COLLAPSE_S = 0.1
+"""Requests for the same look within this time are one."""
+
+
+class Watch:
+    """Keeps one watcher watching until the end."""
+
+    def __init__(self, name: str, watcher: Watcher, host: ReadOnlyHost, channel: Channel, ending: Ending) -> None:
+        self.name = name
+        self._watcher = watcher
+        self._host = host
+        self._channel = channel
+        self._ending = ending
+        self._lock = threading.Lock()
+        self._stated: tuple[Outcome, tuple[Blind, ...]] | None = None
+        self._blind: tuple[Blind, ...] = ()
+        self._asked: dict[str, float] = {}
+        self._nonce = random.randbytes(8).hex()
+        self._count = 0
+
+    def start(self) -> None:
+        """Watch in a thread of its own."""
+        threading.Thread(target=self._run, name=f"watch-{self.name}", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._keep()
+        except CoreGone:
+            self._ending.set()
+
+    def _keep(self) -> None:
+        delay = RETRY_S
+        while not self._ending.is_set():
+            started = time.monotonic()
+            settling = threading.Timer(SETTLE_S, self._settled)
+            settling.daemon = True
+            settling.start()
+            outcome, _ = settle(lambda: self._watcher.watch(self._host, self, self._ending), None)
+            settling.cancel()
+            if self._ending.is_set():
+                return
+            if isinstance(outcome, Ok):
+                outcome = Failed(error="it stopped watching by itself")
+            self._state(outcome)
+            if time.monotonic() - started > MAX_RETRY_S:
+                delay = RETRY_S
+            ended = time.monotonic()
+            if self._ending.wait(delay * random.uniform(0.5, 1.0)):
+                return
+            delay = min(MAX_RETRY_S, delay * 2)
+            self.gap("the watcher had to start again", time.monotonic() - ended)
+
+    def _settled(self) -> None:
+        try:
+            self._state(Ok())
+        except CoreGone:
+            self._ending.set()
+
+    def _state(self, outcome: Outcome) -> None:
+        """Tell the core how it stands, if that is new."""
+        with self._lock:
+            now = (outcome, self._blind if isinstance(outcome, Ok) else ())
+            if now == self._stated:
+                return
+            self._stated = now
+        self._channel.send(Watching(watcher=self.name, outcome=now[0], blind=now[1]))
+
+    def event(self, event: Event) -> None:
+        """State a fact (`contracts.collector.Emit`)."""
+        check_kinds([event], self._watcher.kinds)
+        self._state(Ok())
+        self._count += 1
+        # A stream never repeats itself: the key is unique to this watch of this process.
+        unique = stamp([event], f"{self.name}/{self._nonce}", self._count, int(self._host.now().timestamp() * 1000))
+        self._channel.send(Emitted(watcher=self.name, event=unique[0]))
+
+    def changed(self, subject: str) -> None:
+        """Ask for a look at `subject`; bursts collapse, and none is lost: the core looks after the last request it hears."""
+        self._state(Ok())
+        now = time.monotonic()
+        with self._lock:
+            due = self._asked.get(subject, 0.0)
+            if due > now:
+                return
+            wait = due + COLLAPSE_S - now
+            self._asked[subject] = now + max(0.0, wait)
+        if wait <= 0:
+            self._channel.send(Changed(watcher=self.name, subject=subject))
+            return
+        later = threading.Timer(wait, self._ask, [subject])
+        later.daemon = True
+        later.start()
+
+    def _ask(self, subject: str) -> None:
+        try:
+            self._channel.send(Changed(watcher=self.name, subject=subject))
+        except CoreGone:
+            self._ending.set()
+
+    def gap(self, reason: str, seconds: float) -> None:
+        """State that something may have passed unseen."""
+        self._channel.send(Gap(watcher=self.name, reason=reason, seconds=seconds))
+
+    def blind(self, spots: tuple[Blind, ...]) -> None:
+        """State what cannot be seen from now on."""
+        self._blind = spots
+        self._state(Ok())
