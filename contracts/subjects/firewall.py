@@ -1,7 +1,7 @@
 """The subject `firewall`: the packet filter as keyed rows, as the collector states it and judges, pages and commands read it.
 
-Keys: `summary`; `table FAMILY NAME`; `chain FAMILY TABLE NAME`; `rule FAMILY TABLE CHAIN DIGEST[.N]`, where the digest is of the rule's text
-and N counts equal rules in one chain, so that inserting a rule moves no other key; `set …` and `object …` like chains. Tables
+Keys: `summary`; `table FAMILY NAME`; `chain FAMILY TABLE NAME`; `rule FAMILY TABLE CHAIN DIGEST[.N]`, where the digest is of the rule's
+text and N counts equal rules in one chain, so that inserting a rule moves no other key; `set …` and `object …` like chains. Tables
 of iptables-legacy have the families `legacy-ip` and `legacy-ip6`. Names are in `contracts.text.escape` form.
 """
 

@@ -1,0 +1,10 @@
+"""The collectors and watchers there are, and the worker that hosts each."""
+
+from contracts.catalog import Entry
+
+CATALOG: tuple[Entry, ...] = (
+    Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
+)
+WATCHERS: tuple[Entry, ...] = (
+    Entry(name="firewall", target="collectors.firewall.watcher:FirewallWatcher", worker="netfilter"),
+)

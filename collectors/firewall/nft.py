@@ -1,0 +1,118 @@
+"""Reads nftables through nft: the outline as JSON, the rules as text, and the two compared.
+
+The rules are taken from the text listing rather than from `nft -j list ruleset`: JSON costs twice the time and memory, hides the arguments
+of what iptables-nft made just the same, and a person reads nft's own words in the end. What text cannot do, say safely where a name
+or comment ends, `nft -j list chains` answers in a few milliseconds; where both disagree the ruleset changed in between or
+something is made to be misread, and neither is believed.
+"""
+
+import re
+
+import msgspec
+
+from collectors.firewall.listing import parse
+from collectors.firewall.ruleset import Part, Table, short_digest
+from contracts.coverage import Blind
+from contracts.errors import Malformed, Unavailable, Why
+from contracts.host import Completed, ReadOnlyHost
+from contracts.text import escape
+
+_PLAIN = re.compile(r"[A-Za-z_][\w/.\\-]*", re.ASCII)
+_MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
+_JSON_SCHEMA = 1
+
+
+class _MetaInfo(msgspec.Struct):
+    json_schema_version: int = 0
+
+
+class _Chain(msgspec.Struct):
+    family: str
+    table: str
+    name: str
+    hook: str = ""
+    prio: int | None = None
+    policy: str = ""
+
+
+class _Entry(msgspec.Struct):
+    metainfo: _MetaInfo | None = None
+    chain: _Chain | None = None
+
+
+class _Answer(msgspec.Struct):
+    nftables: list[_Entry]
+
+
+def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]]]:
+    """Return the tables, and family and name of those that hold matches or targets of iptables.
+
+    Raises `Unavailable`; `Malformed` when the two answers disagree, which a second try may mend.
+    """
+    listed = _answered(host.commands.ask("nft", "-s", "-t", "-y", "list", "ruleset"))
+    outline = _outline(_answered(host.commands.ask("nft", "-j", "list", "chains")).stdout)
+    text = escape(listed.stdout)
+    try:
+        tables = _agreed(parse(text), outline)
+    except Malformed:
+        tables = _agreed(parse(text, quoted=True), outline)
+    warned = {(match[1], match[2]) for match in _MANAGED.finditer(escape(listed.stderr + listed.stdout[:4096]))}
+    warned.update(
+        (t.family, t.name)
+        for t in tables
+        if any("xt match " in r or "xt target " in r for c in t.chains for r in c.rules)
+    )
+    return tables, frozenset(warned)
+
+
+def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int) -> Blind | None:
+    """Fill in count and digest of a set's elements; returns what could not be seen."""
+    what = f"the elements of {part.sort} {table.family} {table.name} {part.name}"
+    if not (_PLAIN.fullmatch(table.name) and _PLAIN.fullmatch(part.name)):
+        # nft reads its arguments as a program: such a name is never handed to it.
+        return Blind(what=what, why=Why.MALFORMED, detail="the name is not one that nft accepts", fix="Rename the set.")
+    try:
+        argv = ("nft", "-s", "list", part.sort, table.family, table.name, part.name)
+        answer = _answered(host.commands.ask(*argv, max_bytes=max_bytes))
+    except Unavailable as error:
+        fix = error.advice or "Raise collectors.firewall.max_set_bytes."
+        return Blind(what=what, why=error.why, detail=error.message, fix=fix)
+    _, _, content = escape(answer.stdout).partition("elements = {")
+    items = sorted(filter(None, (item.strip() for item in content.rpartition("}\n\t}")[0].split(","))))
+    part.elements, part.digest = len(items), short_digest("\n".join(items))
+    return None
+
+
+def _answered(answer: Completed) -> Completed:
+    if answer.code == 0:
+        return answer
+    said = escape(answer.stderr).strip()
+    line = said.splitlines()[0] if said else f"exit code {answer.code}"
+    if "not permitted" in said or "Permission denied" in said or "must be root" in said:
+        raise Unavailable(Why.PERMISSION, f"nft: {line}", advice="Give the netfilter worker CAP_NET_ADMIN.")
+    if "option" in said or "JSON support" in said:
+        raise Unavailable(Why.INCOMPATIBLE, f"nft: {line}", advice="Install nftables 0.9.1 or newer, built with JSON.")
+    raise Unavailable(Why.OTHER, f"nft {' '.join(answer.argv[1:])}: {line}", advice="Run the same command by hand.")
+
+
+def _agreed(tables: list[Table], outline: set[tuple[str, str, str, str, int | None, str]]) -> list[Table]:
+    found = {(t.family, t.name, c.name, c.hook, c.priority, c.policy) for t in tables for c in t.chains}
+    if found != outline:
+        odd = min((entry[:3] for entry in found ^ outline), default=("", "", ""))
+        raise Malformed(f"nft's listing and its outline disagree about chain {' '.join(odd)}")
+    return tables
+
+
+def _outline(raw: bytes) -> set[tuple[str, str, str, str, int | None, str]]:
+    try:
+        entries = msgspec.json.decode(raw, type=_Answer).nftables
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"nft's JSON does not decode: {error}") from error
+    schemas = {entry.metainfo.json_schema_version for entry in entries if entry.metainfo}
+    if schemas != {_JSON_SCHEMA}:
+        advice = "Tell the makers of Holdfast the version of nft."
+        raise Unavailable(
+            Why.INCOMPATIBLE, f"nft speaks JSON schema {sorted(schemas)}, not {_JSON_SCHEMA}", advice=advice
+        )
+    chains = (entry.chain for entry in entries if entry.chain)
+    return {(c.family, escape(c.table), escape(c.name), c.hook, c.prio, c.policy) for c in chains}

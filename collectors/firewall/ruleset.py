@@ -1,0 +1,73 @@
+"""The packet filter as read from the kernel's tools, before it becomes rows: tables with their chains, sets and objects."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+NFTABLES = "nftables"
+IPTABLES_NFT = "iptables-nft"
+IPTABLES_LEGACY = "iptables-legacy"
+
+
+@dataclass(slots=True)
+class Chain:
+    """One chain; `hook` is empty for a chain that is only jumped to. `rules` are texts in the kernel's order."""
+
+    name: str
+    rules: list[str]
+    type: str = ""
+    hook: str = ""
+    priority: int | None = None
+    policy: str = ""
+    device: str = ""
+    text: str = ""
+
+    def digest(self) -> str:
+        """Return a digest of the rules in their order."""
+        return short_digest("\n".join(self.rules))
+
+
+@dataclass(slots=True)
+class Part:
+    """A set, map or named object: `sort` is what nft calls it (`set`, `map`, `ct helper` …), `definition` its lines.
+
+    `digest` and `elements` are of a set's content, empty where it was not looked at (`fleeting`: elements come and go by design).
+    """
+
+    sort: str
+    name: str
+    definition: tuple[str, ...]
+    digest: str = ""
+    elements: int | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it holds elements."""
+        return self.sort in ("set", "map")
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether packets or time-outs change its elements, so that they are not part of what was configured."""
+        flags = " ".join(line for line in self.definition if line.startswith("flags "))
+        return "dynamic" in flags or "timeout" in flags
+
+
+@dataclass(slots=True)
+class Table:
+    """One table; `source` is the tool in whose words its rules are."""
+
+    family: str
+    name: str
+    source: str = NFTABLES
+    flags: str = ""
+    chains: list[Chain] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def dormant(self) -> bool:
+        """Whether the kernel keeps the table out of every packet's way."""
+        return "dormant" in self.flags
+
+
+def short_digest(text: str) -> str:
+    """Return 16 hex digits that stand for `text`."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

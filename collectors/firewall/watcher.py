@@ -1,0 +1,83 @@
+"""Watches the firewall: netlink tells of every change of nftables; legacy iptables tells nobody and is asked from time to time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import ClassVar
+
+from collectors.firewall import iptables
+from collectors.firewall.collector import Options
+from contracts.collector import Emit
+from contracts.coverage import Blind
+from contracts.errors import Unavailable, Why
+from contracts.event import Kind
+from contracts.host import ReadOnlyHost, Stop
+from contracts.subjects.firewall import SUBJECT
+
+
+class FirewallWatcher:
+    """Asks for a look whenever the ruleset changes."""
+
+    name: ClassVar[str] = SUBJECT
+    kinds: ClassVar[tuple[Kind, ...]] = ()
+    options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
+        """Watch until `stop`; raises `Unavailable` where netlink may not be listened to."""
+        with _legacy_poll(host, emit, stop, self._options.legacy_every):
+            for word in host.ruleset_changes(stop):
+                if word == "overflow":
+                    emit.gap("the kernel dropped notices of ruleset changes", 0.0)
+                emit.changed(SUBJECT)
+
+
+@contextmanager
+def _legacy_poll(host: ReadOnlyHost, emit: Emit, stop: Stop, every_s: float) -> Iterator[None]:
+    """Poll legacy iptables beside the netlink watch, in a thread that ends with it."""
+    over = threading.Event()
+    thread = threading.Thread(target=_poll, args=(host, emit, stop, every_s, over), name="firewall-legacy", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5.0)
+
+
+def _poll(host: ReadOnlyHost, emit: Emit, stop: Stop, every_s: float, over: threading.Event) -> None:
+    seen: bytes | None = None
+    stated: tuple[Blind, ...] = ()
+    while not over.is_set() and not stop.is_set():
+        digest, blind = _legacy(host, every_s)
+        if blind != stated:
+            emit.blind(blind)
+            stated = blind
+        if seen is not None and digest != seen:
+            emit.changed(SUBJECT)
+        seen = digest
+        over.wait(every_s)
+
+
+def _legacy(host: ReadOnlyHost, every_s: float) -> tuple[bytes, tuple[Blind, ...]]:
+    """Return a digest of all legacy rules, and what of their changes is not seen as it happens."""
+    try:
+        saved = {family: iptables.legacy_text(host, family) for family in iptables.SAVE}
+    except Unavailable as error:
+        what = "changes of legacy iptables rules"
+        return error.message.encode(), (Blind(what=what, why=error.why, detail=error.message, fix=error.advice),)
+    blind: tuple[Blind, ...] = ()
+    if any(saved.values()):
+        blind = (
+            Blind(
+                what="changes of legacy iptables rules as they happen",
+                why=Why.OTHER,
+                detail=f"the kernel sends no notice of them; they are looked for every {every_s:g} seconds",
+                fix="Move to nftables or iptables-nft (update-alternatives --config iptables).",
+            ),
+        )
+    text = "\n".join(line for part in saved.values() for line in part.splitlines() if not line.startswith("#"))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), blind
