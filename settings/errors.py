@@ -1,6 +1,5 @@
 """What is wrong with a settings file: every finding with its file, line and column, all of them at once."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from contracts.errors import HoldfastError
@@ -35,6 +34,8 @@ class ConfigErrors(HoldfastError):
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint that names the valid name nearest to `name`, or all of them if there are few, or nothing."""
+    import difflib
+
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
