@@ -29,9 +29,9 @@ FIRST_SEEN = Kind(
 BACKEND_CHANGED = Kind(
     name="firewall.backend_changed",
     meaning="Rules are held by other kernel interfaces than before (nftables, iptables-nft, iptables-legacy).",
-    title="Firewall backends are now {backends}, were {former}",
+    title="Firewall backends are now {backends}, were {former_backends}",
     severity=Severity.MEDIUM,
-    fields={"backends": "list", "former": "list"},
+    fields={"backends": "list", "former_backends": "list"},
     attack=_DISABLED,
     advice="Check that no two tools manage the firewall at once.",
     ocsf_class=_CHANGE_CLASS,
@@ -213,7 +213,7 @@ def _summary(rows: Mapping[str, Row]) -> Summary:
 
 def _backends(old: Summary, new: Summary) -> Iterable[Event]:
     if old.backends != new.backends and new.backends and old.backends:
-        yield BACKEND_CHANGED.event(SUMMARY, backends=list(new.backends), former=list(old.backends))
+        yield BACKEND_CHANGED.event(SUMMARY, backends=list(new.backends), former_backends=list(old.backends))
 
 
 def _flushed(before: Mapping[str, Row], after: Mapping[str, Row], removed: list[str]) -> list[Event]:

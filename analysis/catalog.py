@@ -1,0 +1,9 @@
+"""The judges there are; they are small and pure, and run in the core."""
+
+from contracts.catalog import Entry
+
+JUDGES: tuple[Entry, ...] = (
+    Entry(name="listeners", target="analysis.listeners:Listeners", worker="core"),
+    Entry(name="firewall_state", target="analysis.firewall_state:FirewallState", worker="core"),
+    Entry(name="stale", target="analysis.stale:Stale", worker="core"),
+)
