@@ -99,10 +99,19 @@ class Socket(Record):
 
 
 class Sockets(Record):
-    """The listening sockets and what could not be seen of them."""
+    """The listening sockets and what could not be seen of them.
+
+    `home` is the inode number of this host's own network namespace, 0 when not known, `namespaces` those that were looked into. Where
+    `all_namespaces` is false there are others, so that a socket missing from this list may well be there. Where `owners_seen` is false
+    some processes could not be looked into; where it is true, a socket without `pids` belongs to the kernel or to nobody any more.
+    """
 
     sockets: tuple[Socket, ...]
     blind: tuple[Blind, ...] = ()
+    home: int = 0
+    namespaces: tuple[int, ...] = ()
+    all_namespaces: bool = True
+    owners_seen: bool = True
 
 
 class SocketTable(Protocol):
@@ -111,8 +120,11 @@ class SocketTable(Protocol):
     def listening(self, owners: bool = True) -> Sockets:
         """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen."""
 
-    def fingerprint(self) -> bytes:
-        """Return a digest that changes when a socket starts or stops listening in this network namespace; cheap."""
+    def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
+        """Return a digest that changes when a socket starts or stops listening in this network namespace; cheap.
+
+        Without `ephemeral_udp`, UDP sockets on the ports that the kernel hands out to clients do not count.
+        """
 
 
 class Process(Record):
@@ -154,6 +166,9 @@ class PackageIndex(Protocol):
 
     def owner(self, path: str) -> str:
         """Return the package that ships `path`, or "" when none does; raises `Unavailable` without a package database."""
+
+    def owners(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Return the same for many paths at once, in one pass over the database."""
 
 
 class ReadOnlyHost(Protocol):

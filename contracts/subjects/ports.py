@@ -34,3 +34,11 @@ class Listener(Record):
     owner_known: bool = True
     expected: bool | None = None
     """Whether `ports.expected` allows it; None when no expectations are configured."""
+    ephemeral: bool = False
+    """Whether it is a UDP socket on a port that the kernel hands out to clients: most likely a client that waits for answers."""
+    writable_place: bool = False
+    """Whether anyone may replace the executable, because of the folder it is in (or it never was a file)."""
+    last_owner: str = ""
+    """The last owner that was known (`USER EXECUTABLE`), kept while the owner cannot be seen, so that nothing changes unseen."""
+    since_ms: int = 0
+    """When it was first seen, Unix ms."""
