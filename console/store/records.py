@@ -130,7 +130,10 @@ class EventPage(Record):
 
 
 class LossRow(Record):
-    """Sequence numbers `first` to `last` of a lane that the agent had to drop; `count` of them held events."""
+    """Sequence numbers `first` to `last` of a lane that the agent had to drop; `count` of them held events.
+
+    `explained` when a chained `agent.events_lost` event accounts for it; a loss without one is suspicious.
+    """
 
     agent: str
     lane: Lane
@@ -138,6 +141,7 @@ class LossRow(Record):
     last: int
     count: int
     received_ms: int
+    explained: bool = True
 
 
 class FindingKind(StrEnum):
@@ -148,7 +152,7 @@ class FindingKind(StrEnum):
     CHAIN = "chain"
     """A record does not follow from the one that is held."""
     GAP = "gap"
-    """Sequence numbers are missing and no loss accounts for them."""
+    """Sequence numbers are missing and no loss accounts for them (yet: closed by itself when the agent sends them)."""
     NEW_EPOCH = "new_epoch"
     """The agent set its spool aside and began a new chain; what lay between is not held."""
     DUPLICATE = "duplicate"
