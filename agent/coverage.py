@@ -37,7 +37,8 @@ class CoverageBook:
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
-        self._standing: dict[str, tuple[Blind, ...]] = {}
+        self._watched: dict[str, tuple[Blind, ...]] = {}
+        self._watch_told: dict[str, str] = {}
 
     def expect(self, subject: str, every_s: float, now_ms: int) -> None:
         """Know that `subject` is to be looked at; it is `unknown` until it was."""
@@ -64,7 +65,8 @@ class CoverageBook:
     def forget(self, subjects: Iterable[str]) -> None:
         """Drop subjects that no longer exist."""
         for subject in subjects:
-            self._known.pop(subject, None)
+            for book in (self._known, self._watched, self._watch_told):
+                book.pop(subject, None)
 
     def looked(
         self, subject: str, outcome: Outcome, blind: tuple[Blind, ...], rows: int | None, now_ms: int
@@ -87,12 +89,19 @@ class CoverageBook:
         self._known[subject] = replace(known, sight=sight, outcome=word, detail=detail, last_run_ms=now_ms, told=told)
         return events
 
-    def standing(self, subject: str, blind: tuple[Blind, ...]) -> None:
-        """Set what is not seen of `subject` for a reason outside its looks (a worker without a capability, a full disk)."""
-        if blind:
-            self._standing[subject] = blind
-        else:
-            self._standing.pop(subject, None)
+    def watching(self, subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[Event, ...]:
+        """Take note of how the watcher of a subject that is also looked at fares: without it, changes are seen late."""
+        what = f"{subject} as it changes"
+        state, spots = _judge(what, outcome, blind)
+        self._watched[subject] = () if state == SEEN else spots
+        told, events = _tell(what, outcome, self._watch_told.get(subject, ""))
+        self._watch_told[subject] = told
+        return events
+
+    def rows(self, subject: str) -> int:
+        """Return how many rows the subject had when last looked at."""
+        known = self._known.get(subject)
+        return known.sight.rows if known else 0
 
     def coverage(self) -> Coverage:
         """Return every sight, those that are not wholly seen first."""
@@ -117,11 +126,10 @@ class CoverageBook:
 
     def _sight(self, name: str) -> Sight:
         sight = self._known[name].sight
-        standing = self._standing.get(name, ())
-        if not standing:
+        spots = self._watched.get(name, ())
+        if not spots:
             return sight
-        state = PARTIAL if sight.state == SEEN else sight.state
-        return replace(sight, state=state, blind=(*standing, *sight.blind))
+        return replace(sight, state=PARTIAL if sight.state == SEEN else sight.state, blind=(*spots, *sight.blind))
 
 
 def _judge(subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[str, tuple[Blind, ...]]:

@@ -86,13 +86,17 @@ def test_a_switched_off_subject_is_unseen_on_purpose() -> None:
     assert sight(made).state == "unknown"
 
 
-def test_a_standing_reason_makes_seen_partial_and_goes_away() -> None:
+def test_without_its_watcher_a_subject_is_seen_in_part_and_late() -> None:
     made = book("ports")
     kinds(made, Ok())
-    made.standing("ports", (Blind(what="other users' processes", why=Why.PERMISSION),))
+    assert [event.kind for event in made.watching("ports", GONE, ())] == ["agent.collector_unavailable"]
+    assert made.watching("ports", GONE, ()) == ()
     assert sight(made).state == "partial"
-    made.standing("ports", ())
+    assert sight(made).blind[0].what == "ports as it changes"
+    assert [event.kind for event in made.watching("ports", Ok(), ())] == ["agent.collector_recovered"]
     assert sight(made).state == "seen"
+    made.watching("ports", Ok(), (Blind(what="other namespaces", why=Why.PERMISSION),))
+    assert sight(made).state == "partial"
 
 
 def test_what_is_not_wholly_seen_comes_first() -> None:

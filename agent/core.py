@@ -1,0 +1,319 @@
+"""The way of a fact: look -> spool -> snapshot -> judges -> responder -> action. One way, no loops.
+
+The core knows its collaborators by interface only. Every method runs in the loop's thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import msgpack
+from msgspec.structs import replace
+
+from agent.clock import Clock
+from agent.coverage import PARTIAL, SEEN, CoverageBook
+from agent.intake import Intake
+from agent.judging import Judging
+from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
+from agent.responder import Deed, Responder
+from agent.scheduler import Job, Scheduler
+from agent.supervision import Look
+from contracts.action import Command, Result
+from contracts.coverage import Blind, Coverage
+from contracts.errors import Why
+from contracts.event import Envelope, Event
+from contracts.frames import Advance
+from contracts.outcome import Cost, Failed, Ok, Outcome, Run, Unavailable
+from contracts.proof import Proof
+from contracts.record import Record
+from contracts.runs import SUBJECT as RUNS
+from contracts.snapshot import EncodedChanges
+
+LOOK, JUDGE, CHORE = "look:", "judge:", "chore:"
+PROOFS = "proofs"
+MAX_RECENT_RUNS = 64
+"""How many ended runs are kept for the next heartbeat."""
+
+
+class Store(Protocol):
+    """The part of the state that the core writes."""
+
+    def revision(self, subject: str) -> int:
+        """Return the subject's revision."""
+
+    def rows(self, subject: str) -> dict[str, bytes]:
+        """Return its rows."""
+
+    def apply(self, subject: str, changes: EncodedChanges, at_ms: int) -> int:
+        """Store the changes and return the new revision."""
+
+    def touch(self, subject: str, at_ms: int) -> None:
+        """Note that the rows still hold."""
+
+    def record(self, run: Run) -> None:
+        """Add a line to the ledger."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was put under `name`."""
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a small fact."""
+
+
+class Workers(Protocol):
+    """The part of the supervisor that the core uses."""
+
+    def collect(self, subject: str, deadline_s: float, done: Callable[[Look], None]) -> None:
+        """Look at `subject`; `done` is called exactly once."""
+
+    def stored(self, look_id: int, subject: str, revision: int) -> None:
+        """Tell the worker that its changes are stored."""
+
+    def do(
+        self,
+        worker: str,
+        command: Command,
+        deadline_s: float,
+        done: Callable[[Result, Cost], None],
+        progress: Callable[[Advance], None] | None,
+    ) -> None:
+        """Carry out a command; `done` is called exactly once."""
+
+
+class Plan(Record):
+    """What the configuration asks of the core: what to look at and how often, what watches, what is switched off."""
+
+    looks: dict[str, float] = {}
+    watchers: dict[str, str] = {}
+    """Each watcher and the subject it watches."""
+    disabled: tuple[str, ...] = ()
+    chores: tuple[Job, ...] = ()
+    """Housekeeping; a chore's name is that of its callback."""
+
+
+class Core:
+    """Joins the parts. `bind` completes the circle with those that need the core itself."""
+
+    def __init__(self, store: Store, clock: Clock, coverage: CoverageBook) -> None:
+        self.coverage = coverage
+        self._store, self._clock = store, clock
+        self._plan = Plan()
+        self._asked: dict[str, list[Callable[[Look], None]]] = {}
+        self.recent_runs: list[Run] = []
+        kept = msgpack.decode(store.get(PROOFS) or b"\x90", type=list[Proof])
+        self.proofs = {(proof.subject, str(proof.verb)): proof for proof in kept}
+        self.listeners: list[Callable[[Envelope], None]] = []
+
+    def bind(
+        self,
+        intake: Intake,
+        scheduler: Scheduler,
+        workers: Workers,
+        judging: Judging,
+        responder: Responder,
+        chores: Mapping[str, Callable[[], None]],
+    ) -> None:
+        """Take the parts that call back into the core."""
+        self.intake, self.scheduler, self._workers = intake, scheduler, workers
+        self._judging, self.responder, self._chores = judging, responder, dict(chores)
+
+    def follow(self, plan: Plan) -> None:
+        """Do what `plan` says from now on."""
+        now_ms = self._clock.now_ms()
+        known = {*self._plan.looks, *self._plan.watchers.values(), *self._plan.disabled}
+        self._plan = plan
+        self.coverage.forget(known - {*plan.looks, *plan.watchers.values(), *plan.disabled})
+        for subject, every_s in plan.looks.items():
+            self.coverage.expect(subject, every_s, now_ms)
+        for subject in set(plan.watchers.values()) - set(plan.looks):
+            self.coverage.expect(subject, 0.0, now_ms)
+        for subject in plan.disabled:
+            self.coverage.disabled(subject, now_ms)
+        judges = [Job(name=JUDGE + name, every_s=self._judging.every_s(name)) for name in self._judging.names()]
+        looks = [Job(name=LOOK + subject, every_s=every_s) for subject, every_s in plan.looks.items()]
+        chores = [Job(name=CHORE + job.name, every_s=job.every_s, at=job.at) for job in plan.chores]
+        self.scheduler.plan([*looks, *judges, *chores])
+
+    def run(self, job: str) -> None:
+        """Start what the scheduler says is due."""
+        what, _, name = job.partition(":")
+        if what + ":" == LOOK:
+            self._workers.collect(name, self._deadline_s(name), self._looked)
+        elif what + ":" == JUDGE:
+            if RUNS in self._judging.subjects(name):
+                self._store_runs()
+            self._ended(self._judging.judge(name), job)
+        else:
+            self._chores[name]()
+            self.scheduler.finished(job)
+
+    def look(self, subject: str, done: Callable[[Look], None]) -> bool:
+        """Look at `subject` now and call back once the result is stored; False when nothing looks at it."""
+        if subject not in self._plan.looks:
+            return False
+        self._asked.setdefault(subject, []).append(done)
+        self.scheduler.request(LOOK + subject)
+        return True
+
+    def do(self, deed: Deed, command: Command, rule: str, trail: frozenset[str]) -> None:
+        """Carry out a rule's command and state what came of it."""
+        self._workers.do(
+            deed.worker,
+            command,
+            deed.deadline_s,
+            lambda result, cost: self._did(command, rule, trail, result, cost),
+            None,
+        )
+
+    def do_for(
+        self,
+        deed: Deed,
+        command: Command,
+        done: Callable[[Result], None],
+        progress: Callable[[Advance], None],
+    ) -> None:
+        """Carry out a person's command; state what came of it and tell him."""
+
+        def finished(result: Result, cost: Cost) -> None:
+            self._did(command, "", frozenset(), result, cost)
+            done(result)
+
+        self._workers.do(deed.worker, command, deed.deadline_s, finished, progress)
+
+    def stored(self, envelopes: list[Envelope], trail: frozenset[str]) -> None:
+        """Take what has become durable: tell who listens, and answer by the rules."""
+        for envelope in envelopes:
+            for listener in list(self.listeners):
+                listener(envelope)
+        self.intake.put(self.responder.respond(envelopes, trail), trail=trail)
+
+    def sight(self) -> Coverage:
+        """Return what can be seen right now; nothing new can be while there is no space to keep it."""
+        coverage = self.coverage.coverage()
+        if not self.intake.full:
+            return coverage
+        fix = "Free space on the file system of the state directory."
+        blind = Blind(what="anything new", why=Why.OTHER, detail=self.intake.full, fix=fix)
+        return Coverage(
+            sights=tuple(
+                replace(sight, state=PARTIAL if sight.state == SEEN else sight.state, blind=(blind, *sight.blind))
+                for sight in coverage.sights
+            )
+        )
+
+    def take_runs(self) -> tuple[Run, ...]:
+        """Return the runs that ended since the last call, for a heartbeat."""
+        runs, self.recent_runs = tuple(self.recent_runs), []
+        return runs
+
+    def emitted(self, worker: str, watcher: str, event: Event) -> None:  # noqa: ARG002  # who said it was checked already
+        """A watcher stated a fact."""
+        self.intake.put([event])
+
+    def changed(self, watcher: str, subject: str) -> None:  # noqa: ARG002
+        """A watcher asks for a look."""
+        self.scheduler.request(LOOK + subject)
+
+    def gap(self, watcher: str, reason: str, seconds: float) -> None:
+        """A watcher may have missed something: say so, and look in full."""
+        subject = self._plan.watchers.get(watcher, watcher)
+        self.intake.put([WATCH_GAP.event(watcher, subject=subject, detail=reason, seconds=seconds)])
+        self.scheduler.request(LOOK + subject)
+
+    def watching(self, watcher: str, outcome: Outcome, blind: tuple[Blind, ...]) -> None:
+        """A watcher's state changed."""
+        subject = self._plan.watchers.get(watcher)
+        if subject is None:
+            return
+        if subject in self._plan.looks:
+            self.intake.put(self.coverage.watching(subject, outcome, blind))
+        else:
+            self._cover(subject, outcome, blind, None)
+        if isinstance(outcome, Ok):  # what happened while nobody watched is found by a full look
+            self.scheduler.request(LOOK + subject)
+
+    def agent_event(self, event: Event) -> None:
+        """The supervisor has something to report."""
+        self.intake.put([event])
+
+    def _looked(self, look: Look) -> None:
+        self._ended(look, LOOK + look.subject)
+
+    def _ended(self, look: Look, job: str) -> None:
+        """Store what a look or a judge found: its events first, its snapshot after, then everything that follows."""
+        if isinstance(look.outcome, Ok):
+            self.intake.put(look.events, lambda: self._advance(look, job))
+        else:
+            self._settle(look, job, None)
+
+    def _advance(self, look: Look, job: str) -> None:
+        before = self._store.revision(look.subject)
+        if look.changes.put or look.changes.removed:
+            revision = self._store.apply(look.subject, look.changes, look.started_ms)
+        else:
+            self._store.touch(look.subject, look.started_ms)
+            revision = self._store.revision(look.subject)
+        if look.id:
+            self._workers.stored(look.id, look.subject, revision)
+        self._settle(look, job, len(self._store.rows(look.subject)) if revision != before else None)
+        if revision != before:
+            for judge in self._judging.concerned(look.subject):
+                self.scheduler.request(JUDGE + judge)
+
+    def _settle(self, look: Look, job: str, rows: int | None) -> None:
+        """Keep the books about a run that has ended, and let its job come again."""
+        self._cover(look.subject, look.outcome, look.blind, rows)
+        self._record(
+            Run(
+                name=look.subject,
+                started_ms=look.started_ms or self._clock.now_ms(),
+                outcome=look.outcome,
+                cost=look.cost,
+                rows=self.coverage.rows(look.subject),
+                events=len(look.events),
+            )
+        )
+        self.scheduler.finished(job)
+        for done in self._asked.pop(look.subject, ()):
+            done(look)
+
+    def _record(self, run: Run) -> None:
+        self.recent_runs = [*self.recent_runs[1 - MAX_RECENT_RUNS :], run]
+        self.intake.put((), lambda: self._store.record(run))
+
+    def _cover(self, subject: str, outcome: Outcome, blind: tuple[Blind, ...], rows: int | None) -> None:
+        events = self.coverage.looked(subject, outcome, blind, rows, self._clock.now_ms())
+        if events:
+            self.intake.put(events)
+            for judge in self._judging.concerned(RUNS):
+                self.scheduler.request(JUDGE + judge)
+
+    def _store_runs(self) -> None:
+        """Bring the subject `agent.runs` up to date for a judge that looks at it."""
+        before = self._store.rows(RUNS)
+        after = {name: msgpack.encode(run) for name, run in self.coverage.runs().items()}
+        put = {name: row for name, row in after.items() if before.get(name) != row}
+        removed = tuple(name for name in before if name not in after)
+        if put or removed:
+            self._store.apply(RUNS, EncodedChanges(put=put, removed=removed), self._clock.now_ms())
+
+    def _did(self, command: Command, rule: str, trail: frozenset[str], result: Result, cost: Cost) -> None:
+        cause, action = command.cause, command.action
+        match result.outcome:
+            case Ok():
+                kind = ACTION_WOULD_RUN if command.dry_run else ACTION_DONE
+                told = kind.event(action, rule=rule, action=action, detail=result.summary, cause=cause)
+            case Unavailable(detail=detail) | Failed(error=detail):
+                told = ACTION_FAILED.event(action, rule=rule, action=action, detail=detail, cause=cause)
+        if result.proof is not None and not command.dry_run:
+            self.proofs[result.proof.subject, result.proof.verb] = result.proof
+            proofs = msgpack.encode(list(self.proofs.values()))
+            self.intake.put((), lambda: self._store.put(PROOFS, proofs))
+        started_ms = self._clock.now_ms() - round(cost.wall_s * 1000)
+        self._record(
+            Run(name=action, started_ms=started_ms, outcome=result.outcome, cost=cost, events=len(result.events))
+        )
+        self.intake.put([*result.events, told], trail=trail)
+
+    def _deadline_s(self, subject: str) -> float:
+        """Return how long a look may take: three of its intervals, but at least half a minute and at most an hour."""
+        return min(3600.0, max(30.0, 3 * self._plan.looks.get(subject, 0.0)))
