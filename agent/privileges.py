@@ -147,6 +147,23 @@ def drop(who: Account | None, capabilities: Iterable[str] = (), ambient: Iterabl
     os.umask(0o077)
 
 
+def narrow(capabilities: Iterable[str]) -> None:
+    """Keep only `capabilities` and stay the same user, without making it final: for a process that starts others under theirs."""
+    effective, permitted, _ = kernel.capget()
+    keep = _mask(capabilities) & permitted
+    if effective & _mask(["CAP_SETPCAP"]):
+        for number in range(_count()):
+            if not keep >> number & 1:
+                kernel.prctl(kernel.PR_CAPBSET_DROP, number)
+    kernel.capset(keep, keep, 0)
+
+
+def may_change_user() -> bool:
+    """Say whether this process can become another user."""
+    needed = _mask(["CAP_SETUID", "CAP_SETGID"])
+    return kernel.capget()[0] & needed == needed
+
+
 def bound(expected: WorkerPrivileges) -> None:
     """Set this process's own limits; those of processes count per user and are left out where the user is a person's."""
     _limit(resource.RLIMIT_CORE, 0)

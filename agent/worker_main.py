@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     name = arguments[0]
     try:
         # The composition root alone knows the catalogs; it is named, not imported, so that this machinery stays below it.
-        hosting: Callable[[str], Hosting] = importlib.import_module("agent.wiring_worker").hosting
+        hosting: Callable[[str], Hosting] = importlib.import_module("agent.wiring").hosting
         loaded = hosting(name)
         expected = WORKERS[name]
         privileges.drop(None, expected.capabilities, expected.ambient)
