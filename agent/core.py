@@ -3,7 +3,7 @@
 The core knows its collaborators by interface only. Every method runs in the loop's thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import msgpack
