@@ -9,14 +9,12 @@ import msgspec
 from agent.channel import Channel, CoreGone, Ending
 from agent.execute import act
 from agent.hosting import make
+from agent.supervision import MAX_AT_ONCE
 from contracts.action import Action, Result
 from contracts.errors import Malformed, Why
 from contracts.frames import Advance, Do, Finished
 from contracts.host import Host
 from contracts.outcome import Cost, Failed, Unavailable
-
-MAX_AT_ONCE = 8
-"""The core keeps to it, too; more are refused."""
 
 
 class Deeds:

@@ -3,19 +3,19 @@
 import resource
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
 import msgspec
 
+from agent.stamping import check_kinds, stamp
 from contracts import outcome as ends
 from contracts.action import Action, Command, Progress, Result
 from contracts.collector import Collector, Report
 from contracts.coverage import Blind
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
-from contracts.event import Event, Kind, dedup_key, with_details
+from contracts.event import Event
 from contracts.host import Host, ReadOnlyHost
 from contracts.outcome import Cost, Outcome
 from contracts.record import Record
@@ -99,27 +99,6 @@ def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcom
     finally:
         if deadline_s is not None:
             _disarm()
-
-
-def stamp(events: Iterable[Event], subject: str, revision: int, observed_ms: int) -> tuple[Event, ...]:
-    """Return `events` with time and dedup key; two of the same kind and key in one run stay two."""
-    seen: Counter[tuple[str, str]] = Counter()
-    stamped = []
-    for event in events:
-        seen[event.kind, event.key] += 1
-        nth = seen[event.kind, event.key]
-        key = event.key if nth == 1 else f"{event.key}\0{nth}"
-        dedup = dedup_key(subject, revision, event.kind, key) if not event.dedup else event.dedup
-        stamped.append(with_details(event, observed_ms=observed_ms, dedup=dedup))
-    return tuple(stamped)
-
-
-def check_kinds(events: Iterable[Event], kinds: Iterable[Kind]) -> None:
-    """Raise `ValueError` for an event of a kind that its emitter does not declare."""
-    declared = {kind.name for kind in kinds}
-    for event in events:
-        if event.kind not in declared:
-            raise ValueError(f"an event of the undeclared kind {event.kind}")
 
 
 class _Meter:

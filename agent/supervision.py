@@ -9,6 +9,9 @@ from contracts.outcome import Cost, Outcome
 from contracts.record import Record
 from contracts.snapshot import EncodedChanges
 
+MAX_AT_ONCE = 8
+"""Commands under way in one worker; the core queues more, a worker refuses more."""
+
 
 class WorkerSpec(Record):
     """One worker: what it hosts, under which user and capabilities, and the settings it is given.

@@ -5,7 +5,8 @@ import threading
 import time
 
 from agent.channel import Channel, CoreGone, Ending
-from agent.execute import check_kinds, settle, stamp
+from agent.execute import settle
+from agent.stamping import check_kinds, stamp
 from contracts.collector import Watcher
 from contracts.coverage import Blind
 from contracts.event import Event
