@@ -117,12 +117,12 @@ class Converter:
         failed = False
         for name, child in node.entries.items():
             here = join(path, name)
-            key = self.convert(Scalar(name, True, node.keys[name]), kind.key_type, here)
+            key = self.convert(Scalar(name, name != "", node.keys[name]), kind.key_type, here)
             value = self.convert(child, kind.value_type, here)
             failed = failed or key is FAILED or value is FAILED
             if not failed:
                 values[key] = value
-        return FAILED if failed or not self._length(node, len(node.entries), kind, path, "entry") else values
+        return FAILED if failed or not self._length(node, len(node.entries), kind, path, "name") else values
 
     def _sequence(self, node: Node, kind: Any, path: str) -> Any:
         if not isinstance(node, Sequence):

@@ -93,7 +93,9 @@ def written(value: Any, kind: mi.Type | None = None) -> str:
             if _BARE.fullmatch(value) and value.lower() not in _RESERVED
             else json.dumps(value, ensure_ascii=False)
         )
-    return {None: "null", True: "true", False: "false"}.get(value) or repr(value)
+    if isinstance(value, bool) or value is None:
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
 
 
 def _quantity(value: Any, form: str) -> str:
