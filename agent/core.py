@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import msgpack
-from msgspec.structs import replace
 
 from agent.clock import Clock
-from agent.coverage import PARTIAL, SEEN, CoverageBook
+from agent.coverage import CoverageBook, narrowed
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
@@ -27,9 +26,14 @@ from contracts.proof import Proof
 from contracts.record import Record
 from contracts.runs import SUBJECT as RUNS
 from contracts.snapshot import EncodedChanges
+from contracts.wire import WorkerState
 
 LOOK, JUDGE, CHORE = "look:", "judge:", "chore:"
 PROOFS = "proofs"
+WORKER_FIX = "Wait: it is started again by itself; see `holdfast status`."
+DISK_FIX = "Free space on the file system of the state directory."
+WORKER_RETRY_S = 2.0
+"""How soon to look again at what a worker that was down could not."""
 MAX_RECENT_RUNS = 64
 """How many ended runs are kept for the next heartbeat."""
 
@@ -68,6 +72,12 @@ class Workers(Protocol):
     def stored(self, look_id: int, subject: str, revision: int) -> None:
         """Tell the worker that its changes are stored."""
 
+    def states(self) -> tuple[WorkerState, ...]:
+        """Return how each worker stands."""
+
+    def lost(self) -> dict[str, tuple[Blind, ...]]:
+        """Return what each worker should have and does not."""
+
     def do(
         self,
         worker: str,
@@ -86,6 +96,8 @@ class Plan(Record):
     watchers: dict[str, str] = {}
     """Each watcher and the subject it watches."""
     disabled: tuple[str, ...] = ()
+    hosts: dict[str, tuple[str, ...]] = {}
+    """Each worker and the subjects that it looks at or watches."""
     chores: tuple[Job, ...] = ()
     """Housekeeping; a chore's name is that of its callback."""
 
@@ -187,18 +199,25 @@ class Core:
         self.intake.put(self.responder.respond(envelopes, trail), trail=trail)
 
     def sight(self) -> Coverage:
-        """Return what can be seen right now; nothing new can be while there is no space to keep it."""
-        coverage = self.coverage.coverage()
-        if not self.intake.full:
-            return coverage
-        fix = "Free space on the file system of the state directory."
-        blind = Blind(what="anything new", why=Why.OTHER, detail=self.intake.full, fix=fix)
-        return Coverage(
-            sights=tuple(
-                replace(sight, state=PARTIAL if sight.state == SEEN else sight.state, blind=(blind, *sight.blind))
-                for sight in coverage.sights
-            )
-        )
+        """Return what can be seen right now: what the runs said, and what workers and disk take away from it."""
+        taken: dict[str, list[Blind]] = {}
+        down: set[str] = set()
+        for worker in self._workers.states():
+            if worker.state in ("backing_off", "stopped"):
+                detail = f"worker {worker.name} is down" + (f": {worker.detail}" if worker.detail else "")
+                for subject in self._plan.hosts.get(worker.name, ()):
+                    down.add(subject)
+                    taken.setdefault(subject, []).append(
+                        Blind(what=subject, why=Why.WORKER_DOWN, detail=detail, fix=WORKER_FIX)
+                    )
+        for name, lost in self._workers.lost().items():
+            for subject in self._plan.hosts.get(name, ()):
+                taken.setdefault(subject, []).extend(lost)
+        if self.intake.full:
+            blind = Blind(what="anything new", why=Why.OTHER, detail=self.intake.full, fix=DISK_FIX)
+            for sight in self.coverage.coverage().sights:
+                taken.setdefault(sight.subject, []).append(blind)
+        return narrowed(self.coverage.coverage(), taken, down)
 
     def take_runs(self) -> tuple[Run, ...]:
         """Return the runs that ended since the last call, for a heartbeat."""
@@ -273,6 +292,8 @@ class Core:
             )
         )
         self.scheduler.finished(job)
+        if isinstance(look.outcome, Unavailable) and look.outcome.why is Why.WORKER_DOWN:
+            self.scheduler.request(job, WORKER_RETRY_S)
         for done in self._asked.pop(look.subject, ()):
             done(look)
 

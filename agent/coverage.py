@@ -3,7 +3,7 @@
 The outcome of every run comes here, so that a failure to look is never dropped: it is a sight that is not `seen`, with its reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -130,6 +130,18 @@ class CoverageBook:
         if not spots:
             return sight
         return replace(sight, state=PARTIAL if sight.state == SEEN else sight.state, blind=(*spots, *sight.blind))
+
+
+def narrowed(coverage: Coverage, taken: Mapping[str, Sequence[Blind]], down: Collection[str]) -> Coverage:
+    """Return `coverage` less what is `taken` from each subject for reasons outside its looks; subjects in `down` are not seen at all."""
+    sights = []
+    for sight in coverage.sights:
+        more = tuple(blind for blind in taken.get(sight.subject, ()) if blind not in sight.blind)
+        state = PARTIAL if more and sight.state == SEEN else sight.state
+        if sight.subject in down:
+            state = UNSEEN
+        sights.append(replace(sight, state=state, blind=(*more, *sight.blind)) if more else sight)
+    return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
 
 
 def _judge(subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[str, tuple[Blind, ...]]:

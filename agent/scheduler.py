@@ -90,8 +90,8 @@ class Scheduler:
         self._plan_times([job for job in jobs if job.at])
         self._arm()
 
-    def request(self, name: str) -> None:
-        """Ask that `name` runs soon; requests that come together make one run. An unknown name is ignored: it was switched off."""
+    def request(self, name: str, delay_s: float = DEBOUNCE_S) -> None:
+        """Ask that `name` runs in `delay_s`; requests that come together make one run. An unknown name is ignored: it is switched off."""
         entry = self._entries.get(name)
         if entry is None:
             return
@@ -100,7 +100,7 @@ class Scheduler:
             return
         now = self._clock.monotonic()
         gap = max(REQUEST_GAP_S, 5 * entry.took_s) if entry.requested_at is not None else 0.0
-        due = max(now + DEBOUNCE_S, (entry.requested_at or 0.0) + gap)
+        due = max(now + delay_s, (entry.requested_at or 0.0) + gap)
         if entry.due is None or due < entry.due:
             entry.due = due
         entry.requested_at = entry.due

@@ -26,6 +26,7 @@ from contracts.proof import Proof, Verb
 from contracts.record import Record
 from contracts.runs import RunState
 from contracts.snapshot import Changes, EncodedChanges, Snapshot
+from contracts.wire import WorkerState
 
 OPENED = Event(kind="ports.listener_opened", key="tcp/22", severity=Severity.LOW, fields={"port": 22})
 NOTED = Kind(name="stale.noted", meaning="A judge noted.", title="noted", severity=Severity.LOW)
@@ -45,6 +46,8 @@ class World:
         self.facts: dict[str, bytes] = {}
         self.ledger: list[Run] = []
         self.asked: list[tuple[str, Callable[[Look], None]]] = []
+        self.workers = (WorkerState(name="reader", state="running"),)
+        self.gone: tuple[Blind, ...] = ()
         self.commands: list[tuple[Command, Callable[[Result, Cost], None]]] = []
 
     def now_ms(self) -> int:
@@ -118,6 +121,12 @@ class World:
     ) -> None:
         self.commands.append((command, done))
 
+    def states(self) -> tuple[WorkerState, ...]:
+        return self.workers
+
+    def lost(self) -> dict[str, tuple[Blind, ...]]:
+        return {"reader": self.gone}
+
     def kinds(self) -> list[str]:
         return [event.kind for event in self.spooled]
 
@@ -152,7 +161,7 @@ class Bench:
             Responder(rules, deeds, self.core.do, world, lambda: "command-id"),
             {"trim": lambda: self.chores.append("trim")},
         )
-        self.core.follow(Plan(looks={"ports": 60.0}, watchers={"ruleset": "ports"}))
+        self.core.follow(Plan(looks={"ports": 60.0}, watchers={"ruleset": "ports"}, hosts={"reader": ("ports",)}))
 
     def finish(self, **more: Any) -> None:
         subject, done = self.world.asked.pop(0)
@@ -315,3 +324,22 @@ def test_runs_are_handed_to_the_heartbeat_once(bench: Bench) -> None:
     bench.finish()
     assert [run.name for run in bench.core.take_runs()] == ["ports"]
     assert bench.core.take_runs() == ()
+
+
+def test_while_its_worker_is_down_a_subject_is_unseen_and_looked_at_soon_after(bench: Bench) -> None:
+    bench.finish()
+    bench.world.workers = (WorkerState(name="reader", state="backing_off", detail="killed"),)
+    assert bench.sight().state == "unseen"
+    assert bench.sight().blind[0].why == Why.WORKER_DOWN
+    bench.world.advance(61)
+    bench.finish(id=0, outcome=Unavailable(why=Why.WORKER_DOWN, detail="worker reader is backing off"))
+    bench.world.workers = (WorkerState(name="reader", state="running"),)
+    bench.world.advance(3)
+    bench.finish()
+    assert bench.sight().state == "seen"
+
+
+def test_what_a_worker_lacks_is_taken_from_the_sight_of_its_subjects(bench: Bench) -> None:
+    bench.finish()
+    bench.world.gone = (Blind(what="other users' processes", why=Why.PERMISSION),)
+    assert (bench.sight().state, bench.sight().blind) == ("partial", bench.world.gone)

@@ -1,0 +1,166 @@
+"""The composition root: the only file that sees the catalogs of collectors, actions and judges, and `host/`.
+
+Importing it is cheap: the catalogs are names. What is behind a name is imported by the function that needs it.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actions.catalog import CATALOG as ACTIONS
+from agent.plan import Plan
+from agent.responder import Deed
+from agent.settings import AgentSettings, Vocabulary, compose, section
+from agent.supervision import WorkerSpec
+from analysis.catalog import JUDGES
+from collectors.catalog import CATALOG as COLLECTORS
+from collectors.catalog import WATCHERS
+from contracts.catalog import Entry, load
+from contracts.event import Kind
+from contracts.judge import Judge
+
+ON_DEMAND = frozenset({"messenger", "backup", "steward"})
+"""Workers that are started by a command and end when idle."""
+
+KIND_MODULES = (
+    "agent.kinds",
+    "agent.control_server",
+    "agent.keeper",
+    "agent.spool_schema",
+)
+"""Modules of the agent's machinery that declare kinds."""
+
+
+def hosting(worker: str) -> Any:
+    """Return the `agent.hosting.Hosting` of one worker: only what it hosts is imported."""
+    from agent.hosting import Hosting
+    from host.dry_run import DryHost
+    from host.linux import LinuxHost
+
+    for entry in ACTIONS:
+        if entry.worker == worker:
+            _prepare(entry)
+    return Hosting(
+        make_host=LinuxHost,
+        make_dry=DryHost,
+        collectors=_loaded(COLLECTORS, worker),
+        watchers=_loaded(WATCHERS, worker),
+        actions=_loaded(ACTIONS, worker),
+    )
+
+
+def judges() -> list[Judge[Any]]:
+    """Return every judge; they are pure and small and run in the core."""
+    return [load(entry)() for entry in JUDGES]
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Return what a configuration may speak of."""
+    collectors = {entry.name: load(entry).options for entry in COLLECTORS}
+    actions = {entry.name: load(entry) for entry in ACTIONS}
+    return Vocabulary(
+        settings=compose(collectors, {name: action.options for name, action in actions.items()}),
+        kinds={kind.name: kind for kind in kinds()},
+        actions={name: action.arguments for name, action in actions.items()},
+    )
+
+
+def kinds() -> Iterator[Kind]:
+    """Yield every kind that any part of the agent declares, each once."""
+    seen: set[str] = set()
+    for kind in (*_own_kinds(), *(kind for entry in _entries() for kind in load(entry).kinds)):
+        if kind.name not in seen:
+            seen.add(kind.name)
+            yield kind
+
+
+def plan(path: Path) -> Plan:
+    """Return what the configuration in `path` asks for; raises `ConfigErrors`. Imports everything: for a child process."""
+    from agent import config
+    from host.linux import LinuxHost
+
+    loaded = config.load_agent(path, vocabulary())
+    settings = loaded.value
+    looks = {e.name: section(settings, "collectors", e.name).every for e in COLLECTORS if _enabled(settings, e)}
+    watchers = {e.name: e.name for e in WATCHERS if _enabled(settings, e)}
+    return Plan(
+        settings=AgentSettings(**{name: getattr(settings, name) for name in AgentSettings.__struct_fields__}),
+        digest=config.digest(config.encode(settings)),
+        workers=tuple(_specs(settings, looks, watchers)),
+        looks=looks,
+        watchers=watchers,
+        disabled=tuple(e.name for e in COLLECTORS if e.name not in looks),
+        deeds={e.name: _deed(e) for e in ACTIONS if section(settings, "actions", e.name).enabled},
+        kinds=dict(vocabulary().kinds),
+        facts=LinuxHost().facts(),
+        files=tuple(str(file) for file in loaded.files),
+    )
+
+
+def _enabled(settings: AgentSettings, entry: Entry) -> bool:
+    return bool(section(settings, "collectors", entry.name).enabled)
+
+
+def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mapping[str, str]) -> Iterator[WorkerSpec]:
+    from agent.privileges import WORKERS
+
+    for name, privileges in WORKERS.items():
+        subjects = tuple(e.name for e in COLLECTORS if e.worker == name and e.name in looks)
+        watching = tuple(e.name for e in WATCHERS if e.worker == name and e.name in watchers)
+        actions = tuple(e.name for e in ACTIONS if e.worker == name)
+        if not (subjects or watching or actions):
+            continue
+        options = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
+        options.update({name: section(settings, "actions", name) for name in actions})
+        yield WorkerSpec(
+            name=name,
+            user=privileges.user,
+            capabilities=privileges.capabilities,
+            on_demand=name in ON_DEMAND,
+            subjects=subjects,
+            watchers=watching,
+            actions=actions,
+            options={name: msgspec.msgpack.encode(value) for name, value in options.items()},
+            kinds=_kinds_of({*subjects, *watching, *actions}),
+        )
+
+
+def _kinds_of(names: set[str]) -> dict[str, tuple[str, ...]]:
+    """Return the kinds that each collector, watcher and action declares; a watcher shares its collector's name."""
+    found: dict[str, set[str]] = {}
+    for entry in (*COLLECTORS, *WATCHERS, *ACTIONS):
+        if entry.name in names:
+            found.setdefault(entry.name, set()).update(kind.name for kind in load(entry).kinds)
+    return {name: tuple(sorted(declared)) for name, declared in found.items()}
+
+
+def _deed(entry: Entry) -> Deed:
+    return Deed(action=entry.name, worker=entry.worker, arguments=dict(load(entry).arguments))
+
+
+def _loaded(entries: tuple[Entry, ...], worker: str) -> dict[str, Any]:
+    return {entry.name: load(entry) for entry in entries if entry.worker == worker}
+
+
+def _prepare(entry: Entry) -> None:
+    """Let an action's module import what it otherwise imports late, when a worker may not be able to read it any more."""
+    module = importlib.import_module(entry.target.partition(":")[0])
+    prepare = getattr(module, "prepare", None)
+    if prepare is not None:
+        prepare()
+
+
+def _entries() -> tuple[Entry, ...]:
+    return (*COLLECTORS, *WATCHERS, *ACTIONS, *JUDGES)
+
+
+def _own_kinds() -> Iterator[Kind]:
+    for name in KIND_MODULES:
+        for value in vars(importlib.import_module(name)).values():
+            if isinstance(value, Kind):
+                yield value
