@@ -1,0 +1,1 @@
+"""What people and programs see of the fleet: pages, live updates and the JSON API."""
