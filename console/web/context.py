@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from litestar.connection import Request
 from litestar.datastructures import State
@@ -11,7 +11,8 @@ from litestar.di import NamedDependency
 from console.accounts import Accounts
 from console.hub import Hub
 from console.store.interface import Store
-from console.store.records import Session, Token
+from console.store.records import Session
+from console.tokens import NewToken
 from console.web.streams import Streams
 
 PeopleRequest = Request[Session | None, str, State]
@@ -21,17 +22,10 @@ MetricsText = Callable[[], Awaitable[tuple[bytes, str]]]
 """Returns the console's metrics and their content type."""
 
 
-class TokenMade(NamedTuple):
-    """A fresh enrolment token: the text to give to the agent, shown only once, and what is stored of it."""
-
-    text: str
-    token: Token
-
-
 class MakeToken(Protocol):
     """Makes enrolment tokens."""
 
-    async def __call__(self, note: str, who: str, valid_s: float, hostname: str = "") -> TokenMade:
+    async def __call__(self, note: str, who: str, valid_s: float, hostname: str = "") -> NewToken:
         """Make, store and audit one; raises `UsageError`."""
 
 

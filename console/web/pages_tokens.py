@@ -1,5 +1,6 @@
 """Enrolment: making one-time tokens, and the command that uses one."""
 
+import re
 import shlex
 from typing import Any, NamedTuple
 
@@ -8,11 +9,13 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from console.store.records import Token
-from console.web.context import Console, GivenConsole, PeopleRequest, TokenMade, address_of, session_of
+from console.tokens import NewToken
+from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
 from console.web.drawing import draw
 from console.web.forms import field
 from contracts.errors import HoldfastError, UsageError
 
+HOSTNAME = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z_])?")
 SPANS_S = frozenset({3600, 86400, 604800})
 
 
@@ -39,13 +42,14 @@ async def make_token(request: PeopleRequest, console: GivenConsole) -> Response[
     hostname = (await field(request, "hostname", 253)).strip()
     valid = await field(request, "valid", 10)
     try:
+        check_hostname(hostname)
         if not valid.isascii() or not valid.isdigit() or int(valid) not in SPANS_S:
             raise UsageError("that is not one of the spans offered", advice="choose one from the list")
         who = f"user:{session_of(request).user}"
         made = await console.make_token(note, who, float(valid), hostname)
     except HoldfastError as error:
         return await _page(request, console, problem=f"{error.message[:1].upper()}{error.message[1:]}; {error.advice}.")
-    return await _page(request, console, made=made)
+    return await _page(request, console, made=made, hostname=hostname)
 
 
 @post("/tokens/{token:str}/revoke", include_in_schema=False)
@@ -66,6 +70,14 @@ def enrol_command(agents_url: str, text: str) -> str:
     return f"sudo holdfast enroll {shlex.quote(agents_url)} --token {shlex.quote(text)}"
 
 
+def check_hostname(hostname: str) -> None:
+    """Raise `UsageError` for what no server can be called."""
+    if hostname and not HOSTNAME.fullmatch(hostname):
+        raise UsageError(
+            f"{hostname!r} is not a host name", advice="write it as the server's hostname command prints it"
+        )
+
+
 def token_state(token: Token, now_ms: int) -> TokenRow:
     """Return how a token stands at `now_ms`."""
     if token.used_ms:
@@ -78,15 +90,15 @@ def token_state(token: Token, now_ms: int) -> TokenRow:
 
 
 async def _page(
-    request: PeopleRequest, console: Console, *, made: TokenMade | None = None, problem: str = ""
+    request: PeopleRequest, console: Console, *, made: NewToken | None = None, hostname: str = "", problem: str = ""
 ) -> Response[str]:
     now = console.now_ms()
     shown = None
     if made is not None:
         shown = {
             "command": enrol_command(console.agents_url, made.text),
-            "hostname": made.token.hostname,
-            "expires_ms": made.token.expires_ms,
+            "hostname": hostname,
+            "expires_ms": made.expires_ms,
         }
     return draw(
         request,

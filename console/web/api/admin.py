@@ -19,7 +19,8 @@ from console.web.api.schemas import (
     user_shape,
 )
 from console.web.context import GivenConsole, PeopleRequest, address_of, session_of
-from console.web.pages_tokens import enrol_command
+from console.web.pages_tokens import check_hostname, enrol_command
+from console.web.words import iso
 from contracts.errors import UsageError
 
 TAG = ["administration"]
@@ -38,11 +39,13 @@ async def tokens(console: GivenConsole, limit: Limit = 100, cursor: FromQuery[st
 async def make_token(request: PeopleRequest, console: GivenConsole, data: JSONBody[NewToken]) -> TokenMadeShape:
     """Make a one-time token; its text and the command that uses it are answered only this once."""
     who = f"user:{session_of(request).user}"
+    check_hostname(data.hostname)
     made = await console.make_token(data.note, who, data.valid_s, data.hostname)
     return TokenMadeShape(
         token=made.text,
         command=enrol_command(console.agents_url, made.text),
-        made=token_shape(made.token, console.now_ms()),
+        id=made.id,
+        expires=iso(made.expires_ms),
     )
 
 

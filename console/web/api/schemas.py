@@ -206,7 +206,8 @@ class TokenMadeShape(Record):
 
     token: str
     command: str
-    made: TokenShape
+    id: str
+    expires: Time
 
 
 class UserShape(Record):

@@ -15,13 +15,14 @@ import pytest
 
 from console.accounts import AccountPolicy, Accounts
 from console.hub import Change, Hub, Topic
-from console.store.records import Certificate, Role, Token
+from console.metrics import Metrics
+from console.settings import AgentsSettings, ConsoleSettings
+from console.store.records import Certificate, Role
 from console.store.sql import open_sqlite
-from console.web.app import make_web
-from console.web.context import Console, TokenMade
-from console.web.streams import Streams
+from console.web.app import make_app
+from console.web.context import Console
 from contracts.coverage import Blind, Coverage, Sight
-from contracts.errors import UsageError, Why
+from contracts.errors import Why
 from contracts.event import GENESIS, Envelope, Event, Lane, Sealed, Severity, link
 from contracts.host import Facts
 from contracts.outcome import Cost, Failed, Ok, Run, Unavailable
@@ -207,7 +208,7 @@ def usual_firewall() -> dict[str, firewall.Row]:
 class Site:
     """The console under test, on an event loop of its own thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metrics_token: str = "") -> None:
         self.now_ms = NOW_MS
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -215,19 +216,19 @@ class Site:
         self.store = open_sqlite(folder / "console.db", GRACE_S)
         self.hub = self.run(_make(Hub))
         self.accounts = self.run(_make(lambda: Accounts(self.store, lambda: self.now_ms, AccountPolicy())))
-        self.metrics_token = ""
-        self.console = Console(
-            store=self.store,
-            hub=self.hub,
-            accounts=self.accounts,
-            now_ms=lambda: self.now_ms,
-            agents_url="https://console.example:8444",
-            make_token=self._make_token,
+        settings = ConsoleSettings(agents=AgentsSettings(names=("console.example",)))
+        self.app = make_app(
+            self.store,
+            self.hub,
+            self.accounts,
+            settings,
+            Metrics(),
+            pin=bytes(32),
             version="0.1.0",
-            streams=Streams(),
-            metrics=_metrics,
+            now_ms=lambda: self.now_ms,
+            metrics_token=metrics_token,
         )
-        self.app = make_web(self.console)
+        self.console: Console = self.app.state.console
         self._number = 0
         self.run(self.accounts.add("ada", Role.ADMIN, PASSWORD, "cli:test"))
 
@@ -257,12 +258,12 @@ class Site:
         """A newly enrolled agent, silent so far."""
         self._number += 1
         agent = f"{self._number:032x}"
-        made = self.run(self._make_token("test", "cli:test", 3600.0))
+        made = self.run(self.console.make_token("test", "cli:test", 3600.0))
         certificate = Certificate(
             serial=f"{self._number:X}", agent=agent, key=agent.encode(), pem=b"", issued_ms=self.now_ms,
             ends_ms=self.now_ms + 90 * 86_400_000,
         )  # fmt: skip
-        assert self.run(self.store.enrol(made.token.id, certificate, facts(hostname), "0.1.0", self.now_ms))
+        assert self.run(self.store.enrol(made.id, certificate, facts(hostname), "0.1.0", self.now_ms))
         return Agent(self, agent, hostname)
 
     def close(self) -> None:
@@ -270,19 +271,6 @@ class Site:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-
-    async def _make_token(self, note: str, who: str, valid_s: float, hostname: str = "") -> TokenMade:
-        if " " in hostname:
-            raise UsageError(
-                f"{hostname!r} is not a host name", advice="write it as the server's hostname command does"
-            )
-        self._number += 1
-        token = Token(
-            id=f"t{self._number}", digest=hashlib.sha256(str(self._number).encode()).digest(), note=note,
-            created_ms=self.now_ms, created_by=who, expires_ms=self.now_ms + int(valid_s * 1000), hostname=hostname,
-        )  # fmt: skip
-        await self.store.add_token(token)
-        return TokenMade(text=f"hft1.secret-{self._number}", token=token)
 
 
 class Browser:
@@ -328,10 +316,6 @@ def words(page: str) -> str:
 
 async def _make(maker: Callable[[], T]) -> T:
     return maker()
-
-
-async def _metrics() -> tuple[bytes, str]:
-    return b"holdfast_agents 1\n", "text/plain; version=0.0.4"
 
 
 @pytest.fixture
