@@ -1,5 +1,7 @@
 """Puts the people's listener together: routes, guard, sessions, headers and errors, as one ASGI application."""
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar, Router
