@@ -1,0 +1,212 @@
+"""A machine made of a folder, for tests: what it answers is what lies there.
+
+`files/…` holds the file system. `commands.json` maps a command line to `{"stdout": FILE, "code": 0, "stderr": ""}`, where FILE lies in
+`commands/`, or to `{"unavailable": WHY, "message": "…"}`; a tool without any entry is not installed. `sockets.json`, `processes.json` and
+`facts.json` hold `Sockets`, a `Process` by id and `Facts`, `packages.json` a package by path, `capabilities.json` a list. Everything that
+was read may be replaced on the object while a test goes on.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.errors import Unavailable, Why
+from contracts.host import Completed, Facts, Process, Processes, Sockets, Stop
+from host.dry_run import Planned
+from host.files import LinuxFiles
+
+T = TypeVar("T")
+
+_FACTS = Facts(
+    hostname="fake",
+    machine_id="0" * 32,
+    boot_id="1" * 32,
+    kernel="6.1.0",
+    os_name="Fake Linux",
+    architecture="x86_64",
+    cpus=2,
+    memory_bytes=1 << 30,
+)
+
+
+class FakeFiles:
+    """Files below a folder, under the errors of the real ones; `denied` lists paths that may not be read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real = LinuxFiles()
+        self.denied: set[str] = set()
+
+    def read(self, path: str, max_bytes: int = 1 << 20) -> bytes:
+        """Return the content."""
+        return self._real.read(self._inside(path), max_bytes)
+
+    def names(self, path: str) -> list[bytes]:
+        """Return the names in a directory."""
+        return self._real.names(self._inside(path))
+
+    def stat(self, path: str) -> Any:
+        """Return the metadata."""
+        return self._real.stat(self._inside(path))
+
+    def link(self, path: str) -> bytes:
+        """Return what a symbolic link holds."""
+        return self._real.link(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        if path in self.denied:
+            raise Unavailable(Why.PERMISSION, f"{path} may not be read", advice="run the agent as root")
+        return os.fspath(self._root) + os.path.normpath("/" + path)
+
+
+class FakeCommands:
+    """Recorded answers by command line; `asked` lists what was asked."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "commands"
+        self.answers: dict[str, dict[str, Any]] = _load(root / "commands.json", dict[str, dict[str, Any]], {})
+        self.asked: list[tuple[str, ...]] = []
+
+    def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 256 << 20) -> Completed:  # noqa: ARG002
+        """Return the recorded answer."""
+        self.asked.append(argv)
+        if not self.present(argv[0]):
+            raise Unavailable(Why.TOOL_MISSING, f"{argv[0]} is not installed", advice=f"install the package {argv[0]}")
+        answer = self.answers[" ".join(argv)]
+        if "unavailable" in answer:
+            raise Unavailable(Why(answer["unavailable"]), answer.get("message", "not available"), advice="try again")
+        stdout = answer.get("stdout", "")
+        return Completed(
+            argv=argv,
+            code=answer.get("code", 0),
+            stdout=stdout if isinstance(stdout, bytes) else (self._root / stdout).read_bytes() if stdout else b"",
+            stderr=str(answer.get("stderr", "")).encode(),
+        )
+
+    def present(self, tool: str) -> bool:
+        """Say whether an answer of `tool` was recorded."""
+        return any(line.split(" ")[0] == tool for line in self.answers)
+
+
+class FakeSockets:
+    """Sockets as a test sets them in `found`; an exception there is raised."""
+
+    def __init__(self, found: Sockets) -> None:
+        self.found: Sockets | Unavailable = found
+
+    def listening(self, owners: bool = True) -> Sockets:
+        """Return `found`, without owners if they are not wanted."""
+        if isinstance(self.found, Unavailable):
+            raise self.found
+        if owners:
+            return self.found
+        plain = tuple(msgspec.structs.replace(socket, pids=()) for socket in self.found.sockets)
+        return msgspec.structs.replace(self.found, sockets=plain, owners_seen=False)
+
+    def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
+        """Return a digest of `found`; the ephemeral ports are those from 32768 on."""
+        sockets = self.listening(owners=False).sockets
+        kept = [one for one in sockets if ephemeral_udp or one.protocol != "udp" or one.port < 32768]
+        return repr(sorted((one.protocol, one.address, one.port, one.inode) for one in kept)).encode()
+
+
+class FakeProcesses:
+    """Processes by id as a test sets them."""
+
+    def __init__(self, found: Processes) -> None:
+        self.found = found
+
+    def describe(self, pids: Sequence[int]) -> Processes:
+        """Return those of `pids` there are."""
+        by_pid = {pid: self.found.by_pid[pid] for pid in pids if pid in self.found.by_pid}
+        return Processes(by_pid=by_pid, blind=self.found.blind)
+
+
+class FakePackages:
+    """Packages by path; None for a machine without a package database."""
+
+    def __init__(self, by_path: dict[str, str] | None) -> None:
+        self.by_path = by_path
+
+    def owner(self, path: str) -> str:
+        """Return the package that ships `path`, or ""."""
+        return self.owners([path])[path]
+
+    def owners(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Return the same for many paths."""
+        if self.by_path is None:
+            raise Unavailable(Why.NOT_PRESENT, "this host has no package database", advice="do without")
+        return {path: self.by_path.get(path, "") for path in paths}
+
+
+class FakeHost:
+    """`contracts.host.Host` rooted at a folder; `now` is the time there until `advance` moves it. `planned` lists what was changed."""
+
+    def __init__(self, root: str | os.PathLike[str], now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        folder = Path(root)
+        self.dry = False
+        self.time = now
+        self.ticks = 0.0
+        self.planned: list[Planned] = []
+        self.announcements: list[str | Unavailable] = []
+        self.files = FakeFiles(folder / "files")
+        self.commands = FakeCommands(folder)
+        self.sockets = FakeSockets(_load(folder / "sockets.json", Sockets, Sockets(sockets=())))
+        by_pid = _load(folder / "processes.json", dict[int, Process], {})
+        self.processes = FakeProcesses(Processes(by_pid=by_pid))
+        self.packages = FakePackages(_load(folder / "packages.json", dict[str, str], {}))
+        self._facts = _load(folder / "facts.json", Facts, _FACTS)
+        self.held = frozenset(_load(folder / "capabilities.json", list[str], []))
+
+    def now(self) -> datetime:
+        """Return the time there."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """Return how far `advance` has moved."""
+        return self.ticks
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+    def facts(self) -> Facts:
+        """Return what this machine is said to be."""
+        return self._facts
+
+    def capabilities(self) -> frozenset[str]:
+        """Return the capabilities it is said to hold."""
+        return self.held
+
+    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield `announcements` one by one, then wait for `stop`."""
+        while not stop.is_set():
+            if not self.announcements:
+                stop.wait(0.01)
+                continue
+            word = self.announcements.pop(0)
+            if isinstance(word, Unavailable):
+                raise word
+            yield word
+
+    def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:  # noqa: ARG002
+        """Note a command line and answer as if it had succeeded."""
+        self.planned.append(Planned(argv=argv, stdin=stdin))
+        return Completed(argv=argv, code=0, stdout=b"", stderr=b"")
+
+    def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
+        """Note a file and its new content."""
+        self.planned.append(Planned(path=path, content=content, mode=mode))
+
+
+def _load(path: Path, kind: type[T], default: T) -> T:
+    """Return the JSON in `path` as `kind`, `default` where there is no such file."""
+    if not path.exists():
+        return default
+    return msgspec.convert(json.loads(path.read_text()), kind, strict=False)

@@ -1,0 +1,71 @@
+"""The Linux machine this process runs on, composed from its parts: the one implementation of `contracts.host.Host` that is real."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from contracts.host import Completed, Facts, Stop
+from host import capabilities
+from host.commands import LinuxCommands, run
+from host.files import LinuxFiles
+from host.packages import LinuxPackages
+from host.processes import LinuxProcesses
+from host.sockets import LinuxSockets
+
+_MAX_ANSWER = 16 << 20
+
+
+class LinuxHost:
+    """`contracts.host.Host` for Linux.
+
+    `read_bytes` counts what was read from files and commands, for the ledger. `dry` is always false here: `host.dry_run.DryRun` wraps a
+    host so that nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self.dry = False
+        self.read_bytes = 0
+        self.files = LinuxFiles(self._account)
+        self.commands = LinuxCommands(self._account)
+        self.sockets = LinuxSockets()
+        self.processes = LinuxProcesses()
+        self.packages = LinuxPackages(self.commands)
+
+    def now(self) -> datetime:
+        """Return the wall time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds on the clock that no one sets."""
+        return time.monotonic()
+
+    def facts(self) -> Facts:
+        """Return what this machine is."""
+        from host import facts
+
+        return facts.facts()
+
+    def capabilities(self) -> frozenset[str]:
+        """Return the effective capabilities of this thread, as `CAP_NET_ADMIN`."""
+        return capabilities.effective()
+
+    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield one word per change of the kernel's nftables ruleset until `stop` is set; raises `Unavailable`."""
+        from host import ruleset_monitor
+
+        return ruleset_monitor.changes(stop)
+
+    def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
+        """Run a command that changes the machine."""
+        done = run(argv, stdin, timeout_s, _MAX_ANSWER)
+        self._account(len(done.stdout) + len(done.stderr))
+        return done
+
+    def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
+        """Replace a file atomically."""
+        from host import replace_file
+
+        replace_file.write(path, content, mode)
+
+    def _account(self, count: int) -> None:
+        self.read_bytes += count
