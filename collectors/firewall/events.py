@@ -94,7 +94,7 @@ RULE_REMOVED = Kind(
 )
 RULES_REORDERED = Kind(
     name="firewall.rules_reordered",
-    meaning="The rules of a chain stand in another order than before.",
+    meaning="The rules of a chain stand in another order than before, or differ in what only one of two tools states.",
     title="Firewall rules of {table} {chain} reordered",
     severity=Severity.MEDIUM,
     fields={"table": "str", "chain": "str", "maker": "str"},

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from collectors.firewall import makers
-from collectors.firewall.ruleset import NFTABLES, Chain, Table
+from collectors.firewall.ruleset import Chain, Table
 
 CLOSED, PARTIAL, OPEN = "closed", "partial", "open"
 STRICTNESS = (OPEN, PARTIAL, CLOSED)
@@ -17,7 +17,7 @@ _HOOKS = frozenset({"input", "prerouting"})
 _NFPROTO = {4: "meta nfproto ipv4 ", 6: "meta nfproto ipv6 "}
 
 # A rule that begins with one of these has no condition before its verdict.
-_NFT_STARTS = (
+_STARTS = (
     "accept",
     "drop",
     "reject",
@@ -28,14 +28,15 @@ _NFT_STARTS = (
     "log",
     "queue",
     "meta nfproto ip",
-    "xt target",
+    "-j ",
+    "-g ",
+    "-m comment ",
 )
 _NFT_PLAIN = re.compile(
     r'(?:counter(?: packets \d+ bytes \d+)? ?|log(?: (?:prefix "[^"]*"|(?:level|flags|group|snaplen|queue-threshold) \S+))* ?)*'
     r"(?:(accept|drop|reject|return|queue)\b.*|(?:jump|goto) (\S+).*)"
 )
-_XT_STARTS = ("-j ", "-g ", "-m comment ")
-_XT_PLAIN = re.compile(r'(?:-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+) )?-[jg] (\S+).*', re.DOTALL)
+_XT_PLAIN = re.compile(r'(?:-m comment --comment (?:"(?:\\+"|[^"])*"|\S+) )?-[jg] (\S+).*', re.DOTALL)
 _XT_VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "return", "NFQUEUE": "queue"}
 _REFUSES = re.compile(r"\b(?:drop|reject)\b|-j (?:DROP|REJECT)\b")
 _JUMPS = re.compile(r"\b(?:jump|goto) ([^\s,}]+)|-[jg] (\S+)")
@@ -48,10 +49,12 @@ def level(tables: list[Table], family: int) -> str:
     is_partial = False
     for table, chain in _arrivals(tables, family):
         chains = {other.name: other for other in table.chains}
-        fate = _fate(chain, chains, table.source == NFTABLES, family, 0)
+        fate, reached = _fate(chain, chains, family, 0)
         if (chain.policy if fate in ("", "return") else fate) in ("drop", "reject", "queue"):
             return CLOSED
-        is_partial = is_partial or (chain.hook == "input" and _refuses_anything(table, chain, chains))
+        is_partial = is_partial or (
+            chain.hook == "input" and _refuses_anything(table, chain, chain.rules[:reached], chains)
+        )
     return PARTIAL if is_partial else OPEN
 
 
@@ -69,33 +72,32 @@ def _arrivals(tables: list[Table], family: int) -> Iterator[tuple[Table, Chain]]
                     yield table, chain
 
 
-def _fate(chain: Chain, chains: dict[str, Chain], is_nft: bool, family: int, depth: int) -> str:
-    """Return the verdict of the first rule without a condition, "" when there is none."""
-    starts = _NFT_STARTS if is_nft else _XT_STARTS
-    for rule in chain.rules:
-        if not rule.startswith(starts):
+def _fate(chain: Chain, chains: dict[str, Chain], family: int, depth: int) -> tuple[str, int]:
+    """Return the verdict of the first rule without a condition ("" when there is none) and how many rules a packet may reach."""
+    for place, rule in enumerate(chain.rules, start=1):
+        if not rule.startswith(_STARTS):
             continue
-        verdict, target = _plain(rule.removeprefix(_NFPROTO[family]), is_nft)
+        verdict, target = _plain(rule.removeprefix(_NFPROTO[family]))
         if target and target in chains and depth < _DEEPEST:
-            verdict = _fate(chains[target], chains, is_nft, family, depth + 1)
+            verdict, _ = _fate(chains[target], chains, family, depth + 1)
             if verdict in ("", "return"):
                 continue
         if verdict:
-            return verdict
-    return ""
+            return verdict, place
+    return "", len(chain.rules)
 
 
-def _plain(rule: str, is_nft: bool) -> tuple[str, str]:
-    """Return verdict and jump target of a rule without a condition."""
-    if is_nft:
-        match = _NFT_PLAIN.fullmatch(rule)
-        return (match[1] or "", match[2] or "") if match else ("", "")
-    match = _XT_PLAIN.fullmatch(rule)
-    return (_XT_VERDICTS.get(match[1], ""), match[1]) if match else ("", "")
+def _plain(rule: str) -> tuple[str, str]:
+    """Return verdict and jump target of a rule without a condition, in the words of nft or iptables."""
+    if rule.startswith("-"):
+        match = _XT_PLAIN.fullmatch(rule)
+        return (_XT_VERDICTS.get(match[1], ""), match[1]) if match else ("", "")
+    match = _NFT_PLAIN.fullmatch(rule)
+    return (match[1] or "", match[2] or "") if match else ("", "")
 
 
-def _refuses_anything(table: Table, base: Chain, chains: dict[str, Chain]) -> bool:
-    """Say whether a chain reached from `base` refuses something, chains and tables of banning makers aside."""
+def _refuses_anything(table: Table, base: Chain, reached: list[str], chains: dict[str, Chain]) -> bool:
+    """Say whether the rules `reached` of `base`, or chains they lead to, refuse something, what banning makers made aside."""
     seen: set[str] = set()
     waiting = [base]
     while waiting:
@@ -103,7 +105,7 @@ def _refuses_anything(table: Table, base: Chain, chains: dict[str, Chain]) -> bo
         if chain.name in seen or makers.of_chain(chain.name, makers.of_table(table.name)) in makers.BANNING:
             continue
         seen.add(chain.name)
-        body = "\n".join(chain.rules)
+        body = "\n".join(reached if chain is base else chain.rules)
         if '"' in body:
             body = _QUOTED.sub('""', body)
         if _REFUSES.search(body):

@@ -19,6 +19,11 @@ NAMES = ("filter", "nat", "mangle", "raw", "security")
 SAVE = {"ip": "iptables", "ip6": "ip6tables"}
 
 _REFUSED = re.compile(r"# Table `(.+?)' (?:is incompatible|contains incompatible)")
+_QUOTED = re.compile(r'"[^"]*"')
+_MATCHES = re.compile(r"-m (?!(?:tcp|udp|sctp|dccp|icmp6?|comment) )")
+_BEYOND = re.compile(
+    r"[{@]|\b(?:vmap|map|set|skuid|skgid|fib|rt|ct|mark|length|ttl|hoplimit|dscp|cgroup|cpu|iif|oif|pkttype|socket|exthdr|numgen|jhash|limit|quota|update|add|queue|dup|notrack)\b"
+)
 _COUNTERS = re.compile(r"(?m)^(:.* )\[\d+:\d+\]$")
 _PRIORITY = {"raw": -300, "mangle": -150, "filter": 0, "security": 50, "nat": -100}
 _GRANT = "Give the netfilter worker CAP_NET_ADMIN and CAP_NET_RAW."
@@ -137,7 +142,20 @@ def _adopt(table: Table, saved: Saved) -> None:
             )
     table.source = IPTABLES_NFT
     for chain in table.chains:
-        chain.rules = rules.get(chain.name, [])
+        chain.other_words, saved_rules = chain.rules, rules.get(chain.name, [])
+        chain.rules = [_words(mine, nft) for mine, nft in zip(saved_rules, chain.other_words, strict=True)]
+
+
+def _words(saved: str, nft: str) -> str:
+    """Choose between the two tools' words for one rule.
+
+    `iptables-nft-save` states a rule that nft wrote as if the expressions it does not know were not there:
+    `tcp dport { 22, 80 } accept` becomes `-p tcp -j ACCEPT`. A rule with words that iptables itself would have written as
+    a match is therefore shown in nft's words.
+    """
+    if _MATCHES.search(saved) or not _BEYOND.search(_QUOTED.sub("", nft)):
+        return saved
+    return f"{nft} # iptables-nft-save: {saved}"
 
 
 def _refused(table: Table, is_hiding: bool) -> list[Blind]:

@@ -99,7 +99,7 @@ def _rules(table: Table, chain: Chain, maker: str, place: str, former: Mapping[s
     rows = {}
     for name, text, rank in zip(keys, chain.rules, placed, strict=True):
         row = former.get(name)
-        if row is None or row.rank != rank or row.source != source or row.maker != maker:
+        if row is None or (row.rank, row.source, row.maker, row.text) != (rank, source, maker, text):
             row = Row(
                 what="rule",
                 source=source,
@@ -139,6 +139,9 @@ def carry(rows: dict[str, Row], before: Mapping[str, Row], families: frozenset[s
         is_unseen = row.family in families or (only_iptables and row.source == "nftables" and row.what != "summary")
         if is_unseen and name not in rows:
             rows[name] = row
+        elif only_iptables and row.what == "chain" and name in rows and rows[name].rules == row.rules:
+            # Half of what makes up the digest is nft's words; the rules themselves are compared one by one.
+            rows[name] = msgspec.structs.replace(rows[name], digest=row.digest)
 
 
 def summarise(

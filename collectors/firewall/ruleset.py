@@ -10,7 +10,10 @@ IPTABLES_LEGACY = "iptables-legacy"
 
 @dataclass(slots=True)
 class Chain:
-    """One chain; `hook` is empty for a chain that is only jumped to. `rules` are texts in the kernel's order."""
+    """One chain; `hook` is empty for a chain that is only jumped to. `rules` are texts in the kernel's order.
+
+    `other_words` holds, where two tools state the same rules, each rule as the other tool does.
+    """
 
     name: str
     rules: list[str]
@@ -19,11 +22,11 @@ class Chain:
     priority: int | None = None
     policy: str = ""
     device: str = ""
-    text: str = ""
+    other_words: list[str] = field(default_factory=list)
 
     def digest(self) -> str:
-        """Return a digest of the rules in their order."""
-        return short_digest("\n".join(self.rules))
+        """Return a digest of the rules in their order, in every tool's words."""
+        return short_digest("\n".join([*self.rules, "", *self.other_words] if self.other_words else self.rules))
 
 
 @dataclass(slots=True)
