@@ -19,6 +19,7 @@ from contracts.errors import HoldfastError, UsageError
 from settings.errors import nearest
 
 GROUP = "holdfast.commands"
+COMPLETION = "_HOLDFAST_COMPLETE"
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 IO_ERROR = 74
@@ -48,7 +49,8 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        click.echo(err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output went away (`| head`); nothing may be written at exit either.
@@ -60,7 +62,15 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    result = root().main(args=arguments, prog_name="holdfast", standalone_mode=False)
+    group = root()
+    if COMPLETION in os.environ:
+        group.main(prog_name="holdfast")
+    # Not click's own main: that would end the process by itself on a broken pipe, with the code of a failed check.
+    try:
+        with group.make_context("holdfast", list(arguments)) as context:
+            result = group.invoke(context)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
     return result if type(result) is int else 0
 
 

@@ -171,7 +171,7 @@ class Converter:
             attempt = Converter()
             value = attempt.convert(node, choice, path)
             if not attempt.errors:
-                self.marks.update(attempt.marks)
+                self.marks = {**attempt.marks, **self.marks}
                 return value
         return self.convert(node, choices[-1], path)
 

@@ -13,7 +13,7 @@ from settings import units
 from settings.convert import default_of, has_default, unwrap
 from settings.scalars import CLOCK_PATTERN, FORMATS, choices_of
 
-_BARE = re.compile(r"[A-Za-z_/*][A-Za-z0-9_./*@+-]*")
+_BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./*@+-]*")
 _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
