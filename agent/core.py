@@ -140,6 +140,8 @@ class Core:
             self.coverage.expect(subject, 0.0, now_ms)
         for subject in plan.disabled:
             self.coverage.disabled(subject, now_ms)
+        for judge in self._judging.names():
+            self.coverage.judged(judge)
         judges = [Job(name=JUDGE + name, every_s=self._judging.every_s(name)) for name in self._judging.names()]
         looks = [Job(name=LOOK + subject, every_s=every_s) for subject, every_s in plan.looks.items()]
         chores = [Job(name=CHORE + job.name, every_s=job.every_s, at=job.at) for job in plan.chores]
@@ -165,6 +167,15 @@ class Core:
         self._asked.setdefault(subject, []).append(done)
         self.scheduler.request(LOOK + subject)
         return True
+
+    def looks_at(self, subject: str) -> bool:
+        """Say whether the configuration has `subject` looked at."""
+        return subject in self._plan.looks
+
+    def accepted(self, subject: str) -> None:
+        """Judge anew: a person accepted `subject` as it is."""
+        for judge in self._judging.concerned(subject):
+            self.scheduler.request(JUDGE + judge)
 
     def do(self, deed: Deed, command: Command, rule: str, trail: frozenset[str]) -> None:
         """Carry out a rule's command and state what came of it."""

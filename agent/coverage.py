@@ -37,6 +37,7 @@ class CoverageBook:
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
+        self._judges: set[str] = set()
         self._watched: dict[str, tuple[Blind, ...]] = {}
         self._watch_told: dict[str, str] = {}
 
@@ -98,6 +99,10 @@ class CoverageBook:
         self._watch_told[subject] = told
         return events
 
+    def judged(self, judge: str) -> None:
+        """Know that `judge` concludes and does not look: it is named only when it broke."""
+        self._judges.add(judge)
+
     def rows(self, subject: str) -> int:
         """Return how many rows the subject had when last looked at."""
         known = self._known.get(subject)
@@ -106,6 +111,7 @@ class CoverageBook:
     def coverage(self) -> Coverage:
         """Return every sight, those that are not wholly seen first."""
         sights = [self._sight(name) for name in sorted(self._known)]
+        sights = [sight for sight in sights if sight.subject not in self._judges or sight.state == UNSEEN]
         return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
 
     def runs(self) -> dict[str, RunState]:

@@ -10,6 +10,7 @@ import msgspec
 
 from agent import execute
 from agent.clock import Clock
+from agent.stamping import check_kinds, stamp
 from agent.supervision import Look
 from contracts.collector import Report
 from contracts.event import Event
@@ -71,8 +72,8 @@ class Judging:
                 now_ms=started_ms,
             )
             report = judge.judge(view, before)
-            execute.check_kinds(report.events, judge.kinds)
-            return report, execute.stamp(report.events, name, before.revision, started_ms)
+            check_kinds(report.events, judge.kinds)
+            return report, stamp(report.events, name, before.revision, started_ms)
 
         outcome, said = execute.settle(conclude, None)
         cost = Cost(wall_s=self._clock.monotonic() - started)

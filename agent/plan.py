@@ -38,6 +38,7 @@ class Plan(Record):
     deeds: dict[str, Deed]
     kinds: dict[str, Kind]
     facts: Facts
+    version: str = ""
     files: tuple[str, ...] = ()
 
 

@@ -31,6 +31,7 @@ KIND_MODULES = (
     "agent.control_server",
     "agent.keeper",
     "agent.spool_schema",
+    "agent.state",
 )
 """Modules of the agent's machinery that declare kinds."""
 
@@ -38,7 +39,7 @@ KIND_MODULES = (
 def hosting(worker: str) -> Any:
     """Return the `agent.hosting.Hosting` of one worker: only what it hosts is imported."""
     from agent.hosting import Hosting
-    from host.dry_run import DryHost
+    from host.dry_run import DryRun
     from host.linux import LinuxHost
 
     for entry in ACTIONS:
@@ -46,7 +47,7 @@ def hosting(worker: str) -> Any:
             _prepare(entry)
     return Hosting(
         make_host=LinuxHost,
-        make_dry=DryHost,
+        make_dry=DryRun,
         collectors=_loaded(COLLECTORS, worker),
         watchers=_loaded(WATCHERS, worker),
         actions=_loaded(ACTIONS, worker),
@@ -81,6 +82,8 @@ def kinds() -> Iterator[Kind]:
 
 def plan(path: Path) -> Plan:
     """Return what the configuration in `path` asks for; raises `ConfigErrors`. Imports everything: for a child process."""
+    from importlib import metadata
+
     from agent import config
     from host.linux import LinuxHost
 
@@ -98,6 +101,7 @@ def plan(path: Path) -> Plan:
         deeds={e.name: _deed(e) for e in ACTIONS if section(settings, "actions", e.name).enabled},
         kinds=dict(vocabulary().kinds),
         facts=LinuxHost().facts(),
+        version=metadata.version("holdfast"),
         files=tuple(str(file) for file in loaded.files),
     )
 

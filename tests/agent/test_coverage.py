@@ -117,3 +117,12 @@ def test_the_judges_get_how_the_runs_ended() -> None:
         1000,
         60,
     )
+
+
+def test_a_judge_is_named_only_when_it_broke() -> None:
+    made = book("ports")
+    made.judged("stale")
+    made.looked("stale", Ok(), (), 0, 2000)
+    assert [each.subject for each in made.coverage().sights] == ["ports"]
+    made.looked("stale", Failed(error="KeyError"), (), None, 3000)
+    assert "stale" in [each.subject for each in made.coverage().sights]

@@ -1,0 +1,124 @@
+"""The core process: `python -m agent.daemon -c FILE`. Starts everything in order, follows the signals, and ends in order.
+
+A configuration is loaded whole or not at all: a broken one is refused with an event, and the former stays in force. Killed at any
+moment, the next start finds the spool and the snapshots in step.
+"""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import kernel, plan, privileges, start
+from agent.clock import SystemClock
+from agent.instance import Instance
+from agent.launcher import Launcher
+from agent.loop import Loop
+from agent.sdnotify import Notifier
+from agent.supervision import Connector
+from agent.systemd_sockets import SystemdSockets
+from contracts.errors import HoldfastError
+from settings.errors import ConfigErrors
+
+LATE_MODULES = (
+    "schedule",
+    "agent.timesofday",
+    "agent.outputs.ndjson",
+    "agent.outputs.journald",
+    "agent.outputs.prometheus",
+)
+"""Modules that are imported late, if at all; a core that gave up root's rights may be unable to read them by then."""
+
+
+def main(words: list[str]) -> int:
+    """Run the agent; returns the exit code. What goes wrong is one clear line on standard error."""
+    notifier = Notifier()
+    try:
+        arguments = start.parse(words)
+        return run(arguments, notifier)
+    except ConfigErrors as error:
+        for item in error.items:
+            _say(str(item))
+        notifier.status(f"the configuration is not valid: {error.items[0]}")
+        return error.exit_code
+    except HoldfastError as error:
+        _say(str(error))
+        notifier.status(str(error))
+        return error.exit_code
+
+
+def run(arguments: start.Arguments, notifier: Notifier) -> int:
+    """Start, run until told to stop, and end in order."""
+    from agent import wiring
+
+    kernel.spare_memory()
+    made = plan.make(Path(arguments.config).absolute())
+    directories = made.settings.directories
+    paths = arguments.paths(directories.state, directories.runtime, made.settings.control.socket)
+    start.make_directories(paths)
+    held = start.lock(paths)
+    launcher: Launcher | None = None
+    connector: Connector
+    if start.under_systemd(notifier, paths):
+        users = {name: worker.user for name, worker in privileges.WORKERS.items()}
+        connector = SystemdSockets(paths.runtime / "workers", users)
+    else:
+        launcher = connector = Launcher.start(privileges.WORKERS, wiring.hosting, ("host.linux", "host.dry_run"))
+    try:
+        if launcher is not None and privileges.may_change_user():
+            shed()
+        loop, clock = Loop(SystemClock().monotonic), SystemClock()
+        agent = Instance(loop, clock, paths, made, connector, wiring.judges(), notifier)
+        code = _serve(agent, loop, notifier)
+    finally:
+        if launcher is not None:
+            launcher.stop()
+        os.close(held)
+    return code
+
+
+def shed() -> None:
+    """Give up every capability for good, but stay root by name: a checkout that only root may read stays readable."""
+    from agent.preload import preload
+
+    preload(LATE_MODULES)
+    privileges.drop(None)
+
+
+def _serve(agent: Instance, loop: Loop, notifier: Notifier) -> int:
+    stopping = False
+
+    def stop(number: int) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            notifier.stopping()
+            agent.stop(signal.Signals(number).name)
+            loop.stop()
+
+    _on(signal.SIGTERM, lambda: loop.call_soon_threadsafe(lambda: stop(signal.SIGTERM)))
+    _on(signal.SIGINT, lambda: loop.call_soon_threadsafe(lambda: stop(signal.SIGINT)))
+    _on(signal.SIGHUP, lambda: loop.call_soon_threadsafe(agent.reload))
+    agent.start()
+    gc.collect()
+    gc.freeze()  # what start-up made stays; collecting it again and again would only touch its pages
+    kernel.trim_memory()
+    try:
+        loop.run()
+    finally:
+        agent.close()
+    return 0
+
+
+def _on(number: signal.Signals, callback: Callable[[], None]) -> None:
+    signal.signal(number, lambda *_: callback())
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"holdfast: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,316 @@
+"""One running agent: its parts made and joined, its configuration exchanged while it runs, its state told, its orderly end."""
+
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agent import plan as planning
+from agent import privileges
+from agent.clock import Clock, Ids, StepWatch
+from agent.control_server import ControlServer
+from agent.core import Core
+from agent.core import Plan as CorePlan
+from agent.coverage import CoverageBook
+from agent.intake import Intake
+from agent.judging import Judging
+from agent.kinds import CLOCK_STEPPED, CONFIG_LOADED, CONFIG_REFUSED, STARTED, STOPPED
+from agent.loop import Loop
+from agent.outlets import Outlets
+from agent.outputs.rendering import Rendering
+from agent.plan import Plan
+from agent.reporting import Reporting
+from agent.responder import Responder
+from agent.scheduler import Scheduler
+from agent.sdnotify import Notifier
+from agent.spool import Spool, SpoolLimits
+from agent.start import Paths
+from agent.state import State
+from agent.supervision import Connector
+from agent.supervisor import Supervisor
+from agent.verbs import Verbs
+from contracts.errors import HoldfastError
+from contracts.event import Event
+from contracts.judge import Judge
+from contracts.wire import Heartbeat
+from settings.errors import ConfigErrors
+
+FEED_S = 5.0
+"""How often the watchdog is fed at most; the loop ticks at least every ten seconds."""
+HEARTBEAT_WAIT_S = 10.0
+
+
+class Instance:
+    """Made with everything it needs; `start`, then `stop` once and `close`."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        clock: Clock,
+        paths: Paths,
+        plan: Plan,
+        connector: Connector,
+        judges: Sequence[Judge[Any]],
+        notifier: Notifier,
+    ) -> None:
+        self._loop, self._clock, self._paths, self._plan, self._notifier = loop, clock, paths, plan, notifier
+        self._began = clock.monotonic()
+        self._instance = secrets.token_hex(8)
+        self._new_id = partial(_one, Ids(clock))
+        self._signature = planning.signature(paths.config)
+        self._steps = StepWatch(clock)
+        self._fed = 0.0
+        self._refused: tuple[str, ...] = ()
+        self._reloading = False
+        settings = plan.settings
+        self._state, state_events = State.open(paths.state / "state.db", clock, settings.ledger.keep / 86400)
+        self._reporting = Reporting(paths.state, settings, self._state, clock)
+        limits = SpoolLimits(total_bytes=settings.spool.max_size)
+        self._spool, spool_events = Spool.open(paths.state / "spool.db", self._reporting.agent, limits, clock)
+        self._first_events = state_events  # those of the spool are in its lanes already
+        self._spool_was_set_aside = bool(spool_events)
+        self._rendering = Rendering(plan.kinds, lambda: self._plan.facts, plan.version)
+        self._core = Core(self._state, clock, CoverageBook())
+        self._supervisor = Supervisor(loop, plan.workers, connector, self._state, self._core, clock)
+        self._intake = Intake(self._spool, clock, loop, self._instance, self._stored)
+        self._judging = Judging(judges, self._state, clock)
+        self._responder = Responder(settings.rules, plan.deeds, self._core.do, clock, self._new_id)
+        memory = PatientMemory(self._state, self._intake)
+        self._scheduler = Scheduler(loop, clock, memory, self._core.run)
+        self._core.bind(self._intake, self._scheduler, self._supervisor, self._judging, self._responder, {})
+        self._outlets = Outlets(loop, self.heartbeat)
+        self._control: ControlServer | None = None
+
+    def start(self) -> None:
+        """Begin to look, to answer and to report; then say that it is ready."""
+        self._intake.override(self._plan.settings.events.severity)
+        self._outlets.use(self._plan.settings.outputs, self._rendering)
+        self._intake.put(self._first_events)
+        user = privileges.held().uid
+        self._intake.put(
+            [STARTED.event("agent", version=self._plan.version, user=str(user), boot_id=self._plan.facts.boot_id)]
+        )
+        self._core.follow(core_plan(self._plan))
+        self._supervisor.start()
+        verbs = Verbs(
+            self._core,
+            self._state,
+            self._spool,
+            self._clock,
+            self._rendering.text,
+            lambda: self._plan.deeds,
+            self._new_id,
+        )
+        self._control = ControlServer(
+            self._loop,
+            self._paths.control,
+            verbs.table(self.status, self._reload_for_a_person),
+            self._core.agent_event,
+            self._plan.settings.control.group,
+        )
+        self._loop.on_tick = self._tick
+        self._reporting.start(self._spool, self._heartbeat_from_elsewhere, self._happened)
+        self._notifier.ready(f"watching {len(self._plan.looks)} subjects")
+
+    def stop(self, signal_name: str) -> None:
+        """End in order: no new work, a last event, a last report."""
+        self._scheduler.stop()
+        self._intake.put([STOPPED.event("agent", signal=signal_name)])
+        self._supervisor.stop()
+        if self._control is not None:
+            self._control.close()
+        self._reporting.stop(3.0)
+
+    def close(self) -> None:
+        """Release the files."""
+        self._outlets.close()
+        self._spool.close()
+        self._state.close()
+
+    def reload(self) -> None:
+        """Read the configuration anew, in a child, without holding up the loop; take it if it is valid."""
+        if self._reloading:
+            return
+        self._reloading = True
+        self._notifier.reloading()
+
+        def work() -> None:
+            made, errors = _load(self._paths.config)
+            self._loop.call_soon_threadsafe(lambda: self._reloaded(made, errors))
+
+        threading.Thread(target=work, name="reload", daemon=True).start()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `holdfast status` shows."""
+        sights = self._core.sight().sights
+        counts = {
+            state: sum(sight.state == state for sight in sights) for state in ("seen", "partial", "unseen", "unknown")
+        }
+        held = privileges.held()
+        return {
+            "agent": self._reporting.agent,
+            "version": self._plan.version,
+            "pid": os.getpid(),
+            "uptime_s": round(self._clock.monotonic() - self._began, 1),
+            "hostname": self._plan.facts.hostname,
+            "config": {
+                "file": str(self._paths.config),
+                "digest": self._plan.digest,
+                "pending": planning.signature(self._paths.config) != self._signature,
+                "refused": list(self._refused),
+            },
+            "core": {"uid": held.uid, "capabilities": sorted(held.capabilities)},
+            "console": self._reporting.status(),
+            "sights": sights,
+            "counts": {**counts, "held": self._intake.held},
+            "workers": self._supervisor.states(),
+            "lanes": self._spool.states(),
+            "outputs": self._outlets.states(),
+            "proofs": [
+                {"proof": proof, "holds": proof.holds(self._clock.now_ms())} for proof in self._core.proofs.values()
+            ],
+            "disk": self._intake.full,
+        }
+
+    def heartbeat(self) -> Heartbeat:
+        """Return the sign of life as it is now; for the loop's thread."""
+        return Heartbeat(
+            sent_ms=self._clock.now_ms(),
+            instance=self._instance,
+            version=self._plan.version,
+            facts=self._plan.facts,
+            uptime_s=self._clock.monotonic() - self._began,
+            every_s=self._plan.settings.heartbeat.every,
+            coverage=self._core.sight(),
+            workers=self._supervisor.states(),
+            lanes=self._spool.states(),
+            runs=tuple(self._core.recent_runs),
+            proofs=tuple(self._core.proofs.values()),
+            config_digest=self._plan.digest,
+            clock_skew_ms=self._reporting.skew_ms,
+        )
+
+    def _stored(self, envelopes: list[Any], trail: frozenset[str]) -> None:
+        for envelope in envelopes:
+            self._outlets.write(envelope)
+        self._core.stored(envelopes, trail)
+        if envelopes:
+            self._reporting.wake()
+
+    def _tick(self) -> None:
+        now = self._clock.monotonic()
+        if self._notifier.watchdog_s and now - self._fed >= min(FEED_S, self._notifier.watchdog_s / 4):
+            self._fed = now
+            self._notifier.alive()
+        step_s = self._steps.look()
+        if step_s:
+            self._intake.put([CLOCK_STEPPED.event("clock", seconds=step_s)])
+            self._scheduler.clock_stepped()
+
+    def _happened(self, event: Event) -> None:
+        """The reporter's thread has something to state."""
+        self._loop.call_soon_threadsafe(lambda: self._core.agent_event(event))
+
+    def _heartbeat_from_elsewhere(self) -> Heartbeat:
+        """Have the loop's thread make the heartbeat: one that is sent proves that the work loop turns."""
+        made: list[Heartbeat] = []
+        done = threading.Event()
+
+        def make() -> None:
+            made.append(self.heartbeat())
+            done.set()
+
+        self._loop.call_soon_threadsafe(make)
+        if not done.wait(HEARTBEAT_WAIT_S):
+            raise HoldfastError("the core is too busy to make a heartbeat", permanent=False)
+        return made[0]
+
+    def _reloaded(self, made: Plan | None, errors: tuple[str, ...]) -> None:
+        self._reloading = False
+        self._signature = planning.signature(self._paths.config)
+        if made is None:
+            self._refused = errors
+            detail = errors[0] if len(errors) == 1 else f"{errors[0]} (and {len(errors) - 1} more)"
+            self._intake.put([CONFIG_REFUSED.event(str(self._paths.config), detail=detail, errors=list(errors[:50]))])
+            self._notifier.ready(f"the former configuration stays in force: {detail}")
+            return
+        self._refused = ()
+        self._take(made)
+        self._intake.put([CONFIG_LOADED.event(str(self._paths.config), digest=made.digest)])
+        self._notifier.ready(f"watching {len(made.looks)} subjects")
+
+    def _take(self, made: Plan) -> None:
+        """Do as the new plan says; what it does not change goes on undisturbed."""
+        former, self._plan = self._plan, made
+        self._rendering = Rendering(made.kinds, lambda: self._plan.facts, made.version)
+        self._intake.override(made.settings.events.severity)
+        self._responder.reconfigure(made.settings.rules, made.deeds)
+        if made.settings.outputs != former.settings.outputs:
+            self._outlets.use(made.settings.outputs, self._rendering)
+        self._supervisor.reconfigure(made.workers)
+        self._core.follow(core_plan(made))
+        self._reporting.use(made.settings)
+
+    def _reload_for_a_person(self) -> Any:
+        from agent.control_server import Answer, Later
+
+        def begin(answer: Answer) -> None:
+            self.reload()
+            poll(answer)
+
+        def poll(answer: Answer) -> None:
+            if self._reloading:
+                self._loop.call_later(0.05, lambda: poll(answer))
+            elif self._refused:
+                answer.fail(HoldfastError("\n".join(self._refused), advice="the former configuration stays in force"))
+            else:
+                answer.send({"digest": self._plan.digest})
+
+        return Later(begin)
+
+
+class PatientMemory:
+    """Small facts for the scheduler: known at once, stored when the disk has space."""
+
+    def __init__(self, state: State, intake: Intake) -> None:
+        self._state, self._intake = state, intake
+        self._fresh: dict[str, bytes] = {}
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was put under `name`."""
+        return self._fresh[name] if name in self._fresh else self._state.get(name)
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep `value` under `name`."""
+        self._fresh[name] = value
+
+        def store() -> None:
+            self._state.put(name, value)
+            if self._fresh.get(name) == value:
+                del self._fresh[name]
+
+        self._intake.put((), store)
+
+
+def core_plan(plan: Plan) -> CorePlan:
+    """Return the core's part of a plan."""
+    hosts = {
+        spec.name: tuple({*spec.subjects, *(plan.watchers[name] for name in spec.watchers)}) for spec in plan.workers
+    }
+    return CorePlan(looks=plan.looks, watchers=plan.watchers, disabled=plan.disabled, hosts=hosts)
+
+
+def _load(config: Path) -> tuple[Plan | None, tuple[str, ...]]:
+    try:
+        return planning.make(config), ()
+    except ConfigErrors as error:
+        return None, tuple(str(item) for item in error.items)
+    except HoldfastError as error:
+        return None, (str(error),)
+
+
+def _one(ids: Ids) -> str:
+    return ids.take(1)[0]
