@@ -12,7 +12,7 @@ from contracts.errors import Malformed
 
 _TABLE = re.compile(r"table (\S+) (.+) \{")
 _BASE = re.compile(r"type (\S+) hook (\S+)(?: devices? (?:= )?(.+))? priority (-?\d+);(?: policy (\w+);)?.*")
-_LAST = re.compile(r" last used (?:never|[\w.]+)")
+_LAST = re.compile(r"\blast used (?:never|[\w.]+)")
 _COUNT = re.compile(r" # count \d+$")
 _STATE = re.compile(r"^(?:packets \d+ bytes \d+$)|(?<=bytes) used \d+ \w+")
 
@@ -107,6 +107,6 @@ def _chain(name: str, lines: list[str]) -> Chain:
         elif first.startswith("type "):
             raise Malformed(f"nft printed {first[:80]!r} at the head of chain {name}")
         chain.rules = chain.rules[1:]
-    if any(" last used " in rule for rule in chain.rules):
-        chain.rules = [_LAST.sub(" last", rule) for rule in chain.rules]
+    if any("last used " in rule for rule in chain.rules):
+        chain.rules = [_LAST.sub("last", rule) for rule in chain.rules]
     return chain

@@ -17,7 +17,7 @@ from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import Completed, ReadOnlyHost
 from contracts.text import escape
 
-_PLAIN = re.compile(r"[A-Za-z_][\w/.\\-]*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
 _MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
 _JSON_SCHEMA = 1
 

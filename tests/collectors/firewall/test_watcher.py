@@ -1,0 +1,85 @@
+"""The watcher passes on what netlink tells, and asks legacy iptables from time to time."""
+
+import threading
+import time
+
+import pytest
+
+from collectors.firewall.collector import Options
+from collectors.firewall.watcher import FirewallWatcher
+from contracts.errors import Unavailable, Why
+
+
+class Emitted:
+    """Notes what a watcher says."""
+
+    def __init__(self) -> None:
+        self.changes: list[str] = []
+        self.gaps: list[str] = []
+        self.spots: tuple = ()
+
+    def event(self, event) -> None:
+        raise AssertionError(event)
+
+    def changed(self, subject: str) -> None:
+        self.changes.append(subject)
+
+    def gap(self, reason: str, seconds: float) -> None:
+        self.gaps.append(reason)
+
+    def blind(self, spots) -> None:
+        self.spots = spots
+
+
+def test_every_notice_asks_for_a_look_and_an_overflow_is_a_gap(netns) -> None:
+    netns.notices = ["changed", "overflow"]
+    said = Emitted()
+    FirewallWatcher(Options()).watch(netns, said, threading.Event())
+    assert said.changes == ["firewall", "firewall"]
+    assert len(said.gaps) == 1
+
+
+def test_a_change_of_legacy_rules_is_noticed_by_asking(netns) -> None:
+    stop, said = threading.Event(), Emitted()
+    netns.run("iptables-legacy", "-A", "INPUT", "-j", "DROP")
+    netns.ruleset_changes = lambda stop: iter(lambda: stop.wait(5) or None, True)
+    watcher = FirewallWatcher(Options(legacy_every=0.05))
+    thread = threading.Thread(target=watcher.watch, args=(netns, said, stop))
+    thread.start()
+    _until(lambda: said.spots)
+    assert "as they happen" in said.spots[0].what
+    before = len(said.changes)
+    netns.run("iptables-legacy", "-F", "INPUT")
+    _until(lambda: len(said.changes) > before)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_legacy_that_cannot_be_asked_is_a_blind_spot(netns) -> None:
+    stop, said = threading.Event(), Emitted()
+    netns.overlay["/proc/net/ip_tables_names"] = Unavailable(Why.PERMISSION, "may not be read")
+    netns.ruleset_changes = lambda stop: iter(lambda: stop.wait(5) or None, True)
+    thread = threading.Thread(target=FirewallWatcher(Options()).watch, args=(netns, said, stop))
+    thread.start()
+    _until(lambda: said.spots)
+    stop.set()
+    thread.join(10)
+    assert said.spots[0].why is Why.PERMISSION
+
+
+def test_without_netlink_it_cannot_watch_and_leaves_no_thread(netns) -> None:
+    def refused(stop):
+        raise Unavailable(Why.PERMISSION, "netlink refused")
+
+    netns.ruleset_changes = refused
+    with pytest.raises(Unavailable):
+        FirewallWatcher(Options()).watch(netns, Emitted(), threading.Event())
+    assert not [thread for thread in threading.enumerate() if thread.name == "firewall-legacy"]
+
+
+def _until(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
