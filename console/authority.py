@@ -1,8 +1,8 @@
 """The console's own certificate authority: its keys, the certificates it issues, its renewal and its backup.
 
 One root per generation, P-256, kept beside the database (`docs/decisions/0002-console-authority.md`). A renewal adds a generation: the new
-root signs from then on, and is itself signed by the old one (`ca-N.cross.crt`), so that agents which know only the old root still accept the
-console and learn the new one with their next certificate.
+root signs from then on, and is itself signed by the old one (`ca-N.cross.crt`), so that agents which know only the old root still accept
+the console and learn the new one with their next certificate.
 """
 
 import datetime as dt
@@ -192,13 +192,13 @@ def generations(folder: Path) -> tuple[int, ...]:
 def inspect_request(csr_pem: bytes) -> tuple[str, ec.EllipticCurvePublicKey]:
     """Return the agent id that a signing request names and its public key.
 
-    Raises `BadRequest` unless the request is well-formed, signed by its own key, P-256, and names nothing but one agent id.
+    Raises `BadRequest` unless the request is well-formed, signed by its own key, P-256, and names nothing but one agent id. Extensions
+    that it asks for are not looked at: what a certificate says is the console's decision alone.
     """
     try:
         request = x509.load_pem_x509_csr(csr_pem)
         valid = request.is_signature_valid
         key = request.public_key()
-        extensions = list(request.extensions)
         names = [(attribute.oid, attribute.value) for attribute in request.subject]
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.DuplicateExtension) as error:
         raise BadRequest("the signing request does not parse") from error
@@ -206,8 +206,6 @@ def inspect_request(csr_pem: bytes) -> tuple[str, ec.EllipticCurvePublicKey]:
         raise BadRequest("the signing request is not signed with its own key")
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadRequest("the signing request's key is not P-256")
-    if extensions:
-        raise BadRequest("the signing request asks for extensions")
     if len(names) != 1 or names[0][0] != NameOID.COMMON_NAME or not AGENT_ID.fullmatch(str(names[0][1])):
         raise BadRequest("the signing request's subject is not one agent id (32 hex digits)")
     return str(names[0][1]), key
