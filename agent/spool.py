@@ -34,8 +34,8 @@ from contracts.event import Envelope, Event, Lane
 from contracts.record import Record
 from contracts.wire import LanePart, LaneState
 
-DEDUP_WINDOW = 16384
-"""At least so many of the newest dedup keys are remembered."""
+DEDUP_WINDOW = 50_000
+"""At least so many of the newest dedup keys are remembered: as many as one look may state."""
 
 SpoolFull = FileFull
 SpoolBroken = FileBroken
@@ -165,6 +165,7 @@ class Spool:
             self._db = open_file(self.path, APPLICATION, STEPS, "FULL")
             self._rebuild()
             if not spool_read.fresh(self._db):
+                self._change_author()
                 return ()
             if self._mark.found:
                 return self._begin_chains("the spool file was gone", None)
@@ -177,6 +178,12 @@ class Spool:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
         return ()
+
+    def _change_author(self) -> None:
+        """Seal what waits once more when the agent was given a new id: the console takes from an agent only what it says of itself."""
+        for lane in LANES:
+            if spool_read.author(self._db, lane) not in ("", self.agent):
+                self._leap(lane, 0, "the agent was given a new id")
 
     def _rebuild(self) -> None:
         self._books, last, keys = spool_read.load(self._db, DEDUP_WINDOW)

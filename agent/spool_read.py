@@ -21,6 +21,12 @@ def fresh(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM lanes").fetchone() is None
 
 
+def author(db: sqlite3.Connection, lane: Lane) -> str:
+    """Return the agent that wrote the newest record of a lane, "" for none."""
+    row = db.execute(f"SELECT body FROM {lane.value} ORDER BY last DESC LIMIT 1").fetchone()
+    return decoded(row[0])[-1].agent if row else ""
+
+
 def load(db: sqlite3.Connection, window: int) -> tuple[dict[Lane, LaneBook], str, list[bytes]]:
     """Return the book of each lane, the newest envelope id, and the newest `window` dedup keys, oldest first."""
     books = {lane: _book(db, lane) for lane in LANES}
