@@ -16,7 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from contracts.errors import HoldfastError, UsageError
-from settings.errors import nearest
+from settings.errors import ConfigErrors, nearest
 
 GROUP = "holdfast.commands"
 COMPLETION = "_HOLDFAST_COMPLETE"
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except HoldfastError as error:
-        return _complain(str(error), error.exit_code)
+        return _complain(str(error), error.exit_code, prefix="" if isinstance(error, ConfigErrors) else "holdfast: ")
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -74,8 +74,8 @@ def _invoke(arguments: list[str]) -> int:
     return result if type(result) is int else 0
 
 
-def _complain(message: str, code: int) -> int:
-    click.echo(f"holdfast: {message}", err=True)
+def _complain(message: str, code: int, prefix: str = "holdfast: ") -> int:
+    click.echo(f"{prefix}{message}", err=True)
     return code
 
 

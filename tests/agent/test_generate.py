@@ -1,0 +1,68 @@
+"""Samples and pages are made from declarations, and the committed ones are what is made."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent import generate, wiring
+from agent.settings import Vocabulary, compose
+from contracts.event import Kind, Severity
+from contracts.options import CollectorOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+KIND = Kind(
+    name="ports.listener_opened",
+    meaning="A process began to listen.",
+    title="x",
+    severity=Severity.MEDIUM,
+    fields={"port": "int"},
+    attack=("T1571",),
+    advice="Close it.",
+)
+VOCABULARY = Vocabulary(settings=compose({"ports": CollectorOptions}, {}), kinds={KIND.name: KIND}, actions={})
+
+
+def test_the_kinds_page_says_all_about_a_kind() -> None:
+    page = generate.kinds_page([KIND])
+    assert "## ports\n\n### `ports.listener_opened`\n\nA process began to listen.\n" in page
+    for line in (
+        "- severity: medium",
+        "- ATT&CK: T1571",
+        "- OCSF class: 2004",
+        "- fields: `port` (int)",
+        "- advice: Close it.",
+    ):
+        assert line in page
+
+
+def test_what_differs_is_written_and_only_that(tmp_path: Path) -> None:
+    files = generate.agent_files(VOCABULARY)
+    assert generate.write(files, tmp_path) == list(files)
+    assert generate.write(files, tmp_path) == []
+    (tmp_path / "etc/agent.yaml").write_text("changed")
+    assert generate.stale(files, tmp_path) == ["etc/agent.yaml"]
+
+
+def test_the_schema_is_json(tmp_path: Path) -> None:
+    assert json.loads(generate.agent_schema(VOCABULARY))["properties"]["collectors"]["properties"]["ports"]
+
+
+def test_committed_files_are_what_the_declarations_make() -> None:
+    assert generate.stale(generate.agent_files(wiring.vocabulary()), ROOT) == [], "run: make generate"
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--check"], 1), ([], None), (["--check"], 0)])
+def test_the_command_writes_or_checks(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int | None
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "generated"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr("sys.argv", ["generate", *arguments, str(folder)])
+    monkeypatch.setattr(wiring, "vocabulary", lambda: VOCABULARY)
+    if code is None:
+        generate.main()
+        return
+    with pytest.raises(SystemExit) as ended:
+        generate.main()
+    assert ended.value.code == code
