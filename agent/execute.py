@@ -107,21 +107,24 @@ class _Meter:
     def __init__(self, host: object) -> None:
         self._host = host
         self._wall = time.monotonic()
-        self._cpu = _cpu_s()
+        self._cpu = _cpu_s(host)
         self._read = _read_bytes(host)
 
     def cost(self) -> Cost:
         return Cost(
             wall_s=time.monotonic() - self._wall,
-            cpu_s=max(0.0, _cpu_s() - self._cpu),
+            cpu_s=max(0.0, _cpu_s(self._host) - self._cpu),
             read_bytes=max(0, _read_bytes(self._host) - self._read),
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
 
 
-def _cpu_s() -> float:
+def _cpu_s(host: object) -> float:
+    """Return the CPU time of this thread, of the commands it has waited for, and of `host` where a part of it works elsewhere."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.thread_time() + children.ru_utime + children.ru_stime
+    elsewhere = getattr(host, "cpu_s", 0.0)
+    own = time.thread_time() + children.ru_utime + children.ru_stime
+    return own + (elsewhere if isinstance(elsewhere, float) else 0.0)
 
 
 def _read_bytes(host: object) -> int:

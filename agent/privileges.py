@@ -43,6 +43,8 @@ class WorkerPrivileges(Record):
     capabilities: tuple[str, ...] = ()
     ambient: tuple[str, ...] = ()
     blind: dict[str, str] = {}
+    eyes: bool = False
+    """Whether CAP_SYS_PTRACE goes to a process of its own (`agent.eyes`)."""
     memory_bytes: int = 1 << 30
     """Limit of private memory (RLIMIT_DATA); its tools have the same."""
     processes: int = 128
@@ -66,6 +68,7 @@ WORKERS: dict[str, WorkerPrivileges] = {
             "CAP_DAC_READ_SEARCH": "files and folders that are closed to other users",
             "CAP_SYS_PTRACE": "which processes of other users own a socket, and their executables",
         },
+        eyes=True,
     ),
     "messenger": WorkerPrivileges(user="holdfast-messenger"),
 }
@@ -164,6 +167,13 @@ def may_change_user() -> bool:
     return kernel.capget()[0] & needed == needed
 
 
+def give_up(capability: str) -> None:
+    """Give up one capability that this process kept so far."""
+    rest = ~_mask([capability])
+    effective, permitted, inheritable = kernel.capget()
+    kernel.capset(effective & rest, permitted & rest, inheritable & rest)
+
+
 def bound(expected: WorkerPrivileges) -> None:
     """Set this process's own limits; those of processes count per user and are left out where the user is a person's."""
     _limit(resource.RLIMIT_CORE, 0)
@@ -173,10 +183,10 @@ def bound(expected: WorkerPrivileges) -> None:
         _limit(resource.RLIMIT_NPROC, expected.processes)
 
 
-def lost(worker: str, expected: WorkerPrivileges) -> tuple[Blind, ...]:
-    """Return what `worker` should have and does not, as what it therefore cannot see."""
+def lost(worker: str, expected: WorkerPrivileges, elsewhere: frozenset[str] = frozenset()) -> tuple[Blind, ...]:
+    """Return what `worker` should have and does not, here or `elsewhere` (its eyes), as what it therefore cannot see."""
     now = held()
-    missing = [name for name in expected.capabilities if name not in now.capabilities]
+    missing = [name for name in expected.capabilities if name not in now.capabilities | elsewhere]
     spots = [
         Blind(
             what=expected.blind.get(name, f"what needs {name}"),

@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
-from agent import kernel, privileges
+from agent import kernel, privileges, seccomp
 from agent.channel import Channel, CoreGone, Ending
 from agent.deeds import Deeds
 from agent.execute import Found, look
+from agent.eyes import CAPABILITY, Eyes, FarSighted
 from agent.hosting import Hosting, make
 from agent.paging import report_pages
 from agent.privileges import WorkerPrivileges
@@ -66,21 +67,34 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the core ends its workers in order
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    host, seen_elsewhere = _make_host(sock, hosting, expected)
     try:
         hello = channel.receive(HELLO_S, ending)
         if not isinstance(hello, Hello):
             raise Malformed("the core did not begin with Hello")
-        channel.send(_ready(name, expected))
+        channel.send(_ready(name, expected, seen_elsewhere))
         if hello.protocol != PROTOCOL:
             raise HoldfastError(
                 f"the core speaks protocol {hello.protocol}, this worker {PROTOCOL}", advice="Restart the agent."
             )
-        return Worker(channel, ending, hosting, hello).run()
+        return Worker(channel, ending, hosting, host, hello).run()
     except CoreGone:
         return 0
 
 
-def _ready(name: str, expected: WorkerPrivileges) -> Ready:
+def _make_host(sock: socket.socket, hosting: Hosting, expected: WorkerPrivileges) -> tuple[Host, frozenset[str]]:
+    """Return the host, and the capabilities that only its eyes hold. Nothing hostile has been read until here."""
+    if privileges.held().no_new_privileges:
+        seccomp.harden()
+    host = hosting.make_host()
+    if not expected.eyes or CAPABILITY not in privileges.held().capabilities:
+        return host, frozenset()
+    eyes = Eyes.open(host, sock)
+    privileges.give_up(CAPABILITY)
+    return FarSighted(host, eyes), frozenset({CAPABILITY})
+
+
+def _ready(name: str, expected: WorkerPrivileges, seen_elsewhere: frozenset[str]) -> Ready:
     held = privileges.held()
     return Ready(
         protocol=PROTOCOL,
@@ -88,19 +102,19 @@ def _ready(name: str, expected: WorkerPrivileges) -> Ready:
         pid=os.getpid(),
         uid=held.uid,
         capabilities=tuple(sorted(held.capabilities)),
-        lost=privileges.lost(name, expected),
+        lost=privileges.lost(name, expected, seen_elsewhere),
     )
 
 
 class Worker:
     """One worker after the handshake."""
 
-    def __init__(self, channel: Channel, ending: Ending, hosting: Hosting, hello: Hello) -> None:
+    def __init__(self, channel: Channel, ending: Ending, hosting: Hosting, host: Host, hello: Hello) -> None:
         self._channel = channel
         self._ending = ending
         self._hosting = hosting
         self._hello = hello
-        self._host: Host = hosting.make_host()
+        self._host = host
         self._inbox: queue.SimpleQueue[Collect | SnapshotPage | Stored | None] = queue.SimpleQueue()
         self._collectors: dict[str, Collector[Any] | Outcome] = {}
         self._caches: dict[str, SnapshotCache] = {}

@@ -179,9 +179,13 @@ class PlainHost:
     """A host that knows the time."""
 
     read_bytes = 0
+    files = commands = packages = sockets = processes = change = write = None
 
     def __init__(self, dry: bool = False) -> None:
         self.dry = dry
+
+    def capabilities(self):
+        return frozenset()
 
     def now(self):
         return datetime.now(UTC)

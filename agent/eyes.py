@@ -1,0 +1,248 @@
+"""The eyes of a worker: a process of its own that holds CAP_SYS_PTRACE, so that the worker need not.
+
+Whoever may follow `/proc/PID/fd` may by the same capability read every process's memory and, through `/proc/PID/root`, every file
+(`ptrace(2)`, access modes). So a worker that must know the owners of sockets forks this process before it meets any hostile input and
+then gives the capability up. The eyes answer three questions, with the host's own code, and nothing else; a worker that is taken over
+can ask them who owns a socket, and no more.
+"""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+import msgspec
+
+from agent import kernel
+from agent.execute import settle
+from agent.framing import pack, read_frame, write_frame
+from contracts import outcome as outcomes
+from contracts.errors import HoldfastError, Malformed, Unavailable, Why
+from contracts.host import Facts, Host, Processes, ProcessTable, Sockets, SocketTable, Stop
+from contracts.record import Record
+
+MAX_ANSWER = 256 << 20
+MAX_QUESTION = 8 << 20
+CAPABILITY = "CAP_SYS_PTRACE"
+BIG = 1 << 20
+"""Bytes of an answer after which free memory is given back."""
+
+
+class Listening(Record, tag="listening"):
+    """Which sockets listen?"""
+
+    id: int
+    owners: bool
+
+
+class Fingerprint(Record, tag="fingerprint"):
+    """Has the set of listening sockets changed?"""
+
+    id: int
+    ephemeral_udp: bool
+
+
+class Describe(Record, tag="describe"):
+    """What are these processes?"""
+
+    id: int
+    pids: tuple[int, ...]
+
+
+Question = Listening | Fingerprint | Describe
+
+
+class Seen(Record):
+    """The answer to question `id`: one of the three, or why not. `cpu_s` is what it took."""
+
+    id: int
+    cpu_s: float = 0.0
+    sockets: Sockets | None = None
+    fingerprint: bytes = b""
+    processes: Processes | None = None
+    why: Why | None = None
+    detail: str = ""
+    fix: str = ""
+    error: str = ""
+
+
+class Eyes:
+    """The worker's end: a `SocketTable` and a `ProcessTable`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.cpu_s = 0.0
+        self._sock = sock
+        self._last = 0
+        self._coming = _Frame(sock)
+        self._decoder = msgspec.msgpack.Decoder(Seen)
+
+    @classmethod
+    def open(cls, host: Host, core: socket.socket) -> "Eyes":
+        """Fork the eyes of `host`, which let go of `core`, the worker's socket.
+
+        Call it with one thread, and give up `CAPABILITY` afterwards.
+        """
+        ours, theirs = socket.socketpair()
+        if os.fork() == 0:
+            try:
+                ours.close()
+                core.close()
+                _look(theirs, host)
+            finally:
+                os._exit(1)
+        theirs.close()
+        return cls(ours)
+
+    def listening(self, owners: bool = True) -> Sockets:
+        """Return the listening sockets (`contracts.host.SocketTable`)."""
+        answer = self._ask(Listening(id=self._number(), owners=owners))
+        return answer.sockets or Sockets(sockets=())
+
+    def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
+        """Return a digest that changes with the set of listening sockets."""
+        return self._ask(Fingerprint(id=self._number(), ephemeral_udp=ephemeral_udp)).fingerprint
+
+    def describe(self, pids: Sequence[int]) -> Processes:
+        """Describe the processes of `pids` (`contracts.host.ProcessTable`)."""
+        answer = self._ask(Describe(id=self._number(), pids=tuple(pids)))
+        return answer.processes or Processes(by_pid={})
+
+    def _number(self) -> int:
+        self._last += 1
+        return self._last
+
+    def _ask(self, question: Question) -> Seen:
+        try:
+            write_frame(self._sock, msgspec.msgpack.encode(question))
+            answer = self._answer()
+            while answer.id != question.id:  # to a question whose deadline passed before it was answered
+                answer = self._answer()
+        except (OSError, Malformed, msgspec.DecodeError) as error:
+            _end(f"the eyes are gone: {error}")
+        self.cpu_s += answer.cpu_s
+        if answer.why is not None:
+            raise Unavailable(answer.why, answer.detail, advice=answer.fix)
+        if answer.error:
+            raise HoldfastError(answer.error, permanent=False)
+        return answer
+
+    def _answer(self) -> Seen:
+        """Read one answer; a deadline that interrupts this leaves the rest of it to the next question."""
+        body = self._coming.read()
+        self._coming = _Frame(self._sock)
+        return self._decoder.decode(body)
+
+
+class _Frame:
+    """One frame that may be read in several attempts."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._held = bytearray()
+
+    def read(self) -> bytes:
+        while (missing := self._missing()) > 0:
+            part = self._sock.recv(min(missing, 1 << 20))
+            if not part:
+                raise Malformed("end of stream")
+            self._held += part
+        return bytes(self._held[4:])
+
+    def _missing(self) -> int:
+        if len(self._held) < 4:
+            return 4 - len(self._held)
+        length = int.from_bytes(self._held[:4], "big")
+        if length > MAX_ANSWER:
+            raise Malformed(f"an answer of {length} bytes")
+        return 4 + length - len(self._held)
+
+
+class FarSighted:
+    """A host whose sockets and processes are seen through the eyes; everything else is the host's own."""
+
+    def __init__(self, host: Host, eyes: Eyes) -> None:
+        self._host, self._eyes = host, eyes
+        self.files, self.commands, self.packages = host.files, host.commands, host.packages
+        self.sockets: SocketTable = eyes
+        self.processes: ProcessTable = eyes
+        self.dry = host.dry
+        self.change, self.write = host.change, host.write
+
+    @property
+    def read_bytes(self) -> int:
+        """What the host has read so far."""
+        count = getattr(self._host, "read_bytes", 0)
+        return count if isinstance(count, int) else 0
+
+    @property
+    def cpu_s(self) -> float:
+        """What the eyes have used so far."""
+        return self._eyes.cpu_s
+
+    def now(self) -> datetime:
+        """Return the wall time."""
+        return self._host.now()
+
+    def monotonic(self) -> float:
+        """Return seconds on the clock that no one sets."""
+        return self._host.monotonic()
+
+    def facts(self) -> Facts:
+        """Return what this machine is."""
+        return self._host.facts()
+
+    def capabilities(self) -> frozenset[str]:
+        """Return this process's capabilities and the one of its eyes."""
+        return self._host.capabilities() | {CAPABILITY}
+
+    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield the changes of the ruleset."""
+        return self._host.ruleset_changes(stop)
+
+
+def _look(sock: socket.socket, host: Host) -> None:
+    """Answer questions until the worker is gone."""
+    # When a unit is stopped every process of it gets the signal; the eyes end with the worker, not before.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    decoder = msgspec.msgpack.Decoder(Question)
+    while (body := read_frame(sock, MAX_QUESTION)) is not None:
+        size = _answer(sock, decoder.decode(body), host)
+        if size > BIG:
+            kernel.trim_memory()
+    os._exit(0)
+
+
+def _answer(sock: socket.socket, question: Question, host: Host) -> int:
+    """Answer `question`; returns the size of the answer."""
+    started = time.process_time()
+    outcome, seen = settle(lambda: _see(question, host), None)
+    if seen is None:
+        seen = Seen(id=question.id)
+        if isinstance(outcome, outcomes.Unavailable):
+            seen = Seen(id=question.id, why=outcome.why, detail=outcome.detail, fix=outcome.fix)
+        elif isinstance(outcome, outcomes.Failed):
+            seen = Seen(id=question.id, error=outcome.error)
+    answer = msgspec.msgpack.encode(msgspec.structs.replace(seen, cpu_s=time.process_time() - started))
+    sock.sendall(pack(answer))
+    return len(answer)
+
+
+def _see(question: Question, host: Host) -> Seen:
+    match question:
+        case Listening():
+            return Seen(id=question.id, sockets=host.sockets.listening(question.owners))
+        case Fingerprint():
+            return Seen(id=question.id, fingerprint=host.sockets.fingerprint(question.ephemeral_udp))
+        case Describe():
+            return Seen(id=question.id, processes=host.processes.describe(question.pids))
+
+
+def _end(reason: str) -> NoReturn:
+    """End the worker: without eyes it would report less than there is; the supervisor starts it anew."""
+    os.write(2, f"holdfast worker: {reason}\n".encode())
+    os._exit(70)

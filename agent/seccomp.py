@@ -1,0 +1,62 @@
+"""System calls that no worker and none of its tools ever needs, refused with EPERM (`seccomp(2)`): a second wall behind the privileges.
+
+Among them is what turns one capability into many: CAP_DAC_READ_SEARCH with `open_by_handle_at` reads around every mount,
+CAP_SYS_PTRACE with `process_vm_readv` reads every process.
+"""
+
+import ctypes
+import os
+import struct
+
+from agent import kernel
+
+_PR_SET_SECCOMP = 22
+_MODE_FILTER = 2
+_ALLOW = 0x7FFF0000
+_DENY = 0x00050000 | 1  # SECCOMP_RET_ERRNO with EPERM
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_X32 = 0x40000000
+
+# AUDIT_ARCH_* from linux/audit.h; which column of `_CALLS` holds the numbers.
+_MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+
+_CALLS = {
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "open_by_handle_at": (304, 265),
+    "userfaultfd": (323, 282), "bpf": (321, 280), "perf_event_open": (298, 241),
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
+    "mount": (165, 40), "umount2": (166, 39), "move_mount": (429, 429), "open_tree": (428, 428), "fsopen": (430, 430),
+    "fsmount": (432, 432), "pivot_root": (155, 41), "chroot": (161, 51), "setns": (308, 268), "unshare": (272, 97),
+    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
+    "kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142), "swapon": (167, 224), "acct": (163, 89),
+}  # fmt: skip
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def harden() -> bool:
+    """Refuse these calls from now on, in this thread and all it starts; False on a machine whose numbers are not known here.
+
+    Call it with no new privileges set and before other threads are started. Raises `OSError` where the kernel has no filters.
+    """
+    machine = os.uname().machine
+    if machine not in _MACHINES or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    code = _filter(*_MACHINES[machine])
+    held = ctypes.create_string_buffer(code, len(code))
+    program = _Program(len(code) // 8, ctypes.addressof(held))
+    kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(program))
+    return True
+
+
+def _filter(architecture: int, column: int) -> bytes:
+    """Return the BPF program: another architecture's calls and the listed ones are refused."""
+    numbers = [row[column] for row in _CALLS.values()]
+    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _DENY), (_LOAD, 0, 0, 0)]
+    steps.append((_AT_LEAST, len(numbers) + 1, 0, _X32))
+    steps += [(_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]
+    return b"".join(struct.pack("<HBBI", *step) for step in steps)
