@@ -2,7 +2,8 @@
 //
 // The server says what changed (server-sent events carry topics, never content). Regions of the page that name such a topic in
 // data-topics are fetched again from the page's own address and swapped. Markup always comes from the server's templates, which
-// escape everything; DOMParser builds it in a document without a browsing context, so nothing in it can run on the way.
+// escape everything, and arrives as a document of its own in which nothing runs; no string ever becomes markup here, which the
+// page's Trusted Types policy enforces.
 "use strict";
 
 (() => {
@@ -74,6 +75,25 @@
     }
   }
 
+  // The page as the server draws it now; null when it leads elsewhere (the login has ended).
+  function ask() {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("GET", location.pathname + location.search);
+      request.responseType = "document";
+      request.timeout = 20000;
+      request.setRequestHeader("X-Holdfast-Live", "1");
+      request.onload = () => {
+        const moved = new URL(request.responseURL).pathname !== location.pathname;
+        if (moved || request.status === 401 || request.status === 403) { resolve(null); return; }
+        if (request.status !== 200 || !request.response) { reject(new Error(`status ${request.status}`)); return; }
+        resolve(request.response);
+      };
+      request.onerror = request.ontimeout = () => reject(new Error("no answer"));
+      request.send();
+    });
+  }
+
   async function refresh() {
     timer = 0;
     if (document.hidden || busy) { return; }
@@ -82,10 +102,8 @@
     const wanted = new Set(dirty);
     dirty.clear();
     try {
-      const answer = await fetch(location.href, { headers: { "X-Holdfast-Live": "1" }, redirect: "manual", cache: "no-store" });
-      if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) { location.reload(); return; }
-      if (!answer.ok) { throw new Error(`status ${answer.status}`); }
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = await ask();
+      if (!next) { location.reload(); return; }
       for (const region of document.querySelectorAll("[data-topics]")) {
         const twin = next.getElementById(region.id);
         if (twin && concerns(region, wanted)) { swap(region, twin); }

@@ -55,7 +55,7 @@ def severity_chart(counts: Sequence[SeverityCount], since_ms: int, now_ms: int) 
     bars = []
     for index, hour in enumerate(table):
         bars.append(
-            Markup('<rect class="track" x="{:.1f}" y="95" width="{:.1f}" height="1"/>').format(
+            Markup('<rect class="track" x="{:.1f}" y="69" width="{:.1f}" height="1"/>').format(
                 index * step, step - _GAP
             )
         )
@@ -63,23 +63,23 @@ def severity_chart(counts: Sequence[SeverityCount], since_ms: int, now_ms: int) 
     all_events = sum(sum(hour) for hour in table)
     severe = sum(hour[2] for hour in table)
     said = f"{all_events:,} events, {severe:,} of them high or worse" if all_events else "no event"
-    labels = _hour_labels(start, hours, step, HOUR_MS, 110)
-    return _svg(112, f"Events per hour: {said}; at most {top} in one hour", [*bars, *labels]), said
+    labels = _hour_labels(start, hours, step, HOUR_MS, 86)
+    return _svg(90, f"Events per hour: {said}; at most {top} in one hour", [*bars, *labels]), said
 
 
 def _stack(hour: Sequence[int], x: float, width: float, top: int, clock: str) -> list[Markup]:
     out = []
-    y = 95.0
+    y = 69.0
     for amount, tone, word in zip(
         hour, ("calm", "late", "down"), ("up to low", "medium", "high or worse"), strict=True
     ):
-        height = 90 * amount / top
+        height = 64 * amount / top
         y -= height
-        if amount:
+        if amount:  # narrower than its hour, so that neighbours stay apart
             out.append(
                 Markup(
                     '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}: {} {}</title></rect>'
-                ).format(tone, x, y, width, height, clock, amount, word)
+                ).format(tone, x + width / 4, y, width / 2, height, clock, amount, word)
             )
     return out
 

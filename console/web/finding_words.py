@@ -43,4 +43,4 @@ def _degraded(agent: Agent) -> str:
         reasons.append("a worker does not work (see Workers)")
     if agent.problems:
         reasons.append("its reports are not in order (see what this console found)")
-    return f"Degraded because {' and '.join(reasons)}." if reasons else ""
+    return f"Degraded, because {' and '.join(reasons)}." if reasons else ""

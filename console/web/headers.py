@@ -13,7 +13,7 @@ _ALWAYS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    b"referrer-policy": b"no-referrer",
+    b"referrer-policy": b"same-origin",  # no-referrer would make browsers send forms with "Origin: null"
     b"strict-transport-security": b"max-age=31536000",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",

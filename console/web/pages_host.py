@@ -195,7 +195,7 @@ def _run(run: Run) -> RunView:
             sign, detail = OK, ""
         case Unavailable(why=why, detail=text, fix=fix):
             sign = BLIND
-            detail = " ".join(part for part in (f"{words.why_words(why.value)}:", text, fix) if part)
+            detail = "; ".join(part for part in (words.why_words(why.value), text, fix) if part)
         case Failed(error=error):
             sign, detail = BROKE, error
     cost = run.cost

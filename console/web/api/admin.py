@@ -7,17 +7,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from console.web.api.paging import Limit, page_after
-from console.web.api.schemas import (
-    AuditPage,
-    NewToken,
-    Revoked,
-    TokenMadeShape,
-    TokensPage,
-    UsersPage,
-    audit_shape,
-    token_shape,
-    user_shape,
-)
+from console.web.api.schemas import AuditPage, NewToken, Revoked, TokenMadeShape, TokensPage, UsersPage
+from console.web.api.shapes import audit_shape, token_shape, user_shape
 from console.web.context import GivenConsole, PeopleRequest, address_of, session_of
 from console.web.pages_tokens import check_hostname, enrol_command
 from console.web.words import iso

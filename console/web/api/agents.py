@@ -9,18 +9,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from console.store.records import AgentDetail
 from console.web.api.paging import MAX_LIMIT, Limit, page_after
-from console.web.api.schemas import (
-    AgentDetailShape,
-    AgentPage,
-    CoverageShape,
-    FindingsPage,
-    Revoked,
-    SubjectPage,
-    agent_shape,
-    coverage_shape,
-    detail_shape,
-    finding_shape,
-)
+from console.web.api.schemas import AgentDetailShape, AgentPage, CoverageShape, FindingsPage, Revoked, SubjectPage
+from console.web.api.shapes import agent_shape, coverage_shape, detail_shape, finding_shape
 from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
 from console.web.pages_fleet import InState, matches
 from console.web.words import iso

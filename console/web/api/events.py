@@ -9,7 +9,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from console.store.records import EventFilter
 from console.web.api.paging import Limit
-from console.web.api.schemas import EventDetailShape, EventsPage, event_shape
+from console.web.api.schemas import EventDetailShape, EventsPage
+from console.web.api.shapes import event_shape
 from console.web.context import GivenConsole
 from console.web.lookup import event_at
 from console.web.ocsf_view import as_ocsf

@@ -13,14 +13,14 @@ import httpx
 import msgspec
 import pytest
 
+from console import tokens
 from console.accounts import AccountPolicy, Accounts
 from console.hub import Change, Hub, Topic
-from console.metrics import Metrics
-from console.settings import AgentsSettings, ConsoleSettings
 from console.store.records import Certificate, Role
 from console.store.sql import open_sqlite
-from console.web.app import make_app
+from console.web.app import make_web
 from console.web.context import Console
+from console.web.streams import Streams
 from contracts.coverage import Blind, Coverage, Sight
 from contracts.errors import Why
 from contracts.event import GENESIS, Envelope, Event, Lane, Sealed, Severity, link
@@ -216,19 +216,19 @@ class Site:
         self.store = open_sqlite(folder / "console.db", GRACE_S)
         self.hub = self.run(_make(Hub))
         self.accounts = self.run(_make(lambda: Accounts(self.store, lambda: self.now_ms, AccountPolicy())))
-        settings = ConsoleSettings(agents=AgentsSettings(names=("console.example",)))
-        self.app = make_app(
-            self.store,
-            self.hub,
-            self.accounts,
-            settings,
-            Metrics(),
-            pin=bytes(32),
-            version="0.1.0",
+        self.console = Console(
+            store=self.store,
+            hub=self.hub,
+            accounts=self.accounts,
             now_ms=lambda: self.now_ms,
+            agents_url="https://console.example:8444",
+            make_token=self._make_token,
+            version="0.1.0",
+            streams=Streams(),
+            metrics=_metrics,
             metrics_token=metrics_token,
         )
-        self.console: Console = self.app.state.console
+        self.app = make_web(self.console)
         self._number = 0
         self.run(self.accounts.add("ada", Role.ADMIN, PASSWORD, "cli:test"))
 
@@ -271,6 +271,11 @@ class Site:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+    async def _make_token(self, note: str, who: str, valid_s: float, hostname: str = "") -> tokens.NewToken:
+        return await tokens.create(
+            self.store, bytes(32), lambda: self.now_ms, who=who, lifetime_s=valid_s, hostname=hostname, note=note
+        )
 
 
 class Browser:
@@ -316,6 +321,10 @@ def words(page: str) -> str:
 
 async def _make(maker: Callable[[], T]) -> T:
     return maker()
+
+
+async def _metrics() -> tuple[bytes, str]:
+    return b"holdfast_console_reports_total 1\n", "text/plain; version=0.0.4"
 
 
 @pytest.fixture
