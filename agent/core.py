@@ -135,7 +135,7 @@ class Core:
         self._plan = plan
         self.coverage.forget(known - {*plan.looks, *plan.watchers.values(), *plan.disabled})
         for subject, every_s in plan.looks.items():
-            self.coverage.expect(subject, every_s, now_ms)
+            self.coverage.expect(subject, every_s, now_ms, len(self._store.rows(subject)))
         for subject in set(plan.watchers.values()) - set(plan.looks):
             self.coverage.expect(subject, 0.0, now_ms)
         for subject in plan.disabled:

@@ -41,11 +41,11 @@ class CoverageBook:
         self._watched: dict[str, tuple[Blind, ...]] = {}
         self._watch_told: dict[str, str] = {}
 
-    def expect(self, subject: str, every_s: float, now_ms: int) -> None:
-        """Know that `subject` is to be looked at; it is `unknown` until it was."""
+    def expect(self, subject: str, every_s: float, now_ms: int, rows: int = 0) -> None:
+        """Know that `subject` is to be looked at; it is `unknown` until it was. `rows` is how many are stored of it."""
         known = self._known.get(subject)
         if known is None or (known.sight.state == UNSEEN and known.told == Why.DISABLED):
-            sight = Sight(subject=subject, state=UNKNOWN, since_ms=now_ms)
+            sight = Sight(subject=subject, state=UNKNOWN, since_ms=now_ms, rows=rows)
             self._known[subject] = _Known(sight=sight, every_s=every_s, began_ms=now_ms)
         elif known.every_s != every_s:
             self._known[subject] = replace(known, every_s=every_s)
