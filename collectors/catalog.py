@@ -4,7 +4,9 @@ from contracts.catalog import Entry
 
 CATALOG: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
+    Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
 )
 WATCHERS: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.watcher:FirewallWatcher", worker="netfilter"),
+    Entry(name="ports", target="collectors.ports.watcher:PortsWatcher", worker="reader"),
 )

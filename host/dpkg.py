@@ -50,7 +50,7 @@ class Dpkg:
             raise unavailable(os.fsdecode(info), error) from error
         if not lists:
             message = f"the package database {os.fsdecode(info)} is empty"
-            raise Unavailable(Why.NOT_PRESENT, message, advice="make it visible to this process")
+            raise Unavailable(Why.PERMISSION, message, advice="make it visible to this process")
         found: dict[bytes, str] = {}
         keys = wanted.keys()
         for name in lists:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from contracts.errors import Unavailable, Why
@@ -55,9 +54,9 @@ class LinuxPackages:
 
 def detect(commands: Commands) -> Database:
     """Return this machine's package database; raises `Unavailable` when there is none."""
-    if Path("/var/lib/dpkg/info").is_dir():
+    if _is_folder("/var/lib/dpkg/info"):
         return Dpkg()
-    folder = next((folder for folder in RPM_FOLDERS if Path(folder).is_dir()), None)
+    folder = next(filter(_is_folder, RPM_FOLDERS), None)
     if folder is not None and commands.present("rpm"):
         return Rpm(commands, folder)
     if commands.present("dpkg-query"):
@@ -66,6 +65,10 @@ def detect(commands: Commands) -> Database:
         raise Unavailable(Why.PERMISSION, "the package database of rpm cannot be seen", advice=_FIX)
     message = "this host has no package database that is known here (dpkg, rpm)"
     raise Unavailable(Why.NOT_PRESENT, message, advice="do without the names of packages")
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # false, too, where it may not be known; pathlib raises then
 
 
 class Rpm:

@@ -42,3 +42,5 @@ class Listener(Record):
     """The last owner that was known (`USER EXECUTABLE`), kept while the owner cannot be seen, so that nothing changes unseen."""
     since_ms: int = 0
     """When it was first seen, Unix ms."""
+    settled: bool = False
+    """Of an ephemeral one: whether it has stayed for so long that it was reported, or was there at the first look."""
