@@ -30,7 +30,7 @@ FILTERING_LOST = Kind(
 FILTERING_RESTORED = Kind(
     name="firewall.filtering_restored",
     meaning="The firewall filters again as strictly as it used to, or was accepted as it is.",
-    title="Firewall is {filtering} for IPv{ip_version} again",
+    title="Firewall is as strict as expected again for IPv{ip_version} ({filtering})",
     severity=Severity.INFORMATIONAL,
     fields={"ip_version": "int", "filtering": "str"},
 )

@@ -1,7 +1,7 @@
 """Judges whether every collector still looks: one that has not managed to for three of its periods is stale.
 
-Ages are measured on the wall clock, which people set. So an age that is too great is first only a suspicion, and holds when it has lasted for
-one more period: a collector that still works has looked by then.
+Ages are measured on the wall clock, which people set. So an age that is too great is first only a suspicion, and holds
+when it has lasted for one more period: a collector that still works has looked by then.
 """
 
 from collections.abc import Mapping

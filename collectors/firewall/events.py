@@ -18,8 +18,8 @@ _RULE: Mapping[str, FieldType] = {"table": "str", "chain": "str", "rule": "str",
 _CHAIN: Mapping[str, FieldType] = {"table": "str", "chain": "str", "hook": "str", "policy": "str", "maker": "str"}
 _COUNTS: Mapping[str, FieldType] = {"table": "str", "added": "int", "removed": "int", "remaining": "int"}
 
-FIRST_SEEN = Kind(
-    name="firewall.first_seen",
+FIRST_LOOK = Kind(
+    name="firewall.first_look",
     meaning="The firewall was looked at for the first time.",
     title="Firewall: {backends}, {rules} rules, input {policy4} (IPv4) and {policy6} (IPv6)",
     severity=Severity.INFORMATIONAL,
@@ -147,7 +147,7 @@ SET_CHANGED = Kind(
 )
 
 KINDS = (
-    FIRST_SEEN,
+    FIRST_LOOK,
     BACKEND_CHANGED,
     RULESET_FLUSHED,
     RULESET_REPLACED,
@@ -168,7 +168,7 @@ def first(rows: Mapping[str, Row]) -> tuple[Event, ...]:
     """Return the one event of the very first look: what there is."""
     now = _summary(rows)
     return (
-        FIRST_SEEN.event(
+        FIRST_LOOK.event(
             SUMMARY,
             backends=list(now.backends),
             makers=list(now.makers),
@@ -183,6 +183,8 @@ def happened(
     before: Mapping[str, Row], after: Mapping[str, Row], changes: Changes[Row], max_rules: int
 ) -> tuple[Event, ...]:
     """Return what turns `before` into `after`; more than `max_rules` rules at once become one event."""
+    if not changes:
+        return ()
     added = [name for name, row in changes.put.items() if row.what == "rule" and name not in before]
     removed = [name for name in changes.removed if before[name].what == "rule"]
     flushed = _flushed(before, after, removed)

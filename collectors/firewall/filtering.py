@@ -74,9 +74,7 @@ def _arrivals(tables: list[Table], family: int) -> Iterator[tuple[Table, Chain]]
 
 def _fate(chain: Chain, chains: dict[str, Chain], family: int, depth: int) -> tuple[str, int]:
     """Return the verdict of the first rule without a condition ("" when there is none) and how many rules a packet may reach."""
-    for place, rule in enumerate(chain.rules, start=1):
-        if not rule.startswith(_STARTS):
-            continue
+    for place, rule in chain.unconditional(_STARTS):
         verdict, target = _plain(rule.removeprefix(_NFPROTO[family]))
         if target and target in chains and depth < _DEEPEST:
             verdict, _ = _fate(chains[target], chains, family, depth + 1)

@@ -19,6 +19,7 @@ from contracts.text import escape
 
 _PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
 _MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
+_XT = re.compile(r"\bxt (?:match|target) ")
 _JSON_SCHEMA = 1
 
 
@@ -57,11 +58,8 @@ def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]]]:
     except Malformed:
         tables = _agreed(parse(text, quoted=True), outline)
     warned = {(match[1], match[2]) for match in _MANAGED.finditer(escape(listed.stderr + listed.stdout[:4096]))}
-    warned.update(
-        (t.family, t.name)
-        for t in tables
-        if any("xt match " in r or "xt target " in r for c in t.chains for r in c.rules)
-    )
+    if "xt match " in text or "xt target " in text:
+        warned.update((t.family, t.name) for t in tables if any(_XT.search(r) for c in t.chains for r in c.rules))
     return tables, frozenset(warned)
 
 

@@ -23,6 +23,13 @@ class Chain:
     policy: str = ""
     device: str = ""
     other_words: list[str] = field(default_factory=list)
+    _found: list[tuple[int, str]] | None = None
+
+    def unconditional(self, starts: tuple[str, ...]) -> list[tuple[int, str]]:
+        """Return the rules that begin with one of `starts`, with their place from 1; found once, because chains can be long."""
+        if self._found is None:
+            self._found = [(place, rule) for place, rule in enumerate(self.rules, start=1) if rule.startswith(starts)]
+        return self._found
 
     def digest(self) -> str:
         """Return a digest of the rules in their order, in every tool's words."""

@@ -36,7 +36,7 @@ def test_first_look_reports_what_there_is_as_one_event(netns, looks) -> None:
     netns.nft(FILTER)
     report = looks.again()
     (event,) = report.events
-    assert event.kind == "firewall.first_seen"
+    assert event.kind == "firewall.first_look"
     assert event.fields["rules"] == 5
     assert event.fields["policy4"] == event.fields["policy6"] == "drop"
     assert report.blind == ()
