@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.host import Socket, Sockets
@@ -167,30 +169,28 @@ def _loaded() -> list[str]:
 
 
 def _sockets(found: Found, holders: Mapping[int, tuple[int, ...]]) -> tuple[Socket, ...]:
-    texts: dict[tuple[int, bytes], str] = {}
-    names: dict[int, str] = {0: ""}
+    """Return `found` for others to read. Most differ from one made before by port and inode alone, so they are copies of it."""
+    made: dict[object, Socket] = {}
     sockets = []
     for protocol, number, (family, address, port, interface, backlog, uid, inode, v6only) in found:
-        text = texts.get((family, address))
-        if text is None:
-            text = texts[family, address] = sock_diag.text(family, address)
-        if interface not in names:
-            names[interface] = _interface(interface)
-        sockets.append(
-            Socket(
+        pids = holders.get(inode, ())
+        mark = (protocol, number, family, address, interface, backlog, uid, v6only, pids)
+        like = made.get(mark)
+        if like is None:
+            like = made[mark] = Socket(
                 protocol=protocol,
                 family=4 if family == socket.AF_INET else 6,
-                address=text,
+                address=sock_diag.text(family, address),
                 port=port,
-                interface=names[interface],
+                interface=_interface(interface) if interface else "",
                 v6only=v6only,
                 inode=inode,
                 netns=number,
                 uid=uid,
                 backlog=backlog,
-                pids=holders.get(inode, ()),
+                pids=pids,
             )
-        )
+        sockets.append(replace(like, port=port, inode=inode))
     return tuple(sockets)
 
 

@@ -30,8 +30,11 @@ class Drift:
 
     def settle(self, after: dict[str, Listener], replaced: Mapping[str, bool]) -> None:
         """Note the events that lead from before to `after`, and mark there what is reported; `replaced` tells of upgraded files."""
+        known = self._before.get
         for key, row in after.items():
-            former = self._before.get(key)
+            former = known(key)
+            if former == row and not row.ephemeral:
+                continue
             if row.ephemeral and self._ignore_clients:
                 if not row.settled and self._now_ms - row.since_ms >= self._grace_ms:
                     after[key] = row = msgspec.structs.replace(row, settled=True)

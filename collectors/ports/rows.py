@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from ipaddress import ip_address
 
+from msgspec.structs import replace
+
 from collectors.ports.expected import Expectations
 from collectors.ports.owners import Owner, Owners
 from contracts.host import Socket, Sockets
@@ -32,42 +34,82 @@ class Look:
         self._clients = clients
         self._ignore_clients = ignore_clients
         self._now_ms = now_ms
-        self._scopes: dict[str, str] = {}
+        self._kinds: dict[tuple[str, str, str, int, bool | None, tuple[int, ...]], _Kind] = {}
 
     def rows(self, before: Mapping[str, Listener]) -> dict[str, Listener]:
         """Return the rows by key; sockets that share a place (SO_REUSEPORT) are one row."""
         places: dict[str, Socket] = {}
         twins: dict[str, list[Socket]] = {}
-        home = self._found.home
+        rows: dict[str, Listener] = {}
+        kinds, known = self._kinds, before.get
         for socket in self._found.sockets:
-            key = key_of(socket, home)
-            if places.setdefault(key, socket) is not socket:
+            mark = (socket.protocol, socket.address, socket.interface, socket.netns, socket.v6only, socket.pids)
+            kind = kinds.get(mark) or self._kind(socket)
+            key = f"{kind.head}{socket.port}{kind.tail}"
+            if key in places:
                 twins.setdefault(key, [places[key]]).append(socket)
-        known = before.get
-        return {key: self._row(socket, twins.get(key), known(key)) for key, socket in places.items()}
+                continue
+            places[key] = socket
+            rows[key] = self._row(kind, socket, known(key))
+        for key, sockets in twins.items():
+            rows[key] = self._shared(sockets, before.get(key))
+        return rows
 
-    def _row(self, socket: Socket, twins: list[Socket] | None, former: Listener | None) -> Listener:
-        pids = socket.pids if twins is None else tuple(sorted({pid for twin in twins for pid in twin.pids}))
-        owner = self._owners.of(socket.pids)
-        if twins is not None:
-            owner = max((self._owners.of(twin.pids) for twin in twins), key=lambda one: (one.known, bool(one.process)))
-        # The only client that waits for answers without a process would be the kernel's own, and that is a server (WireGuard).
-        is_client = (
-            socket.protocol == "udp"
-            and self._clients[0] <= socket.port <= self._clients[1]
-            and not (owner.known and not owner.process)
+    def _shared(self, sockets: list[Socket], former: Listener | None) -> Listener:
+        """Return the row of a place that several sockets share: its owner is the one that is known best."""
+        best = max(sockets, key=lambda socket: (self._kind(socket).owner.known, bool(self._kind(socket).owner.process)))
+        row = self._row(self._kind(best), best, former)
+        pids = {pid for socket in sockets for pid in socket.pids}
+        return replace(row, sockets=len(sockets), pids=tuple(sorted(pids)))
+
+    def _row(self, kind: "_Kind", socket: Socket, former: Listener | None) -> Listener:
+        port = socket.port
+        # Only the kernel's own sockets have no process, and those are servers (WireGuard), not clients.
+        is_client = kind.may_be_client and self._clients[0] <= port <= self._clients[1]
+        expected = self._expected(kind, socket, is_client)
+        if former is None:
+            return replace(kind.row, port=port, ephemeral=is_client, expected=expected)
+        return replace(
+            kind.row,
+            port=port,
+            ephemeral=is_client,
+            expected=expected,
+            since_ms=former.since_ms,
+            settled=former.settled,
+            last_owner=kind.row.last_owner or former.last_owner,
         )
-        return Listener(
+
+    def _expected(self, kind: "_Kind", socket: Socket, is_client: bool) -> bool | None:
+        if is_client and self._ignore_clients:
+            return True
+        return self._expectations.allow(socket, kind.owner) if self._expectations else None
+
+    def _kind(self, socket: Socket) -> "_Kind":
+        """Return what `socket` has in common with all that differ from it by their port alone: ten thousand rows are a few kinds."""
+        mark = (socket.protocol, socket.address, socket.interface, socket.netns, socket.v6only, socket.pids)
+        kind = self._kinds.get(mark)
+        if kind is None:
+            kind = self._kinds[mark] = _Kind(socket, self._owners.of(socket.pids), self._found.home, self._now_ms)
+        return kind
+
+
+class _Kind:
+    """Rows that differ by their port alone: the row to copy, and the two ends of its key."""
+
+    def __init__(self, socket: Socket, owner: Owner, home: int, now_ms: int) -> None:
+        self.owner = owner
+        self.head, self.tail = key_ends(socket, home)
+        self.may_be_client = socket.protocol == "udp" and (bool(owner.process) or not owner.known)
+        self.row = Listener(
             protocol=socket.protocol,
             family=socket.family,
             address=socket.address,
-            port=socket.port,
+            port=0,
             interface=socket.interface,
             netns=socket.netns,
-            scope=self._scopes.get(socket.address) or self._scope(socket.address),
+            scope=scope_of(socket.address),
             v6only=socket.v6only,
-            sockets=1 if twins is None else len(twins),
-            pids=pids,
+            pids=socket.pids,
             process=owner.process,
             executable=owner.executable,
             executable_deleted=owner.deleted,
@@ -76,30 +118,24 @@ class Look:
             package=owner.package,
             container=owner.container,
             owner_known=owner.known,
-            expected=self._expected(socket, owner, is_client),
-            ephemeral=is_client,
             writable_place=owner.writable_place,
-            last_owner=owner.identity or ("" if former is None else former.last_owner),
-            since_ms=self._now_ms if former is None else former.since_ms,
-            settled=former is not None and former.settled,
+            last_owner=owner.identity,
+            since_ms=now_ms,
         )
-
-    def _expected(self, socket: Socket, owner: Owner, is_client: bool) -> bool | None:
-        if self._ignore_clients and is_client:
-            return True
-        return self._expectations.allow(socket, owner) if self._expectations else None
-
-    def _scope(self, address: str) -> str:
-        self._scopes[address] = scope = scope_of(address)
-        return scope
 
 
 def key_of(socket: Socket, home: int) -> str:
     """Return the key of a socket's place: `tcp/0.0.0.0:22`, `udp/[fe80::1]:546@eth0`, `tcp/0.0.0.0:80#4026532281` in another namespace."""
+    head, tail = key_ends(socket, home)
+    return f"{head}{socket.port}{tail}"
+
+
+def key_ends(socket: Socket, home: int) -> tuple[str, str]:
+    """Return what comes before and after the port in the key."""
     address = socket.address if socket.family == 4 else f"[{socket.address}]"
     interface = f"@{socket.interface}" if socket.interface else ""
     netns = "" if socket.netns == home else f"#{socket.netns}"
-    return f"{socket.protocol}/{address}:{socket.port}{interface}{netns}"
+    return f"{socket.protocol}/{address}:", f"{interface}{netns}"
 
 
 def scope_of(address: str) -> str:

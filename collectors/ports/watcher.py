@@ -1,4 +1,4 @@
-"""Asks for a look at the ports as soon as one was opened or closed. The kernel announces no listener, so this polls what is cheap to ask."""
+"""Asks for a look at the ports as soon as one was opened or closed. The kernel announces none, so this polls what is cheap to ask."""
 
 import time
 from typing import ClassVar
