@@ -32,6 +32,7 @@ class _Data(ctypes.Structure):
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
 _libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
 
 
@@ -59,6 +60,17 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
         _Data(effective >> 32, permitted >> 32, inheritable >> 32),
     )
     _checked(_libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), data), "capset")
+
+
+def unshare(flags: int) -> None:
+    """Call `unshare(2)`; raises `OSError`."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    """Call `mount(2)`; raises `OSError`."""
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, options)]
+    _checked(_libc.mount(texts[0], texts[1], texts[2], flags, texts[3]), f"mount on {target}")
 
 
 def spare_memory() -> None:

@@ -20,6 +20,7 @@ import msgspec
 
 from agent import kernel, privileges
 from agent.framing import Splitter, pack, read_frame, write_frame
+from agent.hiding import hide
 from agent.hosting import Hosting
 from agent.listen_fds import hand_over
 from agent.loop import Loop
@@ -33,7 +34,8 @@ MAX_REQUEST = 1 << 10
 ANSWER_S = 10.0
 END_S = 3.0
 
-_KEPT = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_DAC_READ_SEARCH")
+_KEPT = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN")
+# CAP_SYS_ADMIN hides the agent's own folders from workers (`agent.hiding`); no worker keeps it.
 
 
 class Ask(Record):
@@ -61,12 +63,17 @@ class Launcher:
 
     @classmethod
     def start(
-        cls, catalogue: Mapping[str, WorkerPrivileges], prepare: Callable[[str], Hosting], modules: Sequence[str] = ()
+        cls,
+        catalogue: Mapping[str, WorkerPrivileges],
+        prepare: Callable[[str], Hosting],
+        modules: Sequence[str] = (),
+        hidden: Sequence[str] = (),
     ) -> "Launcher":
         """Fork the launcher. Call it early: as root if ever, with one thread, from the thread that lives as long as the core.
 
         `prepare` is called in a worker's own process, still privileged, and imports all that the worker hosts; `modules` are imported once,
-        by the launcher, besides what every worker needs.
+        by the launcher, besides what every worker needs. `hidden` are folders that no worker may see whatever it is permitted: the agent's
+        state and keys.
         """
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
@@ -80,7 +87,7 @@ class Launcher:
         code = 1
         try:
             ours.close()
-            code = _Process(theirs, core, catalogue, prepare, modules).run()
+            code = _Process(theirs, core, catalogue, prepare, modules, hidden).run()
         finally:  # whatever happens, this copy of the core must never run on as one
             os._exit(code)
 
@@ -137,16 +144,21 @@ class _Process:
         catalogue: Mapping[str, WorkerPrivileges],
         prepare: Callable[[str], Hosting],
         modules: Sequence[str],
+        hidden: Sequence[str],
     ) -> None:
         self._sock = sock
         self._core = core
         self._catalogue = catalogue
         self._prepare = prepare
         self._modules = modules
+        self._hidden = hidden
         self._children: dict[int, tuple[str, int]] = {}
         self._splitter = Splitter(MAX_REQUEST)
 
     def run(self) -> int:
+        # What the core has open is none of this process's business, and would stay open through it.
+        os.closerange(3, self._sock.fileno())
+        os.closerange(self._sock.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
         self._loop = Loop()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # they are meant for the core, whose end is this process's end
@@ -235,6 +247,7 @@ class _Process:
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
             os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
             hosting = self._prepare(name)
+            hide(self._hidden)
             _drop(who, wanted)
             # After the drop: a change of user clears it (prctl(2)).
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
