@@ -8,21 +8,12 @@ from typing import Any
 import click
 import msgspec
 
+from agent.cli.reach import agent_option, json_option
+from agent.cli.text import ago
 from agent.control import ask
 from contracts.coverage import Coverage, Sight
 from contracts.errors import HoldfastError, Unreachable
 from contracts.subjects.firewall import SUBJECT, SUMMARY, Row, statement
-
-_socket = click.option(
-    "--socket",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("/run/holdfast/control.sock"),
-    envvar="HOLDFAST_CONTROL",
-    show_default=True,
-    help="The agent's control socket.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 
 class NoBaseline(HoldfastError):
@@ -37,8 +28,8 @@ def firewall() -> None:
 
 
 @firewall.command()
-@_socket
-@_json
+@agent_option
+@json_option
 def show(path: Path, as_json: bool) -> None:
     """Show summary, tables, chains and rules, and what of them cannot be seen."""
     answer, sight = _subject(path), _sight(path)
@@ -48,22 +39,22 @@ def show(path: Path, as_json: bool) -> None:
         return
     for line in _unseen(sight):
         click.secho(line, fg="yellow")
+    click.echo(f"Seen:    {ago(answer['at_ms'])}")
     for line in tree(_rows(answer["rows"])):
         click.echo(line)
 
 
 @firewall.command()
-@_socket
-@_json
+@agent_option
+@json_option
 def diff(path: Path, as_json: bool) -> int:
     """Show what differs from the accepted baseline; exit code 0 when nothing does, 1 when something does, 2 without a baseline."""
     answer = _subject(path)
-    accepted = _rows(answer.get("accepted") or {})
-    if not accepted:
+    if answer["accepted"] is None:
         raise NoBaseline(
             "no firewall was accepted yet", advice="look at `holdfast firewall show`, then `holdfast firewall accept`"
         )
-    differences = compare(accepted, _rows(answer["rows"]))
+    differences = compare(_rows(answer["accepted"]), _rows(answer["rows"]))
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(differences), indent=2, ensure_ascii=False))
         return int(bool(differences))
@@ -78,8 +69,8 @@ def diff(path: Path, as_json: bool) -> int:
 
 
 @firewall.command()
-@_socket
-@_json
+@agent_option
+@json_option
 def accept(path: Path, as_json: bool) -> None:
     """Accept the firewall as it was last seen; `diff` and the judges compare with it from now on."""
     answer = _subject(path)
@@ -87,7 +78,7 @@ def accept(path: Path, as_json: bool) -> None:
         click.secho(line, fg="yellow", err=True)
     result = ask(path, "accept", {"subject": SUBJECT})
     rules = sum(row.what == "rule" for row in _rows(answer["rows"]).values())
-    click.echo(json.dumps(result) if as_json else f"Accepted the firewall with its {rules} rules.")
+    click.echo(json.dumps(result, ensure_ascii=False) if as_json else f"Accepted the firewall with its {rules} rules.")
 
 
 def _subject(path: Path) -> dict[str, Any]:
@@ -114,7 +105,7 @@ def _unseen(sight: Sight) -> Iterator[str]:
         yield "The firewall cannot be seen now; this is what was seen last."
     for blind in sight.blind:
         detail = f" ({blind.detail})" if blind.detail else ""
-        yield f"Not seen: {blind.what}{detail}. {blind.fix}".rstrip()
+        yield _one_line(f"Not seen: {blind.what}{detail}. {blind.fix}".rstrip())
 
 
 def tree(rows: Mapping[str, Row]) -> Iterator[str]:
