@@ -40,6 +40,7 @@ class Enrolment(Record):
 class Credentials(Record):
     """One whole identity: paths that stay valid together until two renewals later."""
 
+    directory: str
     enrolment: Enrolment
     key: str
     certificate: str
@@ -72,11 +73,19 @@ class Identity:
             reason = f"{self.directory / 'current' / _ENROLLED} is damaged"
             raise IdentityBroken(reason, advice="enrol this agent again") from error
         return Credentials(
+            directory=current.name,
             enrolment=enrolment,
             key=str(current / _KEY),
             certificate=str(current / _CERTIFICATE),
             authority=str(current / _AUTHORITY),
         )
+
+    def current(self) -> str:
+        """Return what names the valid identity, "" before the first enrolment; changes whenever the identity does. Raises `OSError`."""
+        try:
+            return str((self.directory / "current").readlink())
+        except FileNotFoundError:
+            return ""
 
     def pending_key(self, purpose: str) -> bytes | None:
         """Return the key of a request whose answer never came."""

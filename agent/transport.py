@@ -15,6 +15,8 @@ from contracts.record import Record
 from contracts.wire import CONTENT_TYPE
 
 MAX_ANSWER = 1 << 20
+_CLOSED = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What a kept connection shows that the console closed meanwhile."""
 
 
 class Answer(Record):
@@ -84,7 +86,7 @@ class Transport:
         fresh = self._connection is None
         try:
             return self._exchange(path, body)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+        except _CLOSED as error:
             self.close()
             if fresh or self._interrupted:
                 raise self._translated(error) from error
@@ -173,7 +175,7 @@ class Transport:
                 advice="enrol this agent again with a new token",
                 permanent=False,
             )
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _CLOSED):
             advice = "check that the address is that of the console's listener for agents"
             return Unreachable(f"{where} does not speak TLS 1.3: {error.reason or error}", advice=advice)
         return Unreachable(f"the console at {where} is not reachable: {_reason(error)}", advice=_advice(error))
@@ -184,7 +186,7 @@ def _reason(error: Exception) -> str:
         return "its name does not resolve"
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
-    if isinstance(error, http.client.RemoteDisconnected):
+    if isinstance(error, http.client.RemoteDisconnected | ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "it closed the connection without an answer"
     if isinstance(error, http.client.HTTPException | ValueError):
         return f"its answer is not whole ({type(error).__name__})"
