@@ -64,7 +64,7 @@ class Instance:
         self._steps = StepWatch(clock)
         self._fed = 0.0
         self._refused: tuple[str, ...] = ()
-        self._reloading = False
+        self._reloading = self._stopping = False
         settings = plan.settings
         self._state, state_events = State.open(paths.state / "state.db", clock, settings.ledger.keep / 86400)
         self._reporting = Reporting(paths.state, settings, self._state, clock)
@@ -112,11 +112,14 @@ class Instance:
             self._plan.settings.control.group,
         )
         self._loop.on_tick = self._tick
-        self._reporting.start(self._spool, self._heartbeat_from_elsewhere, self._happened)
+        self._reporting.start(
+            self._spool, self._heartbeat_from_elsewhere, self._happened, self._plan.facts, self._plan.version
+        )
         self._notifier.ready(f"watching {len(self._plan.looks)} subjects")
 
     def stop(self, signal_name: str) -> None:
         """End in order: no new work, a last event, a last report."""
+        self._stopping = True
         self._scheduler.stop()
         self._intake.put([STOPPED.event("agent", signal=signal_name)])
         self._supervisor.stop()
@@ -224,8 +227,12 @@ class Instance:
             done.set()
 
         self._loop.call_soon_threadsafe(make)
-        if not done.wait(HEARTBEAT_WAIT_S):
-            raise HoldfastError("the core is too busy to make a heartbeat", permanent=False)
+        until = self._clock.monotonic() + HEARTBEAT_WAIT_S
+        while not done.wait(0.25):
+            if self._stopping:  # the loop's thread waits for this one: nothing moves, so this one may look itself
+                return self.heartbeat()
+            if self._clock.monotonic() > until:
+                raise HoldfastError("the core is too busy to make a heartbeat", permanent=False)
         return made[0]
 
     def _reloaded(self, made: Plan | None, errors: tuple[str, ...]) -> None:

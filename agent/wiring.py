@@ -30,6 +30,8 @@ KIND_MODULES = (
     "agent.kinds",
     "agent.control_server",
     "agent.keeper",
+    "agent.outbox",
+    "agent.reporter",
     "agent.spool_schema",
     "agent.state",
 )

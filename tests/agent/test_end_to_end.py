@@ -1,0 +1,275 @@
+"""The whole agent as root runs it: real processes, a real kernel, in a network namespace that the test makes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.control import ask
+from contracts.errors import HoldfastError, Unreachable
+
+ROOT = Path(__file__).resolve().parents[2]
+RULESET = """
+table inet guard {
+    chain input {
+        type filter hook input priority 0; policy drop;
+        tcp dport 22 accept
+    }
+}
+"""
+
+
+class Agent:
+    """One agent below `folder`, in a network namespace of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "agent.yaml"
+        self.socket = folder / "run" / "control.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.configure("")
+
+    def configure(self, text: str) -> None:
+        base = f"directories: {{state: {self.folder}/state, runtime: {self.folder}/run}}\n"
+        self.config.write_text(base + text)
+
+    def start(self) -> "Agent":
+        argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(self.config)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(["unshare", "--net", *argv], cwd=ROOT, stderr=log, stdout=log)
+        self.until(lambda: bool(self.ask("status")), 30)
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        try:
+            return ask(self.socket, verb, arguments)
+        except Unreachable:
+            assert self.process is None or self.process.poll() is None, (self.folder / "log").read_text()
+            return None
+
+    def until(self, holds: Callable[[], bool], seconds: float) -> float:
+        began = time.monotonic()
+        while not holds():
+            if time.monotonic() - began > seconds:
+                pytest.fail(f"did not come true within {seconds} s\n{(self.folder / 'log').read_text()}")
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def kinds(self) -> list[str]:
+        return [each["event"]["kind"] for each in self.ask("events", limit=1000) or ()]
+
+    def event(self, kind: str, seconds: float) -> dict[str, Any]:
+        self.until(lambda: kind in self.kinds(), seconds)
+        found: dict[str, Any] = self.ask("events", kind=kind)[-1]["event"]
+        return found
+
+    def sight(self, subject: str) -> dict[str, Any]:
+        sights = self.ask("coverage")["sights"]
+        return next(each for each in sights if each["subject"] == subject)
+
+    def worker(self, name: str) -> dict[str, Any]:
+        return next(each for each in self.ask("status")["workers"] if each["name"] == name)
+
+    def inside(self, *argv: str, stdin: str = "") -> None:
+        subprocess.run(["nsenter", "-t", str(self.pid), "-n", *argv], input=stdin, text=True, check=True, timeout=20)
+
+    def seen(self, subject: str) -> None:
+        self.until(lambda: self.sight(subject)["state"] in ("seen", "partial"), 10)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    made = Agent(tmp_path)
+    try:
+        yield made.start()
+    finally:
+        made.stop(signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """Return every process below `pid`."""
+    found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found + [each for child in found for each in children(child)]
+
+
+def test_a_change_of_the_ruleset_is_a_durable_event_within_a_second(agent: Agent) -> None:
+    agent.seen("firewall")
+    agent.inside("nft", "-f", "-", stdin=RULESET)
+    agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 2)
+    agent.inside("nft", "flush", "ruleset")
+    began = time.monotonic()
+    agent.event("firewall.ruleset_flushed", 2)
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_new_listener_is_a_durable_event_within_two_seconds(agent: Agent) -> None:
+    agent.seen("ports")
+    code = "import socket,time; s=socket.socket(); s.bind(('0.0.0.0', 2222)); s.listen(); time.sleep(30)"
+    opener = subprocess.Popen(["nsenter", "-t", str(agent.pid), "-n", sys.executable, "-c", code])
+    try:
+        found = agent.event("ports.listener_opened", 3)
+    finally:
+        opener.kill()
+        opener.wait()
+    assert found["fields"]["port"] == 2222
+
+
+def test_the_core_is_root_by_name_only_and_its_workers_are_others(agent: Agent) -> None:
+    status = Path(f"/proc/{agent.pid}/status").read_text()
+    assert "CapEff:\t0000000000000000" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 10)
+    assert agent.worker("netfilter")["uid"] not in (0, -1)
+    assert agent.ask("status")["core"] == {"uid": os.getuid(), "capabilities": []}
+
+
+def test_a_broken_configuration_is_refused_and_the_former_stays_in_force(agent: Agent) -> None:
+    agent.seen("firewall")
+    before = agent.ask("status")["config"]["digest"]
+    agent.configure("colectors: {}\n")
+    assert agent.ask("status")["config"]["pending"]
+    agent.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+    refused = agent.event("agent.config_refused", 10)
+    assert "agent.yaml:2:1" in refused["fields"]["detail"]
+    status = agent.ask("status")["config"]
+    assert (status["digest"], len(status["refused"]), status["pending"]) == (before, 1, False)
+    with pytest.raises(HoldfastError, match="did you mean"):
+        ask(agent.socket, "reload")
+    assert agent.sight("firewall")["state"] in ("seen", "partial")
+
+
+def test_a_valid_configuration_is_taken_over_without_a_restart(agent: Agent) -> None:
+    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 10)
+    agent.configure("collectors: {firewall: {every: 77s}}\nevents: {severity: {agent.config_loaded: high}}\n")
+    assert agent.ask("reload")["digest"]
+    loaded = agent.event("agent.config_loaded", 5)
+    assert loaded["severity"] == 4
+    agent.configure("collectors: {firewall: {enabled: false}}\n")
+    agent.ask("reload")
+    assert agent.sight("firewall")["blind"][0]["why"] == "disabled"
+
+
+def test_a_killed_worker_is_stated_and_comes_back(agent: Agent) -> None:
+    agent.seen("firewall")
+    victim = agent.worker("netfilter")["pid"]
+    os.kill(victim, signal.SIGKILL)
+    assert agent.event("agent.worker_died", 5)["fields"]["worker"] == "netfilter"
+    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 10)
+    agent.seen("firewall")
+
+
+def test_while_a_worker_is_stopped_its_subject_is_not_called_seen(agent: Agent) -> None:
+    agent.seen("firewall")
+    victim = agent.worker("netfilter")["pid"]
+    os.kill(victim, signal.SIGSTOP)
+    agent.event("agent.worker_hung", 45)
+    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 20)
+    agent.seen("firewall")
+
+
+def test_a_stranger_at_the_control_socket_is_refused_and_is_an_event(agent: Agent) -> None:
+    for parent in (agent.folder, *agent.folder.parents):
+        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    code = (
+        "import os, socket, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
+        "s.connect(sys.argv[1]); print(s.recv(4096))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(agent.socket)], capture_output=True, text=True, timeout=20)
+    assert "may not command this agent" in done.stdout, done.stderr
+    assert agent.event("agent.control_refused", 5)["fields"]["uid"] == 65534
+
+
+def test_told_to_stop_it_says_so_last_and_leaves_nothing_running(agent: Agent) -> None:
+    agent.seen("firewall")
+    below = children(agent.pid)
+    assert below
+    assert agent.stop() == 0
+    assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+    assert not agent.socket.exists()
+    agent.start()
+    assert "agent.stopped" in agent.kinds()
+
+
+def test_killed_at_once_it_goes_on_where_it_was(agent: Agent) -> None:
+    agent.seen("firewall")
+    agent.inside("nft", "-f", "-", stdin=RULESET)
+    agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 2)
+    before = agent.kinds()
+    below = children(agent.pid)
+    agent.stop(signal.SIGKILL)
+    agent.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 10)
+    agent.start()
+    assert agent.kinds()[: len(before)] == before
+
+
+def test_a_second_agent_on_the_same_directories_is_refused_in_a_sentence(agent: Agent) -> None:
+    argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(agent.config)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 73
+    assert done.stderr.count("\n") == 1
+    assert "another agent runs here already" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [("heartbeat: {every: 30}\n", 78, "heartbeat.every"), ("a: [", 78, "not valid YAML"), (None, 78, "cannot be read")],
+)
+def test_a_start_with_a_wrong_configuration_is_a_sentence(
+    tmp_path: Path, text: str | None, code: int, said: str
+) -> None:
+    config = tmp_path / "agent.yaml"
+    if text is not None:
+        config.write_text(text)
+    argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(config)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert said in done.stderr
+
+
+def test_a_control_socket_nobody_listens_on_is_an_exit_code_and_a_sentence(tmp_path: Path) -> None:
+    argv = [str(Path(sys.executable).with_name("holdfast")), "status", "--socket", str(tmp_path / "none.sock")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr.count("\n")) == (69, 1)
+    assert "no agent answers" in done.stderr
+
+
+def test_the_notify_protocol_is_spoken_and_the_watchdog_fed(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(15)
+        made = Agent(tmp_path)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(made.config)]
+        made.process = subprocess.Popen(["unshare", "--net", *argv], cwd=ROOT, env=environment)
+        try:
+            said = [manager.recv(4096).decode() for _ in range(2)]
+            assert any("READY=1" in each for each in said)
+            assert any("WATCHDOG=1" in each for each in said)
+            made.process.send_signal(signal.SIGHUP)
+            while "RELOADING=1" not in (heard := manager.recv(4096).decode()):
+                pass
+            assert "MONOTONIC_USEC=" in heard
+            while "READY=1" not in manager.recv(4096).decode():
+                pass
+        finally:
+            made.stop()
