@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.settings import Vocabulary
 from contracts.event import ATTACK_VERSION, Kind
-from contracts.ocsf import OCSF_VERSION
+from contracts.ocsf import CLASS_NAMES, OCSF_VERSION, class_of
 from settings.reference import reference
 from settings.sample import sample
 from settings.schema import schema
@@ -88,7 +88,7 @@ def _facts(kind: Kind) -> list[str]:
     facts = {
         "severity": kind.severity.name.lower(),
         "lane": kind.lane.value,
-        "OCSF class": str(kind.ocsf_class),
+        "OCSF class": f"{class_of(kind)} {CLASS_NAMES[class_of(kind)]}",
         "ATT&CK": ", ".join(kind.attack),
         "fields": fields,
         "advice": kind.advice,

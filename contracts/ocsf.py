@@ -58,7 +58,7 @@ def to_ocsf(envelope: Envelope, kind: Kind, facts: Facts, *, chain: bytes = b"",
 
     `chain` is the record's chain value in its lane and `version` that of the agent.
     """
-    class_uid = kind.ocsf_class if kind.ocsf_class in CLASS_NAMES else FINDING
+    class_uid = class_of(kind)
     activity_id, activity = _activity(class_uid, kind)
     event = envelope.event
     return {
@@ -80,6 +80,11 @@ def to_ocsf(envelope: Envelope, kind: Kind, facts: Facts, *, chain: bytes = b"",
         **_of_class(class_uid, envelope, kind, version),
         "unmapped": {"holdfast": _unmapped(envelope, kind, chain, with_evidence=class_uid != FINDING)},
     }
+
+
+def class_of(kind: Kind) -> int:
+    """Return the OCSF class that events of `kind` are written as."""
+    return kind.ocsf_class if kind.ocsf_class in CLASS_NAMES else FINDING
 
 
 def _activity(class_uid: int, kind: Kind) -> tuple[int, str]:

@@ -1,14 +1,19 @@
 """Samples and pages are made from declarations, and the committed ones are what is made."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import inspect as mi
 
-from agent import generate, wiring
+from agent import config, generate, wiring
 from agent.settings import Vocabulary, compose
 from contracts.event import Kind, Severity
 from contracts.options import CollectorOptions
+from settings import phrase
+from settings.convert import unwrap
 
 ROOT = Path(__file__).resolve().parents[2]
 KIND = Kind(
@@ -29,7 +34,7 @@ def test_the_kinds_page_says_all_about_a_kind() -> None:
     for line in (
         "- severity: medium",
         "- ATT&CK: T1571",
-        "- OCSF class: 2004",
+        "- OCSF class: 2004 Detection Finding",
         "- fields: `port` (int)",
         "- advice: Close it.",
     ):
@@ -46,6 +51,28 @@ def test_what_differs_is_written_and_only_that(tmp_path: Path) -> None:
 
 def test_the_schema_is_json(tmp_path: Path) -> None:
     assert json.loads(generate.agent_schema(VOCABULARY))["properties"]["collectors"]["properties"]["ports"]
+
+
+def test_every_example_in_the_settings_is_right(tmp_path: Path) -> None:
+    """What the sample and the page show as an example loads, references included."""
+    vocabulary = wiring.vocabulary()
+    texts = [text.removeprefix("- ") for text in _examples(msgspec.inspect.type_info(vocabulary.settings), "")]
+    assert len(texts) > 5
+    for text in texts:
+        path = tmp_path / "agent.yaml"
+        path.write_text(text if "token" not in text else f"{text.rstrip('}')}, url: 'https://x:1'}}}}")
+        config.load_agent(path, vocabulary)
+
+
+def _examples(kind: mi.Type, path: str) -> Iterator[str]:
+    plain, _ = unwrap(kind)
+    if not isinstance(plain, mi.StructType):
+        return
+    for field in plain.fields:
+        here = f"{path}{field.encode_name}: "
+        for example in phrase.examples_of(field.type):
+            yield f"{{{here}{phrase.written(example)}{'}' * (path.count('{') + 1)}"
+        yield from _examples(field.type, f"{here}{{")
 
 
 def test_committed_files_are_what_the_declarations_make() -> None:
