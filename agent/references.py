@@ -1,6 +1,7 @@
 """Whether what a configuration speaks of exists: kinds of events, their fields, actions and their arguments."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agent.settings import AgentSettings, Compare, Rule, Vocabulary
@@ -8,6 +9,8 @@ from contracts.event import Kind, Severity
 from settings.errors import ConfigError, nearest
 from settings.load import Loaded
 
+REFERENCE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+"""How an argument refers to a field of the event; alone it keeps the field's type, within a text it becomes part of it."""
 _ALWAYS = {"key": "str", "severity": "str"}
 """What every event has and a rule may match besides the kind's own fields."""
 
@@ -75,17 +78,44 @@ def _severity(wanted: Any) -> str:
     return "" if unknown is None else f'there is no severity "{unknown}"{nearest(str(unknown), names)}'
 
 
-def _arguments(rule: Rule, arguments: Any, kinds: Sequence[Kind]) -> Iterator[tuple[str, str]]:
-    fields = {*_ALWAYS, *(name for kind in kinds for name in kind.fields)}
+def _arguments(rule: Rule, arguments: Mapping[str, str], kinds: Sequence[Kind]) -> Iterator[tuple[str, str]]:
+    types = {**_ALWAYS, "kind": "str", **{name: kind for each in kinds for name, kind in each.fields.items()}}
     for name, value in rule.arguments.items():
         if name not in arguments:
             yield f".with.{name}", f'the action {rule.do} takes no "{name}"{nearest(name, arguments)}'
             continue
-        if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
-            if kinds and value[1:-1] not in fields:
-                yield f".with.{name}", f'{rule.when} has no field "{value[1:-1]}"{nearest(value[1:-1], fields)}'
-        elif not (_is(value, arguments[name]) or (isinstance(value, tuple) and arguments[name] == "list")):
-            yield f".with.{name}", f"{rule.do} wants {_noun(arguments[name])} here, and {value!r} is none"
+        unknown = [each for each in _referred(value) if each not in types]
+        if unknown and kinds:
+            yield f".with.{name}", f'{rule.when} has no field "{unknown[0]}"{nearest(unknown[0], types)}'
+            continue
+        problem = _unfit(value, arguments[name], types)
+        if problem and not unknown:
+            yield f".with.{name}", f"{rule.do} wants {_noun(arguments[name])} here, and {problem}"
+
+
+def _referred(value: Any) -> list[str]:
+    """Return the names of the event's fields that a value refers to."""
+    return [
+        name
+        for text in (value if isinstance(value, tuple) else (value,))
+        if isinstance(text, str)
+        for name in REFERENCE.findall(text)
+    ]
+
+
+def _unfit(value: Any, wanted: str, types: Mapping[str, str]) -> str:
+    """Return why a value cannot be an argument of the type `wanted`, or nothing."""
+    if isinstance(value, tuple):
+        return "" if wanted == "list" else "a list is none"
+    whole = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    if whole is not None:
+        given = types[whole[1]]
+        return (
+            ""
+            if given == wanted or (given, wanted) == ("int", "float")
+            else f"the field {whole[1]} holds {_noun(given)}"
+        )
+    return "" if _is(value, wanted) and not (isinstance(value, str) and wanted == "list") else f"{value!r} is none"
 
 
 def _is(value: Any, kind: str) -> bool:

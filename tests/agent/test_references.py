@@ -94,6 +94,20 @@ def findings(tmp_path: Path, text: str) -> list[str]:
         ),
         ("rules:\n- when: ports.*\n  do: notify\n  with: {channel: '{backend}'}\n", 'ports.* has no field "backend"'),
         (
+            "rules:\n- when: ports.*\n  do: notify\n  with: {channel: 'a {prot} b'}\n",
+            'has no field "prot"; did you mean "port"?',
+        ),
+        ("rules:\n- when: ports.*\n  do: notify\n  with: {to: [a, '{prot}']}\n", 'has no field "prot"'),
+        (
+            "rules:\n- when: ports.*\n  do: notify\n  with: {channel: '{port}'}\n",
+            "notify wants text here, and the field port holds a whole",
+        ),
+        ("rules:\n- when: ports.*\n  do: notify\n  with: {to: me}\n", "notify wants a list here, and 'me' is none"),
+        (
+            "rules:\n- when: ports.*\n  do: notify\n  with: {channel: [a]}\n",
+            "notify wants text here, and a list is none",
+        ),
+        (
             "console:\n  token: file:/x\n",
             "2:10: console.token: a token without an address enrols nowhere; write console.url too",
         ),
@@ -108,7 +122,10 @@ def test_what_exists_passes(tmp_path: Path) -> None:
     text = """
 events: {severity: {ports.listener_opened: high}}
 rules:
-- {when: "*", do: notify, match: {severity: [high, critical], key: {glob: "tcp*"}}, with: {channel: "{key}", times: 3, loud: true, to: [a]}}
+- when: "*"
+  do: notify
+  match: {severity: [high, critical], key: {glob: "tcp*"}}
+  with: {channel: "{key} of {kind}", times: 3, loud: true, to: [a, "{severity}"]}
 - {when: firewall.ruleset_flushed, do: notify, match: {share: {above: 0.5}, tables: filter, backend: {other_than: [nft]}}}
 """
     assert findings(tmp_path, text) == []
