@@ -6,8 +6,6 @@ Those are added by `compose` from the options that each declares, so that a sett
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -271,18 +269,15 @@ def compose(
     return whole
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """What a file may speak of: the composed type, the kinds that are declared, and each action's arguments with their types."""
+class Vocabulary(Record):
+    """What a file may speak of: the composed type, the kinds that are declared, and each action's arguments with their types.
+
+    It never travels.
+    """
 
     settings: type[AgentSettings]
     kinds: Mapping[str, Kind]
     actions: Mapping[str, Mapping[str, str]]
-
-    @cached_property
-    def field_types(self) -> dict[str, str]:
-        """The type of every field of every kind; a name means the same type everywhere."""
-        return {name: kind for each in self.kinds.values() for name, kind in each.fields.items()}
 
 
 def _struct(name: str, doc: str, bases: tuple[type, ...], fields: Mapping[str, type]) -> Any:
