@@ -1,5 +1,6 @@
 """Looks at the firewall: reads what the kernel's tools state, compares with the last look, says what changed and what it could not see."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -61,7 +62,7 @@ class FirewallCollector:
 
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
         """Read the ruleset; raises `Unavailable` when nft and iptables are both of no use."""
-        seen = self._read(host)
+        seen = self._read(host, before.rows)
         after = rows.build(seen.tables, before.rows)
         rows.carry(after, before.rows, seen.unseen, seen.only_iptables)
         is_whole = not (seen.unseen or seen.only_iptables)
@@ -75,12 +76,12 @@ class FirewallCollector:
             found = events.happened(before.rows, after, changes, self._options.max_rule_events)
         return Report(events=found, changes=changes, blind=tuple(seen.blind))
 
-    def _read(self, host: ReadOnlyHost) -> Seen:
+    def _read(self, host: ReadOnlyHost, before: Mapping[str, Row]) -> Seen:
         seen = _consistent(host)
         legacy, blind, unseen = iptables.read_legacy(host)
         seen.blind.extend(blind)
         seen.tables.extend(legacy)
-        self._read_elements(host, seen)
+        self._read_elements(host, seen, before)
         return Seen(
             tables=seen.tables,
             blind=seen.blind,
@@ -89,7 +90,7 @@ class FirewallCollector:
             only_iptables=seen.only_iptables,
         )
 
-    def _read_elements(self, host: ReadOnlyHost, seen: Seen) -> None:
+    def _read_elements(self, host: ReadOnlyHost, seen: Seen, before: Mapping[str, Row]) -> None:
         fixed = [
             (table, part)
             for table in seen.tables
@@ -97,7 +98,9 @@ class FirewallCollector:
             if part.is_set and not part.fleeting and of_table(table.name) not in BANNING
         ]
         for table, part in fixed[: self._options.max_sets]:
-            blind = nft.read_elements(host, table, part, self._options.max_set_bytes)
+            former = before.get(rows.key("set", table.family, table.name, part.name))
+            digest = "" if former is None else former.digest
+            blind = nft.read_elements(host, table, part, self._options.max_set_bytes, digest)
             if blind is not None:
                 seen.blind.append(blind)
         limit = self._options.max_sets

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
+from collectors.firewall.ruleset import UNREAD
 from contracts.event import Event, FieldType, Kind, Severity
 from contracts.snapshot import Changes
 from contracts.subjects.firewall import SUMMARY, Row, Summary, statement
@@ -340,12 +341,17 @@ def _part(name: str, old: Row | None, new: Row | None) -> Iterable[Event]:
             yield TABLE_CHANGED.event(name, severity=severity, table=_table_of(row), change=change, flags=row.text)
         return
     if not change and old is not None and new is not None:
-        change = "definition" if old.text != new.text else "elements" if old.digest != new.digest else ""
+        change = "definition" if old.text != new.text else "elements" if _other_elements(old, new) else ""
     if change:
         table = f"{row.family} {row.table}"
         yield SET_CHANGED.event(
             name, table=table, name=row.name, sort=row.type, change=change, elements=row.elements or 0
         )
+
+
+def _other_elements(old: Row, new: Row) -> bool:
+    """Say whether a set holds other elements; not known where they could not be read."""
+    return old.digest != new.digest and not any(not row.digest or row.digest.startswith(UNREAD) for row in (old, new))
 
 
 def _table_of(row: Row) -> str:

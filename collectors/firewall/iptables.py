@@ -26,7 +26,7 @@ _BEYOND = re.compile(
 )
 _COUNTERS = re.compile(r"(?m)^(:.* )\[\d+:\d+\]$")
 _PRIORITY = {"raw": -300, "mangle": -150, "filter": 0, "security": 50, "nat": -100}
-_GRANT = "Give the netfilter worker CAP_NET_ADMIN and CAP_NET_RAW."
+_GRANT = "Give the netfilter worker CAP_NET_ADMIN, CAP_NET_RAW and CAP_DAC_READ_SEARCH."
 
 
 @dataclass(slots=True)

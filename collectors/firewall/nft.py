@@ -11,7 +11,7 @@ import re
 import msgspec
 
 from collectors.firewall.listing import parse
-from collectors.firewall.ruleset import Part, Table, short_digest
+from collectors.firewall.ruleset import UNREAD, Part, Table, short_digest
 from contracts.coverage import Blind
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import Completed, ReadOnlyHost
@@ -21,6 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
 _MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
 _XT = re.compile(r"\bxt (?:match|target) ")
 _JSON_SCHEMA = 1
+_SET_S = 10.0
 
 
 class _MetaInfo(msgspec.Struct):
@@ -63,18 +64,30 @@ def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]]]:
     return tables, frozenset(warned)
 
 
-def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int) -> Blind | None:
-    """Fill in count and digest of a set's elements; returns what could not be seen."""
+def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int, former: str) -> Blind | None:
+    """Fill in count and digest of a set's elements; returns what could not be seen.
+
+    `former` is the digest of the last look. A set that is too large costs nft seconds, so it is tried once a day and its digest says so.
+    """
     what = f"the elements of {part.sort} {table.family} {table.name} {part.name}"
     if not (_PLAIN.fullmatch(table.name) and _PLAIN.fullmatch(part.name)):
         # nft reads its arguments as a program: such a name is never handed to it.
         return Blind(what=what, why=Why.MALFORMED, detail="the name is not one that nft accepts", fix="Rename the set.")
+    unread = f"{UNREAD}{max_bytes} bytes on {host.now():%Y-%m-%d}"
+    large = Blind(
+        what=what, why=Why.TOO_LARGE, detail=f"nft lists {unread}", fix="Raise collectors.firewall.max_set_bytes."
+    )
+    if former == unread:
+        part.digest = former
+        return large
     try:
         argv = ("nft", "-s", "list", part.sort, table.family, table.name, part.name)
-        answer = _answered(host.commands.ask(*argv, max_bytes=max_bytes))
+        answer = _answered(host.commands.ask(*argv, timeout_s=_SET_S, max_bytes=max_bytes))
     except Unavailable as error:
-        fix = error.advice or "Raise collectors.firewall.max_set_bytes."
-        return Blind(what=what, why=error.why, detail=error.message, fix=fix)
+        if error.why in (Why.TOO_LARGE, Why.TIMEOUT):
+            part.digest = unread
+            return large
+        return Blind(what=what, why=error.why, detail=error.message, fix=error.advice)
     _, _, content = escape(answer.stdout).partition("elements = {")
     items = sorted(filter(None, (item.strip() for item in content.rpartition("}\n\t}")[0].split(","))))
     part.elements, part.digest = len(items), short_digest("\n".join(items))

@@ -116,7 +116,7 @@ def _rules(table: Table, chain: Chain, maker: str, place: str, former: Mapping[s
 
 def _part(table: Table, part: Part, sort: str, former: Row | None) -> Row:
     digest, elements = part.digest, part.elements
-    if part.is_set and not part.fleeting and elements is None and former is not None:
+    if part.is_set and not part.fleeting and not digest and former is not None:
         # Its elements could not be looked at this time: what was known stays, and coverage says so.
         digest, elements = former.digest, former.elements
     return Row(

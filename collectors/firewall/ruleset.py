@@ -7,6 +7,9 @@ NFTABLES = "nftables"
 IPTABLES_NFT = "iptables-nft"
 IPTABLES_LEGACY = "iptables-legacy"
 
+UNREAD = "more than "
+"""How the digest of a set begins whose elements are too many to read."""
+
 
 @dataclass(slots=True)
 class Chain:

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from contracts.snapshot import Snapshot, apply
 from contracts.subjects.firewall import Row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "firewall"
-_DENIED = (13, 1)
 
 
 class Netns:
@@ -74,6 +74,9 @@ class Netns:
                 Why.NOT_PRESENT if b"No such file" in done.stderr else Why.PERMISSION, done.stderr.decode()
             )
         return done.stdout
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def ruleset_changes(self, stop: threading.Event) -> Iterator[str]:
         yield from self.notices

@@ -208,3 +208,15 @@ def test_both_wordings_of_incompatible_are_understood() -> None:
     text = "# Table `nat' is incompatible, use 'nft' tool.\n"
     text += "# Table `filter' contains incompatible base-chains, use 'nft' tool to list them.\n"
     assert parse(text).incompatible == ("nat", "filter")
+
+
+def test_the_workers_capabilities_are_enough_to_see_everything(netns, looks) -> None:
+    netns.run("iptables-nft", "-A", "INPUT", "-m", "recent", "--name", "x", "--set")
+    netns.run("iptables-legacy", "-A", "INPUT", "-j", "DROP")
+    netns.run("ip6tables-legacy", "-A", "INPUT", "-j", "DROP")
+    held = "-all,+net_admin,+net_raw,+dac_read_search"
+    caps = ("--inh-caps", held, "--ambient-caps", held, "--bounding-set", held)
+    netns.wrapper = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", *caps)
+    assert looks.again().blind == ()
+    assert looks.summary.backends == ("iptables-legacy", "iptables-nft")
+    assert looks.summary.rules == 3

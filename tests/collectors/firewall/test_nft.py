@@ -1,6 +1,7 @@
 """What nft answers, and what it must not be made to do."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +16,11 @@ class Recorded:
 
     def __init__(self, listing: bytes, outline: bytes, code: int = 0, stderr: bytes = b"") -> None:
         self.commands = self
+        self.today = datetime(2026, 1, 31, tzinfo=UTC)
         self.listing, self.outline, self.code, self.stderr = listing, outline, code, stderr
+
+    def now(self) -> datetime:
+        return self.today
 
     def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 0) -> Completed:
         stdout = self.outline if "-j" in argv else self.listing
@@ -82,16 +87,35 @@ def test_a_name_that_nft_would_read_as_a_program_is_never_handed_to_it(name: str
     class Forbidden:
         commands = None
 
-    blind = nft.read_elements(Forbidden(), Table("ip", "t"), Part("set", name, ()), 1 << 20)
+    blind = nft.read_elements(Forbidden(), Table("ip", "t"), Part("set", name, ()), 1 << 20, "")
     assert blind is not None
     assert blind.why is Why.MALFORMED
+
+
+def test_a_set_that_is_too_large_is_tried_once_a_day() -> None:
+    class Large(Recorded):
+        asked = 0
+
+        def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 0) -> Completed:
+            self.asked += 1
+            raise Unavailable(Why.TOO_LARGE, "too much")
+
+    host, digest = Large(b"", b""), ""
+    for day, asked in ((1, 1), (1, 1), (2, 2)):
+        host.today = datetime(2026, 1, day, tzinfo=UTC)
+        part = Part("set", "s", ())
+        blind = nft.read_elements(host, Table("ip", "t"), part, 100, digest)
+        assert blind is not None
+        assert blind.why is Why.TOO_LARGE
+        assert host.asked == asked
+        digest = part.digest
 
 
 def test_elements_are_digested_in_any_order() -> None:
     def digest(elements: str) -> str:
         part = Part("set", "s", ())
         answer = f"table ip t {{\n\tset s {{\n\t\ttype ipv4_addr\n\t\telements = {{ {elements} }}\n\t}}\n}}\n".encode()
-        assert nft.read_elements(Recorded(answer, b""), Table("ip", "t"), part, 1 << 20) is None
+        assert nft.read_elements(Recorded(answer, b""), Table("ip", "t"), part, 1 << 20, "") is None
         assert part.elements == 2
         return part.digest
 
