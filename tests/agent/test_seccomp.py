@@ -1,0 +1,49 @@
+"""The second wall: calls that no worker needs."""
+
+import ctypes
+import os
+import subprocess
+
+import pytest
+
+from agent import kernel, seccomp
+
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            assert seccomp.harden()
+            code = work()
+        except BaseException:  # noqa: BLE001  # its exit code says it
+            code = 99
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("name", sorted(seccomp._CALLS))
+def test_each_call_is_refused_with_eperm_even_for_root(name):
+    column = 0 if os.uname().machine == "x86_64" else 1
+
+    def work():
+        libc = ctypes.CDLL(None, use_errno=True)
+        result = libc.syscall(seccomp._CALLS[name][column], 0, 0, 0, 0, 0, 0)
+        return 0 if (result, ctypes.get_errno()) == (-1, 1) else 1
+
+    assert in_child(work) == 0
+
+
+def test_the_firewalls_tools_and_commands_still_work():
+    def work():
+        for tool in (["nft", "list", "tables"], ["iptables-save"], ["ss", "-tln"], ["systemctl", "--version"]):
+            if subprocess.run(tool, capture_output=True).returncode:
+                return 1
+        return 0
+
+    assert in_child(work) == 0
+
+
+def test_an_unknown_machine_is_left_alone(monkeypatch):
+    monkeypatch.setattr(seccomp, "_MACHINES", {})
+    assert seccomp.harden() is False
