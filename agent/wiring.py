@@ -4,10 +4,10 @@ Importing it is cheap: the catalogs are names. What is behind a name is imported
 """
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from collectors.catalog import CATALOG as COLLECTORS
 from collectors.catalog import WATCHERS
 from contracts.catalog import Entry, load
 from contracts.event import Kind
+from contracts.host import Host
 from contracts.judge import Judge
 
 ON_DEMAND = frozenset({"messenger", "backup", "steward"})
@@ -48,7 +49,7 @@ def hosting(worker: str) -> Any:
         if entry.worker == worker:
             _prepare(entry)
     return Hosting(
-        make_host=LinuxHost,
+        make_host=cast(Callable[[], Host], LinuxHost),  # its parts are those of `Host`, named more precisely
         make_dry=DryRun,
         collectors=_loaded(COLLECTORS, worker),
         watchers=_loaded(WATCHERS, worker),
