@@ -10,13 +10,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from contracts.errors import HoldfastError, UsageError
 from settings.errors import ConfigErrors, nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 GROUP = "holdfast.commands"
 COMPLETION = "_HOLDFAST_COMPLETE"
@@ -108,8 +110,10 @@ class Commands(click.Group):
             raise UsageError(f'there is no command "{args[0]}"{hint}')
         return super().resolve_command(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Return what may follow, without importing any command."""
+        from click.shell_completion import CompletionItem
+
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = super(click.Group, self).shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
         return [CompletionItem(name, help=self._entries[name][2]) for name in names] + options

@@ -254,13 +254,22 @@ def _reports(said: Mapping[str, Any] | None) -> Iterator[Check]:
 
 
 def _missing(worker: str, pid: int) -> list[str]:
-    """Return the capabilities that a running worker should have and does not; nothing when it cannot be seen."""
+    """Return the capabilities that a running worker should have and does not; nothing when it cannot be seen.
+
+    What a worker's own children hold counts, too: one that parses may leave the looking to a child.
+    """
     wanted = privileges.WORKERS.get(worker)
     if wanted is None or pid <= 0:
         return []
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        masks = [_effective(each) for each in (str(pid), *children)]
     except OSError:  # hidden from this user, or gone meanwhile; `view of …` says what is really missing
         return []
-    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "")
-    return sorted(set(wanted.capabilities) - privileges.names(int(effective, 16))) if effective else []
+    held = {name for mask in masks for name in privileges.names(mask)}
+    return sorted(set(wanted.capabilities) - held)
+
+
+def _effective(pid: str) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
