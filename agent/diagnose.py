@@ -23,6 +23,8 @@ MAX_SKEW_S = 60.0
 RENEWAL_GRACE_S = 7 * 86400.0
 PROBE_TIMEOUT_S = 5.0
 CORE_USER = "holdfast"
+_MENDABLE = {"tool_missing", "permission", "timeout", "worker_down", "malformed"}
+"""Reasons for a blind spot that a correct installation does not have; the others are limits of the machine and noted."""
 
 
 def everything(path: Path, vocabulary: Vocabulary, units: tuple[Path, ...] = UNITS) -> Iterator[Check]:
@@ -136,10 +138,11 @@ class Running:
                 yield Check(name=name, state="ok", found="wholly seen")
             for spot in blind:
                 found = f"cannot see {spot.get('what')}: {spot.get('detail') or spot.get('why')}"
-                disabled = spot.get("why") == "disabled"
-                yield Check(
-                    name=name, state="noted" if disabled else "failed", found=found, fix=str(spot.get("fix") or "")
+                failed = spot.get("why") in _MENDABLE or (
+                    sight.get("state") == "unseen" and spot.get("why") != "disabled"
                 )
+                fix = str(spot.get("fix") or "run: holdfast coverage")
+                yield Check(name=name, state="failed" if failed else "noted", found=found, fix=fix)
             if sight.get("state") != "seen" and not blind:
                 yield Check(
                     name=name,

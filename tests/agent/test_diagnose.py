@@ -88,6 +88,7 @@ def test_workers_views_and_outputs_are_judged(monkeypatch: pytest.MonkeyPatch) -
                 {"subject": "ports", "state": "seen", "blind": []},
                 {"subject": "firewall", "state": "unseen", "blind": [blind]},
                 {"subject": "new", "state": "unknown"},
+                {"subject": "partly", "state": "partial", "blind": [{"what": "x", "why": "other"}]},
             ]
         },
     )
@@ -103,6 +104,7 @@ def test_workers_views_and_outputs_are_judged(monkeypatch: pytest.MonkeyPatch) -
         "Give it back.",
     )
     assert checks["view of new"].state == "noted"
+    assert checks["view of partly"].state == "noted"
     assert checks["configuration in use"].state == "failed"
 
 
