@@ -126,7 +126,7 @@ class Launcher:
         try:
             write_frame(self._sock, msgspec.msgpack.encode(ask))
             # The descriptor travels with one byte of its own, so that the frames around it stay plain bytes.
-            _, fds, _, _ = socket.recv_fds(self._sock, 1, 1)
+            fds = _receive_descriptors(self._sock)
             body = read_frame(self._sock, MAX_REQUEST)
             answer = msgspec.msgpack.decode(body or b"", type=Answer)
         except (OSError, Malformed, msgspec.DecodeError) as error:
@@ -271,6 +271,16 @@ class _Process:
         for theirs, pidfd in self._children.values():
             if theirs == name:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _receive_descriptors(sock: socket.socket) -> array.array[int]:
+    """Return the descriptors that come with one byte; `socket.recv_fds` does not pass on the flag that keeps them from children."""
+    fds = array.array("i")
+    _, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return fds
 
 
 def _drop(who: Account | None, wanted: WorkerPrivileges) -> None:

@@ -70,6 +70,8 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     host, seen_elsewhere = _make_host(sock, hosting, expected)
     try:
         hello = channel.receive(HELLO_S, ending)
+        if ending.is_set():
+            return 0
         if not isinstance(hello, Hello):
             raise Malformed("the core did not begin with Hello")
         channel.send(_ready(name, expected, seen_elsewhere))

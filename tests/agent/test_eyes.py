@@ -1,0 +1,112 @@
+"""The eyes of a worker: three questions to a process of their own."""
+
+import os
+import signal
+import socket
+import time
+
+import msgspec
+import pytest
+
+from agent.execute import DeadlinePassed, settle
+from agent.eyes import Describe, Eyes, FarSighted, Question
+from contracts.coverage import Blind
+from contracts.errors import HoldfastError, Unavailable, Why
+from contracts.host import Process, Processes, Socket, Sockets
+from contracts.outcome import Ok
+
+
+class Tables:
+    """Sockets and processes as a host shows them; answers say which process they come from."""
+
+    def listening(self, owners=True):
+        if not owners:
+            raise Unavailable(Why.PERMISSION, "not allowed", advice="Ask.")
+        sockets = tuple(
+            Socket(protocol="tcp", family=4, address="::", port=n % 65536, pids=(os.getpid(),)) for n in range(20_000)
+        )
+        return Sockets(sockets=sockets, blind=(Blind(what="some", why=Why.OTHER),))
+
+    def fingerprint(self, ephemeral_udp=True):
+        return b"with" if ephemeral_udp else b"without"
+
+    def describe(self, pids):
+        if 666 in pids:
+            raise ZeroDivisionError("a defect")
+        if 13 in pids:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if 99 in pids:
+            time.sleep(1)
+        return Processes(by_pid={pid: Process(pid=pid, name="x") for pid in pids})
+
+
+class Host:
+    files = commands = packages = change = write = None
+    dry = False
+    sockets = processes = Tables()
+    read_bytes = 7
+
+    def capabilities(self):
+        return frozenset({"CAP_DAC_READ_SEARCH"})
+
+
+@pytest.fixture
+def eyes():
+    core, other = socket.socketpair()
+    made = Eyes.open(Host(), core)
+    yield made
+    made._sock.close()
+    core.close()
+    other.close()
+    os.wait()
+
+
+def test_they_see_what_the_host_sees_in_a_process_of_their_own(eyes):
+    seen = eyes.listening()
+    assert len(seen.sockets) == 20_000 and seen.blind[0].what == "some"
+    assert seen.sockets[0].pids != (os.getpid(),)
+    assert (eyes.fingerprint(), eyes.fingerprint(ephemeral_udp=False)) == (b"with", b"without")
+    assert set(eyes.describe([1, 2]).by_pid) == {1, 2}
+    assert eyes.cpu_s > 0
+
+
+def test_what_they_cannot_see_and_where_they_break_is_said_here(eyes):
+    with pytest.raises(Unavailable) as refused:
+        eyes.listening(owners=False)
+    assert (refused.value.why, refused.value.message, refused.value.advice) == (Why.PERMISSION, "not allowed", "Ask.")
+    with pytest.raises(HoldfastError, match="ZeroDivisionError: a defect"):
+        eyes.describe([666])
+    assert eyes.fingerprint() == b"with"
+
+
+def test_an_answer_that_comes_after_its_deadline_is_not_taken_for_the_next(eyes):
+    outcome, _ = settle(lambda: eyes.describe([99]), 0.2)
+    assert "timeout" in outcome.error
+    assert settle(eyes.fingerprint, None) == (Ok(), b"with")
+    assert DeadlinePassed is not None
+
+
+def test_a_host_that_sees_through_them_says_so_and_is_itself_otherwise(eyes):
+    host = FarSighted(Host(), eyes)
+    assert host.capabilities() == {"CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"}
+    assert host.read_bytes == 7 and host.dry is False
+    before = host.cpu_s
+    host.sockets.listening()
+    assert host.cpu_s > before
+
+
+def test_without_eyes_a_worker_ends_rather_than_see_less():
+    pid = os.fork()
+    if pid == 0:
+        core, _other = socket.socketpair()
+        Eyes.open(Host(), core).describe([13])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 70
+
+
+def test_there_are_three_questions_and_no_more():
+    decoder = msgspec.msgpack.Decoder(Question)
+    assert decoder.decode(msgspec.msgpack.encode(Describe(id=1, pids=(1,)))) == Describe(id=1, pids=(1,))
+    for other in ({"type": "read", "id": 1, "path": "/etc/shadow"}, {"type": "describe", "id": 1, "pids": ["/etc"]}):
+        with pytest.raises(msgspec.ValidationError):
+            decoder.decode(msgspec.msgpack.encode(other))
