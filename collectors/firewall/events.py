@@ -171,7 +171,7 @@ def first(rows: Mapping[str, Row]) -> tuple[Event, ...]:
     return (
         FIRST_LOOK.event(
             SUMMARY,
-            backends=list(now.backends),
+            backends=list(now.backends) or ["no backend holds rules"],
             makers=list(now.makers),
             rules=now.rules,
             policy4=now.policy4,
