@@ -129,8 +129,7 @@ class Outbox:
         if held > head:
             self._spool.leap(lane, held, f"the console holds records up to {held} and this agent has given out {head}")
             return True
-        if held < acked:
-            self._spool.rewind(lane, held)
+        if held < acked and self._spool.rewind(lane, held):
             event = CONSOLE_BEHIND.event(lane.value, lane=lane.value, held=held, acknowledged=acked)
             self._happened(event)
             return True

@@ -100,12 +100,12 @@ class Spool:
         """Note that the console durably holds `lane` up to `seq`; what is known already is ignored. Raises `ConsoleAhead`."""
         self._guarded(lambda: self._acknowledge(lane, seq))
 
-    def rewind(self, lane: Lane, seq: int) -> None:
+    def rewind(self, lane: Lane, seq: int) -> bool:
         """Note that the console holds `lane` only up to `seq`, though it had acknowledged more: what follows waits again.
 
-        What the history no longer has is recorded as lost.
+        What the history no longer has is recorded as lost. False when nothing changes: the console merely has nothing of a new chain yet.
         """
-        self._guarded(lambda: self._rewind(lane, seq))
+        return self._guarded(lambda: self._rewind(lane, seq))
 
     def leap(self, lane: Lane, seq: int, reason: str) -> None:
         """Begin a new chain above `seq` and seal what waits once more, because the console holds another history of `lane`."""
@@ -313,14 +313,16 @@ class Spool:
             spool_room.acknowledge(self._db, book, seq)
             spool_room.trim_history(self._db, self._books, self.limits.history_bytes)
 
-    def _rewind(self, lane: Lane, seq: int) -> None:
+    def _rewind(self, lane: Lane, seq: int) -> bool:
         book = self._books[lane]
+        seq = book.resume(seq)
         if seq >= book.acked:
-            return
+            return False
         with self._transaction():
             loss = spool_room.rewind(self._db, book, seq)
             if loss is not None:
                 self._commit_to(loss, "the console was restored to an older state than the history kept here reaches")
+        return True
 
     def _leap(self, lane: Lane, seq: int, reason: str) -> None:
         book = self._books[lane]

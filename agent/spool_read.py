@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agent.spool_schema import EVENTS_LOST, LANES, ROW_OVERHEAD, LaneBook
+from agent.spool_schema import EVENTS_LOST, LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
 from agent.spool_seal import dedup_bytes
 from agent.sqlite_file import FileDamaged
 from contracts.event import GENESIS, Envelope, Lane, Loss, Sealed, link
@@ -92,7 +92,7 @@ def pending(db: sqlite3.Connection, book: LaneBook, max_bytes: int) -> LanePart 
             items.append(record)
             expected, chain, size = record.seq + 1, record.chain, size + len(record.body)
     rows.close()
-    return LanePart(lane=book.lane, previous=book.previous, items=tuple(items)) if items else None
+    return LanePart(lane=book.lane, previous=book.previous or GENESIS, items=tuple(items)) if items else None
 
 
 def _unfold(row: tuple[int, int, bytes, bytes], expected: int, chain: bytes, lane: Lane) -> list[Sealed]:
@@ -113,10 +113,15 @@ def _unfold(row: tuple[int, int, bytes, bytes], expected: int, chain: bytes, lan
 
 def _losses(db: sqlite3.Connection, book: LaneBook) -> list[Loss]:
     query = "SELECT first, last, count, chain FROM losses WHERE lane = ? AND last > ? ORDER BY first"
-    found = []
+    found: list[Loss] = []
     for first, last, count, chain in db.execute(query, (book.lane.value, book.acked)).fetchall():
         begin = max(first, book.acked + 1)
-        found.append(Loss(first=begin, last=last, count=min(count, last - begin + 1), chain=chain))
+        count = min(count, last - begin + 1)
+        if found and found[-1].last + 1 == begin:
+            # Neighbours go as one: within them the chain value may be unknown.
+            before = found.pop()
+            begin, count = before.first, before.count + count
+        found.append(Loss(first=begin, last=last, count=count, chain=chain))
     return found
 
 
@@ -147,7 +152,7 @@ def _newest_first(db: sqlite3.Connection, lane: Lane, since_ms: int) -> Iterator
 
 
 def chain_at(db: sqlite3.Connection, book: LaneBook, seq: int) -> bytes:
-    """Return the chain value of `seq`; `GENESIS` where it lies within a loss, because what follows it is a loss again."""
+    """Return the chain value of `seq`; `UNKNOWN` where it lies within a loss."""
     if seq == book.floor:
         return bytes(book.floor_chain)
     query = f"SELECT last, count, chain, body FROM {book.lane.value} WHERE last >= ? ORDER BY last LIMIT 1"
@@ -158,7 +163,7 @@ def chain_at(db: sqlite3.Connection, book: LaneBook, seq: int) -> bytes:
         before = row[0] - row[1]
         return bytes(_unfold(row, before + 1, chain_at(db, book, before), book.lane)[seq - before - 1].chain)
     found = db.execute("SELECT chain FROM losses WHERE lane = ? AND last = ?", (book.lane.value, seq)).fetchone()
-    return bytes(found[0]) if found else GENESIS
+    return bytes(found[0]) if found else UNKNOWN
 
 
 def decoded(body: bytes) -> list[Envelope]:

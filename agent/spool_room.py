@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.spool_read import chain_at, measure
-from agent.spool_schema import LANES, ROW_OVERHEAD, LaneBook
-from contracts.event import GENESIS, Lane
+from agent.spool_schema import LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
+from contracts.event import Lane
 
 _SLACK = 32
 """A 32nd of the limit is dropped at once, so that losses are few and large."""
@@ -46,15 +46,26 @@ def rewind(db: sqlite3.Connection, book: LaneBook, seq: int) -> Lost | None:
     """Let everything after `seq` wait again; returns the loss of what is no longer there."""
     lost = None
     if seq < book.floor:
-        lost = Lost(book.lane, seq + 1, book.floor, book.floor - seq, book.floor_chain)
+        lost = _gone(db, book, seq)
         _insert_loss(db, lost)
-        book.lost += lost.count
-        book.floor, book.floor_chain = seq, GENESIS
+        book.lost += book.floor - seq
+        book.floor, book.floor_chain = seq, UNKNOWN
     book.previous = chain_at(db, book, seq)
     book.acked = seq
     measure(db, book)
     write_book(db, book)
     return lost
+
+
+def _gone(db: sqlite3.Connection, book: LaneBook, seq: int) -> Lost:
+    """Return the loss of what lay above `seq` up to the floor, together with one that begins there."""
+    lost = Lost(book.lane, seq + 1, book.floor, book.floor - seq, book.floor_chain)
+    query = "SELECT last, count, chain FROM losses WHERE lane = ? AND first = ?"
+    row = db.execute(query, (book.lane.value, book.floor + 1)).fetchone()
+    if row is None:
+        return lost
+    db.execute("DELETE FROM losses WHERE lane = ? AND first = ?", (book.lane.value, book.floor + 1))
+    return Lost(book.lane, seq + 1, row[0], lost.count + row[1], row[2])
 
 
 def forget(db: sqlite3.Connection, lane: Lane, to: int) -> None:

@@ -8,6 +8,9 @@ APPLICATION = 0x48465350  # "HFSP"
 
 LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK)
 
+UNKNOWN = b""
+"""A chain value that is not known, because it lies within a loss; what follows is a loss again, which does not need it."""
+
 ROW_OVERHEAD = 96
 """What a bundle takes besides its bodies: chain, numbers and SQLite's own bookkeeping, rounded up."""
 
@@ -92,3 +95,8 @@ class LaneBook:
     waiting_bytes: int = 0
     history_bytes: int = 0
     commitment: int = 0
+
+    def resume(self, held: int) -> int:
+        """Return where to go on for a console that holds `held`: one that has nothing of a new chain yet gets it from its beginning."""
+        began_anew = self.floor > 0 and self.floor_chain == GENESIS
+        return self.floor if began_anew and held < self.floor else held

@@ -233,6 +233,37 @@ def test_a_console_restored_beyond_the_history_gets_a_loss(tmp_path: Path) -> No
     assert restored.events[-1].event.kind == EVENTS_LOST.name
 
 
+def test_a_console_restored_again_and_again_gets_one_loss(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path, history_bytes=500)
+    receiver = Receiver()
+    for number in range(50):
+        spool.append([fact(number)])
+    drain(spool, receiver)
+    for held in (30, 20, 10):
+        spool.rewind(Lane.NORMAL, held)
+    restored = Receiver()
+    restored.held, restored.chain = 10, link_of(receiver, 10)
+    drain(spool, restored)
+    assert [loss.first for loss in restored.losses] == [11]
+    assert restored.held == spool.positions()[Lane.NORMAL][1]
+
+
+def test_a_console_that_has_nothing_of_a_new_chain_yet_is_told_of_no_loss(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    spool.append([fact(1)])
+    spool.leap(Lane.NORMAL, 100, "for this test")
+    assert not spool.rewind(Lane.NORMAL, 50)
+    receiver = Receiver()
+    receiver.held = 50
+    drain(spool, receiver)
+    assert not receiver.losses
+    assert receiver.breaks == [(51, 100)]
+    assert spool.rewind(Lane.NORMAL, 60)
+    receiver.held = 60
+    drain(spool, receiver)
+    assert receiver.breaks[-1] == (61, 100)
+
+
 def link_of(receiver: Receiver, seq: int) -> bytes:
     chain = GENESIS
     for envelope in receiver.events[:seq]:
