@@ -273,14 +273,14 @@ class _Process:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
-def _receive_descriptors(sock: socket.socket) -> array.array[int]:
+def _receive_descriptors(sock: socket.socket) -> list[int]:
     """Return the descriptors that come with one byte; `socket.recv_fds` does not pass on the flag that keeps them from children."""
     fds = array.array("i")
     _, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(fds.itemsize), socket.MSG_CMSG_CLOEXEC)
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return fds
+    return fds.tolist()
 
 
 def _drop(who: Account | None, wanted: WorkerPrivileges) -> None:
