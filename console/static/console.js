@@ -18,7 +18,6 @@
   let busy = false;
   let lastFetch = 0;
   let source = null;
-  let wasOpen = false;
 
   // ages
 
@@ -154,8 +153,7 @@
     source = new EventSource(page.dataset.live);
     source.addEventListener("open", () => {
       say("live");
-      if (wasOpen) { mark(["*"]); }
-      wasOpen = true;
+      mark(["*"]); // whatever changed between the drawing of the page and now
     });
     source.addEventListener("changed", (message) => mark(JSON.parse(message.data).topics));
     source.addEventListener("ended", () => location.reload());

@@ -57,6 +57,8 @@ ACCESS: Mapping[str, Role | Public] = {
     "POST /account/password": Role.VIEWER,
     "GET /audit": Role.ADMIN,
     "GET /about": Role.VIEWER,
+    "GET /api": Role.VIEWER,
+    "GET /api/{path}": Role.VIEWER,
     "GET /api/openapi.json": Role.VIEWER,
     "GET /api/v1/agents": Role.VIEWER,
     "GET /api/v1/agents/{agent}": Role.VIEWER,

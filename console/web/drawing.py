@@ -17,8 +17,8 @@ from console.web.context import Console, PeopleRequest
 from console.web.visible import finalize
 
 CONTENT_TYPES = {
-    "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
+    "console.css": "text/css",
+    "console.js": "text/javascript",
     "icons.svg": "image/svg+xml",
 }
 
@@ -39,7 +39,7 @@ def draw(
         "live": "",
     }
     html = environment().get_template(template).render(given | context)
-    return Response(html, status_code=status, media_type="text/html; charset=utf-8", cookies=list(cookies))
+    return Response(html, status_code=status, media_type="text/html", cookies=list(cookies))
 
 
 @cache

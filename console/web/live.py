@@ -62,6 +62,9 @@ async def _stream(console: Console, user: str, secret: str, agent: str) -> Async
     ends = clock() + LIFETIME_S
     check = clock() + COMMENT_EVERY_S
     try:
+        await asyncio.sleep(
+            0
+        )  # the pump subscribes before the page hears that it is connected and asks for what it missed
         yield f"retry: {RETRY_MS}\n: connected\n\n".encode()
         while clock() < ends and not pump.done():
             if clock() >= check:

@@ -359,3 +359,16 @@ def full(site: Site) -> Agent:
         "ports.listener_opened", "tcp 0.0.0.0:8080", fields={"port": 8080, "process": "python3", "expected": False}
     )
     return agent
+
+
+@pytest.fixture
+def support_partly() -> tuple[Sight, ...]:
+    return PARTLY
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Site]:
+    """A site whose metrics need a bearer token."""
+    made = Site(tmp_path, metrics_token="sesame-sesame")
+    yield made
+    made.close()
