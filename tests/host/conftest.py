@@ -33,8 +33,8 @@ time.sleep(600)
 
 
 DROP = """
-import ctypes, os, sys
-import collectors.ports.collector, host.linux, msgspec, psutil, pwd, subprocess
+import ctypes, json, os, sys
+import collectors.ports.collector, host.linux, host.ruleset_monitor, ipaddress, msgspec, psutil, pwd, subprocess
 def drop(uid, *capabilities):
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(8, 1, 0, 0, 0)  # keep capabilities

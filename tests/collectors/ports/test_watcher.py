@@ -1,0 +1,78 @@
+"""The watcher asks for a look soon after a listener appears, and rests."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from collectors.ports.options import Options
+from collectors.ports.watcher import PortsWatcher
+from contracts.errors import Unavailable, Why
+
+
+class Emitted:
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def changed(self, subject: str) -> None:
+        assert subject == "ports"
+        self.asked.append(time.monotonic())
+
+
+class Stop(threading.Event):
+    """Records how long the watcher wants to rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.rests.append(timeout or 0.0)
+        return super().wait(timeout)
+
+
+def test_a_new_listener_is_asked_about_soon_and_once(server: Any) -> None:
+    emitted, stop = Emitted(), Stop()
+    watcher = PortsWatcher(Options(poll=0.05))
+    thread = threading.Thread(target=watcher.watch, args=(server, emitted, stop))
+    thread.start()
+    try:
+        time.sleep(0.2)
+        assert len(emitted.asked) == 1  # what happened before it began to watch
+        opened = time.monotonic()
+        server.open(port=4444)
+        time.sleep(0.3)
+        server.open(protocol="udp", port=40001)
+        time.sleep(0.3)
+    finally:
+        stop.set()
+        thread.join(5)
+    assert len(emitted.asked) == 2
+    assert emitted.asked[1] - opened < 0.25
+    assert min(stop.rests) >= 0.05
+
+
+def test_it_rests_two_hundred_times_as_long_as_it_works(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = server.sockets.fingerprint
+
+    def slow(ephemeral_udp: bool = True) -> bytes:
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
+        return real(ephemeral_udp)
+
+    monkeypatch.setattr(server.sockets, "fingerprint", slow)
+    stop = Stop()
+    thread = threading.Thread(target=PortsWatcher(Options(poll=0.05)).watch, args=(server, Emitted(), stop))
+    thread.start()
+    time.sleep(0.2)
+    stop.set()
+    thread.join(5)
+    assert stop.rests[0] >= 2.0
+
+
+def test_a_kernel_that_tells_nothing_ends_it(server: Any) -> None:
+    server.sockets.found = Unavailable(Why.PERMISSION, "no netlink", advice="allow it")
+    with pytest.raises(Unavailable):
+        PortsWatcher(Options()).watch(server, Emitted(), Stop())
