@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from contracts.event import Value
 from contracts.record import Record
 
 Time = Annotated[str, Meta(description="RFC 3339 in UTC; empty for never.", examples=["2026-11-21T18:30:02.000Z"])]
+FieldValue = None | bool | float | str | list[str]
+"""`contracts.event.Value` without telling int from float: in JSON Schema every integer is a number, too."""
 Cursor = Annotated[str, Meta(description="Pass it as `cursor` for the next page; empty at the end.")]
 
 
@@ -126,7 +127,7 @@ class EventShape(Record):
     received: Time
     lane: str
     seq: int
-    fields: dict[str, Value]
+    fields: dict[str, FieldValue]
     evidence: dict[str, str]
     dedup: str
     drill: str
