@@ -90,12 +90,14 @@ def join(
     for family, tool in SAVE.items():
         mine = [table for table in tables if table.family == family and table.name in NAMES]
         if not mine:
+            blind += unable(host, f"{tool}-nft-save") if family == "ip" else ()
             continue
         try:
             saved = parse(_save(host, f"{tool}-nft-save"))
         except Unavailable as error:
             hidden = [table for table in mine if (family, table.name) in managed]
             blind += [_hidden(table, error.why, error.message, error.advice) for table in hidden]
+            blind += () if hidden else unable(host, f"{tool}-nft-save")
             continue
         for table in mine:
             if table.name in saved.incompatible:
@@ -115,6 +117,25 @@ def join(
         if (table.family, table.name) in managed - joined
     ]
     return blind, tuple(refused)
+
+
+def unable(host: ReadOnlyHost, tool: str) -> list[Blind]:
+    """Say what would stay unseen if a tool that nothing needs right now were needed: it is there, but does not run.
+
+    A tool that is not installed takes nothing away as long as there is nothing for it to state.
+    """
+    try:
+        answer = host.commands.ask(tool, "-V")
+    except Unavailable as error:
+        if error.why is Why.TOOL_MISSING:
+            return []
+        refusal = error
+    else:
+        if answer.code == 0:
+            return []
+        refusal = _refusal(tool, answer)
+    what = f"what only {tool} can state, once there are tables of {tool.removesuffix('-save')}"
+    return [Blind(what=what, why=refusal.why, detail=refusal.message, fix=refusal.advice)]
 
 
 def _save(host: ReadOnlyHost, tool: str) -> str:
@@ -197,6 +218,8 @@ def read_legacy(host: ReadOnlyHost) -> tuple[list[Table], list[Blind], frozenset
             blind.append(Blind(what=f"the tables of {tool}-legacy", why=why, detail=error.message, fix=error.advice))
             unseen.add(f"legacy-{family}")
             continue
+        if family == "ip" and not saved.rules:
+            blind += unable(host, f"{tool}-legacy-save")
         found = [_table(saved, f"legacy-{family}", name, IPTABLES_LEGACY) for name in saved.rules]
         tables += [table for table in found if any(chain.rules or chain.policy == "drop" for chain in table.chains)]
     return tables, blind, frozenset(unseen)

@@ -105,6 +105,20 @@ def test_without_the_save_tool_the_arguments_are_said_to_be_unseen(netns, looks)
     assert "arguments" in blind.what
 
 
+@pytest.mark.parametrize("tool", ["iptables-nft-save", "iptables-legacy-save"])
+def test_a_tool_that_may_not_be_run_is_said_before_it_is_needed(netns, looks, tool: str) -> None:
+    netns.broken[tool] = Unavailable(Why.PERMISSION, f"/usr/sbin/{tool} may not be executed")
+    (blind,) = looks.again().blind
+    assert blind.why is Why.PERMISSION
+    assert tool in blind.what
+
+
+@pytest.mark.parametrize("tool", ["iptables-nft-save", "iptables-legacy-save"])
+def test_a_tool_that_is_not_installed_takes_nothing_away_without_its_tables(netns, looks, tool: str) -> None:
+    netns.broken[tool] = Unavailable(Why.TOOL_MISSING, f"{tool} is not installed")
+    assert looks.again().blind == ()
+
+
 def test_a_save_tool_that_keeps_disagreeing_with_nft_is_not_believed(netns, looks) -> None:
     netns.run("iptables-nft", "-A", "INPUT", "-j", "DROP")
     stale = b"*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
