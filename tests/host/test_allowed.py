@@ -1,0 +1,92 @@
+"""Only command lines that read are let through, whatever the tool is called."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host.allowed import allows
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nft -s -t -y list ruleset",
+        "nft -j list chains",
+        "nft -j list set inet filter banned",
+        "nft --version",
+        "iptables-save",
+        "ip6tables-save -c -t nat",
+        "iptables-nft-save",
+        "ip6tables-legacy-save",
+        "iptables --version",
+        "ufw status",
+        "ufw status verbose",
+        "firewall-cmd --state",
+        "firewall-cmd --permanent --list-all-zones",
+        "firewall-cmd --zone=public --list-all",
+        "firewall-cmd --direct --get-all-rules",
+        "dpkg-query -S /usr/bin/ls",
+        "ip -j addr",
+        "ip -j link show dev eth0",
+        "ip netns list",
+        "ss -tulpnH",
+        "systemctl show ssh.service --property=ActiveState",
+        "rpm -qf --qf %{NAME}\\n /usr/bin/ls",
+    ],
+)
+def test_what_reads_is_let_through(line: str) -> None:
+    tool, *arguments = line.split(" ")
+    assert allows(tool, arguments)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nft flush ruleset",
+        "nft -f /tmp/rules",
+        "nft list ruleset ; flush ruleset",
+        "nft -i",
+        "nft",
+        "nft list ruleset -f /tmp/x",
+        "iptables-save -f /etc/passwd",
+        "iptables-save -M /tmp/modprobe",
+        "iptables-restore",
+        "iptables -F",
+        "ufw disable",
+        "ufw --force reset",
+        "firewall-cmd --reload",
+        "firewall-cmd --permanent --add-port=1/tcp",
+        "firewall-cmd --panic-on",
+        "dpkg-query",
+        "dpkg -i x.deb",
+        "ip link set lo down",
+        "ip netns exec x sh",
+        "ip -b /tmp/batch",
+        "ip -n other addr",
+        "ss -K",
+        "ss -tuKn",
+        "ss -D /tmp/x",
+        "systemctl stop ssh",
+        "systemctl --root=/tmp show x",
+        "rpm -e bash",
+        "rpm -qf --qf %(id) /usr/bin/ls",
+        "rpm -qf --qf %{NAME} --pipe id",
+        "sh -c id",
+        "/usr/sbin/nft list ruleset",
+    ],
+)
+def test_what_changes_is_not(line: str) -> None:
+    tool, *arguments = line.split(" ")
+    assert not allows(tool, arguments)
+
+
+def test_a_second_command_hidden_in_one_word_is_not() -> None:
+    assert not allows("nft", ["list", "ruleset;flush ruleset"])
+    assert not allows("nft", ["list", "ruleset\nflush ruleset"])
+    assert not allows("nft", ["list", "ruleset\0"])
+
+
+@given(st.lists(st.text(max_size=8), max_size=4))
+def test_nft_is_never_given_the_end_of_a_command(words: list[str]) -> None:
+    if allows("nft", words):
+        assert not any(set(word) & set(";\n{}#\"'\\") for word in words)
