@@ -41,15 +41,9 @@ def claim(worker: str, peers: frozenset[int], environ: MutableMapping[str, str] 
             f"worker {worker} was not handed a socket",
             advice="Workers are started by systemd or by `holdfast run`, not by hand.",
         )
-    if given not in (
-        "",
-        FD_NAME,
-        f"holdfast-{worker}.socket",
-        f"holdfast-worker-{worker}.socket",
-        f"holdfast-worker@{worker}.socket",
-    ):
+    if given not in ("", FD_NAME, worker, f"holdfast-{worker}.socket"):
         raise HoldfastError(
-            f"the socket handed over is named {given!r}", advice=f"Set FileDescriptorName={FD_NAME} in its unit."
+            f"the socket handed over is named {given!r}", advice=f"Set FileDescriptorName={worker} in its unit."
         )
     sock = _adopt()
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

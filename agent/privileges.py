@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from agent import kernel
 from contracts.coverage import Blind
-from contracts.errors import Why
+from contracts.errors import HoldfastError, Why
 from contracts.record import Record
 
 # Numbers from linux/capability.h; the list ends where Linux 5.9 ended and grows only at its end.
@@ -125,7 +125,8 @@ def drop(who: Account | None, capabilities: Iterable[str] = (), ambient: Iterabl
     """Become `who` (None: stay the user one is) and keep only `capabilities`, across exec only `ambient`; there is no way back.
 
     Without the right to change user, bounding set or securebits (an ordinary user, or a service whose unit has done so) these stay as they
-    are and the rest is given up all the same. Call it while the process has one thread. Raises `OSError` if becoming `who` fails.
+    are and the rest is given up all the same. Call it while the process has one thread. Raises `OSError` if becoming `who` fails,
+    `HoldfastError` if nothing may be given up.
     """
     keep = _mask(capabilities) & kernel.capget()[1]
     across = _mask(ambient) & keep
@@ -140,11 +141,11 @@ def drop(who: Account | None, capabilities: Iterable[str] = (), ambient: Iterabl
         os.setresgid(who.gid, who.gid, who.gid)
         os.setresuid(who.uid, who.uid, who.uid)
     needed = keep | (_mask(["CAP_SETPCAP"]) if may_set else 0)
-    kernel.capset(needed, needed, across)
+    _hold(needed, needed, across)
     _set_ambient(across)
     if may_set:
         kernel.prctl(kernel.PR_SET_SECUREBITS, _SECUREBITS)
-    kernel.capset(keep, keep, across)
+    _hold(keep, keep, across)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     os.umask(0o077)
@@ -171,7 +172,7 @@ def give_up(capability: str) -> None:
     """Give up one capability that this process kept so far."""
     rest = ~_mask([capability])
     effective, permitted, inheritable = kernel.capget()
-    kernel.capset(effective & rest, permitted & rest, inheritable & rest)
+    _hold(effective & rest, permitted & rest, inheritable & rest)
 
 
 def bound(expected: WorkerPrivileges) -> None:
@@ -214,6 +215,19 @@ def _fix(name: str, now: Held) -> str:
     return f"Allow {name} where this system is confined (container settings, CapabilityBoundingSet= of the unit)."
 
 
+def _hold(effective: int, permitted: int, inheritable: int) -> None:
+    """Set the capabilities held; raises `HoldfastError` where a sandbox forbids even to give some up."""
+    if kernel.capget() == (effective, permitted, inheritable):
+        return
+    try:
+        kernel.capset(effective, permitted, inheritable)
+    except PermissionError as error:
+        advice = "Allow the system call: `SystemCallFilter=capset` after what forbids it in the unit."
+        raise HoldfastError(
+            "privileges that are not needed cannot be given up: capset is refused", advice=advice
+        ) from error
+
+
 def _set_ambient(across: int) -> None:
     kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     for number in range(_count()):
@@ -225,7 +239,10 @@ def _limit(which: int, value: int) -> None:
     """Lower a limit, soft and hard; never raise one that is lower already."""
     _, hard = resource.getrlimit(which)
     wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (wanted, wanted))
+    try:
+        resource.setrlimit(which, (wanted, wanted))
+    except PermissionError:
+        return  # a unit that forbids the call sets the limits itself
 
 
 def _count() -> int:

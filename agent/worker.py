@@ -91,6 +91,9 @@ def _make_host(sock: socket.socket, hosting: Hosting, expected: WorkerPrivileges
     host = hosting.make_host()
     if not expected.eyes or CAPABILITY not in privileges.held().capabilities:
         return host, frozenset()
+    # A collection after the fork would write to every object, and so copy all the memory that both processes share.
+    gc.collect()
+    gc.freeze()
     eyes = Eyes.open(host, sock)
     privileges.give_up(CAPABILITY)
     return FarSighted(host, eyes), frozenset({CAPABILITY})

@@ -1,0 +1,134 @@
+"""Watchers in a worker: states, facts, gaps, and trying again."""
+
+import queue
+import socket
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from agent import watching
+from agent.channel import Channel, Ending
+from agent.framing import read_frame, worker_codec
+from agent.watching import Watch
+from contracts.coverage import Blind
+from contracts.errors import Unavailable, Why
+from contracts.event import Kind, Severity
+from contracts.frames import Changed, Emitted, Gap, Watching
+from contracts.outcome import Failed, Ok
+
+TICKED = Kind(name="t.ticked", meaning="It ticked.", title="tick", severity=Severity.LOW)
+OTHER = Kind(name="t.other", meaning="Nobody declares it.", title="other", severity=Severity.LOW)
+
+
+class Host:
+    def now(self):
+        return datetime.now(UTC)
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Start a watcher whose `watch` is the function given; returns a function that returns the next frame."""
+    monkeypatch.setattr(watching, "SETTLE_S", 0.05)
+    monkeypatch.setattr(watching, "RETRY_S", 0.05)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    ending = Ending()
+
+    def start(how):
+        class Watcher:
+            name, kinds = "t", (TICKED,)
+
+            def watch(self, host, emit, stop):
+                how(emit, stop)
+
+        Watch("t", Watcher(), Host(), Channel(theirs), ending).start()
+        return lambda: worker_codec().decode(read_frame(ours))
+
+    yield start
+    ending.set()
+    time.sleep(0.02)
+    ours.close()
+    theirs.close()
+
+
+def test_one_that_neither_ends_nor_speaks_is_watching(watch):
+    assert watch(lambda emit, stop: stop.wait(10))() == Watching(watcher="t", outcome=Ok())
+
+
+def test_facts_have_time_and_a_key_of_their_own_and_come_after_the_state(watch):
+    def how(emit, stop):
+        emit.event(TICKED.event("a"))
+        emit.event(TICKED.event("a"))
+        stop.wait(10)
+
+    hear = watch(how)
+    assert isinstance(hear(), Watching)
+    first, second = hear(), hear()
+    assert isinstance(first, Emitted) and first.event.observed_ms > 0
+    assert first.event.dedup and first.event.dedup != second.event.dedup
+
+
+def test_one_that_cannot_watch_says_why_once_and_a_gap_for_each_new_start(watch):
+    def how(emit, stop):
+        raise Unavailable(Why.PERMISSION, "not allowed")
+
+    hear = watch(how)
+    assert hear().outcome.why == Why.PERMISSION
+    gaps = [hear(), hear()]
+    assert all(isinstance(gap, Gap) and gap.seconds > 0 for gap in gaps)
+
+
+def test_one_that_breaks_or_just_returns_is_failed_not_silent(watch):
+    def breaks(emit, stop):
+        raise KeyError("broken")
+
+    assert "KeyError" in watch(breaks)().outcome.error
+    assert watch(lambda emit, stop: None)
+
+
+def test_one_that_returns_is_failed(watch):
+    assert watch(lambda emit, stop: None)().outcome == Failed(error="it stopped watching by itself")
+
+
+def test_an_undeclared_kind_is_its_defect(watch):
+    assert "undeclared kind t.other" in watch(lambda emit, stop: emit.event(OTHER.event("a")))().outcome.error
+
+
+def test_bursts_of_changes_collapse_and_the_last_is_not_lost(watch):
+    done = queue.SimpleQueue()
+
+    def how(emit, stop):
+        for _ in range(1000):
+            emit.changed("x")
+        done.put(time.monotonic())
+        stop.wait(10)
+
+    hear = watch(how)
+    assert isinstance(hear(), Watching)
+    assert hear() == Changed(watcher="t", subject="x")
+    last = done.get()
+    frames = 1
+    while time.monotonic() < last + 0.3:
+        try:
+            assert hear() == Changed(watcher="t", subject="x")
+        except TimeoutError:
+            break
+        frames += 1
+        if frames == 2:
+            break
+    assert frames == 2 and time.monotonic() >= last
+
+
+def test_blind_spots_are_part_of_its_state(watch):
+    spots = (Blind(what="half", why=Why.OTHER),)
+
+    def how(emit, stop):
+        emit.blind(spots)
+        emit.blind(spots)
+        emit.gap("overflow", 1.5)
+        stop.wait(10)
+
+    hear = watch(how)
+    assert hear() == Watching(watcher="t", outcome=Ok(), blind=spots)
+    assert hear() == Gap(watcher="t", reason="overflow", seconds=1.5)
