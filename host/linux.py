@@ -1,11 +1,12 @@
 """The Linux machine this process runs on, composed from its parts: the one implementation of `contracts.host.Host` that is real."""
 
+import importlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from contracts.host import Completed, Facts, Stop
-from host import capabilities
+from host import capabilities, facts, replace_file, ruleset_monitor
 from host.commands import LinuxCommands, run
 from host.files import LinuxFiles
 from host.packages import LinuxPackages
@@ -13,6 +14,13 @@ from host.processes import LinuxProcesses
 from host.sockets import LinuxSockets
 
 _MAX_ANSWER = 16 << 20
+
+
+def prepare(processes: bool = True) -> None:
+    """Import what is otherwise imported on first use, for whoever cannot read our files by then; psutil only with `processes`."""
+    importlib.import_module("subprocess")
+    if processes:
+        importlib.import_module("psutil")
 
 
 class LinuxHost:
@@ -41,8 +49,6 @@ class LinuxHost:
 
     def facts(self) -> Facts:
         """Return what this machine is."""
-        from host import facts
-
         return facts.facts()
 
     def capabilities(self) -> frozenset[str]:
@@ -51,8 +57,6 @@ class LinuxHost:
 
     def ruleset_changes(self, stop: Stop) -> Iterator[str]:
         """Yield one word per change of the kernel's nftables ruleset until `stop` is set; raises `Unavailable`."""
-        from host import ruleset_monitor
-
         return ruleset_monitor.changes(stop)
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
@@ -63,8 +67,6 @@ class LinuxHost:
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Replace a file atomically."""
-        from host import replace_file
-
         replace_file.write(path, content, mode)
 
     def _account(self, count: int) -> None:

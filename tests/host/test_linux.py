@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,17 @@ def test_importing_it_brings_nothing_heavy() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "[]"
+
+
+def test_whoever_gives_up_privileges_can_import_everything_before(netns: Any) -> None:
+    code = """
+import json, os, sys
+from host.linux import LinuxHost, prepare
+prepare()
+before = set(sys.modules)
+host = LinuxHost()
+host.processes.describe([os.getpid()]); host.sockets.listening(); host.facts(); host.packages.owner("/usr/bin/ls")
+host.commands.ask("ss", "-tulpnH")
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    assert netns.python(code) == []
