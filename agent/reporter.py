@@ -76,7 +76,10 @@ class ReporterSettings(Record):
 
 
 class ReporterStatus(Record):
-    """How the reporter is. `error` and `advice` are empty while all is well; times in Unix ms, 0 for never."""
+    """How the reporter is. `last_error` and `advice` are empty while all is well; times in Unix ms, 0 for never.
+
+    `skew_ms` is this machine's clock minus the console's, half a round trip taken off; None until known.
+    """
 
     enrolled: bool = False
     connected: bool = False
@@ -255,7 +258,7 @@ class Reporter:
         ack = _decoded(answer, Ack)
         self._outbox.acknowledged(ack)
         local = self._clock.now_ms()
-        skew = ack.now_ms - (local - int(answer.round_trip_s * 500))
+        skew = (local - int(answer.round_trip_s * 500)) - ack.now_ms
         self._every_s = (
             min(self._settings.every, max(1.0, ack.interval_s)) if ack.interval_s > 0 else self._settings.every
         )

@@ -266,7 +266,7 @@ def test_the_clock_skew_is_noted_and_told(tmp_path, console) -> None:
     console.skew_ms = 3_600_000
     agent.reporter.start()
     until(lambda: len(console.beats) > 1)
-    assert console.beats[1][1].clock_skew_ms == pytest.approx(3_600_000, abs=2000)
+    assert console.beats[1][1].clock_skew_ms == pytest.approx(-3_600_000, abs=2000)
     agent.close()
 
 
