@@ -48,6 +48,10 @@ def everything(path: Path, vocabulary: Vocabulary, units: tuple[Path, ...] = UNI
         [CORE_USER, *(worker.user for worker in privileges.WORKERS.values())], [settings.control.group], installed
     )
     yield from folders(settings, CORE_USER if installed else "")
+    if installed:
+        workers = Path(settings.directories.runtime) / "workers"
+        yield from diagnosis.listening(workers, privileges.WORKERS)
+        yield from diagnosis.sockets(workers, CORE_USER)
     yield diagnosis.disk(Path(settings.directories.state), settings.spool.max_size)
     yield from diagnosis.tools()
     yield from diagnosis.kernel()

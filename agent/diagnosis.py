@@ -100,6 +100,36 @@ def folder(name: str, path: Path, *, private: bool, owner: str = "") -> Check:
     return Check(name=label, state="ok", found=f"mode {mode:04o}, user {status.st_uid}")
 
 
+def sockets(folder: Path, owner: str) -> Iterator[Check]:
+    """Check that systemd listens for each worker, and that only the core's user may connect; `folder` maps to no check when absent."""
+    wanted = _uid(owner)
+    for path in sorted(folder.glob("*.sock")) if folder.is_dir() else ():
+        name = f"socket of {path.stem}"
+        status = path.lstat()
+        if not stat.S_ISSOCK(status.st_mode):
+            yield Check(
+                name=name,
+                state="failed",
+                found="is not a socket",
+                fix=f"run: systemctl restart holdfast-{path.stem}.socket",
+            )
+        elif stat.S_IMODE(status.st_mode) & 0o077 or (wanted is not None and status.st_uid != wanted):
+            found = f"mode {stat.S_IMODE(status.st_mode):04o}, user {status.st_uid}: others than the core may connect"
+            yield Check(
+                name=name, state="failed", found=found, fix=f"run: systemctl restart holdfast-{path.stem}.socket"
+            )
+        else:
+            yield Check(name=name, state="ok", found="only the core may connect")
+
+
+def listening(folder: Path, workers: Iterable[str]) -> Iterator[Check]:
+    """Check that systemd has a socket for each of `workers`."""
+    for worker in workers:
+        if not (folder / f"{worker}.sock").exists():
+            fix = f"run: systemctl enable --now holdfast-{worker}.socket"
+            yield Check(name=f"socket of {worker}", state="failed", found="is not there", fix=fix)
+
+
 def tools(search: str = PATH) -> Iterator[Check]:
     """Check that the programs that are asked are installed."""
     for tool, (state, loss, fix) in TOOLS.items():

@@ -107,7 +107,7 @@ class PrometheusSettings(Record):
     listen: Annotated[
         str,
         Meta(
-            description="Where: unix:/path or a loopback address with port; empty: nowhere.",
+            description="Where: unix:/path (for the agent's user and group) or a loopback address with port; empty: nowhere.",
             examples=["unix:/run/holdfast/metrics.sock", "127.0.0.1:9464"],
             pattern=r"^(unix:/.+|127\.0\.0\.1:\d{1,5}|\[::1\]:\d{1,5})?$",
         ),

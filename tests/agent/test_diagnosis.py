@@ -1,6 +1,7 @@
 """Each check of the machine sees what is there and names the fix for what is not."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,25 @@ def test_missing_tools_are_named_with_their_package(tmp_path: Path) -> None:
     assert checks["tool iptables-save"].fix == "install the Debian package iptables"
     (tmp_path / "nft").unlink()
     assert {check.name: check.state for check in diagnosis.tools(str(tmp_path))}["tool nft"] == "failed"
+
+
+def test_a_workers_socket_is_for_the_core_alone(tmp_path: Path) -> None:
+    for name, mode in {"reader": 0o600, "netfilter": 0o666}.items():
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(tmp_path / f"{name}.sock"))
+        (tmp_path / f"{name}.sock").chmod(mode)
+    (tmp_path / "messenger.sock").write_text("")
+    checks = {check.name: check for check in diagnosis.sockets(tmp_path, "root")}
+    assert checks["socket of reader"].state == "ok"
+    assert "others than the core may connect" in checks["socket of netfilter"].found
+    assert checks["socket of messenger"].found == "is not a socket"
+    assert list(diagnosis.sockets(tmp_path / "none", "root")) == []
+
+
+def test_a_missing_socket_is_named_with_its_unit(tmp_path: Path) -> None:
+    (tmp_path / "reader.sock").write_text("")
+    (check,) = diagnosis.listening(tmp_path, ["reader", "netfilter"])
+    assert (check.name, check.fix) == ("socket of netfilter", "run: systemctl enable --now holdfast-netfilter.socket")
 
 
 def test_missing_users_fail_in_an_installation_and_are_noted_in_a_checkout() -> None:
