@@ -29,7 +29,7 @@ _MENDABLE = {"tool_missing", "permission", "timeout", "worker_down", "malformed"
 
 def everything(path: Path, vocabulary: Vocabulary, units: tuple[Path, ...] = UNITS) -> Iterator[Check]:
     """Yield every check of the agent whose configuration is in `path`; what a check rests on comes before it."""
-    installed = any(unit.exists() for unit in units)
+    installed = path == config.DEFAULT_PATH and any(unit.exists() for unit in units)
     try:
         loaded = config.load_agent(path, vocabulary)
     except ConfigErrors as error:
