@@ -110,11 +110,13 @@ class Errands:
         if self._link is not None:
             self._link.send(Stored(id=run, subject=subject, revision=revision))
 
-    def abandon(self, why: str, *, commands: bool) -> None:
-        """The worker is gone: answer everything that it was asked, and with `commands` also those that wait for it."""
+    def abandon(self, why: str, *, commands: bool, looks: bool = True) -> None:
+        """The worker is gone: answer everything that it was asked; with `commands` and `looks` also those that only wait for it."""
         self._link = None
         look, self._look = self._look, None
-        looks, self._looks = list(self._looks), deque()
+        unasked = list(self._looks) if looks else []
+        if looks:
+            self._looks.clear()
         deeds = list(self._deeds.values())
         self._deeds = {}
         waiting = list(self._queued) if commands else []
@@ -123,7 +125,7 @@ class Errands:
         down = Unavailable(why=Why.WORKER_DOWN, detail=f"worker {self.spec.name}: {why}")
         if look is not None:
             self._answer_look(look, down)
-        for subject, _, done in looks:
+        for subject, _, done in unasked:
             done(Look(id=0, subject=subject, outcome=down, started_ms=self._clock.now_ms()))
         for deed in deeds:
             self._answer_deed(deed, Failed(error=f"worker {self.spec.name} ended before it answered: {why}"))

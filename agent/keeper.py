@@ -260,11 +260,11 @@ class Keeper:
     def _left(self) -> None:
         """It has ended in order, as it was asked to."""
         self._drop_link()
-        self._errands.abandon("it ended as it was told", commands=False)
         self._adopt()
-        if self.spec.on_demand and not self._errands.waiting:
-            self._become("idle", "")
-        else:
+        rests = self.spec.on_demand and not self._errands.waiting
+        self._become("idle" if rests else "starting", "")
+        self._errands.abandon("it ended as it was told", commands=False, looks=rests)
+        if not rests:
             self._connect()
 
     def _after_errand(self) -> None:
