@@ -38,8 +38,9 @@ MAX_ROWS = 10_000
 _STATE_FILE = re.compile(r"(spool|state)[a-z-]{0,12}(\.(db|sqlite|sqlite3))?(-wal|-shm)?")
 _RELEASE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4}){0,3}")
 _CHECKS = (
-    "configuration", "user", "group", "state folder", "runtime folder", "folder of events.ndjson", "tool", "kernel", "disk", "time", "reports",
-    "capabilities of", "socket of", "agent at", "worker", "output", "view of", "enrolment", "certificate", "console", "clock skew",
+    "configuration", "user", "group", "state folder", "runtime folder", "folder of events.ndjson", "tool", "kernel", "disk", "time",
+    "capabilities of", "socket of", "agent at", "worker", "output", "view of", "enrolment", "certificate", "console", "reports",
+    "clock skew",
 )  # fmt: skip
 _ABOUT = frozenset(TOOLS) | {"ndjson", "journald", "socket diagnosis", "nftables messages", "pressure", "in use"}
 """What the name of a check may end with besides names of our subjects, workers and users."""
