@@ -99,7 +99,15 @@ class Converter:
         try:
             return kind.cls(**values) if base is None else replace(base, **values)
         except ValueError as error:
-            return self._fail(node.mark, path, str(error))
+            return self._refused(node.mark, path, str(error))
+
+    def _refused(self, at: Mark, path: str, message: str) -> _Failed:
+        """State what a section's own check says; one that begins with the name of a setting within it points there."""
+        name, colon, rest = message.partition(": ")
+        inner = join(path, name)
+        if colon and inner in self.marks:
+            return self._fail(self.marks[inner], inner, rest)
+        return self._fail(at, path, message)
 
     def _field(self, node: Node, field: mi.Field, path: str) -> Any:
         plain, _ = unwrap(field.type)

@@ -59,6 +59,8 @@ class Ports(CollectorOptions):
     def __post_init__(self) -> None:
         if self.limit == 13:
             raise ValueError("limit must not be 13; choose another")
+        if "bad" in self.expected:
+            raise ValueError(f"expected[{self.expected.index('bad')}]: bad is not allowed")
 
 
 class Collectors(Record):

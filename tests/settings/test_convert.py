@@ -101,6 +101,11 @@ def test_each_mistake_gets_one_clear_sentence(kind: Any, body: str, message: str
     assert message in found[0]
 
 
+def test_a_sections_own_check_may_point_at_the_setting_it_means(kind: Any) -> None:
+    text = "collectors:\n  ports:\n    mode: fast\n    expected:\n    - a\n    - bad\n"
+    assert complaints(kind, text) == ["agent.yaml:6:7: collectors.ports.expected[1]: bad is not allowed"]
+
+
 def test_a_misplaced_secret_is_never_repeated(kind: Any) -> None:
     found = complaints(kind, "collectors:\n  ports:\n    token: hunter2\n")
     assert "hunter2" not in found[0]
