@@ -25,7 +25,6 @@ def test_the_core_stays_light() -> None:
         "apprise",
         "schedule",
         "logging",
-        "email",
         "difflib",
     }
     code = f"import agent.daemon, agent.wiring, sys; agent.wiring.judges(); print(sorted({heavy!r} & set(sys.modules)))"
