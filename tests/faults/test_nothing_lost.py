@@ -1,0 +1,185 @@
+"""The core is killed again and again while events flow and the console goes up and down: every event arrives, once, in order."""
+
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from contracts.event import GENESIS, Envelope, Lane, link
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+HOLDFAST = Path(sys.executable).with_name("holdfast")
+KILLS = 200
+SEED = 20_261_121
+
+
+class Console:
+    """A real console that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.people, self.agents = _free_port(), _free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "console.yaml").write_text("")
+        self.options = ("-c", str(folder / "console.yaml"), "--state-dir", str(folder / "console"))
+
+    def start(self) -> None:
+        with (self.folder / "console.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(HOLDFAST), "console", "serve", *self.options,
+                 "--people", f"127.0.0.1:{self.people}", "--agents", f"127.0.0.1:{self.agents}"],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def wait(self) -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.agents), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "console.log").read_text())
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def token(self) -> str:
+        done = subprocess.run(
+            [str(HOLDFAST), "console", "token", "create", *self.options, "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return str(json.loads(done.stdout)["token"])
+
+    def database(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self.folder / 'console' / 'console.db'}?mode=ro", uri=True, timeout=30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    made = Console(tmp_path)
+    made.start()
+    made.wait()
+    yield made
+    made.kill()
+
+
+def _start_agent(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    with (folder / "agent.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "chatty_agent.py"), str(folder / "agent.yaml"), *words], stdout=log, stderr=log, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+
+def _spooled(folder: Path) -> dict[str, int]:
+    """Return the last sequence number of each lane of the agent's spool."""
+    with sqlite3.connect(f"file:{folder / 'agent' / 'spool.db'}?mode=ro", uri=True, timeout=30) as db:
+        return {lane.value: int(db.execute(f"SELECT max(last) FROM {lane.value}").fetchone()[0] or 0) for lane in Lane}
+
+
+def _wait_until_it_talks(folder: Path, agent: subprocess.Popen[bytes]) -> None:
+    before = _spooled(folder) if (folder / "agent" / "spool.db").exists() else {}
+    end = time.monotonic() + 30
+    while agent.poll() is None and time.monotonic() < end:
+        if (folder / "agent" / "spool.db").exists() and sum(_spooled(folder).values()) > sum(before.values()) + 3:
+            return
+        time.sleep(0.02)
+    raise AssertionError((folder / "agent.log").read_text()[-4000:])
+
+
+@pytest.mark.timeout(1500)
+def test_every_spooled_event_reaches_the_console_exactly_once_and_in_order(console: Console, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    folder = tmp_path
+    (folder / "agent.yaml").write_text(
+        f"directories: {{state: {folder}/agent, runtime: {folder}/run}}\nheartbeat: {{every: 1s}}\n"
+    )
+    subprocess.run(
+        [str(HOLDFAST), "enroll", f"https://127.0.0.1:{console.agents}", "--token", console.token(), "-c", str(folder / "agent.yaml")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    for number in range(KILLS):
+        agent = _start_agent(folder)
+        if number % 10 == 4:
+            console.kill(chance.choice([signal.SIGKILL, signal.SIGTERM]))
+        if number % 10 == 7:
+            console.start()
+        if number % 4:  # else it is killed at some moment of its start
+            _wait_until_it_talks(folder, agent)
+        time.sleep(chance.uniform(0.0, 0.6))
+        assert agent.poll() is None, (folder / "agent.log").read_text()[-4000:]
+        agent.kill()
+        agent.wait()
+    if console.process is None:
+        console.start()
+    console.wait()
+    agent = _start_agent(folder, "quiet")
+    try:
+        time.sleep(1)
+        heads = _spooled(folder)
+        _wait_for_heads(console, heads)
+    finally:
+        agent.kill()
+        agent.wait()
+    _check(console)
+
+
+def _wait_for_heads(console: Console, heads: dict[str, int]) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        with console.database() as db:
+            held = [row[0] for row in db.execute("SELECT seq FROM lanes ORDER BY lane")]
+        if len(held) == 3 and all(have >= want for have, want in zip(held, heads.values(), strict=True)):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the console holds {held}, the spool {heads}")
+
+
+def _check(console: Console) -> None:
+    counted: list[int] = []
+    with console.database() as db:
+        for lane in range(3):
+            chain, expected, last = GENESIS, 1, 0
+            rows = db.execute("SELECT seq, chain, body FROM events WHERE lane = ? ORDER BY seq", (lane,)).fetchall()
+            for seq, stored_chain, body in rows:
+                assert seq == expected
+                chain = link(chain, body)
+                assert chain == stored_chain, f"lane {lane} record {seq}"
+                envelope = _envelope(body)
+                assert envelope.seq == seq
+                if envelope.event.kind.startswith("chatty."):
+                    number = envelope.event.fields["number"]
+                    assert isinstance(number, int) and number > last, "in order within its lane"
+                    last = number
+                    counted.append(number)
+                expected += 1
+        assert db.execute("SELECT count(*) FROM losses").fetchone()[0] == 0
+    assert len(counted) > 1000
+    assert sorted(counted) == list(range(1, len(counted) + 1)), "every number once"
+
+
+def _envelope(body: bytes) -> Envelope:
+    return msgspec.msgpack.decode(body, type=Envelope)
