@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from agent import kernel
 from contracts.coverage import Blind
-from contracts.errors import HoldfastError, Why
+from contracts.errors import Why
 from contracts.record import Record
 
 # Numbers from linux/capability.h; the list ends where Linux 5.9 ended and grows only at its end.
@@ -125,8 +125,7 @@ def drop(who: Account | None, capabilities: Iterable[str] = (), ambient: Iterabl
     """Become `who` (None: stay the user one is) and keep only `capabilities`, across exec only `ambient`; there is no way back.
 
     Without the right to change user, bounding set or securebits (an ordinary user, or a service whose unit has done so) these stay as they
-    are and the rest is given up all the same. Call it while the process has one thread. Raises `OSError` if becoming `who` fails,
-    `HoldfastError` if nothing may be given up.
+    are and the rest is given up all the same. Call it while the process has one thread. Raises `OSError` if becoming `who` fails.
     """
     keep = _mask(capabilities) & kernel.capget()[1]
     across = _mask(ambient) & keep
@@ -197,6 +196,7 @@ def lost(worker: str, expected: WorkerPrivileges, elsewhere: frozenset[str] = fr
         )
         for name in missing
     ]
+    spots += [_excess(worker, name) for name in sorted(now.capabilities - (set(expected.capabilities) - elsewhere))]
     if expected.user and now.uid != account(worker, expected.user).uid:
         spots.append(
             Blind(
@@ -209,6 +209,15 @@ def lost(worker: str, expected: WorkerPrivileges, elsewhere: frozenset[str] = fr
     return tuple(spots)
 
 
+def _excess(worker: str, name: str) -> Blind:
+    return Blind(
+        what=f"to it that worker {worker}, were it taken over, could not use {name}",
+        why=Why.PERMISSION,
+        detail=f"a sandbox around worker {worker} forbids the system call by which it gives {name} up",
+        fix="Allow the call: `SystemCallFilter=capset` in the unit, after what forbids it.",
+    )
+
+
 def _fix(name: str, now: Held) -> str:
     if name in now.bounding:
         return "Run the agent as root (it gives up what it does not need), or install it as a service."
@@ -216,16 +225,13 @@ def _fix(name: str, now: Held) -> str:
 
 
 def _hold(effective: int, permitted: int, inheritable: int) -> None:
-    """Set the capabilities held; raises `HoldfastError` where a sandbox forbids even to give some up."""
+    """Set the capabilities held, as far as a sandbox around this process lets it give some up; `lost` says what is held too much."""
     if kernel.capget() == (effective, permitted, inheritable):
         return
     try:
         kernel.capset(effective, permitted, inheritable)
-    except PermissionError as error:
-        advice = "Allow the system call: `SystemCallFilter=capset` after what forbids it in the unit."
-        raise HoldfastError(
-            "privileges that are not needed cannot be given up: capset is refused", advice=advice
-        ) from error
+    except PermissionError:
+        return  # SystemCallFilter= without capset: stated by `lost`, because what is held can be asked of the kernel
 
 
 def _set_ambient(across: int) -> None:

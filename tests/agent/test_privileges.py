@@ -144,6 +144,25 @@ def test_what_the_eyes_hold_is_not_lost():
     assert in_child(work) == []
 
 
+def test_what_a_sandbox_does_not_let_go_is_named():
+    """Where capset is refused (a unit's SystemCallFilter=), the rest of the drop happens all the same."""
+
+    def refuse(*_):
+        raise PermissionError(1, "capset")
+
+    def work():
+        privileges.drop(privileges.account("reader", WORKERS["reader"].user), WORKERS["reader"].capabilities)
+        kernel.capset = refuse
+        privileges.give_up("CAP_SYS_PTRACE")
+        privileges.drop(None, ("CAP_DAC_READ_SEARCH",))
+        spots = privileges.lost("reader", WORKERS["reader"], frozenset({"CAP_SYS_PTRACE"}))
+        return [[spot.what for spot in spots], spots[0].fix, held()["final"], held()["dumpable"]]
+
+    whats, fix, final, dumpable = in_child(work)
+    assert whats == ["to it that worker reader, were it taken over, could not use CAP_SYS_PTRACE"]
+    assert "SystemCallFilter=capset" in fix and (final, dumpable) == (True, 0)
+
+
 def test_limits_are_lowered_and_hold():
     def work():
         privileges.drop(privileges.account("reader", WORKERS["reader"].user))
