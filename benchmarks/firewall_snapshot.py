@@ -1,9 +1,9 @@
-"""Claim: a firewall snapshot at 10,000 rules takes at most 1.5 times as long as `nft list ruleset` alone.
+"""Claim: a firewall snapshot at 10,000 rules takes at most 1.5 times as long as `nft -j list ruleset` alone.
 
 The snapshot is the collector's whole `collect()` through the real host: listing, outline, legacy tables, comparing with
-the snapshot before. Three cases: nothing changed, one rule inserted at the top, and the first look. Beside them, in turn in the same
-run, `nft list ruleset` and `nft -j list ruleset` as plain subprocesses with their output thrown away. All in a network
-namespace of its own; needs root.
+the snapshot before. Three cases: nothing changed, one rule inserted at the top, and the first look; each must reach the figure. Beside
+them, in turn in the same run, `nft -j list ruleset` (the peer) and `nft list ruleset` (which is faster, and what the collector itself
+asks) as plain subprocesses with their output thrown away. All in a network namespace of its own; needs root.
 """
 
 import argparse
@@ -84,20 +84,21 @@ def main() -> int:
     taken = measure(arguments.rules, arguments.rounds)
     gc.collect()
     taken["pss after, MB"] = [pss_mb()]
-    peer = statistics.median(taken["nft"])
+    peer, text = statistics.median(taken["nft -j"]), statistics.median(taken["nft"])
     ratios = {name: statistics.median(taken[name]) / peer for name in CASES}
-    reached = ratios["unchanged"] <= REACH
+    reached = max(ratios.values()) <= REACH
     medians = {name: round(statistics.median(values), 4) for name, values in taken.items()}
     worst = {name: round(max(taken[name]), 4) for name in CASES}
     if arguments.json:
         print(json.dumps({"reach": REACH, "median_s": medians, "max_s": worst, "ratio": ratios, "reached": reached}))
     else:
-        print(f"firewall snapshot at {arguments.rules} rules: reach {REACH:.1f} x `nft list ruleset` ({peer:.3f} s)")
+        print(f"firewall snapshot at {arguments.rules} rules: reach {REACH:.1f} x `nft -j list ruleset` ({peer:.3f} s)")
         for name in CASES:
-            print(f"  {name:18} median {medians[name]:.3f} s  max {worst[name]:.3f} s  ratio {ratios[name]:.2f}")
-        print(
-            f"  beside: nft -j list ruleset {medians['nft -j']:.3f} s; memory afterwards {medians['pss after, MB']:.1f} MB PSS"
-        )
+            print(
+                f"  {name:18} median {medians[name]:.3f} s  max {worst[name]:.3f} s  ratio {ratios[name]:.2f}"
+                f"  (to nft list ruleset without -j: {medians[name] / text:.2f})"
+            )
+        print(f"  beside: nft list ruleset {text:.3f} s; memory afterwards {medians['pss after, MB']:.1f} MB PSS")
         print("reached" if reached else "NOT reached")
     return 0 if reached else 1
 
