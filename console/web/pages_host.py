@@ -89,7 +89,7 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
         lanes=_lanes(detail),
         losses=await store.losses(agent, limit=10),
         chain=await _chain(console, agent),
-        runs=[_run(run) for run in detail.heartbeat.runs] if detail.heartbeat else [],
+        runs=[_run(run) for run in _last_runs(detail)],
     )
 
 
@@ -187,6 +187,13 @@ async def _chain(console: Console, agent: str) -> str:
         return "Every record is verified against its lane's hash chain when it arrives; no break was found."
     last = max(row.last_ms for row in broken)
     return f"{words.plural(len(broken), 'break')} of a hash chain found so far, the last one {words.moment(last)}."
+
+
+def _last_runs(detail: AgentDetail) -> list[Run]:
+    """Return the last run of each collector and judge that the heartbeat lists, by name; a heartbeat lists all since the one before."""
+    runs = detail.heartbeat.runs if detail.heartbeat else ()
+    last = {run.name: run for run in sorted(runs, key=lambda run: run.started_ms)}
+    return [last[name] for name in sorted(last)]
 
 
 def _run(run: Run) -> RunView:

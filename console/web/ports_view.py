@@ -8,6 +8,8 @@ from console.web.rows import natural, read, unread_words
 from console.web.sight_view import dated, sight_of, why_empty
 from contracts.subjects.ports import SUBJECT, Listener
 
+MAX_ROWS = 1000
+"""More would make the page slow; the ones that matter most are shown, and the page says how many are not."""
 SCOPES = {
     "loopback": "this server only",
     "link": "the local link",
@@ -55,9 +57,10 @@ def ports_view(detail: AgentDetail, subject: Subject | None) -> PortsView:
     """Return every listening port the agent reported, by number."""
     sight = sight_of(detail.coverage, SUBJECT)
     listeners, unread, example = read(subject.rows, Listener) if subject else ({}, 0, "")
-    ordered = sorted(listeners.items(), key=lambda item: _order(*item))
+    shown = sorted(listeners.items(), key=_interest)[:MAX_ROWS]
+    ordered = sorted(shown, key=lambda item: _order(*item))
     word, reason = why_empty(sight, subject, "listening ports")
-    notes = " ".join(part for part in (dated(sight, subject), unread_words(unread, example)) if part)
+    notes = " ".join(part for part in (_cut(listeners), dated(sight, subject), unread_words(unread, example)) if part)
     if unread and not listeners:
         word, reason = "Not understood", unread_words(unread, example)
     return PortsView(tuple(_row(key, row) for key, row in ordered), _summary(listeners), word, reason, notes)
@@ -87,6 +90,17 @@ def _row(key: str, row: Listener) -> PortRow:
 
 def _order(key: str, row: Listener) -> tuple[int, str, int, tuple[tuple[int, int, str], ...]]:
     return row.port, row.protocol, row.family, natural(key)
+
+
+def _interest(item: tuple[str, Listener]) -> tuple[bool, bool, int, str]:
+    key, row = item
+    return row.expected is True, row.scope == "loopback", row.port, key
+
+
+def _cut(listeners: dict[str, Listener]) -> str:
+    if len(listeners) <= MAX_ROWS:
+        return ""
+    return f"Only {MAX_ROWS:,} of {len(listeners):,} are shown, unexpected ones and ones beyond loopback first; the API has all."
 
 
 def _summary(listeners: dict[str, Listener]) -> str:

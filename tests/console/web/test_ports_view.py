@@ -46,6 +46,14 @@ def test_many_processes_and_containers_stay_readable():
     assert (row.process, row.place) == ("nginx (1, 2, 3 and 2 more)", "docker:0123")
 
 
+def test_too_many_ports_are_cut_but_what_matters_is_shown_and_the_cut_is_said():
+    rows = {f"k{port}": listener(port=port, scope="loopback", expected=True) for port in range(1, 1201)}
+    shown = view(**rows, evil=listener(port=60000, scope="any", expected=False))
+    assert len(shown.rows) == 1000
+    assert shown.rows[-1].port == "60000/tcp"
+    assert "Only 1,000 of 1,201 are shown" in shown.dated
+
+
 def test_rows_of_another_version_are_said_to_be_not_understood():
     shown = view(a=b'{"new":1}')
     assert (shown.rows, shown.word) == ((), "Not understood")
