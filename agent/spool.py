@@ -26,8 +26,8 @@ import msgspec
 from agent import spool_read, spool_room, spool_salvage
 from agent.clock import Clock
 from agent.spool_mark import HighWater
-from agent.spool_schema import APPLICATION, EVENTS_LOST, INSERT, LANES, SPOOL_SET_ASIDE, STEPS, LaneBook
-from agent.spool_seal import Batch, Sealer, count_in, pages
+from agent.spool_schema import APPLICATION, EVENTS_LOST, INSERT, LANES, ROW_OVERHEAD, SPOOL_SET_ASIDE, STEPS, LaneBook
+from agent.spool_seal import Row, Sealer, count_in, dedup_bytes, pages
 from agent.sqlite_file import FileBroken, FileDamaged, FileFull, open_file, set_aside, translate
 from contracts.errors import HoldfastError
 from contracts.event import Envelope, Event, Lane
@@ -241,33 +241,50 @@ class Spool:
         self._dirty = False
 
     def _append(self, events: Sequence[Event]) -> list[Envelope]:
+        if len(events) == 1:
+            return self._append_one(events[0])
         heads = {lane: (book.head, book.chain) for lane, book in self._books.items()}
         batch = self._sealer.seal(events, heads, (self._recent, self._former))
         if batch.envelopes:
             for lane, rows in batch.rows.items():
                 self._mark.reserve(lane, rows[-1][0])
-            self._store(batch)
+            self._store(batch.rows, batch.size)
             self._remember(batch.keys)
         return batch.envelopes
 
-    def _store(self, batch: Batch) -> None:
-        used = sum(book.waiting_bytes + book.history_bytes for book in self._books.values())
-        over = used + batch.size > self.limits.total_bytes
-        if not over and len(batch.rows) == 1 and sum(map(len, batch.rows.values())) == 1:
-            # One statement commits by itself.
-            ((lane, rows),) = batch.rows.items()
-            self._db.execute(INSERT[lane], rows[0])
-            count_in(self._books[lane], rows)
-            return
+    def _append_one(self, event: Event) -> list[Envelope]:
+        key = dedup_bytes(event.dedup)
+        if key is not None and (key in self._recent or key in self._former):
+            return []
+        book = self._books[event.lane]
+        envelope, row = self._sealer.seal_one(event, book.head, book.chain)
+        self._mark.reserve(event.lane, row[0])
+        self._store({event.lane: [row]}, len(row[4]) + ROW_OVERHEAD)
+        if key is not None:
+            self._remember({key})
+        return [envelope]
+
+    def _store(self, rows_of: dict[Lane, list[Row]], size: int) -> None:
+        used = size
+        for book in self._books.values():
+            used += book.waiting_bytes + book.history_bytes
+        over = used > self.limits.total_bytes
+        if not over and len(rows_of) == 1:
+            ((lane, rows),) = rows_of.items()
+            if len(rows) == 1:
+                # One statement commits by itself.
+                self._db.execute(INSERT[lane], rows[0])
+                count_in(self._books[lane], rows)
+                return
         with self._transaction():
-            for lane, rows in batch.rows.items():
+            for lane, rows in rows_of.items():
                 self._db.executemany(INSERT[lane], rows)
             if over:
-                for lane, rows in batch.rows.items():
+                for lane, rows in rows_of.items():
                     count_in(self._books[lane], rows)
                 self._make_room()
         if not over:
-            for lane, rows in batch.rows.items():
+            for lane, rows in rows_of.items():
                 count_in(self._books[lane], rows)
 
     def _make_room(self) -> None:
