@@ -48,7 +48,7 @@ class Installation:
             "agent.yaml",
             f"# The agent that `make run` starts; every setting is in etc/agent.yaml of the checkout.\n"
             f"directories:\n  state: {json.dumps(str(self.state / 'agent'))}\n  runtime: {json.dumps(str(self.state / 'run'))}\n"
-            f"outputs:\n  ndjson:\n    path: {json.dumps(str(self.state / 'log' / 'events.ndjson'))}\n"
+            f"outputs:\n  ndjson:\n    enabled: true\n    path: {json.dumps(str(self.state / 'log' / 'events.ndjson'))}\n"
             + self._settings[0],
         )
         self._write_once(
@@ -67,7 +67,7 @@ class Installation:
 
     def enrol(self) -> None:
         """Enrol the agent by a one-time token, unless it is enrolled already."""
-        if (self.state / "agent" / "identity").exists() and any((self.state / "agent" / "identity").glob("*.crt")):
+        if (self.state / "agent" / "identity" / "current").exists():
             return
         token = self.ask("console", "token", "create", *self._console_options(), "--json")["token"]
         self._holdfast("enroll", f"https://{self.agents}", "--token", token, "-c", str(self.config("agent")))
