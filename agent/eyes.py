@@ -2,15 +2,16 @@
 
 Whoever may follow `/proc/PID/fd` may by the same capability read every process's memory and, through `/proc/PID/root`, every file
 (`ptrace(2)`, access modes). So a worker that must know the owners of sockets forks this process before it meets any hostile input and
-then gives the capability up. The eyes answer three questions, with the host's own code, and nothing else; a worker that is taken over
+then gives the capability up. The eyes answer two questions, with the host's own code, and nothing else; a worker that is taken over
 can ask them who owns a socket, and no more.
 """
 
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -38,13 +39,6 @@ class Listening(Record, tag="listening"):
     owners: bool
 
 
-class Fingerprint(Record, tag="fingerprint"):
-    """Has the set of listening sockets changed?"""
-
-    id: int
-    ephemeral_udp: bool
-
-
 class Describe(Record, tag="describe"):
     """What are these processes?"""
 
@@ -52,16 +46,15 @@ class Describe(Record, tag="describe"):
     pids: tuple[int, ...]
 
 
-Question = Listening | Fingerprint | Describe
+Question = Listening | Describe
 
 
 class Seen(Record):
-    """The answer to question `id`: one of the three, or why not. `cpu_s` is what it took."""
+    """The answer to question `id`: one of the two, or why not. `cpu_s` is what it took."""
 
     id: int
     cpu_s: float = 0.0
     sockets: Sockets | None = None
-    fingerprint: bytes = b""
     processes: Processes | None = None
     why: Why | None = None
     detail: str = ""
@@ -70,12 +63,13 @@ class Seen(Record):
 
 
 class Eyes:
-    """The worker's end: a `SocketTable` and a `ProcessTable`."""
+    """The worker's end: who owns the sockets, and a `ProcessTable`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.cpu_s = 0.0
         self._sock = sock
         self._last = 0
+        self._lock = threading.Lock()
         self._coming = _Frame(sock)
         self._decoder = msgspec.msgpack.Decoder(Seen)
 
@@ -98,28 +92,23 @@ class Eyes:
 
     def listening(self, owners: bool = True) -> Sockets:
         """Return the listening sockets (`contracts.host.SocketTable`)."""
-        answer = self._ask(Listening(id=self._number(), owners=owners))
+        answer = self._ask(lambda number: Listening(id=number, owners=owners))
         return answer.sockets or Sockets(sockets=())
-
-    def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
-        """Return a digest that changes with the set of listening sockets."""
-        return self._ask(Fingerprint(id=self._number(), ephemeral_udp=ephemeral_udp)).fingerprint
 
     def describe(self, pids: Sequence[int]) -> Processes:
         """Describe the processes of `pids` (`contracts.host.ProcessTable`)."""
-        answer = self._ask(Describe(id=self._number(), pids=tuple(pids)))
+        answer = self._ask(lambda number: Describe(id=number, pids=tuple(pids)))
         return answer.processes or Processes(by_pid={})
 
-    def _number(self) -> int:
-        self._last += 1
-        return self._last
-
-    def _ask(self, question: Question) -> Seen:
+    def _ask(self, make: Callable[[int], Question]) -> Seen:
         try:
-            write_frame(self._sock, msgspec.msgpack.encode(question))
-            answer = self._answer()
-            while answer.id != question.id:  # to a question whose deadline passed before it was answered
+            with self._lock:  # a watcher may ask while a look does
+                self._last += 1
+                question = make(self._last)
+                write_frame(self._sock, msgspec.msgpack.encode(question))
                 answer = self._answer()
+                while answer.id != question.id:  # to a question whose deadline passed before it was answered
+                    answer = self._answer()
         except (OSError, Malformed, msgspec.DecodeError) as error:
             _end(f"the eyes are gone: {error}")
         self.cpu_s += answer.cpu_s
@@ -160,13 +149,20 @@ class _Frame:
         return 4 + length - len(self._held)
 
 
+class _Sockets:
+    """Owners are seen by the eyes; whether the set of sockets changed needs no capability, is asked often, and is seen by the worker."""
+
+    def __init__(self, own: SocketTable, eyes: Eyes) -> None:
+        self.listening, self.fingerprint = eyes.listening, own.fingerprint
+
+
 class FarSighted:
     """A host whose sockets and processes are seen through the eyes; everything else is the host's own."""
 
     def __init__(self, host: Host, eyes: Eyes) -> None:
         self._host, self._eyes = host, eyes
         self.files, self.commands, self.packages = host.files, host.commands, host.packages
-        self.sockets: SocketTable = eyes
+        self.sockets: SocketTable = _Sockets(host.sockets, eyes)
         self.processes: ProcessTable = eyes
         self.dry = host.dry
         self.change, self.write = host.change, host.write
@@ -236,8 +232,6 @@ def _see(question: Question, host: Host) -> Seen:
     match question:
         case Listening():
             return Seen(id=question.id, sockets=host.sockets.listening(question.owners))
-        case Fingerprint():
-            return Seen(id=question.id, fingerprint=host.sockets.fingerprint(question.ephemeral_udp))
         case Describe():
             return Seen(id=question.id, processes=host.processes.describe(question.pids))
 

@@ -175,11 +175,17 @@ class Deed:
         return Result(summary="did it", events=(DONE.event("x"),), answer=answer)
 
 
+class PlainSockets:
+    def fingerprint(self, ephemeral_udp=True):
+        return b""
+
+
 class PlainHost:
     """A host that knows the time."""
 
     read_bytes = 0
-    files = commands = packages = sockets = processes = change = write = None
+    files = commands = packages = processes = change = write = None
+    sockets = PlainSockets()
 
     def __init__(self, dry: bool = False) -> None:
         self.dry = dry
