@@ -162,8 +162,9 @@ def test_a_kill_in_the_middle_of_a_renewal_leaves_a_working_certificate(console,
     for _ in range(8):
         child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "state")], stdout=subprocess.PIPE)
         assert child.stdout.readline() == b"up\n"
-        for _ in range(3):
-            time.sleep(dice.uniform(0.001, 0.04))
+        before = console.renewals
+        while console.renewals < before + 2:
+            time.sleep(dice.uniform(0.001, 0.02))
             own_context(Identity(tmp_path / "state", CLOCK).credentials())
         child.kill()
         child.communicate()
@@ -171,7 +172,7 @@ def test_a_kill_in_the_middle_of_a_renewal_leaves_a_working_certificate(console,
         transport = Transport(console.url, own_context(credentials), 5)
         assert transport.post("/v1/report", EMPTY).status == 200
         transport.close()
-    assert console.renewals > 8
+    assert console.renewals >= 16
 
 
 def test_the_child_says_what_failed_in_one_line_and_by_its_exit_code(tmp_path, facts, console) -> None:

@@ -97,11 +97,11 @@ def numbers(console, lane: Lane = Lane.NORMAL) -> list[int]:
 
 def test_the_first_heartbeat_comes_at_once_and_events_follow_within_moments(agent, console) -> None:
     agent.reporter.start()
-    until(lambda: console.beats, 2.0)
+    until(lambda: console.beats, 4.0)
     begun = time.monotonic()
     agent.append(fact(1))
-    until(lambda: numbers(console) == [1], 1.0)
-    assert time.monotonic() - begun < 0.5
+    until(lambda: numbers(console) == [1])
+    assert time.monotonic() - begun < 2.0, "the event waited for the next heartbeat"
     status = agent.reporter.status()
     assert (status.enrolled, status.connected, status.last_error) == (True, True, "")
 
@@ -117,7 +117,7 @@ def test_heartbeats_keep_their_time_while_a_backlog_is_sent(tmp_path, console) -
     agent.close()
     times = [at for at, _ in console.beats]
     assert len(times) >= 4
-    assert max(later - before for before, later in pairwise(times)) < 1.3
+    assert max(later - before for before, later in pairwise(times)) < 2.0
 
 
 def test_the_critical_lane_goes_first(agent, console) -> None:
@@ -306,7 +306,7 @@ def test_stopping_does_not_wait_for_a_console_that_hangs(tmp_path, console) -> N
     time.sleep(0.2)
     begun = time.monotonic()
     agent.reporter.stop(0.3)
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 2.5
     agent.spool.close()
 
 

@@ -419,7 +419,7 @@ def test_kill_at_any_moment_loses_nothing_that_append_had_returned(tmp_path: Pat
     told: list[int] = []
     for _ in range(120):
         begin = told[-1] + 1000 if told else 0
-        told += _append_until_killed(tmp_path, begin, dice.uniform(0.001, 0.02))
+        told += _append_until_killed(tmp_path, begin, dice.randrange(1, 14), dice.uniform(0, 0.004))
     spool, events = Spool.open(tmp_path / "spool.db", AGENT, SpoolLimits(), SystemClock())
     assert events == ()
     receiver = Receiver()
@@ -433,7 +433,7 @@ def test_kill_at_any_moment_loses_nothing_that_append_had_returned(tmp_path: Pat
     assert not receiver.losses
 
 
-def _append_until_killed(path: Path, begin: int, life_s: float) -> list[int]:
+def _append_until_killed(path: Path, begin: int, least: int, life_s: float) -> list[int]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -451,7 +451,8 @@ def _append_until_killed(path: Path, begin: int, life_s: float) -> list[int]:
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         assert pipe.readline() == b"begun\n"
+        told = [pipe.readline() for _ in range(least)]
         time.sleep(life_s)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return [int(line) for line in pipe.read().split(b"\n") if line]
+        return [int(line) for line in (*told, *pipe.read().split(b"\n")) if line]

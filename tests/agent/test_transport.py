@@ -101,7 +101,7 @@ def test_silence_is_given_up_in_time(raw, console) -> None:
     begun = time.monotonic()
     with pytest.raises(Unreachable):
         transport.post("/", b"")
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 2.5
 
 
 def test_an_answer_that_drips_is_given_up_in_time(console) -> None:
@@ -109,7 +109,7 @@ def test_an_answer_that_drips_is_given_up_in_time(console) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
-        for _ in range(40):
+        for _ in range(120):
             handler.wfile.write(b"x")
             time.sleep(0.05)
         return "drop"
@@ -118,7 +118,7 @@ def test_an_answer_that_drips_is_given_up_in_time(console) -> None:
     begun = time.monotonic()
     with pytest.raises(Unreachable, match=r"is not whole|closed the connection"):
         reach(console, 0.3).post("/v1/report", b"")
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 2.5
 
 
 def test_an_answer_beyond_all_measure_is_refused(console) -> None:
@@ -135,7 +135,7 @@ def test_an_answer_beyond_all_measure_is_refused(console) -> None:
 
 
 def test_an_interrupted_exchange_ends_at_once(console) -> None:
-    console.faults = [lambda _handler: time.sleep(2)]
+    console.faults = [lambda _handler: time.sleep(4)]
     transport = reach(console, 10)
     threading.Timer(0.2, transport.interrupt).start()
     begun = time.monotonic()
@@ -143,7 +143,7 @@ def test_an_interrupted_exchange_ends_at_once(console) -> None:
         transport.post("/v1/report", b"")
     with pytest.raises(Interrupted):
         transport.post("/v1/report", b"")
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 2.5
 
 
 def test_certificate_files_that_do_not_fit_are_said(console, tmp_path: Path) -> None:
