@@ -270,7 +270,7 @@ class SystemClock:
 
 
 QUICK = Timing(
-    handshake_s=5.0, ping_s=0.2, pong_s=1.0, farewell_s=2.0, first_wait_s=0.02, longest_wait_s=0.1, stable_s=5.0
+    handshake_s=5.0, ping_s=0.2, pong_s=2.0, farewell_s=2.0, first_wait_s=0.02, longest_wait_s=0.1, stable_s=5.0
 )
 
 

@@ -198,8 +198,3 @@ def test_another_protocol_is_answered_and_then_it_ends(launch):
     ready = worker_codec().decode(read_frame(sock))
     assert ready.protocol == PROTOCOL
     assert read_frame(sock) is None
-
-
-def test_it_is_small(core):
-    core.say(Ping(nonce=1))
-    assert core.hear().pss_bytes < 16 << 20

@@ -11,7 +11,7 @@ import pytest
 from agent import worker_main
 from agent.framing import core_codec, read_frame, worker_codec, write_frame
 from agent.worker_main import core_uids, main
-from contracts.frames import PROTOCOL, Goodbye, Hello
+from contracts.frames import PROTOCOL, Goodbye, Hello, Ping
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,8 @@ def test_both_ways_lead_to_a_lean_worker(arguments):
     assert (ready.worker, ready.pid) == ("reader", process.pid)
     maps = Path(f"/proc/{ready.pid}/maps").read_text()
     assert "_ssl" not in maps and "_sqlite3" not in maps and "_asyncio" not in maps
+    write_frame(core, core_codec().encode(Ping(nonce=1)))
+    assert worker_codec().decode(read_frame(core)).pss_bytes < 16 << 20
     status = Path(f"/proc/{ready.pid}/status").read_text()
     assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
     write_frame(core, core_codec().encode(Goodbye()))
