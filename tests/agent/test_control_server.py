@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,13 +67,13 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    made = Served(tmp_path / "control.sock", "games")
-    yield made
-    made.close()
+def served() -> Iterator[Served]:
+    # Not pytest's folder: other users must be able to enter this one, and pytest closes its own whenever another run begins.
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
+        Path(name).chmod(0o755)
+        made = Served(Path(name) / "control.sock", "games")
+        yield made
+        made.close()
 
 
 def call_as(path: Path, uid: int, groups: str = "", verb: str = "echo") -> bytes:
