@@ -15,7 +15,7 @@ from contracts.errors import HoldfastError, Refused, Unreachable
 
 FIRST = 3
 FD_NAME = "holdfast-worker"
-ACCEPT_S = 60.0
+ACCEPT_S = 20.0
 """A worker that nobody speaks to ends; its socket unit starts it again when somebody does."""
 
 _CREDENTIALS = struct.Struct("3i")

@@ -50,7 +50,7 @@ from contracts.frames import (
 from contracts.host import Host
 from contracts.outcome import Cost, Failed, Ok, Outcome, Unavailable
 
-HELLO_S = 30.0
+HELLO_S = 20.0
 GRACE_S = 2.0
 """How long the end waits for a look or command at work; and how long past its deadline a look may keep the interpreter to itself."""
 BIG_RUN = 500
