@@ -6,6 +6,7 @@ The agents are asyncio protocols over real mutual TLS, many per process; they sp
 import asyncio
 import datetime as dt
 import json
+import os
 import signal
 import ssl
 import subprocess
@@ -224,6 +225,12 @@ def in_child(script: str, *arguments: str) -> dict[str, float]:
         raise SystemExit(f"the load ended with {done.returncode}")
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def share(values: list[float], part: float) -> float:

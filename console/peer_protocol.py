@@ -98,7 +98,7 @@ class PeerProtocol(HttpToolsProtocol):
         self._peer = peer
         self._gate.protocols.add(self)
         self._since = self.loop.time()
-        super().connection_made(cast(asyncio.Transport, transport))
+        super().connection_made(cast(asyncio.Transport, Corked(cast(asyncio.Transport, transport), self.loop)))
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless the head of the request grows beyond its limit."""
@@ -155,6 +155,36 @@ class PeerProtocol(HttpToolsProtocol):
     def _hand_over(self, transport: asyncio.BaseTransport, protocol: asyncio.Protocol) -> None:
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+
+
+class Corked:
+    """A transport that puts what is written in one round of the loop into one TLS record: head and body of an answer go together."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting: list[bytes] = []
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this round."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Write what waits, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.write(b"".join(self._waiting))
+        self._waiting.clear()
 
 
 class RefusedProtocol(asyncio.Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.chains import Head
@@ -173,6 +173,8 @@ def identities_version(connection: Connection) -> int:
 
 def _insert(connection: Connection, table: Table) -> Any:
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # its drivers' modules cost a tenth of a second
+
         return postgresql.insert(table)
     return sqlite.insert(table)
 

@@ -22,6 +22,7 @@ def open_engines(path: Path) -> tuple[Engine, Engine]:
     """
     try:
         _refuse_newer(path)
+        path.touch(mode=0o600)
         writer = _sqlite(path, read_only=False)
         with writer.connect() as connection:
             _upgrade(connection)
