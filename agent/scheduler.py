@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEBOUNCE_S = 0.1
 REQUEST_GAP_S = 0.5
-"""Requested runs of one job start at least this far apart, and never use more than a fifth of the time."""
+"""Requested runs of one job start at least this far apart, and never use more than a third of the time."""
 REMEMBER_FROM_S = 3600.0
 """Jobs with an interval this long remember their last run over a restart; shorter ones simply run at start."""
 WALL_CHECK_S = 30.0
@@ -99,7 +99,7 @@ class Scheduler:
             entry.again = True
             return
         now = self._clock.monotonic()
-        gap = max(REQUEST_GAP_S, 5 * entry.took_s) if entry.requested_at is not None else 0.0
+        gap = max(REQUEST_GAP_S, 3 * entry.took_s) if entry.requested_at is not None else 0.0
         due = max(now + delay_s, (entry.requested_at or 0.0) + gap)
         if entry.due is None or due < entry.due:
             entry.due = due
