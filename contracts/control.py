@@ -6,7 +6,8 @@ Frames as in `contracts.frames`. Peers other than root and the group `holdfast` 
 from contracts.record import Record
 
 MAX_REQUEST = 1 << 20
-MAX_REPLY = 16 << 20
+MAX_REPLY = 64 << 20
+"""Fifty thousand listeners with their accepted baseline fit."""
 
 
 class Request(Record):
