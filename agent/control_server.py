@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from agent import kernel
 from agent.control import HEADER, REPLIES, REQUESTS
 from agent.loop import Loop
 from contracts.control import MAX_REPLY, MAX_REQUEST, Reply
@@ -38,6 +39,8 @@ CONTROL_REFUSED = Kind(
 MAX_CLIENTS = 64
 REQUEST_TIMEOUT_S = 10.0
 SEND_TIMEOUT_S = 10.0
+LARGE = 1 << 20
+"""After an answer of this size the memory it took is given back."""
 REFUSAL_EVERY_S = 60.0
 """One uid's refusals make at most one event in this time; the next one counts those held back."""
 _SO_PEERGROUPS = 59
@@ -273,8 +276,11 @@ class _Client:
         except OSError:
             self.close()
             return
+        large = len(self._outbox) > LARGE
         del self._outbox[:sent]
         self._timer.cancel()
+        if large and not self._outbox:
+            kernel.trim_memory()
         if self._outbox:
             self._loop.add_writer(self._connection.fileno(), self._writable)
             self._timer = self._loop.call_later(SEND_TIMEOUT_S, self.close)

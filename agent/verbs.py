@@ -198,8 +198,10 @@ def _matches(kind: str, envelope: Envelope) -> bool:
     return name.startswith(kind[:-1]) if kind.endswith("*") else name == kind
 
 
-def _rows(raw: Mapping[str, bytes]) -> dict[str, Any]:
-    return {key: msgspec.msgpack.decode(row) for key, row in raw.items()}
+def _rows(raw: Mapping[str, bytes]) -> dict[str, msgspec.Raw]:
+    """Return the rows as JSON, one by one: all of them as objects at once would take many times the memory."""
+    encode, decode = msgspec.json.Encoder().encode, msgspec.msgpack.Decoder().decode
+    return {key: msgspec.Raw(encode(decode(row))) for key, row in raw.items()}
 
 
 def _told(result: Result) -> dict[str, Any]:

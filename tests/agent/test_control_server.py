@@ -42,7 +42,7 @@ class Served:
             "no": self.no,
             "count": lambda peer, arguments: Later(self.count),
             "never": lambda peer, arguments: Later(self.answers.append),
-            "big": lambda peer, arguments: "x" * (17 << 20),
+            "big": lambda peer, arguments: "x" * (65 << 20),
         }
         self.server = ControlServer(self.loop, path, verbs, self.events.append, group=group)
         self.thread = threading.Thread(target=self.loop.run, daemon=True)

@@ -1,9 +1,11 @@
 """The verbs of the control socket over a real spool and a real state; the core's own part is a fake that records."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import msgpack
 
@@ -105,6 +107,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.state.close()
 
 
+def sent(answer: Any) -> Any:
+    return json.loads(msgspec.json.encode(answer))
+
+
 def keys(answer: Any) -> list[str]:
     return [each["event"]["key"] for each in answer]
 
@@ -139,11 +145,11 @@ def test_following_goes_on_until_the_peer_has_gone(bench: Bench) -> None:
 
 
 def test_a_subject_shows_its_rows_and_what_was_accepted(bench: Bench) -> None:
-    before = bench.verbs.subject(ROOT, {"subject": "ports"})
+    before = sent(bench.verbs.subject(ROOT, {"subject": "ports"}))
     assert (before["rows"], before["accepted"]) == ({"tcp/22": {"port": 22}}, None)
     bench.verbs.accept(ROOT, {"subject": "ports"})
     assert bench.core.judged == ["ports"], "judges conclude anew"
-    assert bench.verbs.subject(ROOT, {"subject": "ports"})["accepted"] == {"tcp/22": {"port": 22}}
+    assert sent(bench.verbs.subject(ROOT, {"subject": "ports"}))["accepted"] == {"tcp/22": {"port": 22}}
     assert bench.state.acceptance("ports")[0] == "root"
 
 
