@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from contracts.codec import Codec
 from contracts.control import MAX_REPLY, MAX_REQUEST, Reply, Request
 from contracts.errors import HoldfastError, Malformed, Refused, Unreachable
 
+CONNECT_S = 5.0
+LOOK_AT_IT = "look at it with: systemctl status holdfast-agent"
 HEADER = struct.Struct(">I")
 REQUESTS = Codec(Request, MAX_REQUEST)
 REPLIES = Codec(Reply, MAX_REPLY)
@@ -42,24 +45,32 @@ def stream(
                 last = reply.last
                 yield json.loads(reply.body)
         except TimeoutError as error:
-            advice = "look at it with: systemctl status holdfast-agent"
-            raise Unreachable(f"the agent did not answer within {timeout_s:g} s", advice=advice) from error
+            raise Unreachable(f"the agent did not answer within {timeout_s:g} s", advice=LOOK_AT_IT) from error
         except OSError as error:
             raise Unreachable(f"the connection to the agent broke: {error.strerror}") from error
 
 
 def _connect(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    until = time.monotonic() + CONNECT_S
     try:
-        connection.settimeout(5.0)
-        connection.connect(str(path))
+        connection.setblocking(False)
+        while True:
+            try:
+                connection.connect(str(path))
+                return connection
+            except BlockingIOError:  # many callers wait already: the kernel does not queue this one
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
     except OSError as error:
         connection.close()
         if isinstance(error, PermissionError):
             raise Refused(f"may not use the control socket {path}", advice="run the command as root") from error
+        if isinstance(error, BlockingIOError):
+            raise Unreachable(f"the agent at {path} takes no calls", advice=LOOK_AT_IT) from error
         advice = "start it with: systemctl start holdfast-agent (or make run)"
         raise Unreachable(f"no agent answers at {path}", advice=advice) from error
-    return connection
 
 
 def _receive(connection: socket.socket) -> Reply:

@@ -298,7 +298,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listener.bind(str(path))
         path.chmod(0o666)
-        listener.listen(32)
+        listener.listen(128)
     except OSError as error:
         listener.close()
         advice = "choose a shorter runtime directory" if len(str(path)) > 107 else "check the runtime directory's owner"

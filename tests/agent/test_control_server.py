@@ -25,7 +25,9 @@ CALLER = """
 import os, socket, struct, sys
 os.setgroups([int(g) for g in sys.argv[3].split(",") if g]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-body = bytes.fromhex(sys.argv[4]); s.sendall(struct.pack(">I", len(body)) + body)
+body = bytes.fromhex(sys.argv[4])
+try: s.sendall(struct.pack(">I", len(body)) + body)
+except BrokenPipeError: pass  # refused before it was read
 out = b""
 while chunk := s.recv(65536): out += chunk
 sys.stdout.buffer.write(out)
