@@ -44,7 +44,10 @@ def page(
 
 def _changed(db: sqlite3.Connection, subject: str, base: int, after: str | None) -> sqlite3.Cursor:
     # Everything anew needs no removals.
-    query = "SELECT key, row FROM rows WHERE subject = ? AND (? IS NULL OR key > ?) AND revision > ? AND (? > 0 OR row IS NOT NULL) ORDER BY key"
+    query = (
+        "SELECT key, row FROM rows WHERE subject = ? AND (? IS NULL OR key > ?) AND revision > ?"
+        " AND (? > 0 OR row IS NOT NULL) ORDER BY key"
+    )
     return db.execute(query, (subject, after, after, base, base))
 
 

@@ -128,7 +128,8 @@ def main() -> int:
     else:
         for name, row in rows.items():
             print(
-                f"{name:9} p99 {row['p99_s']:.3f} s (reach {row['reach_p99_s']} s)  median {row['median_s']:.3f} s  max {row['max_s']:.3f} s  n={row['rounds']}"
+                f"{name:9} p99 {row['p99_s']:.3f} s (reach {row['reach_p99_s']} s)  median {row['median_s']:.3f} s"
+                f"  max {row['max_s']:.3f} s  n={row['rounds']}"
             )
     return 0 if all(row["p99_s"] < row["reach_p99_s"] for row in rows.values()) else 1
 

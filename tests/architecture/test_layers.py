@@ -23,9 +23,9 @@ COMPOSITION_ROOT = "agent.wiring"
 DOORS = {
     "yaml": {"settings.yaml"},
     "psutil": {"host.processes"},
-    "cryptography": {"agent.enrolment", "console.authority", "console.enrolment"},
+    "cryptography": {"agent.enrolment", "console.authority", "console.authority_backup", "console.enrolment"},
     "apprise": {"actions.notify"},
-    "schedule": {"agent.scheduler"},
+    "schedule": {"agent.timesofday"},
     "argon2": {"console.accounts"},
     "subprocess": {"host", "agent", "console.cli"},
     "sqlalchemy": {"console.store", "console.migrations"},
