@@ -55,6 +55,9 @@ async def serve(
     Raises `HoldfastError` for everything a person can mend.
     """
     stop = stop or asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test stops us by the event
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with contextlib.ExitStack() as sockets:
         people = sockets.enter_context(listen(settings.people.listen, "people"))
         agents = sockets.enter_context(listen(settings.agents.listen, "agents"))
@@ -114,10 +117,6 @@ async def _run(
 
 async def _until(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:
     """Wait for a signal or for a task that should not have ended, whose error is raised."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test stops us by the event
-            loop.add_signal_handler(number, stop.set)
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     if waiting not in done:
