@@ -329,13 +329,14 @@ class Core:
             self._store.apply(RUNS, EncodedChanges(put=put, removed=removed), self._clock.now_ms())
 
     def _did(self, command: Command, rule: str, trail: frozenset[str], result: Result, cost: Cost) -> None:
-        cause, action = command.cause, command.action
+        cause, action, who = command.cause, command.action, command.who or None
         match result.outcome:
+            case Ok() if command.dry_run:
+                told = ACTION_WOULD_RUN.event(action, rule=rule, action=action, detail=result.summary, cause=cause)
             case Ok():
-                kind = ACTION_WOULD_RUN if command.dry_run else ACTION_DONE
-                told = kind.event(action, rule=rule, action=action, detail=result.summary, cause=cause)
+                told = ACTION_DONE.event(action, rule=rule, action=action, detail=result.summary, cause=cause, who=who)
             case Unavailable(detail=detail) | Failed(error=detail):
-                told = ACTION_FAILED.event(action, rule=rule, action=action, detail=detail, cause=cause)
+                told = ACTION_FAILED.event(action, rule=rule, action=action, detail=detail, cause=cause, who=who)
         if result.proof is not None and not command.dry_run:
             self.proofs[result.proof.subject, result.proof.verb] = result.proof
             proofs = msgpack.encode(list(self.proofs.values()))

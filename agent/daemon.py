@@ -53,6 +53,9 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
     """Start, run until told to stop, and end in order."""
     from agent import wiring
 
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # until there is something to reload; unhandled it would end the process
     kernel.spare_memory()
     made = plan.make(Path(arguments.config).absolute())
     directories = made.settings.directories

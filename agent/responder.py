@@ -57,6 +57,8 @@ class Responder:
         former = {bound.name: bound for bound in self._rules}
         fresh = []
         for number, rule in enumerate(rules):
+            if rule.do not in deeds:  # the action is switched off, and with it the rule
+                continue
             bound = _Bound(f"rules[{number}]", rule, deeds[rule.do])
             kept = former.get(bound.name)
             if kept is not None and kept.rule == rule:

@@ -135,3 +135,10 @@ def test_a_hostile_field_is_only_ever_a_value(text: str) -> None:
     event = Event(kind="x.y", key=text, severity=Severity.LOW, fields={"name": text})
     assert fill({"a": "{name}"}, {"a": "str"}, event) == {"a": text}
     assert fill({"a": "<{name}>"}, {"a": "str"}, event) == {"a": f"<{text}>"}
+
+
+def test_a_rule_for_an_action_that_is_switched_off_rests() -> None:
+    bench = Bench(rule(dry_run=False), rule(do="notify", arguments={}))
+    bench.responder.reconfigure([rule(dry_run=False), rule(do="notify", arguments={})], {})
+    assert bench.meet(address="192.0.2.7") == []
+    assert not bench.ran
