@@ -19,7 +19,7 @@ def presence_chart(heard: Sequence[Presence], since_ms: int, known_ms: int, now_
     Quarters before `known_ms` (enrolment) are left grey: nothing is known of them. The minute under way does not count as silent.
     """
     by_hour = {row.hour_ms: row.minutes for row in heard}
-    start = since_ms - since_ms % QUARTER_MS
+    start = -(-since_ms // QUARTER_MS) * QUARTER_MS
     count = max(1, -(-(now_ms - start) // QUARTER_MS))
     step = _WIDTH / count
     bars = []

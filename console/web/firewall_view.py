@@ -6,7 +6,7 @@ from typing import NamedTuple
 from console.store.records import AgentDetail, Subject
 from console.web import words
 from console.web.rows import natural, read, unread_words
-from console.web.sight_view import dated, sight_of, why_empty
+from console.web.sight_view import current, dated, sight_of, why_empty
 from contracts.coverage import Blind
 from contracts.subjects.firewall import SUBJECT, SUMMARY, Row, Summary, statement
 
@@ -94,8 +94,8 @@ def firewall_view(detail: AgentDetail, subject: Subject | None) -> FirewallView:
         known=subject is not None and (summary is not None or bool(subject.rows)),
         summary=summary,
         backend=backend_words(summary),
-        sign4=FILTERING.get(summary.filtering4, UNKNOWN) if summary else UNKNOWN,
-        sign6=_sign6(summary),
+        sign4=_proven(detail, FILTERING.get(summary.filtering4, UNKNOWN) if summary else UNKNOWN),
+        sign6=_proven(detail, _sign6(summary)),
         word=word,
         reason=reason,
         dated=dated(sight, subject),
@@ -160,6 +160,10 @@ def _table(
     source = own.source if own else (chains and next(iter(stated.values()))[1].source) or ""
     flags = own.text if own else ""
     return TableView(family, name, source, own.maker if own else "", flags, tuple(chains), others), left
+
+
+def _proven(detail: AgentDetail, sign: words.Sign) -> words.Sign:
+    return sign if current(detail.agent) else words.faded(sign)
 
 
 def _sign6(summary: Summary | None) -> words.Sign:

@@ -8,12 +8,12 @@ from litestar import Response, get
 from litestar.params import FromQuery, QueryParameter
 
 from console.store.interface import Store
-from console.store.records import Agent, AgentDetail, Sights
+from console.store.records import Agent, AgentDetail
 from console.web import words
 from console.web.context import GivenConsole, PeopleRequest
 from console.web.drawing import draw
 from console.web.firewall_view import backend_words, firewall_view
-from console.web.sight_view import sight_of
+from console.web.sight_view import current, sight_of
 from contracts.subjects import firewall, ports
 
 PAGE = 50
@@ -112,17 +112,20 @@ def attention(agent: Agent) -> tuple[tuple[str, str, str], ...]:
 
 async def _row(store: Store, agent: Agent, now_ms: int) -> FleetRow:
     detail = await store.agent(agent.id, now_ms)
-    sight, tone, icon = _sight(agent.sights, agent.heartbeat_ms)
+    sight, tone, icon = _sight(agent, now_ms)
     fire, more = await _firewall(store, detail) if detail else ("not known", "")
     return FleetRow(
         agent, words.state_sign(agent.state.value), sight, tone, icon, fire, more, _ports(detail), attention(agent)
     )
 
 
-def _sight(sights: Sights, heartbeat_ms: int) -> tuple[str, str, str]:
+def _sight(agent: Agent, now_ms: int) -> tuple[str, str, str]:
+    sights = agent.sights
     total = sights.seen + sights.partial + sights.unseen + sights.unknown
-    if not heartbeat_ms or not total:
+    if not agent.heartbeat_ms or not total:
         return "not known yet", "", "unproven"
+    if not current(agent):
+        return f"nothing seen for {words.duration((now_ms - agent.heartbeat_ms) / 1000)}", "warn", "blind"
     if sights.seen == total:
         return f"all {total} seen", "", "eye"
     return f"{sights.seen} of {total} wholly seen", "warn" if sights.blind else "", "blind"

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from console.store.records import AgentDetail, Subject
+from console.store.records import Agent, AgentDetail, State, Subject
 from console.web import words
 from contracts.coverage import Blind, Coverage, Sight
 from contracts.errors import Why
@@ -45,7 +45,7 @@ def coverage_view(detail: AgentDetail) -> CoverageView:
     return CoverageView(
         summary=f"{whole} of {words.plural(len(sights), 'subject')} wholly seen, {stated}",
         tone="warn" if bad else "",
-        sights=tuple(_sight(sight) for sight in sights),
+        sights=tuple(_sight(sight, current(detail.agent)) for sight in sights),
     )
 
 
@@ -80,14 +80,22 @@ def dated(sight: Sight | None, subject: Subject | None) -> str:
     return text
 
 
-def _sight(sight: Sight) -> SightView:
+def current(agent: Agent) -> bool:
+    """Say whether what the agent said last still counts as proof: not once it is silent, shut out, or two machines."""
+    return agent.state in (State.UP, State.DEGRADED, State.LATE)
+
+
+def _sight(sight: Sight, proven: bool) -> SightView:
     if sight.state == "seen":
         when = f"at {words.moment(sight.last_ok_ms)}, {words.plural(sight.rows, 'row')}"
         if not sight.last_ok_ms:
             return SightView(sight.subject, "unknown", words.sight_sign("unknown"), "no dated look", sight.blind)
     else:
         when = f"last wholly looked at: {words.moment(sight.last_ok_ms)}"
-    return SightView(sight.subject, sight.state, words.sight_sign(sight.state), when, sight.blind)
+    sign = words.sight_sign(sight.state)
+    if not proven and sight.state == "seen":
+        sign = words.faded(sign)._replace(word="Was seen", meaning="It was seen then; what is true now is not known.")
+    return SightView(sight.subject, sight.state, sign, when, sight.blind)
 
 
 def _spot(spot: Blind) -> str:

@@ -65,6 +65,11 @@ WHY = {
 WORKER_TONES = {"running": "good", "idle": "", "starting": "", "backing_off": "bad", "stopped": "warn"}
 
 
+def faded(sign: Sign) -> Sign:
+    """Return a sign without its green: what was good once and is not proven now."""
+    return sign._replace(tone="") if sign.tone == "good" else sign
+
+
 def state_sign(state: str) -> Sign:
     """Return how `state` is shown; a state that this console does not know is shown as unknown, never as good."""
     return STATES.get(state, UNKNOWN_STATE)

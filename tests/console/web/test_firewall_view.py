@@ -2,11 +2,11 @@
 
 import msgspec
 
-from console.store.records import Agent, AgentDetail, Subject
+from console.store.records import Agent, AgentDetail, State, Subject
 from console.web.firewall_view import backend_words, firewall_view, ruleset
 from contracts.subjects.firewall import Row, Summary
 
-DETAIL = AgentDetail(agent=Agent(id="a", name="a"))
+DETAIL = AgentDetail(agent=Agent(id="a", name="a", state=State.UP))
 
 
 def subject(**rows):

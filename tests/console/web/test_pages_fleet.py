@@ -32,7 +32,20 @@ def test_a_silent_server_turns_late_and_then_down(site, full, viewer):
     site.now_ms += 50_000
     assert "Late" in viewer.text("/")
     site.now_ms += 120_000
-    assert "Down" in viewer.text("/")
+    text = viewer.text("/")
+    assert "Down" in text
+    assert "nothing seen for 2 min" in text
+    assert "all 2 seen" not in text
+
+
+def test_once_a_server_is_silent_nothing_about_it_is_green(site, full, viewer):
+    for later_ms, green in ((0, True), (200_000, False)):
+        site.now_ms += later_ms
+        page = viewer.get(f"/agents/{full.id}").text
+        for region in ("state", "coverage", "firewall"):
+            part = page.split(f'id="{region}"')[1].split("</section>")[0].split('id="findings"')[0]
+            assert ("good" in part) == green, region
+    assert "Was seen" in page
 
 
 def test_severe_events_ask_for_attention(full, viewer):
