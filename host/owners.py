@@ -1,7 +1,7 @@
 """Finds which processes hold which sockets, by the links in `/proc/PID/fd` (proc(5)): the only place where the kernel says it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from contracts.coverage import Blind
@@ -20,17 +20,15 @@ class Owners:
     """
 
     def __init__(self, pids: Iterable[str], inodes: Iterable[int]) -> None:
-        self._by_link: dict[str, list[int]] = {f"socket:[{inode}]": [] for inode in inodes}
+        self._links = {f"socket:[{inode}]": inode for inode in inodes}
+        self.by_inode: dict[int, tuple[int, ...]] = {}
+        """The processes of each socket that has any."""
         self.unopened: list[str] = []
         self.unread: list[str] = []
         self.whole_proc = Path("/proc/1").exists()
-        if self._by_link:
+        if self._links:
             for pid in pids:
                 self._scan(pid)
-
-    def by_inode(self) -> Mapping[int, tuple[int, ...]]:
-        """Return the processes of each socket that has any."""
-        return {int(link[8:-1]): tuple(pids) for link, pids in self._by_link.items() if pids}
 
     @property
     def complete(self) -> bool:
@@ -76,14 +74,16 @@ class Owners:
             os.close(folder)
 
     def _follow(self, pid: int, folder: int, names: list[str]) -> None:
-        by_link, readlink = self._by_link, os.readlink
+        links, by_inode, readlink, alone = self._links.get, self.by_inode, os.readlink, (pid,)
         for name in names:
             try:
-                holders = by_link.get(readlink(name, dir_fd=folder))
+                inode = links(readlink(name, dir_fd=folder))
             except (FileNotFoundError, ProcessLookupError):  # closed meanwhile
                 continue
-            if holders is not None and (not holders or holders[-1] != pid):
-                holders.append(pid)
+            if inode is not None:
+                holders = by_inode.setdefault(inode, alone)
+                if holders is not alone and holders[-1] != pid:
+                    by_inode[inode] = holders + alone
 
 
 def all_pids() -> list[str]:

@@ -88,7 +88,8 @@ def parse(part: bytes | memoryview, found: list[Bound]) -> int:
         )
         if kind != _SOCK_DIAG_BY_FAMILY:
             break
-        _check(length, flags, size - place)
+        if flags & netlink.NLM_F_DUMP_INTR or not least <= length <= size - place:
+            _check(length, flags, size - place)
         only = v6only(bytes(part[place + least : place + length])) if family == socket.AF_INET6 else None
         found.append((family, address, int.from_bytes(port, "big"), interface, backlog, uid, inode, only))
         place += (length + 3) & ~3

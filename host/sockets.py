@@ -49,7 +49,7 @@ class LinuxSockets:
         known = False
         if owners:
             held = Owners(pids, (bound[6] for _, _, bound in found))
-            holders, known = held.by_inode(), held.complete
+            holders, known = held.by_inode, held.complete
             blind += held.blind()
         return Sockets(
             sockets=_sockets(found, holders),

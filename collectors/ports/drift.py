@@ -33,7 +33,7 @@ class Drift:
         known = self._before.get
         for key, row in after.items():
             former = known(key)
-            if former == row and not row.ephemeral:
+            if former is row and not row.ephemeral:
                 continue
             if row.ephemeral and self._ignore_clients:
                 if not row.settled and self._now_ms - row.since_ms >= self._grace_ms:

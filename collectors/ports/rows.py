@@ -69,7 +69,7 @@ class Look:
         expected = self._expected(kind, socket, is_client)
         if former is None:
             return replace(kind.row, port=port, ephemeral=is_client, expected=expected)
-        return replace(
+        row = replace(
             kind.row,
             port=port,
             ephemeral=is_client,
@@ -78,6 +78,7 @@ class Look:
             settled=former.settled,
             last_owner=kind.row.last_owner or former.last_owner,
         )
+        return former if row == former else row
 
     def _expected(self, kind: "_Kind", socket: Socket, is_client: bool) -> bool | None:
         if is_client and self._ignore_clients:

@@ -11,12 +11,12 @@ from host.owners import Owners, all_pids, is_user_process
 def test_a_socket_is_found_by_its_inode_and_the_process_named_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(fileno=os.dup(server.fileno())):
         inode = os.fstat(server.fileno()).st_ino
-        found = Owners(all_pids(), [inode]).by_inode()
+        found = Owners(all_pids(), [inode]).by_inode
     assert found == {inode: (os.getpid(),)}
 
 
 def test_a_socket_that_nobody_holds_has_no_owner() -> None:
-    assert Owners([str(os.getpid())], [1]).by_inode() == {}
+    assert Owners([str(os.getpid())], [1]).by_inode == {}
 
 
 def test_a_process_that_has_ended_is_no_blind_spot() -> None:
