@@ -48,7 +48,8 @@ LOSSES = (
 @pytest.fixture(scope="module")
 def agent(container):
     """A running agent that sees everything it should."""
-    container.run("systemctl", "start", "holdfast-agent.service")
+    # The console listens, so that there are owners, executables and packages to be seen or not.
+    container.run("systemctl", "start", "holdfast-console.service", "holdfast-agent.service")
     container.wait_for(lambda: _sight(container, "firewall")["state"] == "seen" and _sight(container, "ports")["state"] == "seen",
                        60, f"whole sight, not {_coverage(container)}")  # fmt: skip
     return container
