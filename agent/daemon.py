@@ -31,6 +31,8 @@ LATE_MODULES = (
 )
 """Modules that are imported late, if at all; a core that gave up root's rights may be unable to read them by then."""
 
+PASS = "CAP_DAC_READ_SEARCH"
+
 
 def main(words: list[str]) -> int:
     """Run the agent; returns the exit code. What goes wrong is one clear line on standard error."""
@@ -71,7 +73,7 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
         launcher = connector = Launcher.start(privileges.WORKERS, wiring.hosting, ("host.linux", "host.dry_run"))
     try:
         if launcher is not None and privileges.may_change_user():
-            shed()
+            shed(paths)
         loop, clock = Loop(SystemClock().monotonic), SystemClock()
         agent = Instance(loop, clock, paths, made, connector, wiring.judges(), notifier)
         code = _serve(agent, loop, notifier)
@@ -82,12 +84,17 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
     return code
 
 
-def shed() -> None:
-    """Give up every capability for good, but stay root by name: a checkout that only root may read stays readable."""
+def shed(paths: start.Paths) -> None:
+    """Give up every capability for good, but stay root by name: a checkout that only root may read stays readable.
+
+    Where the way to the agent's own files leads through somebody else's closed folder (a checkout in a home directory, run with sudo),
+    the capability to pass is kept, and `status` shows it.
+    """
     from agent.preload import preload
 
     preload(LATE_MODULES)
-    privileges.drop(None)
+    kept = () if start.reachable_without_privileges(paths) else (PASS,)
+    privileges.drop(None, kept, kept)
 
 
 def _serve(agent: Instance, loop: Loop, notifier: Notifier) -> int:

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
+from agent import privileges
 from agent.config import DEFAULT_PATH
 from agent.sdnotify import Notifier
 from contracts.errors import HoldfastError, UsageError
@@ -99,3 +101,18 @@ def lock(paths: Paths) -> int:
 def under_systemd(notifier: Notifier, paths: Paths) -> bool:
     """Say whether the workers are systemd's: it watches this process and has made the workers' sockets."""
     return notifier.present and (paths.runtime / "workers").is_dir()
+
+
+def reachable_without_privileges(paths: Paths) -> bool:
+    """Say whether this user reaches its own files by the permissions alone; a forked child gives everything up and tries."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            privileges.drop(None)
+            for path in (paths.config, paths.state, paths.runtime, Path(__file__), Path(sys.executable)):
+                path.stat()
+            code = 0
+        finally:  # this copy of the core must never run on as one
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -161,6 +161,21 @@ def test_the_core_is_root_by_name_only_and_its_workers_are_others(agent: Agent) 
     assert agent.ask("status")["core"] == {"uid": os.getuid(), "capabilities": []}
 
 
+def test_in_a_home_that_only_its_user_may_enter_root_passes_and_says_so(folder: Path) -> None:
+    home = folder / "home"
+    (home / "var").mkdir(parents=True)
+    made = Agent(home / "var")
+    os.chown(home, 65534, 65534)
+    home.chmod(0o700)
+    try:
+        made.start()
+        made.seen("firewall")
+        assert made.ask("status")["core"]["capabilities"] == ["CAP_DAC_READ_SEARCH"]
+        assert made.ask("reload")["digest"]
+    finally:
+        made.stop(signal.SIGKILL)
+
+
 def test_a_broken_configuration_is_refused_and_the_former_stays_in_force(agent: Agent) -> None:
     agent.seen("firewall")
     before = agent.ask("status")["config"]["digest"]

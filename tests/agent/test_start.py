@@ -75,3 +75,14 @@ def test_workers_are_systemds_only_where_it_watches_and_made_their_sockets(tmp_p
     (tmp_path / "run" / "workers").mkdir(parents=True)
     assert start.under_systemd(watched, paths(tmp_path))
     assert not start.under_systemd(Notifier({}), paths(tmp_path))
+
+
+def test_whether_the_way_to_its_files_is_open_is_tried_without_privileges(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    start.make_directories(paths(home))
+    (home / "agent.yaml").write_text("{}")
+    assert start.reachable_without_privileges(paths(home))
+    os.chown(home, 65534, 65534)
+    home.chmod(0o700)
+    assert not start.reachable_without_privileges(paths(home))
