@@ -1,0 +1,75 @@
+"""Slow connections are ended, answers travel in one piece."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from console.peer_protocol import Corked, Patience, PeerProtocol
+
+
+class Transport:
+    """Counts writes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    get_extra_info = pause_reading = resume_reading = abort = close
+
+
+def test_head_and_body_are_written_together() -> None:
+    async def run() -> Transport:
+        transport = Transport()
+        corked = Corked(transport, asyncio.get_running_loop())  # type: ignore[arg-type]
+        corked.write(b"head")
+        corked.write(b"body")
+        assert transport.written == []
+        await asyncio.sleep(0)
+        corked.write(b"last")
+        corked.close()
+        return transport
+
+    transport = asyncio.run(run())
+    assert transport.written == [b"headbody", b"last"]
+    assert transport.closed
+
+
+@pytest.mark.parametrize(
+    ("busy", "asked", "age_s", "overdue"),
+    [
+        (True, True, 11, True),
+        (True, True, 9, False),
+        (False, False, 21, True),
+        (False, False, 19, False),
+        (False, True, 99, False),
+    ],
+)
+def test_a_request_must_come_to_its_end(busy: bool, asked: bool, age_s: float, overdue: bool) -> None:
+    patience = Patience(first_request_s=20.0, request_s=10.0)
+    protocol: Any = SimpleNamespace(_gate=SimpleNamespace(patience=patience), _busy=busy, _asked=asked, _since=100.0)
+    assert PeerProtocol.overdue(protocol, 100.0 + age_s) is overdue
+
+
+def test_a_slowloris_is_cut_off(run_console: Any, console_settings: Any, stranger: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("console.wiring.Patience", lambda **given: Patience(request_s=1.0, **given))
+    console = run_console(console_settings)
+    console.enrol(stranger)
+    began = time.monotonic()
+    with console.connect(stranger) as tls, pytest.raises(OSError):
+        for _ in range(200):
+            tls.sendall(b"POST /v1/report HTTP/1.1\r\n" if _ == 0 else b"x: y\r\n")
+            time.sleep(0.05)
+        raise AssertionError("it was never cut off")
+    assert time.monotonic() - began < 8
