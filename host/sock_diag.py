@@ -28,7 +28,7 @@ uid, inode."""
 _IDENTITY = slice(20, 68)
 """Where in it the ports, addresses, interface and cookie are: together they name one socket for as long as it lives."""
 _ATTRIBUTE = struct.Struct("=HH")
-_BUFFER = 256 << 10
+_BUFFER = 64 << 10  # the kernel writes at most 32 KiB at a time
 _PATIENCE_S = 10.0
 _TRIES = 4
 
