@@ -1,0 +1,25 @@
+"""Findings of the same thing are counted, not repeated; different ones stay apart."""
+
+from typing import Any
+
+from console.store.records import FindingKind
+from contracts.event import Lane
+
+A = "a" * 32
+
+
+def test_equal_findings_grow_and_different_ones_stay_apart(tried: Any, facts: Any) -> None:
+    tried.admit(A, facts=facts())
+    for at, lane, seq in ((1, None, 0), (2, None, 0), (3, Lane.BULK, 0), (4, Lane.BULK, 7)):
+        tried.do(tried.store.note(A, FindingKind.MALFORMED, f"at {at}", at, lane, seq))
+    found = tried.do(tried.store.findings(A))
+    assert [(one.lane, one.seq, one.count, one.detail) for one in found] == [
+        (Lane.BULK, 7, 1, "at 4"),
+        (Lane.BULK, 0, 1, "at 3"),
+        (None, 0, 2, "at 1"),
+    ]
+
+
+def test_a_stranger_leaves_no_finding(tried: Any) -> None:
+    tried.do(tried.store.note("f" * 32, FindingKind.MALFORMED, "x", 1))
+    assert tried.do(tried.store.findings()) == ()
