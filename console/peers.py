@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import ssl
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -18,6 +20,8 @@ class Peer(Record):
 
     agent: str
     serial: str
+    ends_s: float = float("inf")
+    """When its certificate ends (Unix time): TLS checks that when the connection begins, not while it stays open."""
 
 
 class Connection(Protocol):
@@ -35,14 +39,16 @@ def peer_of(certificate: Mapping[str, Any] | None) -> Peer | None:
     serial = certificate.get("serialNumber", "")
     if len(names) != 1 or not _AGENT.fullmatch(names[0]) or not serial:
         return None
-    return Peer(agent=names[0], serial=serial)
+    ends = certificate.get("notAfter", "")
+    return Peer(agent=names[0], serial=serial, ends_s=ssl.cert_time_to_seconds(ends) if ends else 0.0)
 
 
 class Peers:
     """The identities of the store in memory, kept in step by `refresh`, and the connections of each agent."""
 
-    def __init__(self, store: IdentityStore) -> None:
+    def __init__(self, store: IdentityStore, now_s: Callable[[], float] = time.time) -> None:
         self._store = store
+        self._now_s = now_s
         self._version = -1
         self._identities: dict[str, Identity] = {}
         self._connections: dict[str, set[Connection]] = {}
@@ -67,6 +73,8 @@ class Peers:
     def refusal(self, peer: Peer) -> str:
         """Say why `peer` may not speak, or "" when it may."""
         identity = self._identities.get(peer.agent)
+        if peer.ends_s < self._now_s():
+            return "this certificate has ended"
         if identity is None:
             return "this agent is not known here"
         if identity.revoked:

@@ -33,9 +33,10 @@ class Dropped:
 
 def test_a_certificate_is_for_one_agent_id() -> None:
     def subject(*names: str) -> Any:
-        return {"subject": tuple((("commonName", name),) for name in names), "serialNumber": "01"}
+        parts = tuple((("commonName", name),) for name in names)
+        return {"subject": parts, "serialNumber": "01", "notAfter": "Jan  1 00:00:10 1970 GMT"}
 
-    assert peer_of(subject(A)) == Peer(agent=A, serial="01")
+    assert peer_of(subject(A)) == Peer(agent=A, serial="01", ends_s=10.0)
     for certificate in (None, {}, subject(), subject(A, A), subject("root"), subject(A.upper()), {"subject": ()}):
         assert peer_of(certificate) is None
 
@@ -50,6 +51,7 @@ def test_a_revocation_ends_connections_and_is_told() -> None:
         assert peers.refusal(peer) == ""
         assert "not known" in peers.refusal(Peer(agent="b" * 32, serial="01"))
         assert "not issued" in peers.refusal(Peer(agent=A, serial="02"))
+        assert "ended" in peers.refusal(Peer(agent=A, serial="01", ends_s=5.0))
         assert peers.connected(peer, connection)
         store.version, store.found = 2, (Identity(agent=A, serials=frozenset(), revoked=True),)
         await peers.refresh()
