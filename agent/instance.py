@@ -63,6 +63,7 @@ class Instance:
         self._signature = planning.signature(paths.config)
         self._steps = StepWatch(clock)
         self._fed = 0.0
+        self._told: tuple[object, ...] = ()
         self._refused: tuple[str, ...] = ()
         self._reloading = self._stopping = False
         settings = plan.settings
@@ -208,6 +209,10 @@ class Instance:
         if self._notifier.watchdog_s and now - self._fed >= min(FEED_S, self._notifier.watchdog_s / 4):
             self._fed = now
             self._notifier.alive()
+        sights = tuple((sight.subject, sight.state, sight.blind) for sight in self._core.sight().sights)
+        if sights != self._told:  # what can be seen is not to wait for the next heartbeat
+            self._told = sights
+            self._reporting.beat()
         step_s = self._steps.look()
         if step_s:
             self._intake.put([CLOCK_STEPPED.event("clock", seconds=step_s)])

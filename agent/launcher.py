@@ -88,6 +88,8 @@ class Launcher:
         try:
             ours.close()
             code = _Process(theirs, core, catalogue, prepare, modules, hidden).run()
+        except Exception:  # noqa: BLE001  # a defect of the launcher: shown here; the core finds its workers gone
+            sys.excepthook(*sys.exc_info())
         finally:  # whatever happens, this copy of the core must never run on as one
             os._exit(code)
 

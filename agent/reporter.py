@@ -34,6 +34,7 @@ RENEWAL_RETRY_S = 600.0
 LOOK_AGAIN_S = 2.0
 """How often a waiting reporter looks whether it was enrolled (again) meanwhile."""
 MAX_CONFLICTS = 8
+BEAT_GAP_S = 1.0
 
 CONSOLE_REFUSED = Kind(
     name="agent.console_refused",
@@ -119,6 +120,8 @@ class Reporter:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
         self._next_beat = self._not_before = self._next_renewal = 0.0
+        self._last_beat = -BEAT_GAP_S
+        self._beat_asked = False
         self._every_s = settings.every
         self._budget = 256 << 10
         self._failures = self._conflicts = 0
@@ -130,6 +133,11 @@ class Reporter:
 
     def wake(self) -> None:
         """Say that there is something new to send."""
+        self._woken.set()
+
+    def beat(self) -> None:
+        """Have the next heartbeat sent soon, because what it says has changed; not more than one in `BEAT_GAP_S` seconds."""
+        self._beat_asked = True
         self._woken.set()
 
     def stop(self, timeout_s: float) -> None:
@@ -186,6 +194,8 @@ class Reporter:
             self._renew_when_due(now)
             if now < self._not_before:
                 return self._not_before - now
+            if self._beat_asked:
+                self._next_beat = min(self._next_beat, self._last_beat + BEAT_GAP_S)
             due = now >= self._next_beat
             batch = self._outbox.compose(self._beat() if due else None, self._budget)
             if not due and not batch.lanes and not batch.subjects:
@@ -233,6 +243,7 @@ class Reporter:
         return found != (self._credentials.directory if self._credentials else "")
 
     def _beat(self) -> Heartbeat:
+        self._beat_asked = False  # before it is made: what changes from here on asks again
         beat = self._heartbeat()
         return msgspec.structs.replace(
             beat, sent_ms=self._clock.now_ms(), every_s=self._every_s, clock_skew_ms=self._status.skew_ms
@@ -263,6 +274,7 @@ class Reporter:
             min(self._settings.every, max(1.0, ack.interval_s)) if ack.interval_s > 0 else self._settings.every
         )
         if batch.heartbeat is not None:
+            self._last_beat = self._clock.monotonic()
             self._next_beat = self._clock.monotonic() + self._every_s * random.uniform(0.9, 1.0)
         self._failures = self._conflicts = 0
         self._refused = False

@@ -72,6 +72,11 @@ class Reporting:
         if self._reporter is not None:
             self._reporter.wake()
 
+    def beat(self) -> None:
+        """Say that the next heartbeat should not wait for its time."""
+        if self._reporter is not None:
+            self._reporter.beat()
+
     def stop(self, timeout_s: float) -> None:
         """Send what waits if the console is there, and end."""
         self._ending.set()

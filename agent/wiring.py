@@ -43,8 +43,9 @@ def hosting(worker: str) -> Any:
     """Return the `agent.hosting.Hosting` of one worker: only what it hosts is imported."""
     from agent.hosting import Hosting
     from host.dry_run import DryRun
-    from host.linux import LinuxHost
+    from host.linux import LinuxHost, prepare
 
+    prepare(processes=worker == "reader")
     for entry in ACTIONS:
         if entry.worker == worker:
             _prepare(entry)

@@ -19,7 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RULESET = "table inet bench { chain input { type filter hook input priority 0; policy accept; tcp dport 9 drop; } }"
+RULESET = """table inet bench {
+    chain input {
+        type filter hook input priority 0; policy accept;
+        tcp dport 9 drop
+    }
+}
+"""
 REACH_S = {"listener": 2.0, "flush": 1.0}
 
 

@@ -106,6 +106,22 @@ def test_the_first_heartbeat_comes_at_once_and_events_follow_within_moments(agen
     assert (status.enrolled, status.connected, status.last_error) == (True, True, "")
 
 
+def test_a_heartbeat_that_is_asked_for_does_not_wait_for_its_time(tmp_path, console) -> None:
+    agent = Agent(tmp_path / "agent", console, every=60.0)
+    agent.enrol()
+    agent.reporter.start()
+    until(lambda: console.beats, 4.0)
+    sent = len(console.beats)
+    agent.reporter.beat()
+    until(lambda: len(console.beats) == sent + 1, 4.0)
+    for _ in range(20):
+        agent.reporter.beat()
+        time.sleep(0.02)
+    time.sleep(2.2)
+    assert len(console.beats) <= sent + 3, "they are bounded in rate"
+    agent.reporter.stop(2.0)
+
+
 def test_heartbeats_keep_their_time_while_a_backlog_is_sent(tmp_path, console) -> None:
     agent = Agent(tmp_path / "agent", console, every=0.5)
     agent.enrol()
