@@ -88,6 +88,7 @@ class Instance:
     def start(self) -> None:
         """Begin to look, to answer and to report; then say that it is ready."""
         self._intake.override(self._plan.settings.events.severity)
+        self._intake.describe(self._plan.kinds)
         self._outlets.use(self._plan.settings.outputs, self._rendering)
         self._intake.put(self._first_events)
         user = privileges.held().uid
@@ -259,6 +260,7 @@ class Instance:
         former, self._plan = self._plan, made
         self._rendering = Rendering(made.kinds, lambda: self._plan.facts, made.version)
         self._intake.override(made.settings.events.severity)
+        self._intake.describe(made.kinds)
         self._responder.reconfigure(made.settings.rules, made.deeds)
         if made.settings.outputs != former.settings.outputs:
             self._outlets.use(made.settings.outputs, self._rendering)

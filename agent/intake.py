@@ -15,7 +15,8 @@ from agent.clock import Clock
 from agent.kinds import DISK_FULL, WATCH_GAP
 from agent.sqlite_file import FileBroken, FileFull
 from contracts.errors import HoldfastError, TooLarge
-from contracts.event import Envelope, Event, Lane, Severity
+from contracts.event import Envelope, Event, Kind, Lane, Severity
+from contracts.title import title
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 MAX_HELD_FACTS = 4096
@@ -53,6 +54,7 @@ class Intake:
     def __init__(self, spool: Appends, clock: Clock, timers: Timers, instance: str, after: After) -> None:
         self._spool, self._clock, self._timers, self._instance, self._after = spool, clock, timers, instance, after
         self._overrides: Mapping[str, Severity] = {}
+        self._kinds: Mapping[str, Kind] = {}
         self._waiting: deque[_Item] = deque()
         self._draining = False
         self._count = self._tries = self._facts = self._dropped = 0
@@ -63,6 +65,10 @@ class Intake:
     def override(self, severities: Mapping[str, Severity]) -> None:
         """Give events of these kinds another severity from now on."""
         self._overrides = dict(severities)
+
+    def describe(self, kinds: Mapping[str, Kind]) -> None:
+        """Say what events of these kinds mean from now on: their line of text, their advice and techniques."""
+        self._kinds = dict(kinds)
 
     def put(
         self,
@@ -93,10 +99,15 @@ class Intake:
         lane = event.lane
         if severity != event.severity:
             lane = Lane.CRITICAL if severity >= Severity.CRITICAL else _calm(lane)
+        kind = self._kinds.get(event.kind)
         return replace(
             event,
             severity=severity,
             lane=lane,
+            # Never what a worker wrote there.
+            text=title(kind, event) if kind else "",
+            advice=kind.advice if kind else "",
+            attack=kind.attack if kind else (),
             observed_ms=event.observed_ms or self._clock.now_ms(),
             dedup=event.dedup or hashlib.sha256(own.encode("utf-8", "replace")).hexdigest()[:32],
         )

@@ -101,6 +101,11 @@ class Event(Record):
     drill: str = ""
     repeats: int = 0
     """How many equal events were held back by a rate limit before this one."""
+    text: str = ""
+    """The one line that people read, filled in by the core from the kind's title; the console knows no kinds."""
+    advice: str = ""
+    attack: tuple[str, ...] = ()
+    """The kind's advice and ATT&CK techniques, filled in by the core, too."""
 
 
 class Envelope(Record):

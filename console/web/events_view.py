@@ -1,4 +1,5 @@
-"""Events as pages show them. The console knows no kinds: an agent may be newer, so titles are made of the kind's own words and the key."""
+"""Events as pages show them. The console knows no kinds: an agent may be newer, so it takes the agent's own line of text, and where
+there is none (an event that the spool itself made) the kind's words and the key."""
 
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ class EventView(NamedTuple):
     uuid: str
     kind: str
     title: str
+    advice: str
+    attack: tuple[str, ...]
     sign: words.Sign
     when: str
     agent: str
@@ -39,7 +42,9 @@ def event_view(row: EventRow) -> EventView:
         id=place_of(row),
         uuid=envelope.id,
         kind=event.kind,
-        title=title(event.kind, event.key),
+        title=event.text or title(event.kind, event.key),
+        advice=event.advice,
+        attack=event.attack,
         sign=words.severity_sign(event.severity),
         when=words.moment(event.observed_ms).removesuffix(" UTC"),
         agent=envelope.agent,

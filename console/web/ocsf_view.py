@@ -1,4 +1,4 @@
-"""One event as OCSF JSON. The console knows no kinds, so what only a kind's declaration says (meaning, technique, advice) is left out."""
+"""One event as OCSF JSON. The console knows no kinds: text, technique and advice are those that the agent put into the event."""
 
 from typing import Any
 
@@ -15,8 +15,10 @@ def as_ocsf(row: EventRow, facts: Facts | None = None) -> tuple[str, dict[str, A
     kind = Kind(
         name=event.kind,
         meaning=f"The agent reported {event.kind}.",
-        title=title(event.kind, event.key).replace("{", "{{").replace("}", "}}"),
+        title=(event.text or title(event.kind, event.key)).replace("{", "{{").replace("}", "}}"),
         severity=event.severity,
+        attack=event.attack,
+        advice=event.advice,
     )
     return f"As OCSF {OCSF_VERSION}", to_ocsf(row.envelope, kind, facts or _facts(row))
 

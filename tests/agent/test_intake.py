@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from agent.intake import MAX_HELD_FACTS, Intake
 from agent.sqlite_file import FileFull
 from contracts.errors import TooLarge
-from contracts.event import Envelope, Event, Lane, Severity
+from contracts.event import Envelope, Event, Kind, Lane, Severity
 
 
 class FakeClock:
@@ -160,3 +162,21 @@ def test_an_event_too_large_to_deliver_is_cut_not_dropped() -> None:
     bench.intake.put([event("a"), event("b", text="x" * 20_000), event("k" * 20_000)])
     assert [key[:1] for key in bench.spool.names()] == ["a", "b", "k"]
     assert "too large" in bench.spool.events[1].evidence["cut"]
+
+
+def test_the_core_says_what_an_event_means_and_not_the_worker() -> None:
+    bench = Bench()
+    kind = Kind(
+        name="test.happened",
+        meaning="It happened.",
+        title="{key} happened",
+        severity=Severity.LOW,
+        attack=("T1562.004",),
+        advice="Look.",
+    )
+    bench.intake.describe({kind.name: kind})
+    bench.intake.put([replace(kind.event("it"), text="all is well", advice="Do nothing.")])
+    stored = bench.spool.events[-1]
+    assert (stored.text, stored.advice, stored.attack) == ("it happened", "Look.", ("T1562.004",))
+    bench.intake.put([replace(kind.event("it"), kind="test.unknown", text="all is well")])
+    assert bench.spool.events[-1].text == ""
