@@ -33,6 +33,8 @@ class Watch:
         self._ending = ending
         self._lock = threading.Lock()
         self._stated: tuple[Outcome, tuple[Blind, ...]] | None = None
+        self._lost_at: float | None = None
+        """Since when it has not watched, although it should."""
         self._blind: tuple[Blind, ...] = ()
         self._asked: dict[str, float] = {}
         self._nonce = random.randbytes(8).hex()
@@ -64,11 +66,9 @@ class Watch:
             self._state(outcome)
             if time.monotonic() - started > MAX_RETRY_S:
                 delay = RETRY_S
-            ended = time.monotonic()
             if self._ending.wait(delay * random.uniform(0.5, 1.0)):
                 return
             delay = min(MAX_RETRY_S, delay * 2)
-            self.gap("the watcher had to start again", time.monotonic() - ended)
 
     def _settled(self) -> None:
         try:
@@ -77,13 +77,18 @@ class Watch:
             self._ending.set()
 
     def _state(self, outcome: Outcome) -> None:
-        """Tell the core how it stands, if that is new."""
+        """Tell the core how it stands, if that is new; and of the gap that has ended, once it watches again."""
+        is_watching = isinstance(outcome, Ok)
         with self._lock:
-            now = (outcome, self._blind if isinstance(outcome, Ok) else ())
+            now = (outcome, self._blind if is_watching else ())
             if now == self._stated:
                 return
             self._stated = now
+            lost_at = self._lost_at
+            self._lost_at = None if is_watching else lost_at or time.monotonic()
         self._channel.send(Watching(watcher=self.name, outcome=now[0], blind=now[1]))
+        if is_watching and lost_at is not None:
+            self.gap("the watcher had to start again", time.monotonic() - lost_at)
 
     def event(self, event: Event) -> None:
         """State a fact (`contracts.collector.Emit`)."""
@@ -124,4 +129,6 @@ class Watch:
     def blind(self, spots: tuple[Blind, ...]) -> None:
         """State what cannot be seen from now on."""
         self._blind = spots
-        self._state(Ok())
+        if self._stated is None or isinstance(self._stated[0], Ok):
+            self._state(Ok())
+        # Else it is not proved to watch again: a part of it may speak before the rest has started.

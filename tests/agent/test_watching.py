@@ -69,14 +69,38 @@ def test_facts_have_time_and_a_key_of_their_own_and_come_after_the_state(watch):
     assert first.event.dedup and first.event.dedup != second.event.dedup
 
 
-def test_one_that_cannot_watch_says_why_once_and_a_gap_for_each_new_start(watch):
+def test_one_that_cannot_watch_says_why_once_whatever_a_part_of_it_says_meanwhile(watch):
+    tries = []
+
     def how(emit, stop):
-        raise Unavailable(Why.PERMISSION, "not allowed")
+        tries.append(1)
+        emit.blind((Blind(what=f"half {len(tries)}", why=Why.OTHER),))
+        if len(tries) < 4:
+            raise Unavailable(Why.PERMISSION, "not allowed")
+        stop.wait(10)
+
+    hear = watch(how)
+    assert hear().outcome == Ok()
+    assert hear().outcome.why == Why.PERMISSION
+    again = hear()
+    assert len(tries) == 4
+    assert again == Watching(watcher="t", outcome=Ok(), blind=(Blind(what="half 4", why=Why.OTHER),))
+
+
+def test_one_that_watches_again_states_the_whole_gap_once(watch):
+    tries = []
+
+    def how(emit, stop):
+        tries.append(1)
+        if len(tries) < 3:
+            raise Unavailable(Why.PERMISSION, "not allowed")
+        stop.wait(10)
 
     hear = watch(how)
     assert hear().outcome.why == Why.PERMISSION
-    gaps = [hear(), hear()]
-    assert all(isinstance(gap, Gap) and gap.seconds > 0 for gap in gaps)
+    assert hear() == Watching(watcher="t", outcome=Ok())
+    gap = hear()
+    assert isinstance(gap, Gap) and gap.seconds > 0.05
 
 
 def test_one_that_breaks_or_just_returns_is_failed_not_silent(watch):
