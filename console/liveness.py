@@ -1,5 +1,7 @@
 """How an agent is: a pure function of what was last heard and the time."""
 
+import math
+
 from console.store.records import Sights, State
 from contracts.coverage import Sight
 from contracts.errors import Why
@@ -11,6 +13,9 @@ NOT_A_FAILURE = frozenset({Why.NOT_PRESENT, Why.DISABLED})
 WORKING = frozenset({"running", "idle", "starting"})
 DUPLICATE_SHOWN_MS = 10 * 60 * 1000
 """A cloned identity is shown for this long after it was last noticed."""
+SHORTEST_PERIOD_S = 0.1
+LONGEST_PERIOD_S = 3600.0
+USUAL_PERIOD_S = 30.0
 SKEW_SHOWN_MS = 5_000
 """Clock differences under this are travel time and noise."""
 
@@ -23,6 +28,13 @@ class Vitals(Record):
     revoked_ms: int = 0
     duplicate_ms: int = 0
     sights: Sights = Sights()
+
+
+def period_s(stated: float) -> float:
+    """Return the period an agent is judged by: the one it states, within bounds, so that none can name one that never ends."""
+    if not math.isfinite(stated) or stated <= 0:
+        return USUAL_PERIOD_S
+    return min(max(stated, SHORTEST_PERIOD_S), LONGEST_PERIOD_S)
 
 
 def late_after_ms(every_s: float) -> int:

@@ -11,30 +11,15 @@ from typing import Any, cast
 
 import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from console.enrol_protocol import EnrolProtocol, Gateway, answer_bytes
 from console.metrics import Metrics
+from console.patient_protocol import Patience, PatientProtocol
 from console.peers import Peer, Peers, peer_of
-from contracts.record import Record
 from contracts.wire import Problem
 
 EXTENSION = "holdfast.peer"
-MAX_HEAD = 16 << 10
-
-
-class Patience(Record):
-    """How long, in seconds, a connection may take, and how many there may be."""
-
-    handshake_s: float = 15.0
-    first_request_s: float = 60.0
-    """From the handshake to the first byte of a request."""
-    request_s: float = 60.0
-    """From the first byte of a request to its last."""
-    idle_s: float = 900.0
-    """Between two requests; longer than the longest usual period of heartbeats."""
-    max_connections: int = 20000
 
 
 class Gate:
@@ -65,17 +50,13 @@ class Gate:
         self.metrics.connections.set(len(self.protocols))
 
 
-class PeerProtocol(HttpToolsProtocol):
+class PeerProtocol(PatientProtocol):
     """An agent's connection; hands itself over to another protocol when it turns out to be something else."""
 
     def __init__(self, gate: Gate) -> None:
-        super().__init__(config=gate.config, server_state=gate.state, app_state={})
+        super().__init__(gate.patience, gate.config, gate.state, None)
         self._gate = gate
         self._peer: Peer | None = None
-        self._since = 0.0
-        self._heads = 0
-        self._busy = False
-        self._asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Decide what this connection may do."""
@@ -97,41 +78,17 @@ class PeerProtocol(HttpToolsProtocol):
             return
         self._peer = peer
         self._gate.protocols.add(self)
-        self._since = self.loop.time()
         super().connection_made(cast(asyncio.Transport, Corked(cast(asyncio.Transport, transport), self.loop)))
 
     def data_received(self, data: bytes) -> None:
-        """Parse, unless the head of the request grows beyond its limit."""
-        if self._peer is None or self.transport.is_closing():
-            return
-        if not self._busy:
-            self._busy = self._asked = True
-            self._since = self.loop.time()
-        super().data_received(data)
-        if self._heads > MAX_HEAD:
-            self.drop()
-
-    def on_url(self, url: bytes) -> None:
-        """Count the bytes of the head."""
-        self._heads += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count the bytes of the head."""
-        self._heads += len(name) + len(value)
-        super().on_header(name, value)
+        """Parse, if this peer was let in."""
+        if self._peer is not None:
+            super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Begin a request: tell the application who asks."""
-        self._heads = 0
         super().on_message_begin()
         self.scope["extensions"] = cast(Any, {EXTENSION: {"peer": self._peer}})
-
-    def on_message_complete(self) -> None:
-        """The request is whole; from now on the console is at work and the client may wait."""
-        super().on_message_complete()
-        self._busy = False
-        self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -140,17 +97,6 @@ class PeerProtocol(HttpToolsProtocol):
         self._gate.protocols.discard(self)
         self._gate.peers.gone(self._peer, self)
         super().connection_lost(exc)
-
-    def overdue(self, now: float) -> bool:
-        """Say whether a started request or the first one is too long in coming."""
-        patience = self._gate.patience
-        if self._busy:
-            return now - self._since > patience.request_s
-        return not self._asked and now - self._since > patience.first_request_s
-
-    def drop(self) -> None:
-        """End the connection at once."""
-        self.transport.abort()
 
     def _hand_over(self, transport: asyncio.BaseTransport, protocol: asyncio.Protocol) -> None:
         transport.set_protocol(protocol)

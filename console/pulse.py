@@ -1,13 +1,12 @@
 """The console's own heartbeat: every second it works out which agent has become late, down or up, and says so."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from console.hub import Change, Hub, Topic
-from console.liveness import Vitals, state, summarise
+from console.liveness import Vitals, period_s, state, summarise
 from console.store.records import Agent, State
 from contracts.wire import Heartbeat
 
@@ -39,10 +38,10 @@ class Pulse:
 
     def heard(self, agent: str, beat: Heartbeat, at_ms: int) -> None:
         """Note a heartbeat."""
-        every_s = beat.every_s if math.isfinite(beat.every_s) and beat.every_s > 0 else 30.0
         before = self._vitals.get(agent, Vitals())
-        sights = summarise(beat)
-        self._vitals[agent] = msgspec.structs.replace(before, heartbeat_ms=at_ms, every_s=every_s, sights=sights)
+        self._vitals[agent] = msgspec.structs.replace(
+            before, heartbeat_ms=at_ms, every_s=period_s(beat.every_s), sights=summarise(beat)
+        )
 
     def duplicate(self, agent: str, at_ms: int) -> None:
         """Note that two agents use this identity."""

@@ -3,18 +3,22 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from console import wiring
 from console.agents_listener import AgentsListener
 from console.authority import Authority
 from console.listening import address_of, listen
 from console.notify_manager import tell_manager
+from console.patient_protocol import Patience, PatientProtocol
 from console.peer_protocol import server_context
 from console.settings import ConsoleSettings
 from contracts.errors import HoldfastError
@@ -24,6 +28,8 @@ TICK_S = 0.5
 CHORES_S = 60.0
 PRUNE_EVERY = 60
 """Chores between two prunings: once an hour."""
+PEOPLE = Patience(first_request_s=15.0, request_s=20.0, max_connections=4000)
+"""Patience with browsers: they open connections ahead of need, and send small forms."""
 _LOG = logging.getLogger("holdfast.console")
 
 
@@ -37,7 +43,16 @@ class Serving(Record):
 
 
 class PeopleServer(uvicorn.Server):
-    """The people's listener; signals are the whole console's affair and not its."""
+    """The people's listener; it ends connections that are too slow. Signals are the whole console's affair and not its."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, end the connections that take too long."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for one in list(self.server_state.connections):
+                if isinstance(one, PatientProtocol) and one.overdue(now):
+                    one.drop()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,6 +70,7 @@ async def serve(
     Raises `HoldfastError` for everything a person can mend.
     """
     stop = stop or asyncio.Event()
+    allow_many_connections()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test stops us by the event
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -66,6 +82,12 @@ async def serve(
             await _run(wiring.make_server(parts, address_of(people), address_of(agents)), people, agents, started, stop)
         finally:
             await parts.store.close()
+
+
+def allow_many_connections() -> None:
+    """Use all the open files the system allows: a shell's usual 1024 would be fewer than a fleet has agents."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _run(
@@ -168,11 +190,22 @@ async def _prune(server: wiring.Server) -> None:
     await server.parts.store.prune(at - int(retention.events * 1000), at - int(retention.presence * 1000), at)
 
 
+def _people_protocol(
+    patience: Patience,
+    config: uvicorn.Config,
+    server_state: ServerState,
+    app_state: dict[str, object],  # noqa: ARG001 - uvicorn's, of a lifespan that the pages do not use
+    _loop: asyncio.AbstractEventLoop | None = None,
+) -> PatientProtocol:
+    return PatientProtocol(patience, config, server_state, _loop)
+
+
 def _people_config(server: wiring.Server) -> uvicorn.Config:
     people = server.parts.settings.people
     config = uvicorn.Config(
         app=server.web,  # type: ignore[arg-type]
         interface="asgi3",
+        http=partial(_people_protocol, PEOPLE),  # type: ignore[arg-type]
         lifespan="auto",
         ws="none",
         log_config=None,
@@ -181,7 +214,7 @@ def _people_config(server: wiring.Server) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
-        limit_concurrency=1000,
+        limit_concurrency=PEOPLE.max_connections,
         ssl_certfile=people.certificate or str(server.people_certificate.chain),
         ssl_keyfile=people.key or str(server.people_certificate.key),
     )

@@ -23,7 +23,8 @@ from console.hub import Hub
 from console.ingest import Ingest
 from console.listening import ListenerCertificate, check_state_directory, own_names
 from console.metrics import CONTENT_TYPE, Metrics
-from console.peer_protocol import Gate, Patience
+from console.patient_protocol import Patience
+from console.peer_protocol import Gate
 from console.peers import Peers
 from console.pulse import Pulse
 from console.settings import ConsoleSettings, split_address

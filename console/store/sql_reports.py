@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from console.chains import MAX_SEQ, Accepted, Head, NewRecord, Rejected, examine
-from console.liveness import summarise
+from console.liveness import period_s, summarise
 from console.store.database import Database, Held, clean, upsert, upsert_adding, upsert_bits
 from console.store.findings import add_finding, close_gaps
 from console.store.interface import RefusedReport, Stored
@@ -31,7 +31,6 @@ HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 EVENTS_LOST = "agent.events_lost"
 CHAINS_AT_ONCE = 500
-LONGEST_PERIOD_S = 3600.0
 _HEARTBEATS = msgspec.msgpack.Encoder()
 
 
@@ -259,7 +258,6 @@ def _beat(pending: _Pending, number: int, beat: Heartbeat | None, held: Held, no
     if beat is None:
         return
     sights = summarise(beat)
-    every_s = beat.every_s if math.isfinite(beat.every_s) else 30.0
     pending.heartbeats[number] = {
         "who": number,
         "new_hostname": clean(beat.facts.hostname),
@@ -268,7 +266,7 @@ def _beat(pending: _Pending, number: int, beat: Heartbeat | None, held: Held, no
         "new_kernel": clean(beat.facts.kernel),
         "new_heartbeat_ms": now_ms,
         "new_skew_ms": max(-(2**62), min(2**62, beat.sent_ms - now_ms)),
-        "new_every_s": min(max(every_s, 0.1), LONGEST_PERIOD_S),
+        "new_every_s": period_s(beat.every_s),
         "new_uptime_s": beat.uptime_s if math.isfinite(beat.uptime_s) else 0.0,
         "new_seen": sights.seen,
         "new_partial": sights.partial,

@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import sqlite3
 import statistics
 import threading
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from contracts.errors import HoldfastError, Unreachable
 
@@ -23,10 +24,24 @@ LINGER_S = 0.02
 """Under load a group waits this long for company; a lone write never waits."""
 
 
+_WHOLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+    }
+)
+"""What fails every write alike: trying each job of the group alone would only make everyone wait for the same answer."""
+
+
 class Group:
     """The transaction that a job runs in. What several jobs of a group can write at once they leave in `later`.
 
-    `on_commit` is called after the commit with nothing to lose; it keeps memory in step with the database.
+    `overlay` is what memory is to hold after the commit.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -56,7 +71,7 @@ class Writer:
     """Runs jobs in groups. `prepare` runs first in every group, `flush` last (it writes what was left in `later`).
 
     A job must be repeatable: when one job of a group fails, the group is rolled back and every job runs again alone, so that only the one
-    that fails is told so.
+    that fails is told so. What is wrong with the database as a whole (locked, full, read only) is told to all at once.
     """
 
     def __init__(
@@ -140,8 +155,9 @@ class Writer:
         try:
             self._transact(jobs)
         except Exception as error:  # noqa: BLE001 - a job's failure is handed to whoever asked for it, alone
-            if len(jobs) == 1:
-                jobs[0].error = _as_condition(error)
+            if len(jobs) == 1 or _concerns_all(error):
+                for job in jobs:
+                    job.error = _as_condition(error)
                 return
             for job in jobs:
                 self._commit([job])
@@ -154,6 +170,11 @@ class Writer:
                 job.result = job.work(group)
             self._flush(group)
         self._committed(group)
+
+
+def _concerns_all(error: Exception) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, OperationalError) else 0
+    return (code & 0xFF) in _WHOLE
 
 
 def _as_condition(error: Exception) -> BaseException:

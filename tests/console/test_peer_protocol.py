@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from console.peer_protocol import Corked, Patience, PeerProtocol
+from console.patient_protocol import Patience
+from console.peer_protocol import Corked
 
 
 class Transport:
@@ -44,22 +44,6 @@ def test_head_and_body_are_written_together() -> None:
     transport = asyncio.run(run())
     assert transport.written == [b"headbody", b"last"]
     assert transport.closed
-
-
-@pytest.mark.parametrize(
-    ("busy", "asked", "age_s", "overdue"),
-    [
-        (True, True, 11, True),
-        (True, True, 9, False),
-        (False, False, 21, True),
-        (False, False, 19, False),
-        (False, True, 99, False),
-    ],
-)
-def test_a_request_must_come_to_its_end(busy: bool, asked: bool, age_s: float, overdue: bool) -> None:
-    patience = Patience(first_request_s=20.0, request_s=10.0)
-    protocol: Any = SimpleNamespace(_gate=SimpleNamespace(patience=patience), _busy=busy, _asked=asked, _since=100.0)
-    assert PeerProtocol.overdue(protocol, 100.0 + age_s) is overdue
 
 
 def test_a_slowloris_is_cut_off(run_console: Any, console_settings: Any, stranger: Any, monkeypatch: Any) -> None:

@@ -46,3 +46,15 @@ def test_every_change_of_state_is_published_once(beat: Any) -> None:
         return [change.state for change in heard if isinstance(change, Change)]
 
     assert asyncio.run(run()) == ["up", "late", "down", "up", "duplicate", "revoked"]
+
+
+def test_no_period_that_an_agent_names_stops_the_clock(beat: Any) -> None:
+    clock = Clock()
+    pulse = Pulse(Hub(), 10.0, clock)
+    for number, every_s in enumerate((1e308, float("inf"), float("nan"), -1.0, 0.0)):
+        pulse.heard(f"{number:032x}", beat(every_s=every_s), clock())
+    pulse.tick()
+    assert pulse.counts()[State.UP] == 5
+    clock.now += 2 * 3_600_000
+    pulse.tick()
+    assert pulse.counts()[State.DOWN] == 5

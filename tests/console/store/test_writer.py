@@ -1,6 +1,8 @@
 """Writes that come together are committed together; one that fails is told so alone."""
 
 import asyncio
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from contracts.errors import Unreachable
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Any:
-    engine = create_engine(f"sqlite:///{tmp_path / 'w.db'}", connect_args={"check_same_thread": False})
+    engine = create_engine(f"sqlite:///{tmp_path / 'w.db'}", connect_args={"check_same_thread": False, "timeout": 0.3})
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (n INTEGER UNIQUE)"))
     commits: list[int] = []
@@ -65,3 +67,20 @@ def test_after_closing_nothing_is_taken(writer: Any) -> None:
 
     asyncio.run(run())
     assert writer.rows() == [1]
+
+
+def test_a_locked_database_is_told_to_all_at_once(writer: Any, tmp_path: Path) -> None:
+    """Trying each write alone would make the last of them wait as many times as there are writes."""
+    other = sqlite3.connect(tmp_path / "w.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def run() -> list[Any]:
+        return list(await asyncio.gather(*(writer.do(put(n)) for n in range(50)), return_exceptions=True))
+
+    began = time.monotonic()
+    results = asyncio.run(run())
+    assert time.monotonic() - began < 3
+    assert {type(result) for result in results} == {Unreachable}
+    assert "locked" in results[0].message
+    other.rollback()
+    assert asyncio.run(writer.do(put(1))) == 1
