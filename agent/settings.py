@@ -15,6 +15,8 @@ from contracts.event import Event, Kind, Severity
 from contracts.options import ActionOptions, CollectorOptions, Duration, Secret, Size
 from contracts.record import Record, RecordMeta
 
+_MAX_PORT = 65535
+
 Scalar = bool | int | float | str
 
 
@@ -112,6 +114,12 @@ class PrometheusSettings(Record):
             pattern=r"^(unix:/.+|127\.0\.0\.1:\d{1,5}|\[::1\]:\d{1,5})?$",
         ),
     ] = ""
+
+    def __post_init__(self) -> None:
+        if self.listen and not self.listen.startswith("unix:"):
+            port = int(self.listen.rpartition(":")[2])
+            if not 1 <= port <= _MAX_PORT:
+                raise ValueError(f"listen: {port} is not a port from 1 to {_MAX_PORT}")
 
 
 class OutputSettings(Record):

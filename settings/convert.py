@@ -49,6 +49,8 @@ class Converter:
         plain, form = unwrap(kind)
         if form:
             return self._scalar(node, lambda scalar: scalars.formatted(scalar, plain, form), path)
+        if isinstance(plain, mi.StrType):
+            return self._scalar(node, lambda scalar: scalars.text(scalar, plain, _example(kind)), path)
         if type(plain) in _SCALARS:
             return self._scalar(node, lambda scalar: _SCALARS[type(plain)](scalar, plain), path)
         if isinstance(plain, mi.StructType):
@@ -211,6 +213,16 @@ def unwrap(kind: mi.Type) -> tuple[mi.Type, str]:
         form = form or (kind.extra_json_schema or {}).get("format", "")
         kind = kind.type
     return kind, form if form in scalars.FORMATS else ""
+
+
+def _example(kind: mi.Type) -> str:
+    """Return the examples that a declaration gives of its text, for an error."""
+    while isinstance(kind, mi.Metadata):
+        examples = (kind.extra_json_schema or {}).get("examples", [])
+        if examples and all(isinstance(example, str) for example in examples):
+            return " or ".join(examples)
+        kind = kind.type
+    return ""
 
 
 def join(path: str, name: str) -> str:

@@ -84,8 +84,7 @@ def _read_all(files: tuple[Path, ...]) -> tuple[Node, list[ConfigError]]:
     errors: list[ConfigError] = []
     for path in files:
         try:
-            with path.open("rb") as stream:
-                node = yaml.parse(stream.read(yaml.MAX_BYTES + 1), str(path))
+            node = yaml.read(path)
         except OSError as error:
             errors.append(_unreadable(path, error))
             continue

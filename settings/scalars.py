@@ -19,6 +19,7 @@ from settings.tree import Scalar
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 _TRUTHS = {"yes", "no", "on", "off", "y", "n", "true", "false"}
+ABSOLUTE_PATTERN = "^/"
 CLOCK_PATTERN = Clock.__metadata__[0].pattern  # type: ignore[attr-defined]
 FORMATS = {
     "holdfast-duration": units.duration,
@@ -63,14 +64,18 @@ def floating(scalar: Scalar, kind: mi.FloatType) -> float:
     return value
 
 
-def text(scalar: Scalar, kind: mi.StrType) -> str:
-    """The text as written, within the type's length and pattern."""
+def text(scalar: Scalar, kind: mi.StrType, example: str = "") -> str:
+    """The text as written, within the type's length and pattern; `example` shows a person what would do."""
     value = scalar.text
     if scalar.plain and value == "":
         raise ValueError('is empty; write a value, or "" for empty text')
     if kind.pattern is not None and re.search(kind.pattern, value) is None:
         if kind.pattern == CLOCK_PATTERN:
             raise ValueError(f'"{shown(scalar)}" is not a time of day; write HH:MM, for example 03:30')
+        if kind.pattern == ABSOLUTE_PATTERN:
+            raise ValueError(f'"{shown(scalar)}" is not an absolute path; begin it with /')
+        if example:
+            raise ValueError(f'"{shown(scalar)}" is not what this setting takes; write it like {example}')
         raise ValueError(f'"{shown(scalar)}" does not match {kind.pattern}')
     check_length(len(value), kind, "character")
     return value

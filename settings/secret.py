@@ -1,6 +1,7 @@
 """Reading the secret that a setting refers to: `file:/path`, or `credential:NAME` from the systemd service's credentials."""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,8 +34,9 @@ def read_secret(reference: str, environment: Mapping[str, str] = os.environ) -> 
             "a secret reference is neither file: nor credential:", advice="write file:/path or credential:NAME"
         )
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        raw = _read(path)
+        if raw is None:
+            raise SecretUnreadable(f"{reference} is not a file", advice="put the secret into a file")
         if len(raw) > MAX_BYTES:
             raise SecretUnreadable(
                 f"{reference} is larger than {MAX_BYTES} bytes", advice="name the file that holds only the secret"
@@ -50,3 +52,9 @@ def read_secret(reference: str, environment: Mapping[str, str] = os.environ) -> 
     if not text:
         raise SecretUnreadable(f"{reference} is empty", advice="put the secret into it")
     return text
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what the file holds, a little more than allowed at the most; None for a pipe, which may never answer."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        return stream.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None

@@ -5,6 +5,9 @@ Reads PyYAML's event stream (the safe loader's parser) instead of its objects: n
 second documents are refused: settings do not need them, and each is a way to say one thing and mean another.
 """
 
+import os
+import stat
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,6 +19,16 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 50_000
 _LINE_ENDS = ("\r\n", "\n", "\r", "\x85", "\u2028", "\u2029")
+
+
+def read(path: Path) -> Node:
+    """Return the tree of the document in a file; never waits for whoever may write into a pipe. Raises `OSError`, `ConfigErrors`."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            at = Mark(str(path), 1, 1)
+            raise _refusal(at, "is a pipe or socket, not a file; write the settings into a file")
+        return parse(stream.read(MAX_BYTES + 1), str(path))
 
 
 def parse(raw: bytes, file: str) -> Node:
@@ -119,7 +132,7 @@ class _Builder:
 
 def _decode(raw: bytes, file: str) -> str:
     if len(raw) > MAX_BYTES:
-        raise _refusal(Mark(file, 1, 1), f"{len(raw)} bytes, more than the limit of {MAX_BYTES}")
+        raise _refusal(Mark(file, 1, 1), f"is larger than {MAX_BYTES >> 20} MiB, the most a settings file may be")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

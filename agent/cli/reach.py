@@ -51,7 +51,7 @@ def control_socket(config: Path) -> Path:
     root: Node = Mapping({}, Mark(str(config), 1, 1))
     for file in (config, *sorted(config.with_suffix(".d").glob("*.yaml"))):
         try:
-            root = merge(root, yaml.parse(file.read_bytes(), str(file)))
+            root = merge(root, yaml.read(file))
         except OSError as error:
             message = f"cannot be read: {(error.strerror or str(error)).lower()}"
             raise ConfigErrors([ConfigError(file=str(file), line=1, column=1, path="", message=message)]) from error

@@ -64,7 +64,12 @@ def test_the_sample_of_the_composed_settings_means_their_defaults() -> None:
     [
         ("console: {url: http://x}", "url must be https://"),
         ("console: {url: 'https://user@x:1/'}", "url must be https://"),
-        ("outputs: {prometheus: {listen: '0.0.0.0:9464'}}", "does not match"),
+        (
+            "outputs: {prometheus: {listen: '0.0.0.0:9464'}}",
+            "write it like unix:/run/holdfast/metrics.sock or 127.0.0.1:9464",
+        ),
+        ("outputs: {prometheus: {listen: '127.0.0.1:99999'}}", "listen: 99999 is not a port from 1 to 65535"),
+        ("directories: {state: var}", '"var" is not an absolute path; begin it with /'),
         ("rules: [{when: a, do: b, match: {x: {}}}]", "compares with nothing"),
         ("collectors: {prots: {}}", 'did you mean "ports"?'),
         ("heartbeat: {every: 100ms}", "less than the least allowed, 1s"),

@@ -1,5 +1,6 @@
 """Files, their drop-ins over them, and where every value came from."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,13 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path, kind: Any) -> N
 
 def test_the_nearest_section_answers_for_a_setting_that_is_not_there(main: Path, kind: Any) -> None:
     assert explain(main, kind).error("collectors.ports.every", "x").line == 4
+
+
+def test_a_pipe_is_refused_at_once_instead_of_waited_for(main: Path, kind: Any) -> None:
+    os.mkfifo(main.parent / "agent.d" / "10-a.yaml")
+    with pytest.raises(ConfigErrors, match=r"10-a\.yaml:1:1: is a pipe or socket, not a file"):
+        load(main, kind)
+
+
+def test_a_character_device_may_stand_for_an_empty_file(kind: Any) -> None:
+    assert load(Path("/dev/null"), kind, Path("/nonexistent")) == kind()

@@ -1,5 +1,6 @@
 """A secret is read where its reference points, and what goes wrong never shows it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_what_is_no_secret_is_refused(tmp_path: Path, content: bytes, said: str)
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(SecretUnreadable, match="cannot be read: no such file or directory; check that it exists"):
         read_secret(f"file:{tmp_path}/t")
+
+
+def test_a_pipe_is_refused_at_once_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t")
+    with pytest.raises(SecretUnreadable, match="is not a file"):
+        read_secret(f"file:{tmp_path}/t")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SecretUnreadable, match="is a directory"):
+        read_secret(f"file:{tmp_path}")
 
 
 def test_another_scheme_is_refused_without_repeating_it() -> None:

@@ -41,7 +41,7 @@ def refusal(raw: bytes) -> str:
         (b"? [a]\n: b\n", "a.yaml:1:3: a name must be plain text"),
         (b"[" * 100_000, "a.yaml:1:34: nested deeper than 32 levels"),
         (b"{a: " * 100_000, "nested deeper than 32 levels"),
-        (b"a: " + b"x" * (1 << 20), "more than the limit of 1048576"),
+        (b"a: " + b"x" * (1 << 20), "larger than 1 MiB"),
         (b"a: [" + b"1," * 60_000 + b"]", "holds more than 50000 values"),
     ],
 )

@@ -1,5 +1,6 @@
 """How a command finds the agent: by socket, by environment, by configuration."""
 
+import os
 from pathlib import Path
 
 import click
@@ -45,3 +46,9 @@ def test_a_mistake_elsewhere_in_the_file_does_not_matter(tmp_path: Path) -> None
 def test_a_file_that_does_not_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match="cannot be read"):
         control_socket(tmp_path / "none.yaml")
+
+
+def test_a_pipe_in_place_of_the_configuration_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "agent.yaml")
+    with pytest.raises(ConfigErrors, match="is a pipe or socket"):
+        control_socket(tmp_path / "agent.yaml")
