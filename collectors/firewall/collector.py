@@ -115,7 +115,7 @@ def _consistent(host: ReadOnlyHost) -> Seen:
     trouble = ""
     for _ in range(_TRIES):
         try:
-            tables, managed = nft.read(host)
+            tables, managed, unchecked = nft.read(host)
             blind, refused = iptables.join(host, tables, managed)
         except Malformed as error:
             trouble = error.message
@@ -124,7 +124,7 @@ def _consistent(host: ReadOnlyHost) -> Seen:
                 raise
             return _without_nft(host, error)
         else:
-            return Seen(tables=tables, blind=blind, incompatible=refused)
+            return Seen(tables=tables, blind=unchecked + blind, incompatible=refused)
     advice = "Look with `nft -a list ruleset` for a name or comment with quotes or line breaks."
     raise Unavailable(Why.MALFORMED, f"{trouble} ({_TRIES} tries)", advice=advice)
 

@@ -20,6 +20,8 @@ from contracts.text import escape
 _PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
 _MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
 _XT = re.compile(r"\bxt (?:match|target) ")
+_NOT_UTF8 = re.compile(r"\\x[0-9a-f]{2}")
+_NAMED = 3
 _JSON_SCHEMA = 1
 _SET_S = 10.0
 
@@ -46,22 +48,28 @@ class _Answer(msgspec.Struct):
     nftables: list[_Entry]
 
 
-def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]]]:
-    """Return the tables, and family and name of those that hold matches or targets of iptables.
+def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]], list[Blind]]:
+    """Return the tables, family and name of those that hold matches or targets of iptables, and what cannot be told.
 
     Raises `Unavailable`; `Malformed` when the two answers disagree, which a second try may mend.
     """
     listed = _answered(host.commands.ask("nft", "-s", "-t", "-y", "list", "ruleset"))
-    outline = _outline(_answered(host.commands.ask("nft", "-j", "list", "chains")).stdout)
+    outlined = host.commands.ask("nft", "-j", "list", "chains")
     text = escape(listed.stdout)
-    try:
-        tables = _agreed(parse(text), outline)
-    except Malformed:
-        tables = _agreed(parse(text, quoted=True), outline)
+    blind: list[Blind] = []
+    if outlined.code < 0 and _NOT_UTF8.search(text):
+        tables = _either(text)
+        blind = [_unchecked(tables, outlined)]
+    else:
+        outline = _outline(_answered(outlined).stdout)
+        try:
+            tables = _agreed(parse(text), outline)
+        except Malformed:
+            tables = _agreed(parse(text, quoted=True), outline)
     warned = {(match[1], match[2]) for match in _MANAGED.finditer(escape(listed.stderr + listed.stdout[:4096]))}
     if "xt match " in text or "xt target " in text:
         warned.update((t.family, t.name) for t in tables if any(_XT.search(r) for c in t.chains for r in c.rules))
-    return tables, frozenset(warned)
+    return tables, frozenset(warned), blind
 
 
 def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int, former: str) -> Blind | None:
@@ -92,6 +100,26 @@ def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int, 
     items = sorted(filter(None, (item.strip() for item in content.rpartition("}\n\t}")[0].split(","))))
     part.elements, part.digest = len(items), short_digest("\n".join(items))
     return None
+
+
+def _either(text: str) -> list[Table]:
+    """Return the tables as they read one way or the other; which is right, nothing can tell."""
+    try:
+        return parse(text)
+    except Malformed:
+        return parse(text, quoted=True)
+
+
+def _unchecked(tables: list[Table], outlined: Completed) -> Blind:
+    """Say that nft's JSON, which breaks off over a chain whose name is not UTF-8, could not vouch for its listing."""
+    odd = [f"{t.family} {t.name} {c.name}" for t in tables for c in t.chains if _NOT_UTF8.search(t.name + c.name)]
+    names = ", ".join(odd[:_NAMED]) or "one that the listing hides"
+    return Blind(
+        what="whether every table, chain and rule is what it seems in nft's listing",
+        why=Why.INCOMPATIBLE,
+        detail=f"`nft -j list chains` ended by signal {-outlined.code} over names that are not UTF-8 (chain {names})",
+        fix="Find out who made that chain, and delete or rename it (nft list chains shows it).",
+    )
 
 
 def _answered(answer: Completed) -> Completed:

@@ -1,5 +1,6 @@
 """The firewall collector against the real nftables, in a network namespace of its own."""
 
+import os
 import sys
 
 import pytest
@@ -269,3 +270,12 @@ def test_the_collector_is_a_pure_function_of_host_and_snapshot(netns, filtered) 
     one, other = (FirewallCollector(Options()).collect(netns, before) for _ in range(2))
     assert one == other
     assert before == Snapshot(subject="firewall", revision=before.revision, rows=dict(before.rows))
+
+
+def test_a_chain_whose_name_is_not_utf_8_cannot_blind(netns, filtered) -> None:
+    netns.run("iptables-nft", "-N", os.fsdecode(b"a\xff\x1b[2Jb"))
+    report = filtered.again()
+    assert report.events[-1].kind == "firewall.chain_added"
+    assert "a\\xff\x1b[2Jb" in {row.name for row in report.changes.put.values() if row.what == "chain"}
+    (blind,) = report.blind
+    assert blind.why is Why.INCOMPATIBLE and r"ip filter a\xff" in blind.detail and blind.fix

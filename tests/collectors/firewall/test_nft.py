@@ -32,10 +32,11 @@ OUTLINE = {"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version":
 
 def test_a_recorded_firewalld_reads_whole(fixtures) -> None:
     listing, outline = (fixtures / "firewalld.nft").read_bytes(), (fixtures / "firewalld.chains.json").read_bytes()
-    (table,), managed = nft.read(Recorded(listing, outline))
+    (table,), managed, blind = nft.read(Recorded(listing, outline))
     assert (table.family, table.name) == ("inet", "firewalld")
     assert len(table.chains) == len(json.loads(outline)["nftables"]) - 1
     assert managed == frozenset()
+    assert blind == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_chain_that_only_one_answer_knows_is_malformed() -> None:
 def test_tables_of_iptables_are_known_by_the_warning() -> None:
     warning = b"# Warning: table ip filter is managed by iptables-nft, do not touch!\n"
     host = Recorded(b"table ip filter {\n}\n", json.dumps(OUTLINE).encode(), stderr=warning)
-    _, managed = nft.read(host)
+    _, managed, _ = nft.read(host)
     assert managed == {("ip", "filter")}
 
 
