@@ -1,11 +1,11 @@
 """`holdfast check-config` and `holdfast config`: what the configuration says, what it could say, and what is wrong with it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.text import to_json
 from agent.config import DEFAULT_PATH, load_agent
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_config(path: Path, quiet: bool, as_json: bool) -> int:
     except ConfigErrors as error:
         if not as_json:
             raise
-        click.echo(json.dumps([{name: getattr(item, name) for name in item.__struct_fields__} for item in error.items]))
+        click.echo(to_json([{name: getattr(item, name) for name in item.__struct_fields__} for item in error.items]))
         return error.exit_code
     if as_json:
         click.echo("[]")
@@ -61,7 +61,7 @@ def show(path: Path, origin: bool, as_json: bool) -> None:
     settings = list(flat(load_agent(path, _vocabulary())))
     if as_json:
         rows = [{"setting": each.path, "value": each.written, "origin": each.origin} for each in settings]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        click.echo(to_json(rows, indent=2))
         return
     width = min(60, max(len(f"{each.path}: {each.written}") for each in settings))
     for each in settings:

@@ -1,13 +1,12 @@
 """`holdfast coverage`: what this agent can and cannot see right now, and why."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import blind_lines, sight_line
+from agent.cli.text import blind_lines, sight_line, to_json
 from agent.control import ask
 
 
@@ -19,7 +18,7 @@ def coverage(path: Path, as_json: bool, check: bool) -> int:
     """Show what this agent can and cannot see, and why; what is not wholly seen comes first."""
     answer: dict[str, Any] = ask(path, "coverage")
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        click.echo(to_json(answer))
     else:
         for sight in answer["sights"]:
             click.echo(sight_line(sight))

@@ -1,11 +1,11 @@
 """`holdfast diagnose`: every precondition, what was found, and the fix for each that fails."""
 
-import json
 from pathlib import Path
 
 import click
 import msgspec
 
+from agent.cli.text import plain, to_json
 from agent.config import DEFAULT_PATH
 
 _MARKS = {"ok": "ok    ", "noted": "noted ", "failed": "FAILED"}
@@ -31,13 +31,13 @@ def diagnose(path: Path, as_json: bool, everything: bool) -> int:
     found = list(checks.everything(path, wiring.vocabulary()))
     failed = sum(check.state == "failed" for check in found)
     if as_json:
-        click.echo(json.dumps([msgspec.to_builtins(check) for check in found], indent=2, ensure_ascii=False))
+        click.echo(to_json([msgspec.to_builtins(check) for check in found], indent=2))
         return 1 if failed else 0
     for check in found:
         if everything or check.state != "ok":
-            click.echo(f"{_MARKS[check.state]}  {check.name}: {check.found}")
+            click.echo(plain(f"{_MARKS[check.state]}  {check.name}: {check.found}"))
             if check.fix:
-                click.echo(f"        fix: {check.fix}")
+                click.echo(plain(f"        fix: {check.fix}"))
     noted = sum(check.state == "noted" for check in found)
     click.echo(f"{len(found)} checks: {len(found) - failed - noted} in order, {noted} noted, {failed} failed")
     return 1 if failed else 0

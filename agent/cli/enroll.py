@@ -1,12 +1,12 @@
 """`holdfast enroll`: enrol this agent at a console with a one-time token."""
 
-import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from agent.cli.text import to_json
 from contracts.errors import UsageError
 
 _MAX_TOKEN = 4096
@@ -58,7 +58,7 @@ def enroll(
     enrolment = enrol(identity, asked, clock)
     if as_json:
         click.echo(
-            json.dumps({"agent": enrolment.agent, "url": enrolment.url, "renew_after_ms": enrolment.renew_after_ms})
+            to_json({"agent": enrolment.agent, "url": enrolment.url, "renew_after_ms": enrolment.renew_after_ms})
         )
     else:
         click.echo(f"enrolled at {enrolment.url} as agent {enrolment.agent}")

@@ -1,6 +1,5 @@
 """`holdfast events`: what happened, as this agent still holds it; with `--follow` as it happens."""
 
-import json
 import re
 import time
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import clock, plain
+from agent.cli.text import clock, plain, to_json
 from agent.control import ask, stream
 from contracts.errors import UsageError
 
@@ -30,8 +29,11 @@ def events(path: Path, as_json: bool, kind: str, since: str, limit: int, follow:
     """Show or follow what happened. With --json one event per line."""
     arguments = {"kind": kind, "since_ms": moment(since), "limit": limit}
     if not follow:
-        for each in ask(path, "events", arguments):
+        found = ask(path, "events", arguments)
+        for each in found:
             _show(each, as_json)
+        if not found:
+            click.echo("No event that this agent still holds matches." if kind or since else "No events yet.", err=True)
         return
     for each in stream(path, "events", {**arguments, "follow": True}, timeout_s=None):
         _show(each, as_json)
@@ -52,7 +54,7 @@ def moment(text: str, now: float | None = None) -> int:
 
 def _show(envelope: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(envelope, ensure_ascii=False))
+        click.echo(to_json(envelope))
         return
     event = envelope["event"]
     severity = event["severity"]

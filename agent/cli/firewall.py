@@ -1,6 +1,5 @@
 """`holdfast firewall`: show the firewall as this agent sees it, compare it with the accepted baseline, accept it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import click
 import msgspec
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import ago
+from agent.cli.text import ago, to_json
 from agent.control import ask
 from contracts.coverage import Coverage, Sight
 from contracts.errors import HoldfastError, Unreachable
@@ -35,13 +34,13 @@ def show(path: Path, as_json: bool) -> None:
     answer, sight = _subject(path), _sight(path)
     if as_json:
         blind = msgspec.to_builtins(sight.blind)
-        click.echo(json.dumps({**answer, "state": sight.state, "blind": blind}, indent=2, ensure_ascii=False))
+        click.echo(to_json({**answer, "state": sight.state, "blind": blind}, indent=2))
         return
     for line in _unseen(sight):
         click.secho(line, fg="yellow")
     click.echo(f"Seen:    {ago(answer['at_ms'])}")
     for line in tree(_rows(answer["rows"])):
-        click.echo(line)
+        click.echo(_one_line(line))
 
 
 @firewall.command()
@@ -56,13 +55,13 @@ def diff(path: Path, as_json: bool) -> int:
         )
     differences = compare(_rows(answer["accepted"]), _rows(answer["rows"]))
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(differences), indent=2, ensure_ascii=False))
+        click.echo(to_json(msgspec.to_builtins(differences), indent=2))
         return int(bool(differences))
     for line in _unseen(_sight(path)):
         click.secho(line, fg="yellow")
     for difference in differences:
         sign = {"added": "+", "removed": "-", "changed": "~"}[difference["change"]]
-        click.secho(f"{sign} {difference['text']}", fg={"+": "green", "-": "red", "~": "yellow"}[sign])
+        click.secho(f"{sign} {_one_line(difference['text'])}", fg={"+": "green", "-": "red", "~": "yellow"}[sign])
     if not differences:
         click.echo("The firewall is as it was accepted.")
     return int(bool(differences))
@@ -78,7 +77,7 @@ def accept(path: Path, as_json: bool) -> None:
         click.secho(line, fg="yellow", err=True)
     result = ask(path, "accept", {"subject": SUBJECT})
     rules = sum(row.what == "rule" for row in _rows(answer["rows"]).values())
-    click.echo(json.dumps(result, ensure_ascii=False) if as_json else f"Accepted the firewall with its {rules} rules.")
+    click.echo(to_json(result) if as_json else f"Accepted the firewall with its {rules} rules.")
 
 
 def _subject(path: Path) -> dict[str, Any]:

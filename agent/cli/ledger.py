@@ -1,13 +1,12 @@
 """`holdfast ledger`: what every collector, judge and action cost, day by day."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import size, table
+from agent.cli.text import size, table, to_json
 from agent.control import ask
 
 
@@ -19,7 +18,7 @@ def ledger(path: Path, as_json: bool, day: str) -> None:
     """Show what every collector, judge and action cost: runs, failures, CPU, bytes, peak memory."""
     rows: list[dict[str, Any]] = ask(path, "ledger", {"day": day})
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        click.echo(to_json(rows))
         return
     heads = ["day", "name", "runs", "ok", "unavailable", "failed", "cpu s", "wall s", "read", "peak"]
     shown = [

@@ -1,6 +1,5 @@
 """`holdfast ports`: show what listens on this server and who is behind it, or accept it as it is."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import click
 import msgspec
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import blind_lines, plain
+from agent.cli.text import blind_lines, plain, to_json
 from agent.control import ask
 from contracts.coverage import Coverage, Sight
 from contracts.errors import HoldfastError, Unreachable, UsageError
@@ -46,7 +45,7 @@ def show(path: Path, as_json: bool, unexpected: bool) -> None:
     if as_json:
         shown = {key: {**msgspec.to_builtins(row), "judged": marks[key]} for key, row in rows.items()}
         body = {**answer, "rows": shown, "state": sight.state, "blind": msgspec.to_builtins(sight.blind)}
-        click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+        click.echo(to_json(body, indent=2))
         return
     _print(rows, marks, sight, unexpected)
 
@@ -67,7 +66,7 @@ def accept(path: Path, as_json: bool, keys: tuple[str, ...]) -> None:
     arguments: dict[str, Any] = {"subject": SUBJECT, **({"keys": list(keys)} if keys else {})}
     result = ask(path, "accept", arguments)
     count = len(keys) or len(rows)
-    click.echo(json.dumps(result) if as_json else f"Accepted {count} listener{'s' if count != 1 else ''}.")
+    click.echo(to_json(result) if as_json else f"Accepted {count} listener{'s' if count != 1 else ''}.")
 
 
 def mark(key: str, row: Listener, accepted: Mapping[str, Listener], has_baseline: bool) -> str:

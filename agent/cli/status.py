@@ -1,6 +1,5 @@
 """`holdfast status`: how the running agent is, what it cannot see first; green only with proof."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import ago, blind_lines, plain, sight_line, size, span
+from agent.cli.text import ago, blind_lines, plain, sight_line, size, span, to_json
 from agent.control import ask
 
 
@@ -19,7 +18,7 @@ def status(path: Path, as_json: bool) -> None:
     """Show how the running agent is: what it cannot see, its console, workers, spool and configuration."""
     answer: dict[str, Any] = ask(path, "status")
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        click.echo(to_json(answer))
         return
     for line in lines(answer):
         click.echo(line)

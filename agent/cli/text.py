@@ -1,5 +1,6 @@
 """How times, spans and blind spots read on a terminal. No library for that: `holdfast status` is to answer at once."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -55,6 +56,11 @@ def sight_line(sight: Mapping[str, Any], now_ms: int | None = None) -> str:
     word = click.style(f"{state:8}", fg=COLOURS[state] if proven or state != "seen" else "yellow")
     last = f"last seen {ago(sight['last_ok_ms'], now_ms)}" if sight["last_ok_ms"] else "never seen yet"
     return f"  {plain(sight['subject']):18} {word} {sight['rows']:>6} rows, {last}"
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """Return JSON in ASCII: beyond it lie characters, too, that drive a terminal (C1 controls, changes of direction)."""
+    return json.dumps(value, indent=indent)
 
 
 def plain(text: object) -> str:

@@ -41,3 +41,12 @@ def test_without_failure_the_exit_code_is_zero(given: list[Check], capsys: pytes
     given.pop()
     assert command.run(["diagnose", "--json", "-c", str(Path("/x"))]) == 0
     assert [check["state"] for check in json.loads(capsys.readouterr().out)] == ["ok", "noted"]
+
+
+def test_what_a_hostile_process_is_called_cannot_drive_the_terminal(
+    given: list[Check], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given.append(Check(name="view of ports", state="failed", found="1 (a\x1b[2J\nb)", fix="x\x9b31m"))
+    command.run(["diagnose"])
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\x9b" not in shown and "(a�[2J�b)" in shown

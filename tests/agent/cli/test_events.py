@@ -51,3 +51,9 @@ def test_since_is_a_span_or_a_time(text: str, expected: int) -> None:
 def test_since_that_is_neither_is_refused() -> None:
     with pytest.raises(UsageError, match='"soon" is not a time'):
         events.moment("soon")
+
+
+def test_nothing_is_said_to_be_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "ask", lambda path, verb, arguments: [])
+    said = CliRunner().invoke(events.events, ["--kind", "nope"])
+    assert (said.stdout, said.stderr) == ("", "No event that this agent still holds matches.\n")

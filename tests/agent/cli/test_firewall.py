@@ -210,3 +210,17 @@ def test_a_chain_gone_with_its_rules_is_told_with_them() -> None:
     differences = compare(ROWS, {"summary": ROWS["summary"]})
     assert {each["change"] for each in differences} == {"removed"}
     assert len(differences) == 5
+
+
+def test_the_name_of_a_chain_cannot_drive_the_terminal(agent, call) -> None:
+    hostile = Row(what="chain", family="ip", table="t\x1b[1m", name="a\x1b[2Jb", digest="1")
+    rows = {
+        **ROWS,
+        "table ip t": Row(what="table", family="ip", table="t\x1b[1m", name="t\x1b[1m"),
+        "chain ip t a": hostile,
+    }
+    changed = {**rows, "chain ip t a": msgspec.structs.replace(hostile, device="\x1b]0;x\x07")}
+    agent.verbs["subject"] = agent.subject(rows, changed)
+    for command in ("show", "diff"):
+        shown = call(command).output
+        assert "a\\x1b[2Jb" in shown and "\x1b" not in shown

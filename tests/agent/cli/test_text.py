@@ -1,5 +1,7 @@
 """Times, sizes and tables as people read them."""
 
+import json
+
 import pytest
 
 from agent.cli import text
@@ -28,3 +30,10 @@ def test_columns_are_as_wide_as_they_need_and_numbers_stand_right() -> None:
         "a      1000",
     ]
     assert list(text.table([], ["name"])) == []
+
+
+def test_json_holds_nothing_that_drives_a_terminal() -> None:
+    hostile = {"name": "a\x1b[2J\x9b31m\u202eb"}
+    said = text.to_json(hostile)
+    assert said.isascii() and said.isprintable()
+    assert json.loads(said) == hostile
