@@ -61,9 +61,9 @@ LISTENERS_UNFILTERED = Kind(
 LISTENERS_FILTERED = Kind(
     name="firewall.listeners_filtered",
     meaning="Listeners are filtered again, are gone, or their openness was accepted.",
-    title="Listeners without filtering: no longer so",
+    title="No listener is judged unfiltered any more: {reason}",
     severity=Severity.INFORMATIONAL,
-    fields={"listeners": "int"},
+    fields={"listeners": "int", "reason": "str"},
 )
 
 _REFERENCE = "reference"
@@ -174,4 +174,8 @@ def _ceased(key: str, seen: Summary, listeners: int) -> Event:
         return FILTERING_RESTORED.event(key, ip_version=6, filtering=seen.filtering6)
     if key == "ipv6":
         return IPV6_FILTERED.event(key, filtering4=seen.filtering4, filtering6=seen.filtering6)
-    return LISTENERS_FILTERED.event(key, listeners=listeners)
+    is_open = seen.filtering4 == "open" and (seen.filtering6 == "open" or not seen.ipv6)
+    reason = (
+        "the firewall filters" if not is_open else "the open firewall was accepted" if listeners else "none is left"
+    )
+    return LISTENERS_FILTERED.event(key, listeners=listeners, reason=reason)

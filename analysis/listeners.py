@@ -47,7 +47,26 @@ BASELINE_MISSING = Kind(
     advice="Look at `holdfast ports show`, then run `holdfast ports accept`.",
 )
 
+MANY_UNEXPECTED = Kind(
+    name="ports.many_unexpected",
+    meaning="So many unexpected listeners appeared at once that they are not reported one by one.",
+    title="{listeners} unexpected listeners at once, among them {examples}",
+    severity=Severity.HIGH,
+    fields={"listeners": "int", "examples": "list"},
+    attack=("T1571",),
+    advice="Look at `holdfast ports show --unexpected`.",
+)
+MANY_EXPECTED_AGAIN = Kind(
+    name="ports.many_expected_again",
+    meaning="Many unexpected listeners are gone or expected now, all at once.",
+    title="{listeners} listeners are no longer unexpected, among them {examples}",
+    severity=Severity.INFORMATIONAL,
+    fields={"listeners": "int", "examples": "list"},
+)
+
 _NO_BASELINE = "baseline"
+_MOST = 100
+_EXAMPLES = 5
 
 
 class Conclusion(Record, omit_defaults=True):
@@ -64,7 +83,13 @@ class Listeners:
     """Unexpected listeners, each stated when it appears and when it is gone or accepted."""
 
     name: ClassVar[str] = "listeners"
-    kinds: ClassVar[tuple[Kind, ...]] = (UNEXPECTED, EXPECTED_AGAIN, BASELINE_MISSING)
+    kinds: ClassVar[tuple[Kind, ...]] = (
+        UNEXPECTED,
+        EXPECTED_AGAIN,
+        MANY_UNEXPECTED,
+        MANY_EXPECTED_AGAIN,
+        BASELINE_MISSING,
+    )
     subjects: ClassVar[Mapping[str, type[Record]]] = {SUBJECT: Listener}
     row: type[Conclusion] = Conclusion
     every_s: ClassVar[float] = 0.0
@@ -80,13 +105,10 @@ class Listeners:
         if accepted.first and any(row.expected is None for row in ports.rows.values()):
             now[_NO_BASELINE] = Conclusion(since_ms=view.now_ms)
         now.update({key: row for key, row in before.rows.items() if key in now})
-        events: list[Event] = []
         turned = turn(before.rows, now)
-        for key in turned.begun:
-            events.append(_begun(key, ports.rows, reasons))
-        for key in turned.ceased:
-            if key != _NO_BASELINE:
-                events.append(_ceased(key, before.rows[key], key in ports.rows))
+        begun = [_begun(key, ports.rows, reasons) for key in turned.begun]
+        ceased = [_ceased(key, before.rows[key], key in ports.rows) for key in turned.ceased if key != _NO_BASELINE]
+        events = [*_bounded(begun, MANY_UNEXPECTED), *_bounded(ceased, MANY_EXPECTED_AGAIN)]
         return Report(events=tuple(events), changes=compare(before.rows, now))
 
 
@@ -126,6 +148,15 @@ def _begun(key: str, rows: Mapping[str, Listener], reasons: Mapping[str, str]) -
         container=row.container,
         reason=reasons[key],
     )
+
+
+def _bounded(events: list[Event], many: Kind) -> list[Event]:
+    """Return `events`, or one of the kind `many` that stands for all of them when there are too many; the worst are its examples."""
+    if len(events) <= _MOST:
+        return events
+    worst = sorted(events, key=lambda event: -event.severity)
+    examples = [event.key for event in worst[:_EXAMPLES]]
+    return [many.event("many", severity=worst[0].severity, listeners=len(events), examples=examples)]
 
 
 def _ceased(key: str, row: Conclusion, still_there: bool) -> Event:

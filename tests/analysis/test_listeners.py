@@ -69,6 +69,19 @@ ROWS = st.dictionaries(
 )
 
 
+def test_thousands_at_once_are_one_event_as_severe_as_the_worst(court) -> None:
+    bench = court(Listeners())
+    many = {f"k{port}": _with(port=port, scope="loopback") for port in range(10_000, 20_000)}
+    accepted = {"ports": (1, {"a": SSH})}
+    bench.judge({"ports": {"a": SSH}}, accepted)
+    assert bench.judge({"ports": {"a": SSH, **many, "b": _with(port=1, scope="any")}}, accepted) == [
+        "ports.many_unexpected"
+    ]
+    told = bench.events[-1]
+    assert (told.severity, told.fields["listeners"], told.fields["examples"][0]) == (Severity.HIGH, 10_001, "b")
+    assert bench.judge({"ports": {"a": SSH}}, accepted) == ["ports.many_expected_again"]
+
+
 @given(st.lists(st.tuples(ROWS, st.one_of(st.none(), ROWS)), max_size=12))
 @settings(deadline=None, max_examples=150)
 def test_each_conclusion_begins_once_and_ceases_once(court, history) -> None:
