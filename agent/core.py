@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import msgpack
 
 from agent.clock import Clock
-from agent.coverage import CoverageBook, narrowed
+from agent.coverage import WORKER_FIX, CoverageBook, narrowed
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
@@ -30,7 +30,6 @@ from contracts.wire import WorkerState
 
 LOOK, JUDGE, CHORE = "look:", "judge:", "chore:"
 PROOFS = "proofs"
-WORKER_FIX = "Wait: it is started again by itself; see `holdfast status`."
 DISK_FIX = "Free space on the file system of the state directory."
 WORKER_RETRY_S = 2.0
 """How soon to look again at what a worker that was down could not."""

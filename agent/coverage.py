@@ -19,6 +19,20 @@ from contracts.runs import RunState
 SEEN, PARTIAL, UNSEEN, UNKNOWN = "seen", "partial", "unseen", "unknown"
 
 
+WORKER_FIX = "It is tried again by itself; if it stays down, look at the agent's log and restart the agent."
+_FIXES = {
+    Why.TOOL_MISSING: "Install the tool that is named.",
+    Why.PERMISSION: "Run the agent as root (it gives up what it does not need), or install it as a service.",
+    Why.INCOMPATIBLE: "Run the tool that is named by hand and mend what it complains about.",
+    Why.MALFORMED: "Run the tool that is named by hand; if its output is in order, report it with holdfast support-bundle.",
+    Why.TIMEOUT: "Find out what keeps this machine busy (holdfast ledger); it is tried again by itself.",
+    Why.TOO_LARGE: "Raise the limits of this collector in the configuration.",
+    Why.WORKER_DOWN: WORKER_FIX,
+    Why.OTHER: "Run holdfast diagnose; if that does not name it, report it with holdfast support-bundle.",
+}
+"""What would do where whoever could not look had no better advice."""
+
+
 class _Known(Record):
     """One sight and how the run behind it ended."""
 
@@ -151,18 +165,24 @@ def narrowed(coverage: Coverage, taken: Mapping[str, Sequence[Blind]], down: Col
 
 
 def _judge(subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[str, tuple[Blind, ...]]:
+    blind = tuple(_advised(spot) for spot in blind)
     match outcome:
         case Ok():
             return (PARTIAL if blind else SEEN), blind
-        case Unavailable(why=Why.NOT_PRESENT):  # looked, and this host has none of it: a finding
-            return SEEN, (Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix), *blind)
         case Unavailable():
-            return UNSEEN, (Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix), *blind)
+            spot = _advised(Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix))
+            is_finding = outcome.why is Why.NOT_PRESENT  # looked, and this host has none of it: no failure to look
+            return (SEEN if is_finding else UNSEEN), (spot, *blind)
         case Failed():
             fix = "Report this defect with the output of holdfast support-bundle."
             return UNSEEN, (Blind(what=subject, why=Why.OTHER, detail=outcome.error, fix=fix), *blind)
         case _:
             assert_never(outcome)
+
+
+def _advised(spot: Blind) -> Blind:
+    """Return `spot` with a fix: a person who reads that something is not seen must read what to do."""
+    return spot if spot.fix or spot.why not in _FIXES else replace(spot, fix=_FIXES[spot.why])
 
 
 def _tell(subject: str, outcome: Outcome, told: str) -> tuple[str, tuple[Event, ...]]:

@@ -1,5 +1,6 @@
 """`holdfast ports`: show what listens on this server and who is behind it, or accept it as it is."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ import click
 import msgspec
 
 from agent.cli.reach import agent_option, json_option
-from agent.cli.text import blind_lines, plain, to_json
+from agent.cli.text import blind_lines, plain, table, to_json
 from agent.control import ask
 from contracts.coverage import Coverage, Sight
 from contracts.errors import HoldfastError, Unreachable, UsageError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _NEAR = 5
+_HEADS = ["KEY", "REACH", "PROCESS", "PID", "USER", "UNIT", "PACKAGE", "CONTAINER", "EXECUTABLE", "JUDGED"]
+_MOST_FOLDED = 300
+"""More rows than this are not folded to the terminal's width: that takes rich most of a millisecond each."""
 
 
 class NotFound(UsageError):
@@ -113,22 +117,28 @@ def _unseen(sight: Sight) -> Iterator[str]:
 
 
 def _print(rows: Mapping[str, Listener], marks: Mapping[str, str], sight: Sight, unexpected: bool) -> None:
-    from rich.console import Console  # here, because rich takes longer to import than the agent to answer
-
     for line in _unseen(sight):
         click.secho(line, fg="yellow")
+    unjudged = sum(judged == "unjudged" for judged in marks.values())
+    if unexpected and unjudged:
+        advice = "look at `holdfast ports show`, then `holdfast ports accept`"
+        click.secho(f"Not judged, because no baseline was accepted: {unjudged} of {len(marks)}; {advice}", fg="yellow")
     if not rows:
-        click.echo("Nothing unexpected listens." if unexpected else "Nothing listens.")
+        if not (unexpected and unjudged):
+            click.echo("Nothing unexpected listens." if unexpected else "Nothing listens.")
         return
+    if not sys.stdout.isatty() or len(rows) > _MOST_FOLDED:
+        for line in table([_cells(key, row, marks[key]) for key, row in sorted(rows.items(), key=_order)], _HEADS):
+            click.echo(line)
+        return
+    from rich.console import Console  # here, because rich takes longer to import than the agent to answer
+
     console = Console(soft_wrap=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=_width(rows), highlight=False)
     console.print(_table(rows, marks))
 
 
-def _width(rows: Mapping[str, Listener]) -> int:
-    """Return a width that cuts nothing off where the output goes to a file."""
-    return 120 + max(len(key) + sum(map(len, _who(row))) for key, row in rows.items())
+def _cells(key: str, row: Listener, judged: str) -> list[str]:
+    return [plain(word) for word in (key, _reach(row), *_who(row), judged)]
 
 
 _COLOURS = {"expected": "green", "accepted": "green", "unexpected": "red", "unjudged": "yellow"}
@@ -138,14 +148,14 @@ def _table(rows: Mapping[str, Listener], marks: Mapping[str, str]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("KEY", "REACH", "PROCESS", "PID", "USER", "UNIT", "PACKAGE", "CONTAINER", "EXECUTABLE", "JUDGED"):
-        table.add_column(head, no_wrap=head == "KEY", overflow="fold")
+    folded = Table(box=None, pad_edge=False, header_style="bold")
+    for head in _HEADS:
+        folded.add_column(head, no_wrap=head == "KEY", overflow="fold")
     for key, row in sorted(rows.items(), key=_order):
-        judged = Text(marks[key], style=_COLOURS[marks[key]])
+        *cells, judged = _cells(key, row, marks[key])
         # Text, because a hostile name may hold what rich takes for markup.
-        table.add_row(Text(plain(key)), _reach(row), *(Text(plain(word)) for word in _who(row)), judged)
-    return table
+        folded.add_row(*map(Text, cells), Text(judged, style=_COLOURS[judged]))
+    return folded
 
 
 def _order(item: tuple[str, Listener]) -> tuple[str, int, str]:

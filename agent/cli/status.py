@@ -36,13 +36,13 @@ def lines(answer: dict[str, Any]) -> Iterator[str]:
     yield from _workers(answer)
     waiting = sum(lane["waiting"] for lane in answer["lanes"])
     lost = sum(lane["lost"] for lane in answer["lanes"])
-    spool = f"  spool              {waiting} events wait ({size(sum(lane['bytes'] for lane in answer['lanes']))})"
+    spool = f"  spool              events waiting: {waiting} ({size(sum(lane['bytes'] for lane in answer['lanes']))})"
     yield spool + (click.style(f", {lost} were lost", fg="red") if lost else "")
     for output in answer["outputs"]:
         trouble = (
             click.style(f", {output['lost']} lost: {plain(output['problem'])}", fg="red") if output["problem"] else ""
         )
-        yield f"  {output['name']:18} {output['written']} events written{trouble}"
+        yield f"  {output['name']:18} events written: {output['written']}{trouble}"
     yield from _config(answer["config"])
     for item in answer["proofs"]:
         proof = item["proof"]
@@ -72,7 +72,7 @@ def _workers(answer: dict[str, Any]) -> Iterator[str]:
         who = f"pid {worker['pid']}, uid {worker['uid']}" if worker["pid"] else "not started"
         detail = f": {plain(worker['detail'])}" if worker["detail"] else ""
         state = click.style(worker["state"].replace("_", " "), fg=None if good else "red")
-        restarts = f", restarted {worker['restarts']} times" if worker["restarts"] else ""
+        restarts = f", restarts: {worker['restarts']}" if worker["restarts"] else ""
         yield f"  worker {worker['name']:11} {state}, {who}{restarts}{detail}"
     core = answer["core"]
     held = ", ".join(core["capabilities"]) or "no capabilities"

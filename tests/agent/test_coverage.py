@@ -126,3 +126,13 @@ def test_a_judge_is_named_only_when_it_broke() -> None:
     assert [each.subject for each in made.coverage().sights] == ["ports"]
     made.looked("stale", Failed(error="KeyError"), (), None, 3000)
     assert "stale" in [each.subject for each in made.coverage().sights]
+
+
+@pytest.mark.parametrize("why", [why for why in Why if why not in (Why.NOT_PRESENT, Why.DISABLED)])
+def test_whatever_is_not_seen_comes_with_a_fix(why: Why) -> None:
+    book = CoverageBook()
+    book.looked("ports", Unavailable(why=why, detail="x"), (Blind(what="y", why=why),), None, 1)
+    book.looked("firewall", Ok(), (Blind(what="z", why=why), Blind(what="own", why=why, fix="Do this.")), None, 1)
+    spots = [spot for sight in book.coverage().sights for spot in sight.blind]
+    assert len(spots) == 4 and all(spot.fix for spot in spots)
+    assert "Do this." in {spot.fix for spot in spots}

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,20 @@ def test_only_the_unexpected_are_shown_when_asked(agent: Agent) -> None:
     assert "tcp/[::]:4444" in shown and "tcp/0.0.0.0:22" not in shown
     agent.accepted = ROWS
     assert "Nothing unexpected listens." in run(agent, "show", "--unexpected").output
+
+
+def test_what_nobody_judges_does_not_read_as_expected(agent: Agent) -> None:
+    agent.accepted = None
+    shown = run(agent, "show", "--unexpected").output
+    assert "Not judged, because no baseline was accepted" in shown and "Nothing unexpected" not in shown
+
+
+def test_ten_thousand_listeners_are_shown_in_a_moment(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROWS", {f"tcp/127.0.0.1:{n}": SSH for n in range(10_000)})
+    began = time.process_time()
+    lines = run(agent, "show").output.splitlines()
+    assert len(lines) == 10_001 and lines[1].startswith("tcp/127.0.0.1:")
+    assert time.process_time() - began < 4
 
 
 @pytest.mark.parametrize(

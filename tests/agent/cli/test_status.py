@@ -38,7 +38,7 @@ def plainly(**more: Any) -> str:
 
 def test_a_healthy_agent_reads_well() -> None:
     shown = plainly()
-    assert "up 2 min" in shown and "connected" in shown and "worker reader" in shown and "3 events wait" in shown
+    assert "up 2 min" in shown and "connected" in shown and "worker reader" in shown and "events waiting: 3" in shown
 
 
 def test_seen_is_green_only_when_a_look_proved_it() -> None:
