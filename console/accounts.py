@@ -10,6 +10,7 @@ from collections.abc import Callable
 import argon2
 import msgspec
 
+from console.limits import source_of
 from console.store.interface import AccountStore
 from console.store.records import LoginLink, Role, Session, User
 from contracts.errors import HoldfastError, Refused, UsageError
@@ -18,6 +19,8 @@ from contracts.record import Record
 MIN_PASSWORD = 12
 MAX_PASSWORD = 1024
 TOUCH_EVERY_MS = 60_000
+MAX_REMEMBERED = 10_000
+"""Addresses with failures, before the ones that are over are forgotten."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
@@ -67,13 +70,13 @@ class Accounts:
         Raises `TooManyFailures`.
         """
         self._check_rate(name, address)
+        attempt = self._count_failure(name, address)  # before the slow look, or many at once would all be let try
         user = await self._store.user(name) if NAME.fullmatch(name) else None
         right = await self._verify(user.password if user and user.password else self._unknown, password)
         if user is None or not user.password or not right or user.disabled:
-            self._count_failure(name, address)
             await self._audit(f"user:{name[:64]}", "login.failed", address=address)
             return None
-        self._failures.pop(f"user {name}", None)
+        self._forgive(name, address, attempt)
         if self._hasher.check_needs_rehash(user.password):
             await self._rehash(user.name, password)
         await self._audit(f"user:{name}", "login.done", address=address)
@@ -94,6 +97,12 @@ class Accounts:
         await self._store.end_session(session.digest)
         await self._audit(f"user:{session.user}", "login.ended", address=session.address)
 
+    async def log_out_everywhere(self, session: Session) -> None:
+        """End every session of a session's user, and the links not used yet."""
+        ended = await self._store.end_sessions(session.user)
+        who = f"user:{session.user}"
+        await self._audit(who, "login.ended_everywhere", about=who, detail=f"{ended} ended", address=session.address)
+
     def csrf_matches(self, session: Session, given: str) -> bool:
         """Say whether a form carries this session's token."""
         return hmac.compare_digest(session.csrf.encode(), given.encode("utf-8", "replace"))
@@ -111,12 +120,13 @@ class Accounts:
     async def redeem_link(self, secret: str, address: str, browser: str = "") -> Grant | None:
         """Return a new session for a one-time link, or None when it is unknown, used or too old. Raises `TooManyFailures`."""
         self._check_rate("", address)
+        attempt = self._count_failure("", address)
         link = await self._store.take_link(_digest(secret), self._now_ms())
         user = await self._store.user(link.user) if link else None
         if user is None or user.disabled:
-            self._count_failure("", address)
             await self._audit("console", "login.link_refused", address=address)
             return None
+        self._forgive("", address, attempt)
         await self._audit(f"user:{user.name}", "login.by_link", address=address)
         return await self._open(user, address, browser)
 
@@ -222,11 +232,26 @@ class Accounts:
                 wait_s = max(1, (recent[-self._policy.failures_allowed] - oldest) // 1000)
                 raise TooManyFailures("too many failed logins", advice=f"wait {wait_s} s and try again")
 
-    def _count_failure(self, name: str, address: str) -> None:
-        if len(self._failures) > 10_000:
-            self._failures.clear()
+    def _count_failure(self, name: str, address: str) -> int:
+        """Count an attempt as failed until `_forgive` is called with the time that is returned."""
+        now = self._now_ms()
+        if len(self._failures) > MAX_REMEMBERED:
+            oldest = now - int(self._policy.failures_window_s * 1000)
+            self._failures = {key: times for key, times in self._failures.items() if times[-1] > oldest}
         for key in _rate_keys(name, address):
-            self._failures.setdefault(key, []).append(self._now_ms())
+            self._failures.setdefault(key, []).append(now)
+        return now
+
+    def _forgive(self, name: str, address: str, attempt_ms: int) -> None:
+        """Take a right attempt back; whoever knows the name's password has the name's failures from there forgiven, too."""
+        everywhere, *named = _rate_keys(name, address)
+        times = self._failures.get(everywhere, [])
+        if attempt_ms in times:
+            times.remove(attempt_ms)
+        if not times:
+            self._failures.pop(everywhere, None)
+        for key in named:
+            self._failures.pop(key, None)
 
     async def _audit(self, who: str, what: str, about: str = "", detail: str = "", address: str = "") -> None:
         await self._store.audit(self._now_ms(), who, what, about, detail, address[:64])
@@ -237,7 +262,8 @@ def _rate_keys(name: str, address: str) -> list[str]:
 
     Not the name alone, so that a stranger cannot lock an admin out by failing in the admin's name from elsewhere.
     """
-    return [f"from {address}"] + ([f"user {name} from {address}"] if name else [])
+    source = source_of(address)
+    return [f"from {source}"] + ([f"user {name} from {source}"] if name else [])
 
 
 def _digest(secret: str) -> bytes:

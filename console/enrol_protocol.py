@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from console.enrolment import Answer
+from console.limits import source_of
 from console.metrics import Metrics
 from contracts.record import Record
 from contracts.wire import CONTENT_TYPE, MAX_ENROL_BYTES
@@ -92,7 +93,7 @@ class EnrolProtocol(asyncio.Protocol):
         """Begin, unless there are too many already."""
         self._transport = cast(asyncio.Transport, transport)
         address = transport.get_extra_info("peername")
-        self.source = str(address[0]) if address else ""
+        self.source = source_of(str(address[0])) if address else ""
         self.since = asyncio.get_running_loop().time()
         if not self._gateway.admit(self):
             self._gateway.metrics.refused.labels("too_many").inc()

@@ -1,5 +1,6 @@
 """How often something may happen: token buckets, per source and overall, bounded in memory."""
 
+import ipaddress
 import time
 from collections.abc import Callable
 
@@ -52,3 +53,16 @@ class Limiter:
         self._sources = {source: entry for source, entry in self._sources.items() if now - entry[1] < full}
         if len(self._sources) >= MAX_SOURCES:
             self._sources.clear()
+
+
+def source_of(address: str) -> str:
+    """Return what to count by: an IPv4 address, or the /64 that an IPv6 address is in, for whoever has one address there has all."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((found, 64), strict=False))

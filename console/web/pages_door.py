@@ -72,13 +72,7 @@ async def logout(request: PeopleRequest, console: GivenConsole) -> Redirect:
 @post("/logout/everywhere", include_in_schema=False)
 async def logout_everywhere(request: PeopleRequest, console: GivenConsole) -> Redirect:
     """End every login of this person."""
-    session = session_of(request)
-    user = await console.store.user(session.user)
-    if user is not None:
-        # Setting a password ends every session of its user; the same hash changes nothing else.
-        await console.store.set_password(user.name, user.password)
-        who = f"user:{user.name}"
-        await console.store.audit(console.now_ms(), who, "login.ended_everywhere", who, "", address_of(request))
+    await console.accounts.log_out_everywhere(session_of(request))
     return Redirect("/login", status_code=303, cookies=[no_cookie()])
 
 

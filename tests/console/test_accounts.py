@@ -112,3 +112,58 @@ def test_odd_names_are_refused(desk: Desk, name: str) -> None:
 def test_roles_include_the_ones_before() -> None:
     assert at_least(Role.ADMIN, Role.OPERATOR)
     assert not at_least(Role.VIEWER, Role.OPERATOR)
+
+
+def test_many_guesses_at_once_are_no_more_than_one_after_another(desk: Desk) -> None:
+    async def guess(number: int) -> str:
+        try:
+            await desk.accounts.log_in("eve", f"wrong {number}", "192.0.2.1")
+        except TooManyFailures:
+            return "refused"
+        return "looked at"
+
+    async def all_at_once() -> list[str]:
+        return list(await asyncio.gather(*(guess(number) for number in range(30))))
+
+    assert desk.do(all_at_once()).count("looked at") == 3
+
+
+def test_a_right_password_forgives_the_wrong_ones_before_it(desk: Desk) -> None:
+    for _ in range(3):
+        assert desk.log_in("wrong", address="192.0.2.1") is None
+        assert desk.log_in(address="192.0.2.9") is not None  # somewhere else: forgives nothing there
+        desk.now_ms += 1
+        desk.accounts._failures.pop("from 192.0.2.1")  # the address alone is not what this is about
+    with pytest.raises(TooManyFailures):
+        desk.log_in(address="192.0.2.1")
+    desk.now_ms += 400_000
+    for _ in range(2):
+        assert desk.log_in("wrong", address="192.0.2.1") is None
+        desk.accounts._failures.pop("from 192.0.2.1")
+    assert desk.log_in(address="192.0.2.1") is not None
+    for _ in range(2):
+        assert desk.log_in("wrong", address="192.0.2.1") is None
+        desk.accounts._failures.pop("from 192.0.2.1")
+    assert desk.log_in(address="192.0.2.1") is not None
+
+
+def test_right_passwords_never_add_up(desk: Desk) -> None:
+    assert all(desk.log_in() is not None for _ in range(10))
+
+
+def test_one_network_of_ipv6_is_one_guesser(desk: Desk) -> None:
+    for number in range(3):
+        assert desk.log_in("wrong", name=f"user{number}", address=f"2001:db8::{number + 1}") is None
+    with pytest.raises(TooManyFailures):
+        desk.log_in(address="2001:db8::ffff")
+    assert desk.log_in(address="2001:db8:0:1::1") is not None
+
+
+def test_signing_out_everywhere_ends_every_session_and_link(desk: Desk) -> None:
+    first, second = desk.log_in(), desk.log_in()
+    link = desk.do(desk.accounts.make_link("eve", "cli:root"))
+    desk.do(desk.accounts.log_out_everywhere(first.session))
+    assert desk.do(desk.accounts.session(first.secret)) is None
+    assert desk.do(desk.accounts.session(second.secret)) is None
+    assert desk.do(desk.accounts.redeem_link(link, "192.0.2.8")) is None
+    assert desk.log_in(address="192.0.2.7") is not None

@@ -1,6 +1,6 @@
 """Failures per source and overall, forgiven with time."""
 
-from console.limits import MAX_SOURCES, Limiter
+from console.limits import MAX_SOURCES, Limiter, source_of
 
 
 class Clock:
@@ -36,3 +36,10 @@ def test_memory_is_bounded() -> None:
     for number in range(MAX_SOURCES * 2 + 5):
         limiter.count(str(number))
     assert len(limiter._sources) <= MAX_SOURCES
+
+
+def test_an_address_is_counted_by_what_one_person_has() -> None:
+    assert source_of("192.0.2.1") == source_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") == "2001:db8::/64"
+    assert source_of("fe80::1%eth0") == "fe80::/64"
+    assert source_of("") == ""
