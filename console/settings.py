@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.options import Duration
+from contracts.options import Duration, Secret
 from contracts.record import Record
 
 LISTEN = r"^([0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$"
@@ -34,6 +34,13 @@ class PeopleSettings(Record):
         Meta(description="Certificate chain (PEM file) for browsers; empty: issued by the console's own authority."),
     ] = ""
     key: Annotated[str, Meta(description="Private key (PEM file) of that certificate.")] = ""
+    metrics_token: Annotated[
+        Secret | None,
+        Meta(
+            description="Bearer token that lets Prometheus read /metrics from anywhere; empty: only admins, API tokens and this machine.",
+            examples=["file:/etc/holdfast/metrics-token"],
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):

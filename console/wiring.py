@@ -30,6 +30,7 @@ from console.pulse import Pulse
 from console.settings import ConsoleSettings, split_address
 from console.store.interface import Store
 from console.store.sql import open_sqlite
+from settings.secret import read_secret
 
 DATABASE = "console.db"
 AUTHORITY = "ca"
@@ -175,6 +176,9 @@ def _web(parts: Parts, hub: Hub, holder: AuthorityHolder, metrics: Metrics, puls
     from console.web.context import Console
     from console.web.streams import Streams
 
+    reference = parts.settings.people.metrics_token
+    token = read_secret(reference) if reference else ""
+
     async def make_token(note: str, who: str, valid_s: float, hostname: str = "") -> tokens.NewToken:
         pin = holder().pin
         return await tokens.create(parts.store, pin, now_ms, who=who, lifetime_s=valid_s, hostname=hostname, note=note)
@@ -190,6 +194,7 @@ def _web(parts: Parts, hub: Hub, holder: AuthorityHolder, metrics: Metrics, puls
             version=version(),
             streams=Streams(),
             metrics=partial(render_metrics, parts.store, metrics, pulse),
+            metrics_token=token,
         )
     )
 

@@ -6,6 +6,7 @@ COMMANDS = {
 SUBCOMMANDS = {
     "serve": ("console.cli.serve:serve", "Run the console in the foreground."),
     "token": ("console.cli.token:token", "Make, list or revoke enrolment tokens."),
+    "api-token": ("console.cli.api_token:api_token", "Make, list or revoke tokens for programs that use the JSON API."),
     "agents": ("console.cli.agents:agents", "List, show or revoke agents."),
     "user": ("console.cli.user:user", "Add, list or change the people who may log in."),
     "ca": ("console.cli.authority:ca", "Show, renew, back up or restore the certificate authority."),

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import pwd
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +71,7 @@ def with_parts(settings: ConsoleSettings, work: Callable[[Parts], Awaitable[T]])
         raise HoldfastError(
             f"there is no console in {state}", advice="start it once, or name its directory with --state-dir"
         )
+    whoami()  # while the one at the command line is still known
     become_owner(state)
 
     async def run() -> T:
@@ -81,9 +84,15 @@ def with_parts(settings: ConsoleSettings, work: Callable[[Parts], Awaitable[T]])
     return asyncio.run(run())
 
 
+@cache
 def whoami() -> str:
     """Return who is at the command line, for the audit log."""
-    name = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+    name = os.environ.get("SUDO_USER") or os.environ.get("USER")
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = str(os.getuid())
     return f"cli:{name}"
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.errors import HoldfastError, NewerData
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `console/migrations/versions`; a test compares."""
 
 BUSY_MS = 15_000

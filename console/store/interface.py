@@ -10,10 +10,12 @@ from typing import Protocol
 from console.store.records import (
     Agent,
     AgentDetail,
+    ApiToken,
     AuditEntry,
     Certificate,
     EventFilter,
     EventPage,
+    EventRow,
     Finding,
     FindingKind,
     Identity,
@@ -88,6 +90,9 @@ class FleetStore(Protocol):
 
     async def events(self, wanted: EventFilter, limit: int = 50, cursor: str = "") -> EventPage:
         """Return a page of events, newest observed first; raises `contracts.errors.UsageError` for a cursor that is not one."""
+
+    async def event(self, number: int) -> EventRow | None:
+        """Return the event that the console gave this number, or None when it is not kept (any more)."""
 
     async def losses(self, agent: str = "", limit: int = 100) -> tuple[LossRow, ...]:
         """Return what was lost, newest first."""
@@ -179,11 +184,29 @@ class AccountStore(Protocol):
     async def end_session(self, digest: bytes) -> None:
         """Forget a session."""
 
+    async def end_sessions(self, user: str) -> int:
+        """Forget every session of a user and the links not used yet; return how many sessions there were."""
+
     async def add_link(self, link: LoginLink) -> None:
         """Store a one-time login link."""
 
     async def take_link(self, digest: bytes, now_ms: int) -> LoginLink | None:
         """Return the link and forget it, in one step; None when unknown or expired."""
+
+    async def add_api_token(self, token: ApiToken) -> None:
+        """Store a new token of a program."""
+
+    async def api_tokens(self) -> tuple[ApiToken, ...]:
+        """Return all tokens of programs, newest first."""
+
+    async def api_token(self, digest: bytes) -> ApiToken | None:
+        """Return the token whose text has this SHA-256, whether it still holds or not."""
+
+    async def touch_api_token(self, token_id: str, at_ms: int) -> None:
+        """Note that a token was used."""
+
+    async def revoke_api_token(self, token_id: str, at_ms: int) -> bool:
+        """Make a token useless; False when there is none or it is so already."""
 
     async def audit(
         self, at_ms: int, who: str, what: str, about: str = "", detail: str = "", address: str = ""

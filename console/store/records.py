@@ -217,6 +217,27 @@ class Session(Record):
     seen_ms: int
     address: str = ""
     browser: str = ""
+    program: bool = False
+    """Not a login but the bearer of an API token, whose id is then `user`; never stored."""
+
+    @property
+    def who(self) -> str:
+        """Name the one who acts, for the audit log."""
+        return f"api-token:{self.user}" if self.program else f"user:{self.user}"
+
+
+class ApiToken(Record):
+    """A bearer token of the program `name`, known by `id` (not secret); only the SHA-256 of its text is stored."""
+
+    id: str
+    digest: bytes
+    name: str
+    role: Role
+    created_ms: int
+    created_by: str
+    expires_ms: int
+    revoked_ms: int = 0
+    used_ms: int = 0
 
 
 class LoginLink(Record):
@@ -270,7 +291,7 @@ class Identity(Record):
 
 
 class AuditEntry(Record):
-    """One deed of a person, an agent or the console itself. `who` is `user:NAME`, `agent:ID`, `cli:NAME` or `console`."""
+    """One deed of a person, an agent or the console itself. `who` is `user:NAME`, `api-token:ID`, `agent:ID`, `cli:NAME` or `console`."""
 
     number: int
     at_ms: int

@@ -243,6 +243,20 @@ sessions = Table(
     _text("browser"),
 )
 
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    _text("name"),
+    _text("role"),
+    _ms("created_ms"),
+    _text("created_by"),
+    _ms("expires_ms"),
+    _ms("revoked_ms"),
+    _ms("used_ms"),
+)
+
 links = Table(
     "links",
     metadata,

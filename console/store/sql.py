@@ -8,6 +8,7 @@ from console.store.engine import HEAD, open_engines
 from console.store.records import StoreHealth
 from console.store.schema import agents, event_counts, events, links, presence, sessions
 from console.store.sql_accounts import SqlAccounts
+from console.store.sql_api_tokens import SqlApiTokens
 from console.store.sql_events import SqlEvents
 from console.store.sql_fleet import SqlFleet
 from console.store.sql_identities import SqlIdentities
@@ -18,7 +19,7 @@ PRUNE_AT_ONCE = 5000
 """Rows deleted per transaction, so that reports do not wait long behind it."""
 
 
-class SqlStore(SqlReports, SqlFleet, SqlEvents, SqlIdentities, SqlAccounts):
+class SqlStore(SqlReports, SqlFleet, SqlEvents, SqlIdentities, SqlAccounts, SqlApiTokens):
     """Implements `console.store.interface.Store`."""
 
     async def health(self) -> StoreHealth:

@@ -55,7 +55,7 @@ class SqlAccounts(Database):
     async def add_session(self, session: Session) -> None:
         """Store a login and note its time with the user."""
         values = msgspec.structs.asdict(session)
-        del values["role"]
+        del values["role"], values["program"]
 
         def work(group: Group) -> None:
             group.connection.execute(insert(sessions).values(values))
@@ -73,8 +73,8 @@ class SqlAccounts(Database):
             row = connection.execute(query).first()
             if row is None:
                 return None
-            values = {name: row._mapping[name] for name in Session.__struct_fields__}
-            return Session(**(values | {"role": Role(row.role)}))
+            stored = {column.name: row._mapping[column.name] for column in sessions.c}
+            return Session(**stored, role=Role(row.role))
 
         return await self.read(work)
 
@@ -86,6 +86,15 @@ class SqlAccounts(Database):
     async def end_session(self, digest: bytes) -> None:
         """Forget a session."""
         await self.write(lambda group: group.connection.execute(delete(sessions).where(sessions.c.digest == digest)))
+
+    async def end_sessions(self, user: str) -> int:
+        """Forget every session of a user and the links not used yet."""
+
+        def work(group: Group) -> int:
+            group.connection.execute(delete(links).where(links.c.user == user))
+            return group.connection.execute(delete(sessions).where(sessions.c.user == user)).rowcount
+
+        return await self.write(work)
 
     async def add_link(self, link: LoginLink) -> None:
         """Store a one-time login link."""

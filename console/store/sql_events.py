@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Row, Select, and_, or_, select
 
 from console.chains import ENVELOPES
 from console.store.database import Database
@@ -29,23 +29,35 @@ class SqlEvents(Database):
         rows = await self.read(lambda connection: connection.execute(query).all())
         shown = rows[:limit]
         return EventPage(
-            events=tuple(
-                EventRow(
-                    number=row.number,
-                    hostname=row.hostname,
-                    received_ms=row.received_ms,
-                    envelope=ENVELOPES.decode(row.body),
-                )
-                for row in shown
-            ),
+            events=tuple(_event(row) for row in shown),
             next=f"{shown[-1].observed_ms}-{shown[-1].number}" if len(rows) > limit else "",
         )
 
+    async def event(self, number: int) -> EventRow | None:
+        """Return the event with this number."""
+        if not 0 < number < 2**63:
+            return None
+        query = _SHOWN.where(events.c.number == number)
+        row = await self.read(lambda connection: connection.execute(query).first())
+        return _event(row) if row is not None else None
+
+
+_SHOWN: Select[Any] = select(
+    events.c.number, events.c.observed_ms, events.c.received_ms, events.c.body, agents.c.hostname
+).join(agents, events.c.agent == agents.c.number)
+
+
+def _event(row: Row[Any]) -> EventRow:
+    return EventRow(
+        number=row.number,
+        hostname=row.hostname,
+        received_ms=row.received_ms,
+        envelope=ENVELOPES.decode(row.body),
+    )
+
 
 def _filtered(wanted: EventFilter) -> Select[Any]:
-    query = select(events.c.number, events.c.observed_ms, events.c.received_ms, events.c.body, agents.c.hostname).join(
-        agents, events.c.agent == agents.c.number
-    )
+    query = _SHOWN
     if wanted.agent:
         query = query.where(agents.c.id == wanted.agent)
     if wanted.kind.endswith("."):

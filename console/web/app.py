@@ -7,10 +7,21 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 
-from console.web import live, pages_about, pages_door, pages_events, pages_fleet, pages_host, pages_people, pages_tokens
+from console.web import (
+    live,
+    pages_about,
+    pages_api_tokens,
+    pages_door,
+    pages_events,
+    pages_fleet,
+    pages_host,
+    pages_people,
+    pages_tokens,
+)
 from console.web.access import guard
-from console.web.api import admin, agents, events
+from console.web.api import admin, agents, api_tokens, events
 from console.web.context import Console
 from console.web.headers import add_security_headers
 from console.web.login_session import LoginSession
@@ -25,10 +36,11 @@ PAGES: tuple[Any, ...] = (
     *pages_door.HANDLERS,
     *pages_people.HANDLERS,
     *pages_tokens.HANDLERS,
+    *pages_api_tokens.HANDLERS,
     *pages_about.HANDLERS,
     live.live,
 )
-API: tuple[Any, ...] = (*agents.HANDLERS, *events.HANDLERS, *admin.HANDLERS)
+API: tuple[Any, ...] = (*agents.HANDLERS, *events.HANDLERS, *admin.HANDLERS, *api_tokens.HANDLERS)
 
 
 def make_web(console: Console) -> Litestar:
@@ -44,6 +56,14 @@ def make_web(console: Console) -> Litestar:
             title="Holdfast console",
             version=console.version,
             description="What the console holds, for programs. Answers to errors are RFC 9457 problems.",
+            components=Components(
+                security_schemes={
+                    "token": SecurityScheme(
+                        type="http", scheme="bearer", description="A token made on the page API tokens."
+                    )
+                }
+            ),
+            security=[{"token": []}],
             path="/api",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             use_handler_docstrings=True,

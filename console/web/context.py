@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from console.accounts import Accounts
+from console.api_tokens import ApiTokens
 from console.hub import Hub
 from console.store.interface import Store
 from console.store.records import Session
@@ -43,6 +44,11 @@ class Console:
     streams: Streams
     metrics: MetricsText | None = None
     metrics_token: str = ""
+
+    @property
+    def api_tokens(self) -> ApiTokens:
+        """Tokens of programs."""
+        return ApiTokens(self.store, self.now_ms)
 
 
 GivenConsole = NamedDependency[Console]

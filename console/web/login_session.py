@@ -1,4 +1,4 @@
-"""Who is asking: turns the session cookie of a request into its session, before any route is reached."""
+"""Who is asking: turns the session cookie or the bearer token of a request into a session, before any route is reached."""
 
 import hashlib
 
@@ -12,13 +12,18 @@ COOKIE = "__Host-holdfast"
 LIVE_HEADER = "x-holdfast-live"
 """Set by the page's script when it refreshes by itself: an open page must not keep a forgotten login alive for ever."""
 MAX_SECRET = 128
+FOR_PROGRAMS = ("/api/", "/metrics")
 
 
 class LoginSession(AbstractAuthenticationMiddleware):
     """Puts the `Session` (or None) into the scope; refuses nothing, that is the guard's work."""
 
     async def authenticate_request(self, connection: ASGIConnection) -> AuthenticationResult:  # type: ignore[type-arg]
-        """Return the session behind the cookie and the cookie's secret."""
+        """Return the session behind the cookie and the cookie's secret; where programs come, a bearer token counts alone."""
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and connection.url.path.startswith(FOR_PROGRAMS):
+            program: Console = connection.app.state.console
+            return AuthenticationResult(user=await program.api_tokens.session(text.strip()), auth="")
         secret = connection.cookies.get(COOKIE, "")
         if not secret or len(secret) > MAX_SECRET:
             return AuthenticationResult(user=None, auth="")

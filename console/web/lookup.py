@@ -3,11 +3,9 @@
 import re
 
 from console.store.interface import FleetStore
-from console.store.records import EventFilter, EventRow
+from console.store.records import EventRow
 
 PLACE = re.compile(r"([0-9]{1,16})-([0-9]{1,16})")
-_PAGE = 500
-_MOST_PAGES = 40
 
 
 def place_of(row: EventRow) -> str:
@@ -20,15 +18,7 @@ async def event_at(store: FleetStore, place: str) -> EventRow | None:
     found = PLACE.fullmatch(place)
     if found is None:
         return None
-    at, number = int(found[1]), int(found[2])
-    wanted = EventFilter(since_ms=at, until_ms=at + 1)
-    cursor = ""
-    for _ in range(_MOST_PAGES):
-        page = await store.events(wanted, limit=_PAGE, cursor=cursor)
-        for row in page.events:
-            if row.number == number and row.envelope.event.observed_ms == at:
-                return row
-        cursor = page.next
-        if not cursor:
-            return None
-    return None
+    row = await store.event(int(found[2]))
+    if row is None or row.envelope.event.observed_ms != int(found[1]):
+        return None
+    return row

@@ -55,9 +55,11 @@ async def healthz(console: GivenConsole) -> Response[str]:
 
 @get("/metrics", include_in_schema=False)
 async def metrics(request: PeopleRequest, console: GivenConsole) -> Response[bytes]:
-    """Answer with Prometheus metrics to an admin, to the bearer of the configured token, or to this machine when none is configured."""
+    """Answer with Prometheus metrics to an admin, to the bearer of an API token or the configured one, or to this machine when none is."""
     if not _may_read_metrics(request, console):
-        raise PermissionDeniedException("metrics are for admins, or for who presents metrics_token as a bearer token")
+        raise PermissionDeniedException(
+            "metrics are for admins, and for programs with an API token or metrics_token as bearer token"
+        )
     if console.metrics is None:
         raise NotFoundException("this console keeps no metrics")
     body, content_type = await console.metrics()
@@ -85,7 +87,7 @@ HANDLERS: tuple[Any, ...] = (about, healthz, metrics, static, favicon)
 
 
 def _may_read_metrics(request: PeopleRequest, console: Console) -> bool:
-    if request.user is not None and request.user.role is Role.ADMIN:
+    if request.user is not None and (request.user.role is Role.ADMIN or request.user.program):
         return True
     if console.metrics_token:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -133,7 +133,7 @@ async def revoke(request: PeopleRequest, console: GivenConsole, agent: FromPath[
 @post("/findings/{number:int}/acknowledge", include_in_schema=False)
 async def acknowledge(request: PeopleRequest, console: GivenConsole, number: FromPath[int]) -> Redirect:
     """Close a finding, in one's own name."""
-    who = f"user:{session_of(request).user}"
+    who = session_of(request).who
     agent = await field(request, "agent", 64)
     if await console.store.acknowledge_finding(number, who, console.now_ms()):
         await _audit(request, console, "finding.acknowledged", f"finding:{number}", agent)
@@ -152,7 +152,7 @@ async def _known(console: Console, agent: str) -> AgentDetail:
 
 
 async def _audit(request: PeopleRequest, console: Console, what: str, about: str, detail: str = "") -> None:
-    who = f"user:{session_of(request).user}"
+    who = session_of(request).who
     await console.store.audit(console.now_ms(), who, what, about, detail, address_of(request))
 
 

@@ -161,7 +161,7 @@ def _role(text: str) -> Role:
 
 
 def _who(request: PeopleRequest) -> str:
-    return f"user:{session_of(request).user}"
+    return session_of(request).who
 
 
 def _sentence(error: HoldfastError) -> str:

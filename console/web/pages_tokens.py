@@ -45,7 +45,7 @@ async def make_token(request: PeopleRequest, console: GivenConsole) -> Response[
         check_hostname(hostname)
         if not valid.isascii() or not valid.isdigit() or int(valid) not in SPANS_S:
             raise UsageError("that is not one of the spans offered", advice="choose one from the list")
-        who = f"user:{session_of(request).user}"
+        who = session_of(request).who
         made = await console.make_token(note, who, float(valid), hostname)
     except HoldfastError as error:
         return await _page(request, console, problem=f"{error.message[:1].upper()}{error.message[1:]}; {error.advice}.")
@@ -57,7 +57,7 @@ async def revoke_token(request: PeopleRequest, console: GivenConsole, token: Fro
     """Make an unused token useless."""
     now = console.now_ms()
     if await console.store.revoke_token(token, now):
-        who = f"user:{session_of(request).user}"
+        who = session_of(request).who
         await console.store.audit(now, who, "token.revoked", f"token:{token}", "", address_of(request))
     return Redirect("/tokens", status_code=303)
 

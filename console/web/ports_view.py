@@ -69,7 +69,8 @@ def ports_view(detail: AgentDetail, subject: Subject | None) -> PortsView:
 def _row(key: str, row: Listener) -> PortRow:
     address = f"[{row.address}]" if ":" in row.address else row.address
     scope = SCOPES.get(row.scope, row.scope)
-    details = [scope, f"on {row.interface}" if row.interface else "", _v6(row), _twins(row)]
+    elsewhere = f"network namespace {row.netns}" if key.endswith(f"#{row.netns}") else ""
+    details = [scope, f"on {row.interface}" if row.interface else "", _v6(row), _twins(row), elsewhere]
     process = f"{row.process} ({_pids(row.pids)})" if row.pids else row.process
     return PortRow(
         key=key,

@@ -29,7 +29,7 @@ async def tokens(console: GivenConsole, limit: Limit = 100, cursor: FromQuery[st
 @post("/tokens", tags=TAG, summary="Make an enrolment token")
 async def make_token(request: PeopleRequest, console: GivenConsole, data: JSONBody[NewToken]) -> TokenMadeShape:
     """Make a one-time token; its text and the command that uses it are answered only this once."""
-    who = f"user:{session_of(request).user}"
+    who = session_of(request).who
     check_hostname(data.hostname)
     made = await console.make_token(data.note, who, data.valid_s, data.hostname)
     return TokenMadeShape(
@@ -48,7 +48,7 @@ async def revoke_token(request: PeopleRequest, console: GivenConsole, token: Fro
     now = console.now_ms()
     changed = await console.store.revoke_token(token, now)
     if changed:
-        who = f"user:{session_of(request).user}"
+        who = session_of(request).who
         await console.store.audit(now, who, "token.revoked", f"token:{token}", "by API", address_of(request))
     return Revoked(changed=changed)
 

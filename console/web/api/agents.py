@@ -87,7 +87,7 @@ async def revoke(request: PeopleRequest, console: GivenConsole, agent: FromPath[
     now = console.now_ms()
     changed = await console.store.revoke_agent(agent, now)
     if changed:
-        who = f"user:{session_of(request).user}"
+        who = session_of(request).who
         await console.store.audit(now, who, "agent.revoked", agent, "by API", address_of(request))
     return Revoked(changed=changed)
 

@@ -1,6 +1,6 @@
 """What the API answers with: its own shapes, so that the store can change without breaking anybody's program. Times are RFC 3339."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -203,6 +203,41 @@ class TokenMadeShape(Record):
     token: str
     command: str
     id: str
+    expires: Time
+
+
+class ApiTokenShape(Record):
+    """A program's token, without its secret. `state` is valid, ended or revoked."""
+
+    id: str
+    name: str
+    role: str
+    state: str
+    created: Time
+    created_by: str
+    expires: Time
+    last_used: Time
+
+
+class ApiTokensPage(Record):
+    """All tokens of programs, newest first."""
+
+    items: list[ApiTokenShape]
+
+
+class NewApiTokenShape(Record):
+    """What a new token of a program may do, and for how long."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    role: Literal["viewer", "operator", "admin"] = "viewer"
+    valid_s: Annotated[float, Meta(ge=60, le=31622400)] = 7776000.0
+
+
+class ApiTokenMadeShape(Record):
+    """A new token of a program: `token` is shown only this once."""
+
+    id: str
+    token: str
     expires: Time
 
 

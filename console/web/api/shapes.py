@@ -1,9 +1,10 @@
 """Turns what the store answers into what the API says."""
 
-from console.store.records import Agent, AgentDetail, AuditEntry, EventRow, Finding, Token, User
+from console.store.records import Agent, AgentDetail, ApiToken, AuditEntry, EventRow, Finding, Token, User
 from console.web.api.schemas import (
     AgentDetailShape,
     AgentShape,
+    ApiTokenShape,
     AuditShape,
     BlindShape,
     CoverageShape,
@@ -143,6 +144,21 @@ def token_shape(token: Token, now_ms: int) -> TokenShape:
         created_by=token.created_by,
         expires=iso(token.expires_ms),
         agent=token.agent,
+    )
+
+
+def api_token_shape(token: ApiToken, now_ms: int) -> ApiTokenShape:
+    """Return one token of a program."""
+    state = "revoked" if token.revoked_ms else "ended" if token.expires_ms <= now_ms else "valid"
+    return ApiTokenShape(
+        id=token.id,
+        name=token.name,
+        role=token.role.value,
+        state=state,
+        created=iso(token.created_ms),
+        created_by=token.created_by,
+        expires=iso(token.expires_ms),
+        last_used=iso(token.used_ms),
     )
 
 

@@ -51,6 +51,24 @@ def test_data_of_the_first_version_is_brought_forward(tmp_path: Path) -> None:
     assert [tuple(row) for row in events] == [("ports.listener_opened", 1), ("ports.listener_opened", 2)]
 
 
+def test_an_upgrade_that_fails_leaves_the_old_version_as_it_was(tmp_path: Path) -> None:
+    dump = Path(__file__).parents[2] / "fixtures" / "console" / "schema-0001.sql"
+    path = tmp_path / "console.db"
+    database = sqlite3.connect(path)
+    database.executescript(dump.read_text())
+    database.execute("CREATE TABLE api_tokens (in_the_way)")
+    database.close()
+    with pytest.raises(HoldfastError, match="cannot be opened"):
+        open_engines(path)
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    database.execute("DROP TABLE api_tokens")
+    database.close()
+    writing, _ = open_engines(path)
+    with writing.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+
+
 @pytest.mark.parametrize("content", [b"this is not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "console.db").write_bytes(content)

@@ -59,3 +59,9 @@ def test_rows_of_another_version_are_said_to_be_not_understood():
     assert (shown.rows, shown.word) == ((), "Not understood")
     mixed = view(a=b'{"new":1}', b=listener())
     assert "1 further rows could not be understood" in mixed.dated
+
+
+def test_a_port_of_another_network_namespace_says_so():
+    shown = view(**{"tcp/0.0.0.0:80": listener(netns=7), "tcp/0.0.0.0:80#9": listener(netns=9)})
+    assert sorted("namespace 9" in row.scope for row in shown.rows) == [False, True]
+    assert not any("namespace 7" in row.scope for row in shown.rows)
