@@ -12,8 +12,8 @@ from contracts.errors import HoldfastError, NewerData
 
 KEPT_DAMAGED = 3
 """How many damaged files are kept; older ones are removed so that they never fill the disk."""
-IMPLAUSIBLE = 100
-"""A format that many versions ahead is a torn header, not a newer Holdfast."""
+IMPLAUSIBLE = 1 << 20
+"""A format that many versions ahead is a torn header, which may hold any number, and not a newer Holdfast."""
 _HEADER_MAGIC = b"SQLite format 3\0"
 _COMPANIONS = ("", "-wal", "-shm")
 

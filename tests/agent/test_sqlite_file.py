@@ -1,5 +1,6 @@
 """Files of the agent: private, told apart, set aside in bounded number, replaced whole."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from agent.sqlite_file import (
     set_aside,
     translate,
 )
+from contracts.errors import NewerData
 
 STEPS = (("CREATE TABLE a (x INTEGER)",),)
 
@@ -35,6 +37,18 @@ def test_another_applications_file_is_damage_not_ours_to_write(tmp_path: Path) -
 def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileBroken, match="cannot be opened"):
         open_file(tmp_path / "none" / "x.db", 77, STEPS, "FULL")
+
+
+@pytest.mark.parametrize("ahead", [1, 99, 999, 999_999])
+def test_data_of_a_newer_version_is_refused_untouched_however_far_ahead(tmp_path: Path, ahead: int) -> None:
+    path = tmp_path / "x.db"
+    open_file(path, 77, STEPS, "FULL").close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {len(STEPS) + ahead}")
+    before = path.read_bytes()
+    with pytest.raises(NewerData, match="install the newer version again"):
+        open_file(path, 77, STEPS, "FULL")
+    assert path.read_bytes() == before
 
 
 def test_a_torn_header_is_damage_not_a_newer_version(tmp_path: Path) -> None:
