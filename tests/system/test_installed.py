@@ -135,6 +135,79 @@ def test_a_worker_killed_fifty_times_comes_back(system) -> None:
     assert system.property("holdfast-reader.service", "Result") in {"success", "signal"}
 
 
+def test_a_worker_that_cannot_start_is_neither_given_up_nor_started_without_pause(system) -> None:
+    folder = "/run/systemd/system/holdfast-netfilter.service.d"
+    system.run("mkdir", "-p", folder)
+    system.run("tee", f"{folder}/broken.conf", text="[Service]\nExecStart=\nExecStart=/bin/false\n")
+    try:
+        system.run("systemctl", "daemon-reload")
+        system.run("systemctl", "stop", "holdfast-netfilter.service")
+        time.sleep(10)
+        log = system.run("journalctl", "-u", "holdfast-netfilter.service", "--since", "-9s", "--no-pager").stdout
+        starts = log.count("Main process exited")
+        assert 1 <= starts <= 12, f"{starts} starts in nine seconds"
+        assert system.property("holdfast-netfilter.socket", "ActiveState") == "active"
+    finally:
+        system.run("rm", "-r", folder)
+        system.run("systemctl", "daemon-reload")
+    system.wait_for(lambda: _worker(system, "netfilter").get("state") == "running", 60, "the worker is back")
+
+
+ATTACK = """
+import json, os, socket, sys
+core, console = sys.argv[1:]
+done = {}
+def attempt(name, deed):
+    try:
+        deed()
+        done[name] = "succeeded"
+    except OSError as error:
+        done[name] = error.strerror
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        sock.connect(path)
+        sock.sendall(b"\\0\\0\\0\\1x")
+        if path.endswith("control.sock"):
+            answer = sock.recv(4096)
+            if b"root" in answer and b"group" in answer:
+                raise PermissionError(1, "told no")
+attempt("key", lambda: open("/var/lib/holdfast/agent/identity/current/key.pem").read())
+attempt("spool", lambda: open("/var/lib/holdfast/agent/spool.db", "rb").read())
+attempt("authority", lambda: os.listdir("/var/lib/holdfast/console/ca"))
+attempt("memory of the core", lambda: open(f"/proc/{core}/mem", "rb").read(1))
+attempt("memory of the console", lambda: open(f"/proc/{console}/mem", "rb").read(1))
+attempt("root of the core", lambda: os.listdir(f"/proc/{core}/root/var/lib/holdfast/agent"))
+attempt("descriptor of the core", lambda: os.readlink(f"/proc/{core}/fd/0"))
+for worker in ("netfilter", "reader", "messenger"):
+    attempt(f"socket of {worker}", lambda: connect(f"/run/holdfast/workers/{worker}.sock"))
+attempt("control socket", lambda: connect("/run/holdfast/control.sock"))
+attempt("signal to the core", lambda: os.kill(int(core), 0))
+print(json.dumps(done))
+"""
+
+
+@pytest.mark.parametrize("worker", ["netfilter", "reader"])
+def test_from_a_worker_that_is_taken_over_nothing_of_the_others_can_be_reached(system, worker: str) -> None:
+    """The attacker has the worker's user, capabilities and view of the files, and not even its filter of system calls in his way."""
+    user = f"holdfast-{worker}"
+    caps = ",".join(f"+{name.removeprefix('cap_')}" for name in sorted(USERS[user][1]))
+    done = system.run(
+        "nsenter", "-t", str(system.main_pid(user)), "-m",
+        "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs",
+        "--inh-caps", f"-all,{caps}", "--ambient-caps", f"-all,{caps}", "--bounding-set", f"-all,{caps}",
+        "/usr/bin/python3", "-c", ATTACK, str(system.main_pid("holdfast-agent")), str(system.main_pid("holdfast-console")),
+    )  # fmt: skip
+    answers = json.loads(done.stdout)
+    assert len(answers) == 12
+    assert {name for name, answer in answers.items() if answer == "succeeded"} == set(), answers
+    system.wait_for(
+        lambda: "agent.control_refused" in system.run("holdfast", "events", "--json", "--limit", "100").stdout,
+        20,
+        "the attempt on the core is an event",
+    )
+
+
 @pytest.mark.parametrize(
     "place", ["/home/someone", "/root", "/tmp", "/var/tmp", "/usr/lib/modules", "/boot", "/srv", "/opt", "/etc"]
 )
