@@ -1,9 +1,10 @@
 """What the SQL implementations share: reads in threads, writes through the one writer, and what is remembered between transactions."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, select
@@ -23,6 +24,8 @@ T = TypeVar("T")
 IDENTITIES = "identities"
 MAX_TEXT = 1000
 READERS = 4
+LOAD_AT_ONCE = 500
+"""Agents whose state is read together, the first time one of them reports."""
 
 
 @dataclass
@@ -115,10 +118,20 @@ class Database:
     def _holding(self, group: Group, number: int) -> Held:
         """Return what is held of an agent, to be changed within this group only."""
         if number not in group.overlay:
-            held = self._held.get(number)
-            group.overlay[number] = held.copy() if held else _load(group.connection, number)
+            if number not in self._held:
+                self._remember_some(group.connection, number)
+            group.overlay[number] = self._held[number].copy()
         result: Held = group.overlay[number]
         return result
+
+    def _remember_some(self, connection: Connection, number: int) -> None:
+        """Read what is held of an agent and of others not asked for yet: a fleet that comes back comes all at once.
+
+        Whose number is neither held nor in a group's overlay has nothing written that is not committed.
+        """
+        others = (known.number for known in self._known.values() if known.number not in self._held)
+        numbers = {number, *islice(others, LOAD_AT_ONCE)}
+        self._held.update(_load(connection, numbers))
 
 
 def upsert(
@@ -179,14 +192,17 @@ def _insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table)
 
 
-def _load(connection: Connection, number: int) -> Held:
-    held = Held()
-    for row in connection.execute(select(lanes).where(lanes.c.agent == number)):
-        held.lanes[LANE_NAMES[row.lane]] = Head(seq=row.seq, chain=row.chain)
-    for row in connection.execute(select(subjects).where(subjects.c.agent == number)):
-        held.subjects[row.subject] = SubjectState(revision=row.revision, coming_base=row.coming_base, coming=row.coming)
-    gaps = select(findings.c.lane).where(
-        (findings.c.agent == number) & (findings.c.kind == FindingKind.GAP.value) & (findings.c.acknowledged_ms == 0)
+def _load(connection: Connection, numbers: Collection[int]) -> dict[int, Held]:
+    found = {number: Held() for number in numbers}
+    for row in connection.execute(select(lanes).where(lanes.c.agent.in_(numbers))):
+        found[row.agent].lanes[LANE_NAMES[row.lane]] = Head(seq=row.seq, chain=row.chain)
+    for row in connection.execute(select(subjects).where(subjects.c.agent.in_(numbers))):
+        state = SubjectState(revision=row.revision, coming_base=row.coming_base, coming=row.coming)
+        found[row.agent].subjects[row.subject] = state
+    gaps = select(findings.c.agent, findings.c.lane).where(
+        findings.c.agent.in_(numbers) & (findings.c.kind == FindingKind.GAP.value) & (findings.c.acknowledged_ms == 0)
     )
-    held.gaps = {LANE_NAMES[row.lane] for row in connection.execute(gaps) if row.lane is not None}
-    return held
+    for row in connection.execute(gaps):
+        if row.lane is not None:
+            found[row.agent].gaps.add(LANE_NAMES[row.lane])
+    return found
