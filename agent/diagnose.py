@@ -23,6 +23,7 @@ MAX_SKEW_S = 60.0
 RENEWAL_GRACE_S = 7 * 86400.0
 PROBE_TIMEOUT_S = 5.0
 CORE_USER = "holdfast"
+_AS_ROOT = "run the agent as root (it gives up what it does not need), or install it: make install"
 _MENDABLE = {"tool_missing", "permission", "timeout", "worker_down", "malformed"}
 """Reasons for a blind spot that a correct installation does not have; the others are limits of the machine and noted."""
 
@@ -58,7 +59,7 @@ def everything(path: Path, vocabulary: Vocabulary, units: tuple[Path, ...] = UNI
     needed = {name: worker.capabilities for name, worker in privileges.WORKERS.items() if worker.capabilities}
     yield from diagnosis.bounding(needed, privileges.held().bounding)
     yield diagnosis.time_sync()
-    answers = Running(settings)
+    answers = Running(settings, installed)
     yield answers.check
     yield from answers.configuration()
     yield from answers.workers()
@@ -80,7 +81,8 @@ def folders(settings: AgentSettings, owner: str) -> Iterator[Check]:
 class Running:
     """What the running agent says; `status` and `coverage` are None when it does not answer."""
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, installed: bool = True) -> None:
+        self._installed = installed
         self.status: Mapping[str, Any] | None = None
         self.coverage: Mapping[str, Any] | None = None
         path = settings.control_socket
@@ -102,7 +104,8 @@ class Running:
             found = "the agent keeps a former configuration: the one on disk was refused"
             yield Check(name="configuration in use", state="failed", found=found, fix="run: holdfast check-config")
         elif said.get("pending"):
-            fix = "run: systemctl reload holdfast-agent"
+            pid = (self.status or {}).get("pid", "PID")
+            fix = "run: systemctl reload holdfast-agent" if self._installed else f"run: kill -HUP {pid}"
             yield Check(
                 name="configuration in use", state="noted", found="was changed since the agent read it", fix=fix
             )
@@ -123,12 +126,15 @@ class Running:
             name, state, pid = str(worker.get("name")), str(worker.get("state")), int(worker.get("pid") or 0)
             if state not in {"running", "idle"}:
                 found = f"is {state.replace('_', ' ')}: {worker.get('detail') or 'no reason given'}"
-                fix = f"look at it with: journalctl -u holdfast-{name}"
+                fix = (
+                    f"look at it with: journalctl -u holdfast-{name}" if self._installed else "look at the agent's log"
+                )
                 yield Check(name=f"worker {name}", state="failed", found=found, fix=fix)
                 continue
             missing = _missing(name, pid)
             if missing:
-                fix = f"remove what takes {', '.join(missing)} from holdfast-{name}.service"
+                unit = f"remove what takes {', '.join(missing)} from holdfast-{name}.service"
+                fix = unit if self._installed else _AS_ROOT
                 yield Check(name=f"worker {name}", state="failed", found=f"runs without {', '.join(missing)}", fix=fix)
             else:
                 yield Check(name=f"worker {name}", state="ok", found=f"is {state}")
@@ -278,5 +284,5 @@ def _missing(worker: str, pid: int) -> list[str]:
 
 
 def _effective(pid: str) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    status = Path(f"/proc/{pid}/status").read_bytes()  # a process may have a name that is not UTF-8
+    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith(b"CapEff:")), 0)

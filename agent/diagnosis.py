@@ -62,7 +62,7 @@ def users(names: Iterable[str], groups: Iterable[str], installed: bool) -> Itera
             yield Check(
                 name=f"group {name}",
                 state=missing,
-                found="does not exist; only root may use the control socket",
+                found="does not exist; only root and the agent's own user may use the control socket",
                 fix=fix,
             )
 

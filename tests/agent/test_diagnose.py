@@ -1,8 +1,11 @@
 """`diagnose` names what is wrong with the agent itself: configuration, workers, view, console."""
 
 import datetime
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,6 +116,16 @@ def test_a_running_worker_without_its_capabilities_fails(monkeypatch: pytest.Mon
     answer(monkeypatch, {"workers": [{"name": "netfilter", "state": "running", "pid": 1}]})
     (check,) = diagnose.Running(AgentSettings()).workers()
     assert check.found == "runs without CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_NET_RAW"
+
+
+def test_outside_an_installation_no_fix_speaks_of_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose.privileges, "names", lambda mask: frozenset())
+    workers = [{"name": "netfilter", "state": "running", "pid": 1}, {"name": "reader", "state": "backing_off"}]
+    answer(monkeypatch, {"pid": 7, "workers": workers, "config": {"pending": True}})
+    running = diagnose.Running(AgentSettings(), installed=False)
+    fixes = [check.fix for check in (*running.workers(), *running.configuration())]
+    assert "run the agent as root" in fixes[0] and fixes[2] == "run: kill -HUP 7"
+    assert not any("systemctl" in fix or "journalctl" in fix or ".service" in fix for fix in fixes)
 
 
 def test_reports_and_clock_are_judged_by_what_the_agent_says() -> None:
@@ -255,3 +268,16 @@ def test_a_certificate_long_due_fails() -> None:
     found = Credentials(directory="1", enrolment=enrolment, key="", certificate="", authority="")
     assert diagnose._certificate(found, 10 * 86400.0).found == "should have been renewed 10 days ago"
     assert diagnose._certificate(found, 86400.0).state == "ok"
+
+
+def test_a_process_whose_name_is_not_utf_8_is_no_obstacle() -> None:
+    odd = subprocess.Popen(
+        [sys.executable, "-c", "import ctypes; ctypes.CDLL(None).prctl(15, b'\\xff\\xfe'); print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with odd:
+        assert odd.stdout is not None
+        odd.stdout.readline()
+        assert diagnose._missing("reader", os.getpid()) == diagnose._missing("reader", odd.pid)
+        odd.communicate()
