@@ -4,7 +4,7 @@ Every method raises `contracts.errors.Unavailable` when it cannot look. An empty
 partial answer carries `Blind` entries that say what is missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -117,8 +117,11 @@ class Sockets(Record):
 class SocketTable(Protocol):
     """Listening sockets of the kernel."""
 
-    def listening(self, owners: bool = True) -> Sockets:
-        """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen."""
+    def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
+        """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen.
+
+        With `ports`, only those that are bound to one of them; cheap when they are few.
+        """
 
     def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
         """Return a digest that changes when a socket starts or stops listening in this network namespace; cheap.
