@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -37,6 +37,7 @@ class Listening(Record, tag="listening"):
 
     id: int
     owners: bool
+    ports: frozenset[int] = frozenset()
 
 
 class Describe(Record, tag="describe"):
@@ -90,9 +91,9 @@ class Eyes:
         theirs.close()
         return cls(ours)
 
-    def listening(self, owners: bool = True) -> Sockets:
+    def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
         """Return the listening sockets (`contracts.host.SocketTable`)."""
-        answer = self._ask(lambda number: Listening(id=number, owners=owners))
+        answer = self._ask(lambda number: Listening(id=number, owners=owners, ports=frozenset(ports)))
         return answer.sockets or Sockets(sockets=())
 
     def describe(self, pids: Sequence[int]) -> Processes:
@@ -231,7 +232,7 @@ def _answer(sock: socket.socket, question: Question, host: Host) -> int:
 def _see(question: Question, host: Host) -> Seen:
     match question:
         case Listening():
-            return Seen(id=question.id, sockets=host.sockets.listening(question.owners))
+            return Seen(id=question.id, sockets=host.sockets.listening(question.owners, question.ports))
         case Describe():
             return Seen(id=question.id, processes=host.processes.describe(question.pids))
 

@@ -8,7 +8,7 @@ was read may be replaced on the object while a test goes on.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,13 +99,14 @@ class FakeSockets:
     def __init__(self, found: Sockets) -> None:
         self.found: Sockets | Unavailable = found
 
-    def listening(self, owners: bool = True) -> Sockets:
-        """Return `found`, without owners if they are not wanted."""
+    def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
+        """Return `found`, without owners if they are not wanted, and if `ports` are given only what is on them."""
         if isinstance(self.found, Unavailable):
             raise self.found
+        chosen = tuple(socket for socket in self.found.sockets if not ports or socket.port in ports)
         if owners:
-            return self.found
-        plain = tuple(msgspec.structs.replace(socket, pids=()) for socket in self.found.sockets)
+            return msgspec.structs.replace(self.found, sockets=chosen)
+        plain = tuple(msgspec.structs.replace(socket, pids=()) for socket in chosen)
         return msgspec.structs.replace(self.found, sockets=plain, owners_seen=False)
 
     def fingerprint(self, ephemeral_udp: bool = True) -> bytes:

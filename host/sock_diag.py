@@ -22,9 +22,9 @@ _STATE_CLOSE = 7
 _STATE_LISTEN = 10
 _INET_DIAG_SKV6ONLY = 11
 _REQUEST = struct.Struct("=IHHII BBBBI 48s")
-_MESSAGE = struct.Struct("=IHHII 4B 2s2x16s16xI8x 5I")
-"""A netlink header and `struct inet_diag_msg`: family, state, timer, retransmits; ports, addresses, interface, cookie; expires, queues,
-uid, inode."""
+_MESSAGE = struct.Struct("=IHH8x B3x 2s2x16s16xI8x 8x3I")
+"""Of a netlink header and `struct inet_diag_msg`: length, type, flags; family; port, address, interface; the send queue (of a listener: its
+backlog), uid, inode."""
 _IDENTITY = slice(20, 68)
 """Where in it the ports, addresses, interface and cookie are: together they name one socket for as long as it lives."""
 _ATTRIBUTE = struct.Struct("=HH")
@@ -41,15 +41,15 @@ class _Inconsistent(Exception):
     """The kernel says that the sockets changed while it told of them."""
 
 
-def dump(protocol: str, family: int) -> list[Bound]:
+def dump(protocol: str, family: int, port: int = 0) -> list[Bound]:
     """Return the listening (tcp, sctp, dccp) or unconnected (udp, udplite) sockets of one family in this network namespace.
 
-    Raises `NoSuchProtocol`, or `Unavailable`.
+    With `port`, only those on it. Raises `NoSuchProtocol`, or `Unavailable`.
     """
     for _ in range(_TRIES):
         found: list[Bound] = []
         try:
-            _ask(protocol, family, lambda part, found=found: parse(part, found))  # type: ignore[misc]
+            _ask(protocol, family, lambda part, found=found: parse(part, found), port)  # type: ignore[misc]
         except _Inconsistent:
             continue
         return found
@@ -83,9 +83,7 @@ def parse(part: bytes | memoryview, found: list[Bound]) -> int:
     unpack, least, size, v6only = _MESSAGE.unpack_from, _MESSAGE.size, len(part), _Attributes().v6only
     place = 0
     while size - place >= least:
-        (length, kind, flags, _, _, family, _, _, _, port, address, interface, _, _, backlog, uid, inode) = unpack(
-            part, place
-        )
+        length, kind, flags, family, port, address, interface, backlog, uid, inode = unpack(part, place)
         if kind != _SOCK_DIAG_BY_FAMILY:
             break
         if flags & netlink.NLM_F_DUMP_INTR or not least <= length <= size - place:
@@ -105,11 +103,11 @@ def _check(length: int, flags: int, left: int) -> None:
         raise _Inconsistent
 
 
-def _ask(protocol: str, family: int, consume: Callable[[memoryview], int]) -> None:
+def _ask(protocol: str, family: int, consume: Callable[[memoryview], int], port: int = 0) -> None:
     """Send the request and give the answer to `consume` part by part, which returns where in it the sockets end."""
     state = _STATE_CLOSE if protocol.startswith("udp") else _STATE_LISTEN
     head = (_REQUEST.size, _SOCK_DIAG_BY_FAMILY, netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP, 1, 0)
-    request = _REQUEST.pack(*head, family, PROTOCOLS[protocol], 0, 0, 1 << state, bytes(48))
+    request = _REQUEST.pack(*head, family, PROTOCOLS[protocol], 0, 0, 1 << state, port.to_bytes(2, "big"))
     view = memoryview(bytearray(_BUFFER))
     with netlink.open_netlink(netlink.NETLINK_SOCK_DIAG, "listening sockets") as asking:
         asking.settimeout(_PATIENCE_S)

@@ -5,7 +5,7 @@ Our own network namespace is asked over netlink; the others, which only an admin
 
 import hashlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -24,17 +24,22 @@ Found = list[tuple[str, int, Bound]]
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _RARE = {"udplite": b"\nUDP-Lite ", "sctp": b"\nSCTP ", "dccp": b"\nDCCP "}
 """Asking for one of these makes the kernel load its module, so that is done only where /proc/net/protocols names it already."""
+_FEW = 8
+"""The kernel is asked for so many ports one by one; for more, telling of all sockets is quicker."""
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
 class LinuxSockets:
     """`contracts.host.SocketTable` for Linux."""
 
-    def listening(self, owners: bool = True) -> Sockets:
-        """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen."""
+    def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
+        """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen.
+
+        With `ports`, only those that are bound to one of them; cheap when they are few.
+        """
         pids = all_pids()
         spaces = Namespaces(pids)
-        found, blind = _home(spaces.home)
+        found, blind = _home(spaces.home, ports)
         blind += spaces.blind()
         seen = [spaces.home]
         whole = not spaces.hidden
@@ -45,6 +50,8 @@ class LinuxSockets:
             else:
                 blind += (spot,)
                 whole = False
+        if ports:
+            found = [one for one in found if one[2][2] in ports]
         holders: Mapping[int, tuple[int, ...]] = {}
         known = False
         if owners:
@@ -83,14 +90,16 @@ def ephemeral_range() -> tuple[int, int]:
         return 1, 0
 
 
-def _home(number: int) -> tuple[Found, tuple[Blind, ...]]:
-    """Return the sockets of our own namespace."""
+def _home(number: int, ports: Collection[int]) -> tuple[Found, tuple[Blind, ...]]:
+    """Return the sockets of our own namespace, and where `ports` are few no others than those on them."""
     found: Found = []
     spots: dict[str, Blind] = {}
+    asked = ports if ports and len(ports) <= _FEW and all(ports) else (0,)
     for protocol in ("tcp", "udp", *_loaded()):
         for family in _FAMILIES:
-            bounds, spots = _ask(protocol, family, spots)
-            found += [(protocol, number, bound) for bound in bounds]
+            for port in asked:
+                bounds, spots = _ask(protocol, family, spots, port)
+                found += [(protocol, number, bound) for bound in bounds]
     return found, tuple(spots.values())
 
 
@@ -103,10 +112,10 @@ def _identities(protocol: str, family: int) -> list[bytes]:
     return [bound[2].to_bytes(2, "big") + repr((bound[1], bound[6])).encode() for bound in bounds]
 
 
-def _ask(protocol: str, family: int, spots: dict[str, Blind]) -> tuple[list[Bound], dict[str, Blind]]:
-    """Ask over netlink, else read /proc/self/net; raises `Unavailable` when neither works."""
+def _ask(protocol: str, family: int, spots: dict[str, Blind], port: int = 0) -> tuple[list[Bound], dict[str, Blind]]:
+    """Ask over netlink, else read /proc/self/net, for one `port` or all (0); raises `Unavailable` when neither works."""
     try:
-        return sock_diag.dump(protocol, family), spots
+        return sock_diag.dump(protocol, family, port), spots
     except NoSuchProtocol:
         spot = Blind(
             what=f"the device a {protocol} socket is bound to, and whether it is for IPv6 only",
@@ -123,7 +132,8 @@ def _ask(protocol: str, family: int, spots: dict[str, Blind]) -> tuple[list[Boun
         )
     for protocol_of, name, family_of in proc_net.TABLES:
         if (protocol_of, family_of) == (protocol, family):
-            return _read(f"/proc/self/net/{name}", protocol, family), {spot.what: spot, **spots}
+            bounds = _read(f"/proc/self/net/{name}", protocol, family)
+            return [bound for bound in bounds if port in (0, bound[2])], {spot.what: spot, **spots}
     what = f"{protocol} sockets"
     return [], {what: Blind(what=what, why=spot.why, detail=spot.detail, fix=spot.fix), **spots}
 

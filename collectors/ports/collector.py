@@ -1,5 +1,7 @@
 """Looks at the listening ports: one row per place that answers, who is behind it, and what differs from the last look."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import ClassVar
 
 from collectors.ports import drift, events
@@ -10,14 +12,15 @@ from collectors.ports.rows import Look, key_of
 from contracts.collector import Report
 from contracts.errors import Unavailable
 from contracts.event import Event, Kind
-from contracts.host import ReadOnlyHost
+from contracts.host import ReadOnlyHost, Sockets
 from contracts.snapshot import Snapshot, compare
 from contracts.subjects.ports import SUBJECT, Listener
 
 _CLIENT_PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
 _USUAL_CLIENT_PORTS = (32768, 60999)
-_ONE_PART = 200
-"""The kernel tells of more sockets than about these in several parts, and may skip one when another closes in between."""
+_ONE_PART = 20
+"""A list of more sockets than about these the kernel tells in several parts (`/proc` a page at a time), and may skip one when another
+closes in between."""
 
 
 class PortsCollector:
@@ -47,7 +50,7 @@ class PortsCollector:
         )
         after = look.rows(before.rows)
         after |= drift.carried(before.rows, after, found)
-        after |= _missed(host, before, after, found.home)
+        after |= _missed(host, before, after, found)
         if before.first:
             after = {key: _settled(row) if row.ephemeral else row for key, row in after.items()}
             said: tuple[Event, ...] = (events.first(after),)
@@ -72,14 +75,24 @@ def _client_ports(host: ReadOnlyHost) -> tuple[int, int]:
 
 
 def _missed(
-    host: ReadOnlyHost, before: Snapshot[Listener], after: dict[str, Listener], home: int
+    host: ReadOnlyHost, before: Snapshot[Listener], after: Mapping[str, Listener], found: Sockets
 ) -> dict[str, Listener]:
-    """Return rows of `before` that a second reading finds although the first one did not."""
+    """Return rows of `before` that a second reading, of their ports alone, finds although the first one skipped them."""
     gone = before.rows.keys() - after.keys()
-    if not gone or len(after) < _ONE_PART:
+    if not gone:
         return {}
-    there = {key_of(socket, home) for socket in host.sockets.listening(owners=False).sockets}
-    return {key: before.rows[key] for key in gone & there}
+    sizes = Counter((socket.netns, socket.protocol, socket.family) for socket in found.sockets)
+    unsure = {key: row for key in gone if sizes[_table(key, row := before.rows[key], found.home)] >= _ONE_PART}
+    if not unsure:
+        return {}
+    again = host.sockets.listening(owners=False, ports={row.port for row in unsure.values()})
+    there = {key_of(socket, found.home) for socket in again.sockets}
+    return {key: row for key, row in unsure.items() if key in there}
+
+
+def _table(key: str, row: Listener, home: int) -> tuple[int, str, int]:
+    """Return which of the kernel's lists a row is from; home's number may have been another one at the last look."""
+    return row.netns if "#" in key else home, row.protocol, row.family
 
 
 def _settled(row: Listener) -> Listener:

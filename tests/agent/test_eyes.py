@@ -20,12 +20,14 @@ from contracts.outcome import Ok
 class Tables:
     """Sockets and processes as a host shows them; answers say which process they come from."""
 
-    def listening(self, owners=True):
+    def listening(self, owners=True, ports=()):
         if not owners:
             raise Unavailable(Why.PERMISSION, "not allowed", advice="Ask.")
         sockets = tuple(
             Socket(protocol="tcp", family=4, address="::", port=n % 65536, pids=(os.getpid(),)) for n in range(20_000)
         )
+        if ports:
+            sockets = tuple(one for one in sockets if one.port in ports)
         return Sockets(sockets=sockets, blind=(Blind(what="some", why=Why.OTHER),))
 
     def fingerprint(self, ephemeral_udp=True):
@@ -66,6 +68,7 @@ def test_they_see_what_the_host_sees_in_a_process_of_their_own(eyes):
     seen = eyes.listening()
     assert len(seen.sockets) == 20_000 and seen.blind[0].what == "some"
     assert seen.sockets[0].pids != (os.getpid(),)
+    assert [one.port for one in eyes.listening(ports=[22, 80]).sockets] == [22, 80]
     assert set(eyes.describe([1, 2]).by_pid) == {1, 2}
     assert eyes.cpu_s > 0
 

@@ -108,6 +108,24 @@ def test_another_namespace_is_seen_through_a_process_in_it(make_netns: Callable[
     assert number in found.namespaces and found.home != number
 
 
+@pytest.mark.parametrize("more", [0, 20], ids=["asked one by one", "picked out of all"])
+def test_only_the_ports_asked_for_are_told(make_netns: Callable[[], Any], more: int) -> None:
+    here, there = make_netns(), make_netns()
+    here.listen(
+        {"address": "0.0.0.0", "port": 3003},
+        {"address": "::", "port": 3003, "v6only": 1},
+        {"address": "127.0.0.1", "port": 3004, "udp": True},
+        {"address": "127.0.0.1", "port": 3005},
+    )
+    there.listen({"address": "127.0.0.1", "port": 3004}, {"address": "127.0.0.1", "port": 3006})
+    number = os.stat(f"/run/netns/{there.name}").st_ino
+    ports = [3003, 3004, *range(4000, 4000 + more)]
+    found = msgspec.convert(here.python(LISTENING.replace("()))", f"(owners=False, ports={ports})))")), Sockets)
+    seen = [(one.protocol, one.address, one.port) for one in own(found)]
+    assert sorted(seen) == [("tcp", "0.0.0.0", 3003), ("tcp", "::", 3003), ("udp", "127.0.0.1", 3004)]
+    assert [one.port for one in found.sockets if one.netns == number] == [3004]
+
+
 def test_a_namespace_without_a_process_is_a_blind_spot(make_netns: Callable[[], Any]) -> None:
     here, empty = make_netns(), make_netns()
     spots = [spot for spot in look(here).blind if empty.name in spot.what]
@@ -181,10 +199,11 @@ def closed(protocol, what): raise Unavailable(Why.PERMISSION, "a netlink socket 
 netlink.open_netlink = closed
 table = sockets.LinuxSockets()
 table.fingerprint()
-sys.stdout.buffer.write(msgspec.json.encode(table.listening()))
+sys.stdout.buffer.write(msgspec.json.encode([table.listening(), table.listening(owners=False, ports=[1001, 1008])]))
 """
-    found = msgspec.convert(netns.python(code), Sockets)
+    found, chosen = msgspec.convert(netns.python(code), tuple[Sockets, Sockets])
     assert sorted(one.port for one in own(found)) == sorted(how["port"] for how in ALL_KINDS)
+    assert [one.port for one in own(chosen)] == [1001, 1008]
     assert any("netlink" in spot.what and spot.fix for spot in found.blind)
 
 

@@ -36,7 +36,7 @@ class Bare:
     def __init__(self) -> None:
         self.sockets = self.processes = self
 
-    def listening(self, owners=True):
+    def listening(self, owners=True, ports=()):
         return Sockets(sockets=())
 
     def fingerprint(self, ephemeral_udp=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from collectors.ports.collector import PortsCollector
 from collectors.ports.options import Options
@@ -77,6 +78,26 @@ def test_what_opens_and_closes_is_told_once(server: Any) -> None:
     assert watch.look() == []
     server.close(8080)
     assert watch.look() == [("listener_closed", "tcp/0.0.0.0:8080")]
+
+
+def test_a_listener_that_the_kernel_skipped_in_a_long_list_has_not_closed(server: Any) -> None:
+    for port in range(8000, 8040):
+        server.open(port=port, pids=(100,))
+    watch = Watch(server)
+    watch.look()
+    whole, asked = server.sockets.listening, []
+
+    def skipping(owners: bool = True, ports: Any = ()) -> Any:
+        asked.append(set(ports))
+        found = whole(owners, ports)
+        return found if ports else replace(found, sockets=tuple(one for one in found.sockets if one.port != 8007))
+
+    server.sockets.listening = skipping
+    server.close(8011)
+    server.close(51820)
+    assert sorted(watch.look()) == [("listener_closed", "tcp/0.0.0.0:8011"), ("listener_closed", "udp/0.0.0.0:51820")]
+    assert asked == [set(), {8007, 8011}], "the list of UDP sockets is short"
+    assert "tcp/0.0.0.0:8007" in watch.rows
 
 
 def test_a_restart_with_other_process_ids_is_no_drift(server: Any) -> None:
