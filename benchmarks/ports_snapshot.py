@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -97,21 +98,24 @@ def measure(rounds: int) -> tuple[dict[str, list[float]], int]:
 
     host, collector = LinuxHost(), PortsCollector(Options())
     empty: Snapshot[Listener] = Snapshot(subject="ports")
-    before = Snapshot(subject="ports", revision=1, rows=apply({}, collector.collect(host, empty).changes))
+    before = empty
     taken: dict[str, list[float]] = {name: [] for name in (*CASES, "ss")}
     for _ in range(rounds):
+        # As the agent does: what came and went elsewhere on this machine since the last round is no part of this one.
+        rows = apply(before.rows, collector.collect(host, before).changes)
+        before = Snapshot(subject="ports", revision=1, rows=rows)
         taken["ss"].append(timed(ss))
-        taken["unchanged"].append(timed(lambda: collector.collect(host, before)))
-        taken["first look"].append(timed(lambda: collector.collect(host, empty)))
+        taken["unchanged"].append(timed(partial(collector.collect, host, before)))
+        taken["first look"].append(timed(partial(collector.collect, host, empty)))
         with socket.create_server(("127.0.0.1", 1)):
-            taken["one opened"].append(timed(lambda: collector.collect(host, before)))
+            taken["one opened"].append(timed(partial(collector.collect, host, before)))
     return taken, len(before.rows)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sockets", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -128,7 +132,11 @@ def main() -> int:
         raise SystemExit(f"only {rows} rows for {arguments.sockets} sockets")
     medians = {name: statistics.median(values) for name, values in taken.items()}
     worst = {name: max(values) for name, values in taken.items()}
-    ratios = {name: medians[name] / medians["ss"] for name in CASES}
+    # Round by round, because a load that comes and goes meets neighbours alike.
+    ratios = {
+        name: statistics.median(ours / theirs for ours, theirs in zip(taken[name], taken["ss"], strict=True))
+        for name in CASES
+    }
     reached = max(ratios.values()) <= REACH
     if arguments.json:
         print(json.dumps({"reach": REACH, "median_s": medians, "max_s": worst, "ratio": ratios, "reached": reached}))
