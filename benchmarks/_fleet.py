@@ -99,9 +99,9 @@ def enrol_all(state: Path, count: int) -> list[str]:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from console import tokens
+    from console.parts import now_ms, open_parts
     from console.settings import ConsoleSettings
     from console.store.records import Certificate
-    from console.wiring import now_ms, open_parts
 
     folder = state.parent / "agents"
     folder.mkdir()

@@ -19,6 +19,7 @@ from console.agents_listener import AgentsListener
 from console.authority import Authority
 from console.listening import address_of, listen
 from console.notify_manager import tell_manager
+from console.parts import AUTHORITY, Parts, agents_url, now, now_ms, open_parts, people_url
 from console.patient_protocol import Patience, PatientProtocol
 from console.peer_protocol import server_context
 from console.settings import ConsoleSettings
@@ -63,7 +64,7 @@ class PeopleServer(uvicorn.Server):
 
 async def serve(
     settings: ConsoleSettings,
-    started: Callable[[Serving, wiring.Parts], object],
+    started: Callable[[Serving, Parts], object],
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run until SIGTERM, SIGINT or `stop`; `started` is called (and awaited if it is a coroutine) once both listeners answer.
@@ -78,7 +79,7 @@ async def serve(
     with contextlib.ExitStack() as sockets:
         people = sockets.enter_context(listen(settings.people.listen, "people"))
         agents = sockets.enter_context(listen(settings.agents.listen, "agents"))
-        parts = await asyncio.to_thread(wiring.open_parts, settings)
+        parts = await asyncio.to_thread(open_parts, settings)
         try:
             await _run(wiring.make_server(parts, address_of(people), address_of(agents)), people, agents, started, stop)
         finally:
@@ -102,14 +103,14 @@ async def _run(
     server: wiring.Server,
     people: socket.socket,
     agents: socket.socket,
-    started: Callable[[Serving, wiring.Parts], object],
+    started: Callable[[Serving, Parts], object],
     stop: asyncio.Event,
 ) -> None:
     settings = server.parts.settings
     for certificate in (server.agents_certificate, server.people_certificate):
-        certificate.ensure(server.authority(), wiring.now())
+        certificate.ensure(server.authority(), now())
     await server.peers.refresh()
-    server.pulse.load(await server.parts.store.agents(wiring.now_ms()))
+    server.pulse.load(await server.parts.store.agents(now_ms()))
     context = server_context(
         str(server.agents_certificate.chain), str(server.agents_certificate.key), server.authority().trusted()
     )
@@ -127,8 +128,8 @@ async def _run(
         Serving(
             people=address_of(people),
             agents=address_of(agents),
-            people_url=wiring.people_url(settings, address_of(people)),
-            agents_url=wiring.agents_url(settings, address_of(agents)),
+            people_url=people_url(settings, address_of(people)),
+            agents_url=agents_url(settings, address_of(agents)),
         ),
         server.parts,
     )
@@ -185,17 +186,17 @@ async def _chores(server: wiring.Server, context: ssl.SSLContext, pages: ssl.SSL
 def renew_certificates(server: wiring.Server, context: ssl.SSLContext, pages: ssl.SSLContext | None) -> None:
     """Take up a new generation of the authority, and new listener certificates, without a restart."""
     if server.authority().stale():
-        server.authority.replace(Authority.load(server.parts.state / wiring.AUTHORITY))
+        server.authority.replace(Authority.load(server.parts.state / AUTHORITY))
         context.load_verify_locations(cadata=server.authority().trusted().decode())
-    if server.agents_certificate.ensure(server.authority(), wiring.now()):
+    if server.agents_certificate.ensure(server.authority(), now()):
         context.load_cert_chain(server.agents_certificate.chain, server.agents_certificate.key)
-    made = server.people_certificate.ensure(server.authority(), wiring.now())
+    made = server.people_certificate.ensure(server.authority(), now())
     if made and pages is not None and not server.parts.settings.people.certificate:
         pages.load_cert_chain(server.people_certificate.chain, server.people_certificate.key)
 
 
 async def _prune(server: wiring.Server) -> None:
-    retention, at = server.parts.settings.retention, wiring.now_ms()
+    retention, at = server.parts.settings.retention, now_ms()
     await server.parts.store.prune(at - int(retention.events * 1000), at - int(retention.presence * 1000), at)
 
 

@@ -1,50 +1,29 @@
-"""The console's composition root: which parts there are and how they hang together; parts know one another only through it.
-
-The pages are imported when the server is put together: the command line needs the store and the authority only, and soon.
-"""
+"""The console's composition root: which parts there are and how they hang together; parts know one another only through it."""
 
 import asyncio
-import datetime as dt
-import socket
-import time
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 
 from uvicorn.config import Config
 
 from console import tokens
-from console.accounts import AccountPolicy, Accounts
-from console.authority import Authority, generations
+from console.authority import Authority
 from console.enrol_protocol import Gateway
 from console.enrolment import Enrolment
 from console.hub import Hub
 from console.ingest import Ingest
-from console.listening import ListenerCertificate, check_state_directory, own_names
+from console.listening import ListenerCertificate, own_names
 from console.metrics import CONTENT_TYPE, Metrics
+from console.parts import Parts, agents_url, now_ms
 from console.patient_protocol import Patience
 from console.peer_protocol import Gate
 from console.peers import Peers
 from console.pulse import Pulse
-from console.settings import ConsoleSettings, split_address
 from console.store.interface import Store
-from console.store.sql import open_sqlite
 from settings.secret import read_secret
 
-DATABASE = "console.db"
-AUTHORITY = "ca"
 LISTENERS = "tls"
-
-
-def now_ms() -> int:
-    """Return Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def now() -> dt.datetime:
-    """Return the wall time in UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 class AuthorityHolder:
@@ -63,17 +42,6 @@ class AuthorityHolder:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the command line works with: the store, the accounts and the authority, without any listener."""
-
-    state: Path
-    settings: ConsoleSettings
-    store: Store
-    accounts: Accounts
-    authority: Authority
-
-
-@dataclass(frozen=True)
 class Server:
     """Everything `console.serve` runs."""
 
@@ -87,26 +55,6 @@ class Server:
     authority: AuthorityHolder
     agents_certificate: ListenerCertificate
     people_certificate: ListenerCertificate
-
-
-def open_parts(settings: ConsoleSettings) -> Parts:
-    """Open the store and the authority in the state directory, making them at the first start; raises `HoldfastError`."""
-    state = Path(settings.state)
-    check_state_directory(state)
-    folder = state / AUTHORITY
-    authority = Authority.load(folder) if generations(folder) or folder.exists() else _first_authority(state, folder)
-    store: Store = open_sqlite(state / DATABASE, settings.heartbeats.grace)
-    policy = AccountPolicy(session_idle_s=settings.sessions.idle, session_max_s=settings.sessions.longest)
-    return Parts(
-        state=state, settings=settings, store=store, accounts=Accounts(store, now_ms, policy), authority=authority
-    )
-
-
-def _first_authority(state: Path, folder: Path) -> Authority:
-    """Make the authority, unless a database says that there was one: agents enrolled with it must not be shut out silently."""
-    if (state / DATABASE).exists():
-        return Authority.load(folder)  # raises with the advice to restore it
-    return Authority.create(folder, now())
 
 
 def make_server(parts: Parts, people: str, agents: str) -> Server:
@@ -133,20 +81,6 @@ def make_server(parts: Parts, people: str, agents: str) -> Server:
         agents_certificate=ListenerCertificate(tls, "agents", own_names(agents, settings.agents.names)),
         people_certificate=ListenerCertificate(tls, "people", own_names(people, settings.agents.names)),
     )
-
-
-def agents_url(settings: ConsoleSettings, listening: str) -> str:
-    """Return the URL that agents are told to use."""
-
-    host, port = split_address(listening)
-    named = settings.agents.names[0] if settings.agents.names else socket.gethostname()
-    host = named if host in ("0.0.0.0", "::") else host
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
-def people_url(settings: ConsoleSettings, listening: str) -> str:
-    """Return the URL that people are told to use."""
-    return settings.people.url.rstrip("/") or agents_url(settings, listening)
 
 
 def version() -> str:

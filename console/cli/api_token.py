@@ -14,8 +14,8 @@ from console.cli.options import (
     whoami,
     with_parts,
 )
+from console.parts import Parts, now_ms
 from console.store.records import ApiToken, Role
-from console.wiring import Parts, now_ms
 from contracts.errors import UsageError
 from settings.units import duration
 

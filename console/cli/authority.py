@@ -18,8 +18,8 @@ from console.cli.options import (
     whoami,
     with_parts,
 )
+from console.parts import AUTHORITY, Parts, now, now_ms
 from console.settings import ConsoleSettings
-from console.wiring import AUTHORITY, Parts, now, now_ms
 from contracts.errors import HoldfastError, UsageError
 
 _passphrase_file = click.option(

@@ -12,9 +12,9 @@ import click
 from console.authority import Authority
 from console.cli.options import become_owner, config_options, json_option, read_settings, show_json
 from console.listening import listen
+from console.parts import AUTHORITY, DATABASE
 from console.settings import ConsoleSettings, split_address
 from console.store.engine import open_engines
-from console.wiring import AUTHORITY, DATABASE
 from contracts.errors import HoldfastError
 from contracts.record import Record
 

@@ -1,7 +1,7 @@
 """The first admin, and links that let someone in: what `serve` and `user` share."""
 
+from console.parts import Parts
 from console.store.records import Role
-from console.wiring import Parts
 
 ADMIN = "admin"
 

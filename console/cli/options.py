@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from console.parts import Parts, open_parts
 from console.settings import ConsoleSettings
-from console.wiring import Parts, open_parts
 from contracts.errors import HoldfastError
 from settings.load import load
 

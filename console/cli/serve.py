@@ -11,8 +11,8 @@ import msgspec
 
 from console.cli.logins import ADMIN, ensure_admin, link_url
 from console.cli.options import config_options, read_settings
+from console.parts import Parts
 from console.settings import ConsoleSettings
-from console.wiring import Parts
 
 
 @click.command()

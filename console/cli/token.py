@@ -15,8 +15,8 @@ from console.cli.options import (
     whoami,
     with_parts,
 )
+from console.parts import Parts, agents_url, now_ms
 from console.store.records import Token
-from console.wiring import Parts, agents_url, now_ms
 from contracts.errors import UsageError
 from settings.units import duration
 

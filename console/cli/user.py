@@ -17,8 +17,8 @@ from console.cli.options import (
     with_parts,
 )
 from console.cli.serve import listen_at
+from console.parts import Parts, people_url
 from console.store.records import Role, User
-from console.wiring import Parts, people_url
 from contracts.errors import UsageError
 
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")

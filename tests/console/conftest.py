@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from console import tokens
+from console.parts import Parts, now_ms
 from console.serve import Serving, serve
 from console.settings import AgentsSettings, ConsoleSettings, HeartbeatSettings, PeopleSettings
 from console.store.records import Certificate
-from console.wiring import Parts, now_ms
 from contracts.coverage import Coverage, Sight
 from contracts.event import GENESIS, Envelope, Event, Lane, Sealed, Severity, link
 from contracts.host import Facts

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from console.authority import Authority
-from console.wiring import now_ms
+from console.parts import now_ms
 from contracts.wire import Ack, Batch, Enrolled, Problem, RenewRequest
 
 

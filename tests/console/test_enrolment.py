@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from console.wiring import now_ms
+from console.parts import now_ms
 from contracts.wire import Ack, Batch, Enrolled, EnrolRequest, Problem
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.ingest import decompress, open_report
-from console.wiring import now_ms
+from console.parts import now_ms
 from contracts.errors import Malformed, TooLarge
 from contracts.wire import MAX_BATCH_RAW_BYTES, Ack, Batch, Problem, SubjectPart
 

@@ -7,8 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from console.hub import Hub
 from console.metrics import Metrics
+from console.parts import now_ms, open_parts
 from console.pulse import Pulse
-from console.wiring import now_ms, open_parts, render_metrics
+from console.wiring import render_metrics
 
 
 def test_what_was_counted_is_shown(console_settings: Any, beat: Any) -> None:

@@ -18,6 +18,7 @@ import pytest
 from console import wiring
 from console.authority import Authority
 from console.listening import ListenerCertificate
+from console.parts import now_ms, open_parts
 from console.serve import renew_certificates
 from contracts.errors import HoldfastError
 from contracts.wire import Ack, Batch
@@ -53,7 +54,7 @@ def test_a_silent_agent_becomes_late_and_down(
     seen: list[str] = []
     end = time.monotonic() + 12
     while time.monotonic() < end and "down" not in seen:
-        state = console.do(console.parts.store.agents(wiring.now_ms()))[0].state.value
+        state = console.do(console.parts.store.agents(now_ms()))[0].state.value
         seen += [state] if state not in seen else []
         time.sleep(0.05)
     assert seen == ["up", "late", "down"]
@@ -62,7 +63,7 @@ def test_a_silent_agent_becomes_late_and_down(
 def test_a_renewed_authority_is_taken_up_without_a_restart(
     console_settings: Any, stranger: Any, tmp_path: Path, moment: dt.datetime
 ) -> None:
-    parts = wiring.open_parts(console_settings)
+    parts = open_parts(console_settings)
     server = wiring.make_server(parts, "127.0.0.1:1", "127.0.0.1:2")
     server.agents_certificate.ensure(parts.authority, moment)
     before = server.agents_certificate.chain.read_bytes()
@@ -75,12 +76,12 @@ def test_a_renewed_authority_is_taken_up_without_a_restart(
 
 
 def test_a_database_without_its_authority_is_not_given_another(console_settings: Any) -> None:
-    parts = wiring.open_parts(console_settings)
+    parts = open_parts(console_settings)
     asyncio.run(parts.store.close())
     for entry in (Path(console_settings.state) / "ca").iterdir():
         entry.unlink()
     with pytest.raises(HoldfastError, match="no certificate authority") as caught:
-        wiring.open_parts(console_settings)
+        open_parts(console_settings)
     assert "ca restore" in caught.value.advice
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from console.wiring import open_parts
+from console.parts import open_parts
 
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from console import tokens
-from console.wiring import now_ms, open_parts
+from console.parts import now_ms, open_parts
 
 
 def test_agents_that_are_not_there_are_said_so(holdfast: Any) -> None:

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from console.cli.logins import ADMIN, ensure_admin, link_url
+from console.parts import now_ms, open_parts
 from console.store.records import Role, User
-from console.wiring import now_ms, open_parts
 
 
 def test_an_admin_is_made_only_where_there_is_nobody(console_settings: Any) -> None:
