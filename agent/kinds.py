@@ -82,6 +82,16 @@ CONFIG_LOADED = Kind(
     fields={"digest": "str"},
     ocsf_class=5019,
 )
+CONFIG_CHANGED = Kind(
+    name="agent.config_changed",
+    meaning="The configuration on disk was changed and is not loaded; the former one stays in force.",
+    title="Configuration changed on disk and not loaded: {file}",
+    severity=Severity.LOW,
+    fields={"file": "str"},
+    attack=("T1562.001",),
+    advice="Check it with `holdfast check-config` and reload; if nobody meant to change it, find out who did.",
+    ocsf_class=5019,
+)
 CONFIG_REFUSED = Kind(
     name="agent.config_refused",
     meaning="A changed configuration is not valid; the former one stays in force.",
