@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,23 +93,24 @@ def test_nothing_but_a_regular_file_is_written(path: Path, rendering: Rendering,
     assert output.state().lost == 1
 
 
-@pytest.fixture
-def little_room(path: Path) -> Iterator[int]:
-    """A file may not grow past this many bytes: what a full disk looks like to a writer."""
+@contextmanager
+def little_room(max_bytes: int) -> Iterator[None]:
+    """A file may not grow past this many bytes: what a full disk looks like to a writer. Brief, because pytest writes, too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2500, before[1]))
-    yield 2500
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_whole_lines_and_is_counted(
-    path: Path, rendering: Rendering, envelope: Make, little_room: int
-) -> None:
+def test_a_full_disk_leaves_whole_lines_and_is_counted(path: Path, rendering: Rendering, envelope: Make) -> None:
     output = opened(path, rendering)
-    for seq in range(1, 6):
-        output.write(envelope(seq))
+    with little_room(2500):
+        for seq in range(1, 6):
+            output.write(envelope(seq))
     state = output.state()
     assert state.lost >= 1
     assert state.written + state.lost == 5
