@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -17,12 +18,13 @@ from uvicorn.server import ServerState
 from console import wiring
 from console.agents_listener import AgentsListener
 from console.authority import Authority
-from console.listening import address_of, listen
+from console.listening import address_of, check_state_directory, listen
 from console.notify_manager import tell_manager
 from console.parts import AUTHORITY, Parts, agents_url, now, now_ms, open_parts, people_url
 from console.patient_protocol import Patience, PatientProtocol
 from console.peer_protocol import server_context
 from console.settings import ConsoleSettings
+from console.state_lock import held
 from contracts.errors import HoldfastError
 from contracts.record import Record
 
@@ -76,9 +78,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test stops us by the event
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with contextlib.ExitStack() as sockets:
-        people = sockets.enter_context(listen(settings.people.listen, "people"))
-        agents = sockets.enter_context(listen(settings.agents.listen, "agents"))
+    with contextlib.ExitStack() as stack:
+        people = stack.enter_context(listen(settings.people.listen, "people"))
+        agents = stack.enter_context(listen(settings.agents.listen, "agents"))
+        check_state_directory(Path(settings.state))
+        stack.enter_context(held(Path(settings.state)))
         parts = await asyncio.to_thread(open_parts, settings)
         try:
             await _run(wiring.make_server(parts, address_of(people), address_of(agents)), people, agents, started, stop)
