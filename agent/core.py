@@ -34,7 +34,7 @@ DISK_FIX = "Free space on the file system of the state directory."
 WORKER_RETRY_S = 2.0
 """How soon to look again at what a worker that was down could not."""
 MAX_RECENT_RUNS = 64
-"""How many ended runs are kept for the next heartbeat."""
+"""How many ended runs a heartbeat tells of."""
 
 
 class Store(Protocol):
@@ -228,11 +228,6 @@ class Core:
             for sight in self.coverage.coverage().sights:
                 taken.setdefault(sight.subject, []).append(blind)
         return narrowed(self.coverage.coverage(), taken, down)
-
-    def take_runs(self) -> tuple[Run, ...]:
-        """Return the runs that ended since the last call, for a heartbeat."""
-        runs, self.recent_runs = tuple(self.recent_runs), []
-        return runs
 
     def emitted(self, worker: str, watcher: str, event: Event) -> None:  # noqa: ARG002  # who said it was checked already
         """A watcher stated a fact."""

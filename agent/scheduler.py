@@ -128,11 +128,6 @@ class Scheduler:
             self._times.recompute()
         self._arm()
 
-    def overdue_s(self, name: str) -> float:
-        """Return how late `name` is, 0 when it is not."""
-        entry = self._entries.get(name)
-        return max(0.0, self._clock.monotonic() - entry.due) if entry and entry.due is not None else 0.0
-
     def stop(self) -> None:
         """Run nothing any more."""
         self._stopped = True

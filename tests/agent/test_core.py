@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import msgpack
 
-from agent.core import Core, Plan
+from agent.core import MAX_RECENT_RUNS, Core, Plan
 from agent.coverage import CoverageBook
 from agent.intake import Intake
 from agent.judging import Judging
@@ -320,10 +320,13 @@ def test_a_subject_switched_off_by_a_reload_is_unseen_on_purpose_and_not_looked_
     assert bench.chores == ["trim", "trim"]
 
 
-def test_runs_are_handed_to_the_heartbeat_once(bench: Bench) -> None:
+def test_the_runs_that_a_heartbeat_tells_of_are_the_newest(bench: Bench) -> None:
     bench.finish()
-    assert [run.name for run in bench.core.take_runs()] == ["ports"]
-    assert bench.core.take_runs() == ()
+    assert [run.name for run in bench.core.recent_runs] == ["ports"]
+    bench.core.recent_runs = bench.core.recent_runs * MAX_RECENT_RUNS
+    bench.world.advance(70)
+    bench.finish()
+    assert len(bench.core.recent_runs) == MAX_RECENT_RUNS
 
 
 def test_while_its_worker_is_down_a_subject_is_unseen_and_looked_at_soon_after(bench: Bench) -> None:
