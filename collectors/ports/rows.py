@@ -108,7 +108,7 @@ class _Kind:
             port=0,
             interface=socket.interface,
             netns=socket.netns,
-            scope=scope_of(socket.address),
+            scope=scope_of(socket.address, socket.interface),
             v6only=socket.v6only,
             pids=socket.pids,
             process=owner.process,
@@ -139,8 +139,13 @@ def key_ends(socket: Socket, home: int) -> tuple[str, str]:
     return f"{socket.protocol}/{address}:", f"{interface}{netns}"
 
 
-def scope_of(address: str) -> str:
-    """Return who can reach an address at all: `any`, `loopback`, `link` or `host` (see `Listener`)."""
+def scope_of(address: str, interface: str = "") -> str:
+    """Return who can reach an address at all: `any`, `loopback`, `link` or `host` (see `Listener`).
+
+    A socket bound to the loopback device takes nothing from elsewhere, whatever its address.
+    """
+    if interface == "lo":
+        return "loopback"
     found = ip_address(address.partition("%")[0])
     if found.version == 6 and found.ipv4_mapped:
         found = found.ipv4_mapped

@@ -48,3 +48,5 @@ def test_places_that_differ_have_keys_that_differ(address: object, port: int, ne
 )
 def test_a_scope_says_who_can_reach_an_address(address: str, scope: str) -> None:
     assert scope_of(address) == scope
+    assert scope_of(address, "eth0") == scope
+    assert scope_of(address, "lo") == "loopback"
