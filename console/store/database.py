@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 IDENTITIES = "identities"
 MAX_TEXT = 1000
+MAX_NUMBER = 2**63 - 1
+"""The largest whole number that every database takes."""
 READERS = 4
 LOAD_AT_ONCE = 500
 """Agents whose state is read together, the first time one of them reports."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from console.store.database import Database, clean
+from console.store.database import MAX_NUMBER, Database, clean
 from console.store.records import AuditEntry, LoginLink, Role, Session, User
 from console.store.schema import audit, links, sessions, users
 from console.store.writer import Group
@@ -124,7 +124,7 @@ class SqlAccounts(Database):
     async def audit_log(self, limit: int = 100, before: int = 0, what: str = "") -> tuple[AuditEntry, ...]:
         """Return entries, newest first."""
         query = select(audit).order_by(audit.c.number.desc()).limit(limit)
-        query = query.where(audit.c.number < before) if before else query
+        query = query.where(audit.c.number < min(before, MAX_NUMBER)) if before else query
         query = query.where(audit.c.what.startswith(what, autoescape=True)) if what else query
         return await self.read(
             lambda connection: tuple(AuditEntry(**dict(row._mapping)) for row in connection.execute(query))

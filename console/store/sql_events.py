@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, or_, select
 
 from console.chains import ENVELOPES
-from console.store.database import Database
+from console.store.database import MAX_NUMBER, Database
 from console.store.records import EventFilter, EventPage, EventRow
 from console.store.schema import LANES, agents, events
 from contracts.errors import UsageError
@@ -35,7 +35,7 @@ class SqlEvents(Database):
 
     async def event(self, number: int) -> EventRow | None:
         """Return the event with this number."""
-        if not 0 < number < 2**63:
+        if not 0 < number <= MAX_NUMBER:
             return None
         query = _SHOWN.where(events.c.number == number)
         row = await self.read(lambda connection: connection.execute(query).first())
@@ -81,4 +81,4 @@ def _place(cursor: str) -> tuple[int, int]:
     at, _, number = cursor.partition("-")
     if not (at.isascii() and at.isdigit() and number.isascii() and number.isdigit() and len(cursor) < 40):
         raise UsageError(f"{cursor[:60]!r} is not a cursor", advice="use the one that came with the page before")
-    return min(int(at), 2**63 - 1), min(int(number), 2**63 - 1)
+    return min(int(at), MAX_NUMBER), min(int(number), MAX_NUMBER)

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from console.liveness import Vitals, state
-from console.store.database import Database, clean, number_of
+from console.store.database import MAX_NUMBER, Database, clean, number_of
 from console.store.records import (
     Agent,
     AgentDetail,
@@ -115,6 +115,8 @@ class SqlFleet(Database):
 
     async def acknowledge_finding(self, number: int, who: str, at_ms: int) -> bool:
         """Close a finding."""
+        if not 0 < number <= MAX_NUMBER:
+            return False
         mine = update(findings).where((findings.c.number == number) & (findings.c.acknowledged_ms == 0))
         closed = mine.values(acknowledged_ms=at_ms, acknowledged_by=clean(who))
         return await self.write(lambda group: group.connection.execute(closed).rowcount > 0)

@@ -25,7 +25,7 @@ from console.web.api import admin, agents, api_tokens, events
 from console.web.context import Console
 from console.web.headers import add_security_headers
 from console.web.login_session import LoginSession
-from console.web.problems import admit, explain, refuse
+from console.web.problems import admit, explain, refuse, too_deep
 from contracts.errors import HoldfastError
 
 MAX_BODY = 64 << 10
@@ -51,7 +51,7 @@ def make_web(console: Console) -> Litestar:
         guards=[guard],
         middleware=[LoginSession],
         before_send=[add_security_headers],
-        exception_handlers={HTTPException: refuse, HoldfastError: explain, Exception: admit},
+        exception_handlers={HTTPException: refuse, HoldfastError: explain, RecursionError: too_deep, Exception: admit},
         openapi_config=OpenAPIConfig(
             title="Holdfast console",
             version=console.version,

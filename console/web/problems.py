@@ -42,6 +42,13 @@ def explain(request: PeopleRequest, error: HoldfastError) -> Response[Any]:
     return _answer(request, status, error.message, error.advice)
 
 
+def too_deep(request: PeopleRequest, error: RecursionError) -> Response[Any]:  # noqa: ARG001 - says nothing more
+    """Answer a body whose lists and objects are nested without end."""
+    return _answer(
+        request, HTTPStatus.BAD_REQUEST, "the body is nested too deeply", "send what the OpenAPI document says"
+    )
+
+
 def admit(request: PeopleRequest, error: Exception) -> Response[Any]:
     """Answer a defect of ours: logged with its trace, told without."""
     log.error("%s %s broke", request.method, request.url.path, exc_info=error)

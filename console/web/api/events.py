@@ -1,6 +1,6 @@
 """Events of the fleet."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import get
@@ -56,4 +56,7 @@ HANDLERS: tuple[Any, ...] = (events, event)
 
 
 def _ms(when: datetime | None) -> int:
-    return max(0, int(when.timestamp() * 1000)) if when else 0
+    """Return Unix ms; a time without a zone is in UTC, as all times of this console."""
+    if when is None:
+        return 0
+    return max(0, int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000))

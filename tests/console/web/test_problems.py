@@ -1,5 +1,7 @@
 """What is answered when something is refused or breaks."""
 
+import pytest
+
 from contracts.errors import Unreachable
 
 
@@ -44,3 +46,45 @@ def test_a_wrong_method_and_a_large_body_are_refused(admin):
     assert admin.send("DELETE", "/users").status_code == 405
     admin.get("/users")
     assert admin.post("/users", {"name": "x" * 100_000}).status_code == 413
+
+
+HUGE = "9" * 40
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/audit?before={HUGE}",
+        f"/?page={HUGE}",
+        f"/events/{'9' * 16}-{'9' * 16}",
+        f"/events?cursor={HUGE[:19]}-{HUGE[:19]}",
+        f"/events?severity={HUGE}",
+        "/events?agent=%00",
+        f"/api/v1/audit?cursor={HUGE[:18]}",
+        f"/api/v1/events?cursor={HUGE[:19]}-{HUGE[:19]}",
+        "/api/v1/events?since=0001-01-01T00:00:00",
+        "/api/v1/events?since=9999-12-31T23:59:59",
+        "/api/v1/events?until=0001-01-01T00:00:00%2B14:00",
+        f"/api/v1/agents?limit={HUGE}",
+    ],
+)
+def test_no_question_is_a_mistake_of_the_console(site, admin, path):
+    assert admin.get(path).status_code < 500
+
+
+def test_no_number_of_a_finding_is_a_mistake_of_the_console(site, admin):
+    admin.get("/account")
+    for number in (HUGE, "0", "9223372036854775808"):
+        assert admin.post(f"/findings/{number}/acknowledge").status_code == 303
+
+
+def test_a_body_nested_without_end_is_one_sentence(site, admin):
+    admin.get("/account")
+    headers = {"content-type": "application/json", "x-csrf-token": admin.csrf()}
+    answer = admin.send("POST", "/api/v1/tokens", content=b"[" * 30_000, headers=headers)
+    assert answer.status_code == 400
+    assert "nested" in answer.json()["detail"]
+
+
+def test_metrics_name_their_character_set_once(site, admin):
+    assert admin.get("/metrics").headers["content-type"].count("charset") == 1
