@@ -144,4 +144,10 @@ def _speaks_ipv6(host: ReadOnlyHost) -> bool:
     try:
         return host.files.read("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() != b"1"
     except Unavailable as error:
-        return error.why is not Why.NOT_PRESENT
+        if error.why is not Why.NOT_PRESENT:
+            return True
+    try:
+        host.files.read("/proc/sys/kernel/ostype")
+    except Unavailable:  # all of /proc/sys is hidden
+        return True
+    return False

@@ -26,6 +26,8 @@ _BEYOND = re.compile(
 )
 _COUNTERS = re.compile(r"(?m)^(:.* )\[\d+:\d+\]$")
 _PRIORITY = {"raw": -300, "mangle": -150, "filter": 0, "security": 50, "nat": -100}
+_ALWAYS_THERE = "/proc/net/dev"
+_UNHIDE = "Mount /proc without subset=pid (ProcSubset=all in the unit of the netfilter worker)."
 _GRANT = "Give the netfilter worker CAP_NET_ADMIN, CAP_NET_RAW and CAP_DAC_READ_SEARCH."
 
 
@@ -250,9 +252,13 @@ def _legacy_names(host: ReadOnlyHost, family: str) -> list[str]:
     try:
         return escape(host.files.read(path)).split()
     except Unavailable as error:
-        if error.why is Why.NOT_PRESENT:
-            return []
-        raise Unavailable(error.why, f"{path}: {error.message}", advice=_GRANT) from error
+        if error.why is not Why.NOT_PRESENT:
+            raise Unavailable(error.why, f"{path}: {error.message}", advice=_GRANT) from error
+        try:
+            host.files.read(_ALWAYS_THERE)
+        except Unavailable as hidden:  # it is not the list that is missing, but all of /proc/net
+            raise Unavailable(Why.PERMISSION, f"{path} is hidden: {hidden.message}", advice=_UNHIDE) from error
+        return []
 
 
 def _table(saved: Saved, family: str, name: str, source: str) -> Table:

@@ -279,3 +279,18 @@ def test_a_chain_whose_name_is_not_utf_8_cannot_blind(netns, filtered) -> None:
     assert "a\\xff\x1b[2Jb" in {row.name for row in report.changes.put.values() if row.what == "chain"}
     (blind,) = report.blind
     assert blind.why is Why.INCOMPATIBLE and r"ip filter a\xff" in blind.detail and blind.fix
+
+
+def test_a_hidden_proc_reads_neither_as_no_legacy_tables_nor_as_no_ipv6(netns, looks) -> None:
+    for path in (
+        "/proc/net/ip_tables_names",
+        "/proc/net/ip6_tables_names",
+        "/proc/net/dev",
+        "/proc/sys/net/ipv6/conf/all/disable_ipv6",
+        "/proc/sys/kernel/ostype",
+    ):
+        netns.overlay[path] = Unavailable(Why.NOT_PRESENT, f"{path} does not exist")
+    report = looks.again()
+    assert [blind.what for blind in report.blind] == ["the tables of iptables-legacy", "the tables of ip6tables-legacy"]
+    assert all(blind.why is Why.PERMISSION and "subset=pid" in blind.fix for blind in report.blind)
+    assert looks.summary.ipv6
