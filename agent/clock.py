@@ -49,6 +49,9 @@ class StepWatch:
         return self._clock.now_ms() / 1000 - self._clock.monotonic()
 
 
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+
+
 class Ids:
     """UUIDv7 (RFC 9562, section 5.7) as 32 hex digits, strictly increasing even when the wall clock goes back.
 
@@ -63,10 +66,19 @@ class Ids:
 
     def take(self, count: int) -> list[str]:
         """Return `count` new ids, in order."""
+        first = self._reserve(count)
+        return [f"{value:032x}" for value in range(first, first + count)]
+
+    def one(self) -> str:
+        """Return one new id."""
+        return f"{self._reserve(1):032x}"
+
+    def _reserve(self, count: int) -> int:
+        """Return the first of `count` numbers that follow each other."""
         now = self._clock.now_ms()
         if now > self._last >> 80:
-            first = now << 80 | 0x7 << 76 | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 3
+            first = now << 80 | _VERSION_AND_VARIANT | int.from_bytes(os.urandom(8)) >> 3
         else:
             first = self._last + 1
         self._last = first + count - 1
-        return [f"{value:032x}" for value in range(first, first + count)]
+        return first

@@ -17,7 +17,7 @@ import heapq
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -253,28 +253,40 @@ class Spool:
         return batch.envelopes
 
     def _append_one(self, event: Event) -> list[Envelope]:
+        """Do what `_append` does, without its detours: most events come alone, and what this takes comes on top of each commit."""
         key = dedup_bytes(event.dedup)
         if key is not None and (key in self._recent or key in self._former):
             return []
-        book = self._books[event.lane]
+        lane = event.lane
+        book = self._books[lane]
         envelope, row = self._sealer.seal_one(event, book.head, book.chain)
-        self._mark.reserve(event.lane, row[0])
-        self._store({event.lane: [row]}, len(row[4]) + ROW_OVERHEAD)
+        self._mark.reserve(lane, row[0])
+        size = len(row[4]) + ROW_OVERHEAD
+        if self._used() + size > self.limits.total_bytes:
+            self._store({lane: [row]}, size)
+        else:
+            self._store_row(book, row)
         if key is not None:
-            self._remember({key})
+            self._remember((key,))
         return [envelope]
 
-    def _store(self, rows_of: dict[Lane, list[Row]], size: int) -> None:
-        used = size
+    def _used(self) -> int:
+        used = 0
         for book in self._books.values():
             used += book.waiting_bytes + book.history_bytes
-        over = used > self.limits.total_bytes
+        return used
+
+    def _store_row(self, book: LaneBook, row: Row) -> None:
+        """Store what fits into one statement, which commits by itself."""
+        self._db.execute(INSERT[book.lane], row)
+        count_in(book, (row,))
+
+    def _store(self, rows_of: dict[Lane, list[Row]], size: int) -> None:
+        over = self._used() + size > self.limits.total_bytes
         if not over and len(rows_of) == 1:
             ((lane, rows),) = rows_of.items()
             if len(rows) == 1:
-                # One statement commits by itself.
-                self._db.execute(INSERT[lane], rows[0])
-                count_in(self._books[lane], rows)
+                self._store_row(self._books[lane], rows[0])
                 return
         with self._transaction():
             for lane, rows in rows_of.items():
@@ -314,9 +326,9 @@ class Spool:
         self._db.executemany(INSERT[lane], batch.rows[lane])
         count_in(book, batch.rows[lane])
 
-    def _remember(self, keys: set[bytes]) -> None:
+    def _remember(self, keys: Iterable[bytes]) -> None:
         """Keep the newest keys in two generations, so that forgetting the oldest costs nothing."""
-        self._recent |= keys
+        self._recent.update(keys)
         if len(self._recent) >= DEDUP_WINDOW:
             self._former, self._recent = self._recent, set()
 

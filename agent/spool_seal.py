@@ -19,6 +19,8 @@ MAX_BUNDLE = 256
 """How many records one row holds at most."""
 MAX_BUNDLE_BYTES = 256 << 10
 
+_UNENCODABLE = (UnicodeEncodeError, OverflowError, TypeError)
+
 Row = tuple[int, int, int, bytes, bytes]
 """A bundle as in the table: last seq, count, time of the newest event, chain, body."""
 
@@ -84,10 +86,15 @@ class Sealer:
         """Seal a single event after `head`: what `seal` does, without its detours."""
         if not event.observed_ms:
             event = msgspec.structs.replace(event, observed_ms=self._clock.now_ms())
-        (name,) = self._ids.take(1)
-        envelope = Envelope(id=name, agent=self._agent, lane=event.lane, seq=head + 1, event=event)
-        (row,) = self._bundles((envelope,), chain)
-        return envelope, row
+        seq = head + 1
+        envelope = Envelope(id=self._ids.one(), agent=self._agent, lane=event.lane, seq=seq, event=event)
+        try:
+            body = self._encode(envelope)
+        except _UNENCODABLE as error:
+            raise _malformed(envelope, error) from error
+        if len(body) > MAX_EVENT_BYTES:
+            raise _too_large(envelope, len(body))
+        return envelope, (seq, 1, event.observed_ms, sha256(chain + body).digest(), self._encode((body,)))
 
     def seal_again(self, bodies: Iterable[bytes], lane: Lane, head: int, chain: bytes) -> list[Row]:
         """Give the envelopes in `bodies` new places after `head`; their ids stay."""
@@ -105,14 +112,12 @@ class Sealer:
         for envelope in envelopes:
             try:
                 body = encode(envelope)
-            except (UnicodeEncodeError, OverflowError, TypeError) as error:
-                raise Malformed(f"an event of kind {envelope.event.kind!a} cannot be encoded: {error}") from error
+            except _UNENCODABLE as error:
+                raise _malformed(envelope, error) from error
             length = len(body)
             if size + length > MAX_BUNDLE_BYTES or len(bodies) == MAX_BUNDLE:
                 if length > MAX_EVENT_BYTES:
-                    raise TooLarge(
-                        f"an event of kind {envelope.event.kind} takes {length} bytes; the limit is {MAX_EVENT_BYTES}"
-                    )
+                    raise _too_large(envelope, length)
                 if bodies:
                     rows.append((envelope.seq - 1, len(bodies), at_ms, chain, encode(bodies)))
                     bodies, size, at_ms = [], 0, 0
@@ -123,6 +128,14 @@ class Sealer:
                 at_ms = envelope.event.observed_ms
         rows.append((envelopes[-1].seq, len(bodies), at_ms, chain, encode(bodies)))
         return rows
+
+
+def _malformed(envelope: Envelope, error: Exception) -> Malformed:
+    return Malformed(f"an event of kind {envelope.event.kind!a} cannot be encoded: {error}")
+
+
+def _too_large(envelope: Envelope, length: int) -> TooLarge:
+    return TooLarge(f"an event of kind {envelope.event.kind} takes {length} bytes; the limit is {MAX_EVENT_BYTES}")
 
 
 def dedup_bytes(dedup: str) -> bytes | None:

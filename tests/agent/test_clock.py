@@ -47,7 +47,7 @@ def test_ids_go_up_even_when_the_clock_goes_back_or_the_agent_restarts() -> None
     ids = Ids(clock)
     names = ids.take(5000)
     clock.wall_ms -= 500_000
-    names += ids.take(10)
+    names += [*ids.take(10), ids.one(), ids.one()]
     names += Ids(clock, names[-1]).take(10)
     assert names == sorted(set(names))
 

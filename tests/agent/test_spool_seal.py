@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agent.clock import SystemClock
 from agent.spool_schema import LaneBook
 from agent.spool_seal import MAX_BUNDLE, MAX_BUNDLE_BYTES, Sealer, count_in, dedup_bytes, pages
-from contracts.errors import TooLarge
+from contracts.errors import HoldfastError, Malformed, TooLarge
 from contracts.event import GENESIS, Envelope, Event, Lane, Severity, link
 
 NOTHING: tuple[set[bytes], set[bytes]] = (set(), set())
@@ -36,9 +36,37 @@ def test_bundles_are_bounded_consecutive_and_chained(sizes: list[int], head: int
     assert seq == head + len(sizes)
 
 
-def test_an_event_over_the_limit_is_refused() -> None:
-    with pytest.raises(TooLarge):
-        Sealer("0" * 32, SystemClock()).seal([fact(1, 2 << 20)], {Lane.NORMAL: (0, GENESIS)}, NOTHING)
+@pytest.mark.parametrize(
+    ("event", "refusal"),
+    [
+        (fact(1, 2 << 20), TooLarge),
+        (fact(1 << 70), Malformed),
+        (msgspec.structs.replace(fact(1), key="\udc80"), Malformed),
+    ],
+    ids=["too large", "a number too great", "no text"],
+)
+def test_an_event_that_could_not_be_delivered_is_refused(event: Event, refusal: type[HoldfastError]) -> None:
+    sealer = Sealer("0" * 32, SystemClock())
+    with pytest.raises(refusal) as among_others:
+        sealer.seal([event, fact(2)], {Lane.NORMAL: (0, GENESIS)}, NOTHING)
+    with pytest.raises(refusal) as alone:
+        sealer.seal_one(event, 0, GENESIS)
+    assert str(alone.value) == str(among_others.value)
+
+
+@settings(max_examples=30, deadline=None)
+@given(size=st.integers(0, 300_000), head=st.integers(0, 1000), lane=st.sampled_from(list(Lane)))
+def test_a_single_event_is_sealed_as_one_among_others(size: int, head: int, lane: Lane) -> None:
+    sealer = Sealer("0" * 32, SystemClock())
+    chain = bytes(range(32))
+    envelope, (last, count, at_ms, end, body) = sealer.seal_one(fact(1, size, lane), head, chain)
+    (one,) = msgspec.msgpack.decode(body, type=list[bytes])
+    assert msgspec.msgpack.decode(one, type=Envelope) == envelope
+    assert (envelope.seq, envelope.lane, envelope.event.observed_ms) == (last, lane, at_ms)
+    assert (last, count, end) == (head + 1, 1, link(chain, one))
+    other = Sealer("0" * 32, SystemClock()).seal([envelope.event], {lane: (head, chain)}, NOTHING)
+    ((*numbers, _, _),) = other.rows[lane]
+    assert numbers == [last, count, at_ms]
 
 
 def test_sealing_again_keeps_ids_and_changes_places() -> None:
