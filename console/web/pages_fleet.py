@@ -102,7 +102,9 @@ def attention(agent: Agent) -> tuple[tuple[str, str, str], ...]:
             (words.plural(agent.problems, "finding about its reports", "findings about its reports"), "bad", "degraded")
         )
     if agent.severe_24h:
-        out.append((words.plural(agent.severe_24h, "severe event today", "severe events today"), "bad", "sev-high"))
+        out.append(
+            (words.plural(agent.severe_24h, "severe event in 24 hours", "severe events in 24 hours"), "bad", "sev-high")
+        )
     if agent.lost:
         out.append((words.plural(agent.lost, "event lost", "events lost"), "warn", "degraded"))
     if agent.sights.workers_down:

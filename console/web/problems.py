@@ -33,7 +33,13 @@ def refuse(request: PeopleRequest, error: HTTPException) -> Response[Any]:
     status = error.status_code
     if status == HTTPStatus.UNAUTHORIZED and not _is_api(request):
         return _to_login(request)
-    return _answer(request, status, str(error.detail), "", _errors(error))
+    # The router's own words only repeat the title.
+    detail = (
+        "there is nothing at this address"
+        if error.detail == HTTPStatus(status).phrase == "Not Found"
+        else str(error.detail)
+    )
+    return _answer(request, status, detail, "", _errors(error))
 
 
 def explain(request: PeopleRequest, error: HoldfastError) -> Response[Any]:

@@ -50,7 +50,7 @@ def test_once_a_server_is_silent_nothing_about_it_is_green(site, full, viewer):
 
 def test_severe_events_ask_for_attention(full, viewer):
     full.event("firewall.ruleset_flushed", "", Severity.HIGH)
-    assert "1 severe event today" in viewer.text("/")
+    assert "1 severe event in 24 hours" in viewer.text("/")
 
 
 def test_search_state_and_order_narrow_the_table(site, full, viewer):

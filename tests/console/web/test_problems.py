@@ -88,3 +88,8 @@ def test_a_body_nested_without_end_is_one_sentence(site, admin):
 
 def test_metrics_name_their_character_set_once(site, admin):
     assert admin.get("/metrics").headers["content-type"].count("charset") == 1
+
+
+def test_an_address_without_anything_is_a_sentence(site, admin):
+    assert "There is nothing at this address." in admin.get("/nope").text
+    assert admin.get("/api/v1/nope").json()["detail"] == "there is nothing at this address"
