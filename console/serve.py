@@ -195,8 +195,25 @@ def renew_certificates(server: wiring.Server, context: ssl.SSLContext, pages: ss
     if server.agents_certificate.ensure(server.authority(), now()):
         context.load_cert_chain(server.agents_certificate.chain, server.agents_certificate.key)
     made = server.people_certificate.ensure(server.authority(), now())
-    if made and pages is not None and not server.parts.settings.people.certificate:
+    people = server.parts.settings.people
+    if pages is None:
+        return
+    if people.certificate:
+        take_up_certificate(pages, people.certificate, people.key)
+    elif made:
         pages.load_cert_chain(server.people_certificate.chain, server.people_certificate.key)
+
+
+def take_up_certificate(pages: ssl.SSLContext, chain: str, key: str) -> None:
+    """Use the files as they are now, which others renew; a pair that does not fit never replaces one that does."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+    except OSError as error:
+        raise HoldfastError(
+            f"the certificate {chain} with the key {key} cannot be used, so the one before stays in use: {error}",
+            advice="check people.certificate and people.key",
+        ) from error
+    pages.load_cert_chain(chain, key)
 
 
 async def _prune(server: wiring.Server) -> None:

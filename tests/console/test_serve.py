@@ -19,7 +19,7 @@ from console import wiring
 from console.authority import Authority
 from console.listening import ListenerCertificate
 from console.parts import now_ms, open_parts
-from console.serve import renew_certificates
+from console.serve import renew_certificates, take_up_certificate
 from contracts.errors import HoldfastError
 from contracts.wire import Ack, Batch
 
@@ -127,3 +127,29 @@ def test_listener_certificates_are_kept_until_they_will_not_do(tmp_path: Path, m
     assert certificate.ensure(authority, moment + dt.timedelta(days=61))
     certificate.key.write_bytes(b"garbage")
     assert certificate.ensure(authority, moment)
+
+
+def test_a_certificate_that_others_renew_is_taken_up_unless_it_does_not_fit(
+    tmp_path: Path, moment: dt.datetime
+) -> None:
+    class Pages:
+        taken: list[tuple[str, str]] = []
+
+        def load_cert_chain(self, chain: str, key: str) -> None:
+            self.taken.append((chain, key))
+
+    authority = Authority.create(tmp_path / "ca", moment)
+    chain, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    first, second = (authority.issue_server(("localhost",), moment) for _ in range(2))
+    key.write_bytes(first[0])
+    chain.write_bytes(first[1])
+    pages: Any = Pages()
+    take_up_certificate(pages, str(chain), str(key))
+    assert pages.taken == [(str(chain), str(key))]
+    chain.write_bytes(second[1])  # half renewed: the key is still the one before
+    with pytest.raises(HoldfastError, match="the one before stays in use"):
+        take_up_certificate(pages, str(chain), str(key))
+    assert len(pages.taken) == 1
+    key.write_bytes(second[0])
+    take_up_certificate(pages, str(chain), str(key))
+    assert len(pages.taken) == 2
