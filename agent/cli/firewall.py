@@ -39,7 +39,7 @@ def show(path: Path, as_json: bool) -> None:
     for line in _unseen(sight):
         click.secho(line, fg="yellow")
     click.echo(f"Seen:    {ago(answer['at_ms'])}")
-    for line in tree(_rows(answer["rows"])):
+    for line in tree(_rows(answer["rows"]), is_whole=sight.state == "seen"):
         click.echo(_one_line(line))
 
 
@@ -107,10 +107,10 @@ def _unseen(sight: Sight) -> Iterator[str]:
         yield _one_line(f"Not seen: {blind.what}{detail}. {blind.fix}".rstrip())
 
 
-def tree(rows: Mapping[str, Row]) -> Iterator[str]:
-    """Yield the ruleset as lines: the summary, then every table with its chains, rules and sets."""
+def tree(rows: Mapping[str, Row], is_whole: bool = True) -> Iterator[str]:
+    """Yield the ruleset as lines: the summary, then every table with its chains, rules and sets; `is_whole` if all of it is seen."""
     summary = rows.get(SUMMARY)
-    yield from _summary(summary) if summary is not None else ()
+    yield from _summary(summary, is_whole) if summary is not None else ()
     inside: dict[tuple[str, str], list[Row]] = {}
     rules: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows.values():
@@ -133,16 +133,17 @@ def tree(rows: Mapping[str, Row]) -> Iterator[str]:
                 yield f"    {place:>4}  {_one_line(statement(rule))}"
 
 
-def _summary(row: Row) -> Iterator[str]:
+def _summary(row: Row, is_whole: bool) -> Iterator[str]:
     seen = row.summary
     if seen is None:
         return
-    yield f"Backend: {', '.join(seen.backends) or 'no rules at all'}"
+    yield f"Backend: {', '.join(seen.backends) or ('no rules at all' if is_whole else 'no rules in what is seen')}"
     if seen.makers:
         yield f"Made by: {', '.join(seen.makers)}"
     yield f"Rules:   {seen.rules} in {seen.chains} chains of {seen.tables} tables ({seen.rules4} for IPv4, {seen.rules6} for IPv6)"
-    yield f"IPv4:    {seen.filtering4} to arriving packets that no rule names (input policy {seen.policy4})"
-    yield f"IPv6:    {seen.filtering6} to arriving packets that no rule names (input policy {seen.policy6})"
+    known = "" if is_whole else "as far as it is seen, "
+    yield f"IPv4:    {known}{seen.filtering4} to arriving packets that no rule names (input policy {seen.policy4})"
+    yield f"IPv6:    {known}{seen.filtering6} to arriving packets that no rule names (input policy {seen.policy6})"
 
 
 def _line(what: str, row: Row) -> str:

@@ -143,6 +143,14 @@ def test_what_is_not_seen_stands_first(agent, call) -> None:
     assert first == "Not seen: the tables of iptables-legacy (may not). Give CAP_NET_RAW."
 
 
+def test_what_is_not_wholly_seen_does_not_read_as_none(agent, call) -> None:
+    agent.verbs["subject"] = agent.subject({"summary": Row(what="summary", summary=Summary(filtering4="open"))}, None)
+    assert "no rules at all" in call("show").output
+    agent.verbs["coverage"]["sights"][0].update(state="partial")
+    shown = call("show").output
+    assert "no rules in what is seen" in shown and "as far as it is seen, open" in shown
+
+
 def test_a_firewall_that_was_never_seen_does_not_read_as_empty(agent, call) -> None:
     agent.verbs["subject"] = agent.subject({}, None, revision=0)
     result = call("show")
