@@ -10,7 +10,7 @@ from console.cli.options import (
     moment,
     read_settings,
     show_json,
-    show_table,
+    show_records,
     whoami,
     with_parts,
 )
@@ -61,14 +61,22 @@ def list_api_tokens(path: Path | None, state_dir: Path | None, as_json: bool) ->
         return await parts.store.api_tokens()
 
     found = with_parts(read_settings(path, state_dir), work)
-    if as_json:
-        show_json([{n: getattr(one, n) for n in one.__struct_fields__ if n != "digest"} for one in found])
-        return
-    rows = [
-        (one.id, one.name, one.role.value, state_of(one), moment(one.expires_ms), moment(one.used_ms), one.created_by)
-        for one in found
-    ]
-    show_table(("id", "program", "role", "state", "ends", "last used", "made by"), rows, "no tokens")
+    show_records(
+        found,
+        as_json,
+        {"digest"},
+        ("id", "program", "role", "state", "ends", "last used", "made by"),
+        lambda one: (
+            one.id,
+            one.name,
+            one.role.value,
+            state_of(one),
+            moment(one.expires_ms),
+            moment(one.used_ms),
+            one.created_by,
+        ),
+        "no tokens",
+    )
 
 
 @api_token.command()

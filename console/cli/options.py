@@ -111,6 +111,21 @@ def show_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], nothing:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def show_records(
+    found: Sequence[msgspec.Struct],
+    as_json: bool,
+    hidden: set[str],
+    heads: tuple[str, ...],
+    row: Callable[[Any], tuple[str, ...]],
+    nothing: str,
+) -> None:
+    """Write records as JSON without the fields `hidden`, or one line of columns each."""
+    if as_json:
+        show_json([{n: getattr(one, n) for n in one.__struct_fields__ if n not in hidden} for one in found])
+        return
+    show_table(heads, [row(one) for one in found], nothing)
+
+
 def moment(at_ms: int) -> str:
     """Return a time for people, in UTC; "-" for never."""
     import datetime as dt

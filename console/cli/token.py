@@ -11,7 +11,7 @@ from console.cli.options import (
     moment,
     read_settings,
     show_json,
-    show_table,
+    show_records,
     whoami,
     with_parts,
 )
@@ -65,12 +65,14 @@ def list_tokens(path: Path | None, state_dir: Path | None, as_json: bool) -> Non
         return await parts.store.tokens()
 
     found = with_parts(read_settings(path, state_dir), work)
-    if as_json:
-        hidden = {"digest", "key"}
-        show_json([{n: getattr(one, n) for n in one.__struct_fields__ if n not in hidden} for one in found])
-        return
-    rows = [(one.id, state_of(one), moment(one.expires_ms), one.created_by, one.agent, one.note) for one in found]
-    show_table(("id", "state", "expires", "made by", "agent", "note"), rows, "no tokens")
+    show_records(
+        found,
+        as_json,
+        {"digest", "key"},
+        ("id", "state", "expires", "made by", "agent", "note"),
+        lambda one: (one.id, state_of(one), moment(one.expires_ms), one.created_by, one.agent, one.note),
+        "no tokens",
+    )
 
 
 @token.command()

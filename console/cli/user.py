@@ -12,7 +12,7 @@ from console.cli.options import (
     moment,
     read_settings,
     show_json,
-    show_table,
+    show_records,
     whoami,
     with_parts,
 )
@@ -58,11 +58,14 @@ def list_users(path: Path | None, state_dir: Path | None, as_json: bool) -> None
         return await parts.store.users()
 
     found = with_parts(read_settings(path, state_dir), work)
-    if as_json:
-        show_json([{n: getattr(one, n) for n in one.__struct_fields__ if n != "password"} for one in found])
-        return
-    rows = [(one.name, one.role.value, "disabled" if one.disabled else "", moment(one.last_login_ms)) for one in found]
-    show_table(("name", "role", "", "last login"), rows, "no users")
+    show_records(
+        found,
+        as_json,
+        {"password"},
+        ("name", "role", "", "last login"),
+        lambda one: (one.name, one.role.value, "disabled" if one.disabled else "", moment(one.last_login_ms)),
+        "no users",
+    )
 
 
 @user.command()
