@@ -22,7 +22,11 @@ from agent.systemd_sockets import SystemdSockets
 from contracts.errors import HoldfastError
 from settings.errors import ConfigErrors
 
+LAUNCHER_ENDED = 70
+"""Exit code (EX_SOFTWARE) when the launcher is gone: without it no worker comes back, and only a restart helps."""
+
 LATE_MODULES = (
+    "agent.config_watch",
     "schedule",
     "agent.timesofday",
     "agent.outputs.ndjson",
@@ -76,7 +80,7 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
             shed(paths)
         loop, clock = Loop(SystemClock().monotonic), SystemClock()
         agent = Instance(loop, clock, paths, made, connector, wiring.judges(), notifier)
-        code = _serve(agent, loop, notifier)
+        code = _serve(agent, loop, notifier, launcher)
     finally:
         if launcher is not None:
             launcher.stop()
@@ -97,20 +101,28 @@ def shed(paths: start.Paths) -> None:
     privileges.drop(None, kept, kept)
 
 
-def _serve(agent: Instance, loop: Loop, notifier: Notifier) -> int:
-    stopping = False
+def _serve(agent: Instance, loop: Loop, notifier: Notifier, launcher: Launcher | None) -> int:
+    stopping, code = False, 0
 
-    def stop(number: int) -> None:
+    def stop(reason: str) -> None:
         nonlocal stopping
         if not stopping:
             stopping = True
             notifier.stopping()
-            agent.stop(signal.Signals(number).name)
+            agent.stop(reason)
             loop.stop()
 
-    _on(signal.SIGTERM, lambda: loop.call_soon_threadsafe(lambda: stop(signal.SIGTERM)))
-    _on(signal.SIGINT, lambda: loop.call_soon_threadsafe(lambda: stop(signal.SIGINT)))
+    def orphaned() -> None:
+        nonlocal code
+        _say("the launcher ended, so no worker can be started any more; the agent ends, too")
+        code = LAUNCHER_ENDED
+        stop("the launcher ended")
+
+    _on(signal.SIGTERM, lambda: loop.call_soon_threadsafe(lambda: stop("SIGTERM")))
+    _on(signal.SIGINT, lambda: loop.call_soon_threadsafe(lambda: stop("SIGINT")))
     _on(signal.SIGHUP, lambda: loop.call_soon_threadsafe(agent.reload))
+    if launcher is not None:
+        loop.add_reader(os.pidfd_open(launcher.pid), orphaned)
     agent.start()
     gc.collect()
     gc.freeze()  # what start-up made stays; collecting it again and again would only touch its pages
@@ -119,7 +131,7 @@ def _serve(agent: Instance, loop: Loop, notifier: Notifier) -> int:
         loop.run()
     finally:
         agent.close()
-    return 0
+    return code
 
 
 def _on(number: signal.Signals, callback: Callable[[], None]) -> None:

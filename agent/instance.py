@@ -17,7 +17,7 @@ from agent.core import Plan as CorePlan
 from agent.coverage import CoverageBook
 from agent.intake import Intake
 from agent.judging import Judging
-from agent.kinds import CLOCK_STEPPED, CONFIG_LOADED, CONFIG_REFUSED, STARTED, STOPPED
+from agent.kinds import CLOCK_STEPPED, CONFIG_CHANGED, CONFIG_LOADED, CONFIG_REFUSED, STARTED, STOPPED, WATCH_GAP
 from agent.loop import Loop
 from agent.outlets import Outlets
 from agent.outputs.rendering import Rendering
@@ -32,7 +32,7 @@ from agent.state import State
 from agent.supervision import Connector
 from agent.supervisor import Supervisor
 from agent.verbs import Verbs
-from contracts.errors import HoldfastError
+from contracts.errors import HoldfastError, Unavailable
 from contracts.event import Event
 from contracts.judge import Judge
 from contracts.wire import Heartbeat
@@ -84,6 +84,9 @@ class Instance:
         self._core.bind(self._intake, self._scheduler, self._supervisor, self._judging, self._responder, {})
         self._outlets = Outlets(loop, self.heartbeat)
         self._control: ControlServer | None = None
+        from agent.config_watch import ConfigWatch  # after the start: it brings watchdog
+
+        self._config_watch = ConfigWatch(loop, paths.config, self._config_changed)
 
     def start(self) -> None:
         """Begin to look, to answer and to report; then say that it is ready."""
@@ -117,11 +120,16 @@ class Instance:
         self._reporting.start(
             self._spool, self._heartbeat_from_elsewhere, self._happened, self._plan.facts, self._plan.version
         )
+        try:
+            self._config_watch.start()
+        except Unavailable as error:  # `status` finds an edited file all the same, whenever it is asked
+            self._intake.put([WATCH_GAP.event("configuration", subject="configuration", detail=str(error))])
         self._notifier.ready(f"watching {len(self._plan.looks)} subjects")
 
     def stop(self, signal_name: str) -> None:
         """End in order: no new work, a last event, a last report."""
         self._stopping = True
+        self._config_watch.stop()
         self._scheduler.stop()
         self._intake.put([STOPPED.event("agent", signal=signal_name)])
         self._supervisor.stop()
@@ -267,6 +275,10 @@ class Instance:
         self._supervisor.reconfigure(made.workers)
         self._core.follow(core_plan(made))
         self._reporting.use(made.settings)
+
+    def _config_changed(self) -> None:
+        if not self._reloading and planning.signature(self._paths.config) != self._signature:
+            self._core.agent_event(CONFIG_CHANGED.event("configuration", file=str(self._paths.config)))
 
     def _reload_for_a_person(self) -> Any:
         from agent.control_server import Answer, Later

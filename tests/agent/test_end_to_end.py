@@ -376,3 +376,25 @@ def test_the_notify_protocol_is_spoken_and_the_watchdog_fed(tmp_path: Path) -> N
                 pass
         finally:
             made.stop()
+
+
+def test_an_edited_configuration_that_nobody_loads_is_an_event(agent: Agent) -> None:
+    agent.configure("collectors: {ports: {every: 45s}}\n")
+    agent.event("agent.config_changed", 20)
+    assert agent.ask("status")["config"]["pending"]
+
+
+def test_without_its_launcher_the_agent_ends_and_says_why(agent: Agent) -> None:
+    assert agent.process is not None
+    status = agent.ask("status")
+    workers = {worker["pid"] for worker in status["workers"] if worker["pid"]}
+    children = {
+        int(pid)
+        for pid in Path(f"/proc/{status['pid']}/task/{status['pid']}/children").read_text().split()
+        if int(pid) not in workers
+    }
+    assert len(children) == 1
+    os.kill(children.pop(), signal.SIGKILL)
+    assert agent.process.wait(20) == 70
+    assert "the launcher ended" in (agent.folder / "log").read_text()
+    agent.start()

@@ -25,6 +25,7 @@ DOORS = {
     "psutil": {"host.processes"},
     "cryptography": {"agent.enrolment", "console.authority", "console.authority_backup", "console.enrolment"},
     "apprise": {"actions.notify"},
+    "watchdog": {"agent.config_watch"},
     "schedule": {"agent.timesofday"},
     "argon2": {"console.accounts"},
     "subprocess": {"host", "agent", "console.cli"},
