@@ -52,8 +52,8 @@ bench: test-venv ## every benchmark, one after another, with the figure to reach
 generate: test-venv ## write the samples, the reference pages and the man pages anew
 	$(BIN)/python tools/generate.py
 
-screenshots: test-venv ## take the README's pictures of the console anew
-	$(BIN)/python tools/screenshots.py
+screenshots: test-venv ## take the README's pictures anew: make screenshots LINK=… (a one-time login link)
+	$(BIN)/python tools/screenshots.py "$(LINK)"
 
 lock: test-venv ## resolve the lock files anew
 	sh tools/lock.sh $(BIN)
