@@ -18,8 +18,9 @@ from contracts.event import GENESIS, Envelope, Lane, link
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HOLDFAST = Path(sys.executable).with_name("holdfast")
-KILLS = 200
-SEED = 20_261_121
+KILLS = int(os.environ.get("HOLDFAST_KILLS", "200"))
+SEED = int(os.environ.get("HOLDFAST_SEED", "20261121"))
+"""`make soak` raises the first and draws the second."""
 
 
 def _start_agent(folder: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -46,7 +47,7 @@ def _wait_until_it_talks(folder: Path, agent: subprocess.Popen[bytes]) -> None:
     raise AssertionError((folder / "agent.log").read_text()[-4000:])
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(1500 + 8 * KILLS)
 def test_every_spooled_event_reaches_the_console_exactly_once_and_in_order(console: Any, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     folder = tmp_path
