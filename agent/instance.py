@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent import housekeeping, privileges
 from agent import plan as planning
-from agent import privileges
 from agent.clock import Clock, Ids, StepWatch
 from agent.control_server import ControlServer
 from agent.core import Core
 from agent.core import Plan as CorePlan
 from agent.coverage import CoverageBook
+from agent.housekeeping import Housekeeping
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import CLOCK_STEPPED, CONFIG_CHANGED, CONFIG_LOADED, CONFIG_REFUSED, STARTED, STOPPED, WATCH_GAP
@@ -24,7 +25,7 @@ from agent.outputs.rendering import Rendering
 from agent.plan import Plan
 from agent.reporting import Reporting
 from agent.responder import Responder
-from agent.scheduler import Scheduler
+from agent.scheduler import Job, Scheduler
 from agent.sdnotify import Notifier
 from agent.spool import Spool, SpoolLimits
 from agent.start import Paths
@@ -81,7 +82,9 @@ class Instance:
         self._responder = Responder(settings.rules, plan.deeds, self._core.do, clock, self._new_id)
         memory = PatientMemory(self._state, self._intake)
         self._scheduler = Scheduler(loop, clock, memory, self._core.run)
-        self._core.bind(self._intake, self._scheduler, self._supervisor, self._judging, self._responder, {})
+        self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
+        chores = {housekeeping.NAME: self._housekeeping.run}
+        self._core.bind(self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores)
         self._outlets = Outlets(loop, self.heartbeat)
         self._control: ControlServer | None = None
         from agent.config_watch import ConfigWatch  # after the start: it brings watchdog
@@ -326,7 +329,8 @@ def core_plan(plan: Plan) -> CorePlan:
     hosts = {
         spec.name: tuple({*spec.subjects, *(plan.watchers[name] for name in spec.watchers)}) for spec in plan.workers
     }
-    return CorePlan(looks=plan.looks, watchers=plan.watchers, disabled=plan.disabled, hosts=hosts)
+    chores = (Job(name=housekeeping.NAME, at=plan.settings.housekeeping.at),)
+    return CorePlan(looks=plan.looks, watchers=plan.watchers, disabled=plan.disabled, hosts=hosts, chores=chores)
 
 
 def _load(config: Path) -> tuple[Plan | None, tuple[str, ...]]:

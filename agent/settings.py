@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from contracts.event import Event, Kind, Severity
-from contracts.options import ActionOptions, CollectorOptions, Duration, Secret, Size
+from contracts.options import ActionOptions, Clock, CollectorOptions, Duration, Secret, Size
 from contracts.record import Record, RecordMeta
 
 _MAX_PORT = 65535
@@ -225,6 +225,12 @@ class LedgerSettings(Record):
     keep: Annotated[Duration, Meta(description="How long it is kept.", ge=86400.0)] = 30 * 86400.0
 
 
+class HousekeepingSettings(Record):
+    """The daily check of the agent's own files."""
+
+    at: Annotated[Clock, Meta(description="Local time of day at which they are read through.")] = "03:30"
+
+
 class LogSettings(Record):
     """What the agent's processes write to standard error."""
 
@@ -253,6 +259,7 @@ class AgentSettings(Record):
         ),
     ] = ()
     ledger: LedgerSettings = LedgerSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -30,6 +30,7 @@ ON_DEMAND = frozenset({"messenger", "backup", "steward"})
 KIND_MODULES = (
     "agent.kinds",
     "agent.control_server",
+    "agent.housekeeping",
     "agent.keeper",
     "agent.outbox",
     "agent.reporter",

@@ -114,7 +114,7 @@ def _check(console: Any) -> None:
                     counted.append(number)
                 expected += 1
         assert db.execute("SELECT count(*) FROM losses").fetchone()[0] == 0
-    assert len(counted) > 1000
+    assert len(counted) > 5 * KILLS
     assert sorted(counted) == list(range(1, len(counted) + 1)), "every number once"
 
 
