@@ -1,9 +1,8 @@
 """What an admin writes in `ports.expected`, read strictly: `PROTOCOL/[ADDRESS:]PORT[-PORT][@INTERFACE][=PROGRAM]`.
 
 `tcp/22`, `tcp/127.0.0.1:5432`, `tcp/[::1]:8080`, `tcp/8000-8010`, `udp/68@eth0`, `tcp/22=sshd`, `tcp/443=/usr/sbin/nginx`. Without an
-address any address will do, without an interface any interface,
-without a program any. The program is the file that runs:
-what a process calls itself does not count.
+address any address will do, without an interface any interface, without a program any. The program is the file that runs: what a process
+calls itself does not count.
 """
 
 import re

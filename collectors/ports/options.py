@@ -15,7 +15,8 @@ class Options(CollectorOptions):
         list[str],
         Meta(
             description="Ports that may be open: PROTOCOL/[ADDRESS:]PORT[-PORT][@INTERFACE][=PROGRAM]. "
-            "PROGRAM is the name of the file that runs, or its path; what a process calls itself does not count. Whatever else listens is unexpected. Empty: nothing is judged by this list.",
+            "PROGRAM is the name of the file that runs, or its path; what a process calls itself does not count. "
+            "Whatever else listens is unexpected. Empty: nothing is judged by this list.",
             examples=[["tcp/22=sshd", "tcp/127.0.0.1:5432", "tcp/[::1]:8080", "tcp/8000-8010", "udp/68@eth0"]],
         ),
     ] = []
