@@ -164,14 +164,18 @@ def entry_points() -> Iterator[tuple[str, str]]:
 
 
 def _metadata() -> str:
-    """Return our own `entry_points.txt`: beside the package, in the egg-info of a checkout or the dist-info of an installation."""
-    beside = Path(__file__).resolve().parent.parent
-    for name in sorted(path.name for path in beside.iterdir()):
-        if name == "holdfast.egg-info" or (name.startswith("holdfast-") and name.endswith(".dist-info")):
-            try:
-                return (beside / name / "entry_points.txt").read_text()
-            except FileNotFoundError:
-                continue
+    """Return our own `entry_points.txt`: from the dist-info beside the package, or where Python looks when a checkout was installed."""
+    for place in dict.fromkeys([str(Path(__file__).resolve().parent.parent), *sys.path]):
+        try:
+            names = sorted(os.listdir(place or "."))  # noqa: PTH208  # names alone, as fast as can be
+        except OSError:
+            continue
+        for name in names:
+            if name == "holdfast.egg-info" or (name.startswith("holdfast-") and name.endswith(".dist-info")):
+                try:
+                    return Path(place, name, "entry_points.txt").read_text()
+                except OSError:
+                    continue
     from importlib import metadata
 
     text = metadata.distribution("holdfast").read_text("entry_points.txt")

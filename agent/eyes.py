@@ -9,6 +9,7 @@ can ask them who owns a socket, and no more.
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -86,6 +87,8 @@ class Eyes:
                 ours.close()
                 core.close()
                 _look(theirs, host)
+            except Exception:  # noqa: BLE001  # a defect of the eyes: shown here; the worker ends with them and is started anew
+                sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)
         theirs.close()

@@ -45,7 +45,8 @@ FRAME_REFUSED = Kind(
     severity=Severity.HIGH,
     fields={"worker": "str", "detail": "str", "restarts": "int", "wait_s": "float"},
     attack=("T1068",),
-    advice="Treat this host as possibly compromised until you know why; compare what is installed with `holdfast integrity show`.",
+    advice="Treat this host as possibly compromised until you know why; compare what is installed with what the packages ship "
+    "(`dpkg --verify`, `rpm -Va`).",
     ocsf_class=2004,
 )
 KINDS = (WORKER_DIED, WORKER_HUNG, FRAME_REFUSED)
@@ -58,6 +59,8 @@ class Timing(Record):
     ping_s: float = 10.0
     pong_s: float = 10.0
     farewell_s: float = 5.0
+    settle_s: float = 0.5
+    """Between an orderly end and the next start: a service manager refuses whoever connects before it has seen the end."""
     first_wait_s: float = 0.25
     longest_wait_s: float = 15.0
     stable_s: float = 10.0
@@ -265,7 +268,7 @@ class Keeper:
         self._become("idle" if rests else "starting", "")
         self._errands.abandon("it ended as it was told", commands=False, looks=rests)
         if not rests:
-            self._connect()
+            self._again(self._timing.settle_s, self._connect)
 
     def _after_errand(self) -> None:
         if self._state != "running" or self._errands.busy:

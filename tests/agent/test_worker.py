@@ -156,7 +156,8 @@ def test_it_answers_a_ping_with_its_memory_while_a_look_is_at_work(core, script)
     core.say(Collect(id=1, subject="probe", revision=0, deadline_s=1.0))
     core.say(Ping(nonce=5))
     pong = core.hear()
-    assert isinstance(pong, Pong) and pong.nonce == 5 and 1 << 20 < pong.pss_bytes < 64 << 20
+    # This worker is a fork of the test runner, whose memory it shares and counts.
+    assert isinstance(pong, Pong) and pong.nonce == 5 and 1 << 20 < pong.pss_bytes < 1 << 30
     assert "timeout" in core.hear().outcome.error
 
 
