@@ -57,7 +57,11 @@ class Served:
     def close(self) -> None:
         self.site._loop.call_soon_threadsafe(self.site.hub.close)
         self._server.should_exit = True
-        self._serving.result(20)
+        try:
+            self._serving.result(5)
+        except TimeoutError:  # a browser that is closing late still holds its stream
+            self._server.force_exit = True
+            self._serving.result(30)
         self.site.close()
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent.framing import core_codec, read_frame, worker_codec, write_frame
 from agent.hosting import Hosting
@@ -120,7 +121,9 @@ def take_over():
                 collectors = {name: collector_of(name, attack) for name, attack in attacks.items()}
                 return Hosting(collectors=collectors, make_host=Bare, make_dry=lambda host: host)
 
-            launcher = Launcher.start(WORKERS, hosting, hidden=hidden)
+            # A fork of the test runner begins with all the memory of the tests before; its own limit is tested elsewhere.
+            roomy = {name: replace(worker, memory_bytes=64 << 30) for name, worker in WORKERS.items()}
+            launcher = Launcher.start(roomy, hosting, hidden=hidden)
             stack.callback(launcher.stop)
 
             def one(name: str) -> TakenOver:
