@@ -8,7 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers.inotify import InotifyObserver
 
 from agent.loop import Timer
@@ -16,8 +27,17 @@ from contracts.errors import Unavailable, Why
 
 SETTLE_S = 2.0
 """So long after the last change it is told of: editors write in several steps, and a reload follows most edits."""
-_CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed"})
-"""Opening and reading are no change; the agent itself reads these files."""
+_CHANGES: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+"""What the kernel is asked to tell. Opening and reading are no change, and would wake the agent for every look at a file."""
 
 
 class Loop(Protocol):
@@ -41,9 +61,9 @@ class ConfigWatch(FileSystemEventHandler):
     def start(self) -> None:
         """Begin; raises `Unavailable` when the kernel grants no inotify watch."""
         try:
-            self._observer.schedule(self, str(self._path.parent))
+            self._observer.schedule(self, str(self._path.parent), event_filter=_CHANGES)
             if self._drop_ins.is_dir():
-                self._observer.schedule(self, str(self._drop_ins))
+                self._observer.schedule(self, str(self._drop_ins), event_filter=_CHANGES)
             self._observer.start()
         except OSError as error:
             advice = "raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"
@@ -60,8 +80,6 @@ class ConfigWatch(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Take note, in watchdog's thread."""
-        if event.event_type not in _CHANGES:
-            return
         names = {Path(os.fsdecode(name)) for name in (event.src_path, event.dest_path) if name}
         if self._drop_ins in names and event.event_type == "created":
             self._loop.call_soon_threadsafe(self._watch_drop_ins)
@@ -75,7 +93,7 @@ class ConfigWatch(FileSystemEventHandler):
 
     def _watch_drop_ins(self) -> None:
         if self._drop_ins.is_dir():
-            self._observer.schedule(self, str(self._drop_ins))
+            self._observer.schedule(self, str(self._drop_ins), event_filter=_CHANGES)
 
     def _noticed(self) -> None:
         if self._timer is not None:

@@ -56,6 +56,20 @@ def test_reading_and_other_files_are_no_change(bench: Bench) -> None:
     assert not bench.noticed(0.5)
 
 
+def test_reading_does_not_even_wake_the_watch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(bench.watch, "on_any_event", lambda event: seen.append(event.event_type))
+    for _ in range(50):
+        bench.path.read_text()
+    bench.path.write_text("x")
+    until = threading.Event()
+    for _ in range(50):
+        if seen:
+            break
+        until.wait(0.1)
+    assert seen and set(seen) <= {"modified", "closed"}
+
+
 def test_drop_ins_are_noticed_in_a_folder_that_is_made_later(bench: Bench) -> None:
     folder = bench.path.with_suffix(".d")
     folder.mkdir()

@@ -31,7 +31,8 @@ def _runs(agent: Any) -> int:
 
 @pytest.mark.timeout(240)
 def test_a_step_of_an_hour_either_way_disturbs_nothing(agent: Any, until: Callable[..., None], tmp_path: Path) -> None:
-    offset = tmp_path / "offset"
+    (tmp_path / "clock").mkdir()
+    offset = tmp_path / "clock" / "offset"
     offset.write_text("+0s")
     agent.configure("collectors: {ports: {every: 2s}}\n")
     # The monotonic clock stays the kernel's, as it does when a clock is set.
