@@ -30,9 +30,10 @@ def _runs(agent: Any) -> int:
 
 
 @pytest.mark.timeout(240)
-def test_a_step_of_an_hour_either_way_disturbs_nothing(agent: Any, until: Callable[..., None], tmp_path: Path) -> None:
-    (tmp_path / "clock").mkdir()
-    offset = tmp_path / "clock" / "offset"
+def test_a_step_of_an_hour_either_way_disturbs_nothing(
+    agent: Any, until: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    offset = tmp_path_factory.mktemp("clock") / "offset"  # not beside the configuration: the folder of that is watched
     offset.write_text("+0s")
     agent.configure("collectors: {ports: {every: 2s}}\n")
     # The monotonic clock stays the kernel's, as it does when a clock is set.
