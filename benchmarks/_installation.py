@@ -14,13 +14,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def enter_namespace(script: str) -> None:
-    """Run `script` again inside a new network and mount namespace, unless it is in one."""
+    """Run `script` again inside new network, mount and process namespaces, unless it is in them.
+
+    Processes too, because the agent sees the sockets of every network namespace that a process of its own leads to.
+    """
     if "--inside" in sys.argv:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         return
     if os.geteuid() != 0:
         raise SystemExit("needs root to make a network namespace")
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, script, "--inside", *sys.argv[1:]])
+    isolated = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp("unshare", [*isolated, sys.executable, script, "--inside", *sys.argv[1:]])
 
 
 @contextmanager
