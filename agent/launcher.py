@@ -84,6 +84,8 @@ class Launcher:
             theirs.close()
             ours.settimeout(ANSWER_S)
             return cls(ours, pid, catalogue)
+        # What was garbage before the fork is never collected here: its descriptors are about to be closed and their numbers used anew.
+        gc.freeze()
         code = 1
         try:
             ours.close()
