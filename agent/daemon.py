@@ -74,7 +74,9 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
         users = {name: worker.user for name, worker in privileges.WORKERS.items()}
         connector = SystemdSockets(paths.runtime / "workers", users)
     else:
-        launcher = connector = Launcher.start(privileges.WORKERS, wiring.hosting, ("host.linux", "host.dry_run"))
+        launcher = connector = Launcher.start(
+            privileges.WORKERS, wiring.hosting, ("host.linux", "host.dry_run"), hidden=(str(paths.state),)
+        )
     try:
         if launcher is not None and privileges.may_change_user():
             shed(paths)

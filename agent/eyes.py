@@ -9,7 +9,6 @@ can ask them who owns a socket, and no more.
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -21,6 +20,7 @@ import msgspec
 from agent import kernel
 from agent.execute import settle
 from agent.framing import pack, read_frame, write_frame
+from agent.last_words import last_words
 from contracts import outcome as outcomes
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
 from contracts.host import Facts, Host, Processes, ProcessTable, Sockets, SocketTable, Stop
@@ -88,7 +88,7 @@ class Eyes:
                 core.close()
                 _look(theirs, host)
             except Exception:  # noqa: BLE001  # a defect of the eyes: shown here; the worker ends with them and is started anew
-                sys.excepthook(*sys.exc_info())
+                last_words("holdfast worker: the eyes")
             finally:
                 os._exit(1)
         theirs.close()

@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -94,23 +93,3 @@ def _facts(kind: Kind) -> list[str]:
         "advice": kind.advice,
     }
     return [f"- {name}: {text}" for name, text in facts.items() if text]
-
-
-def main() -> None:
-    """Write the agent's files into a folder, or with `--check` say which differ and exit with 1."""
-    from agent import wiring
-
-    arguments = [argument for argument in sys.argv[1:] if argument != "--check"]
-    folder = Path(arguments[0]) if arguments else Path()
-    files = agent_files(wiring.vocabulary())
-    if "--check" in sys.argv[1:]:
-        differing = stale(files, folder)
-        for path in differing:
-            sys.stderr.write(f"{path} is not what the declarations make; run `make generate`\n")
-        sys.exit(1 if differing else 0)
-    for path in write(files, folder):
-        sys.stdout.write(f"{path}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -32,6 +32,7 @@ from agent.start import Paths
 from agent.state import State
 from agent.supervision import Connector
 from agent.supervisor import Supervisor
+from agent.thrift import Thrift
 from agent.verbs import Verbs
 from contracts.errors import HoldfastError, Unavailable
 from contracts.event import Event
@@ -63,6 +64,7 @@ class Instance:
         self._new_id = partial(_one, Ids(clock))
         self._signature = planning.signature(paths.config)
         self._steps = StepWatch(clock)
+        self._thrift = Thrift(clock.monotonic)
         self._fed = 0.0
         self._told: tuple[object, ...] = ()
         self._refused: tuple[str, ...] = ()
@@ -217,6 +219,7 @@ class Instance:
             self._reporting.wake()
 
     def _tick(self) -> None:
+        self._thrift.tick()
         now = self._clock.monotonic()
         if self._notifier.watchdog_s and now - self._fed >= min(FEED_S, self._notifier.watchdog_s / 4):
             self._fed = now

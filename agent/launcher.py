@@ -22,6 +22,7 @@ from agent import kernel, privileges
 from agent.framing import Splitter, pack, read_frame, write_frame
 from agent.hiding import hide
 from agent.hosting import Hosting
+from agent.last_words import last_words
 from agent.listen_fds import hand_over
 from agent.loop import Loop
 from agent.preload import preload
@@ -91,7 +92,7 @@ class Launcher:
             ours.close()
             code = _Process(theirs, core, catalogue, prepare, modules, hidden).run()
         except Exception:  # noqa: BLE001  # a defect of the launcher: shown here; the core finds its workers gone
-            sys.excepthook(*sys.exc_info())
+            last_words("holdfast launcher")
         finally:  # whatever happens, this copy of the core must never run on as one
             os._exit(code)
 
@@ -251,7 +252,8 @@ class _Process:
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
             os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
             hosting = self._prepare(name)
-            hide(self._hidden)
+            if not hide(self._hidden) and wanted.capabilities:
+                os.write(2, f"holdfast worker {name}: may see the agent's own folders (no CAP_SYS_ADMIN)\n".encode())
             _drop(who, wanted)
             # After the drop: a change of user clears it (prctl(2)).
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -260,7 +262,7 @@ class _Process:
         except HoldfastError as error:
             os.write(2, f"holdfast worker {name}: {error}\n".encode())
         except Exception:  # noqa: BLE001  # a defect of this worker: shown here, and its end is reported by the core
-            sys.excepthook(*sys.exc_info())
+            last_words(f"holdfast worker {name}")
         finally:
             os._exit(code)
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 from msgspec import inspect as mi
 
 from agent import config, generate, wiring
@@ -77,19 +76,3 @@ def _examples(kind: mi.Type, path: str) -> Iterator[str]:
 
 def test_committed_files_are_what_the_declarations_make() -> None:
     assert generate.stale(generate.agent_files(wiring.vocabulary()), ROOT) == [], "run: make generate"
-
-
-@pytest.mark.parametrize(("arguments", "code"), [(["--check"], 1), ([], None), (["--check"], 0)])
-def test_the_command_writes_or_checks(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int | None
-) -> None:
-    folder = tmp_path_factory.getbasetemp() / "generated"
-    folder.mkdir(exist_ok=True)
-    monkeypatch.setattr("sys.argv", ["generate", *arguments, str(folder)])
-    monkeypatch.setattr(wiring, "vocabulary", lambda: VOCABULARY)
-    if code is None:
-        generate.main()
-        return
-    with pytest.raises(SystemExit) as ended:
-        generate.main()
-    assert ended.value.code == code
