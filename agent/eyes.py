@@ -89,6 +89,12 @@ class Eyes:
                 _look(theirs, host)
             except Exception:  # noqa: BLE001  # a defect of the eyes: shown here; the worker ends with them and is started anew
                 last_words("holdfast worker: the eyes")
+                os.write(2, f"DEBUG theirs={theirs!r} ours={ours!r} core={core!r}\n".encode())
+                for n in os.listdir("/proc/self/fd"):
+                    try:
+                        os.write(2, f"DEBUG {n} -> {os.readlink('/proc/self/fd/' + n)}\n".encode())
+                    except OSError as e:
+                        os.write(2, f"DEBUG {n} {e}\n".encode())
             finally:
                 os._exit(1)
         theirs.close()
