@@ -75,7 +75,11 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
         connector = SystemdSockets(paths.runtime / "workers", users)
     else:
         launcher = connector = Launcher.start(
-            privileges.WORKERS, wiring.hosting, ("host.linux", "host.dry_run"), hidden=(str(paths.state),)
+            privileges.WORKERS,
+            wiring.hosting,
+            ("host.linux", "host.dry_run"),
+            hidden=(str(paths.state),),
+            folders=start.make_worker_folders(paths, privileges.WORKERS),
         )
     try:
         if launcher is not None and privileges.may_change_user():

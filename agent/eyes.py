@@ -89,12 +89,6 @@ class Eyes:
                 _look(theirs, host)
             except Exception:  # noqa: BLE001  # a defect of the eyes: shown here; the worker ends with them and is started anew
                 last_words("holdfast worker: the eyes")
-                os.write(2, f"DEBUG theirs={theirs!r} ours={ours!r} core={core!r}\n".encode())
-                for n in os.listdir("/proc/self/fd"):
-                    try:
-                        os.write(2, f"DEBUG {n} -> {os.readlink('/proc/self/fd/' + n)}\n".encode())
-                    except OSError as e:
-                        os.write(2, f"DEBUG {n} {e}\n".encode())
             finally:
                 os._exit(1)
         theirs.close()
@@ -174,7 +168,7 @@ class FarSighted:
         self.files, self.commands, self.packages = host.files, host.commands, host.packages
         self.sockets: SocketTable = _Sockets(host.sockets, eyes)
         self.processes: ProcessTable = eyes
-        self.dry = host.dry
+        self.dry, self.state = host.dry, host.state
         self.change, self.write = host.change, host.write
 
     @property

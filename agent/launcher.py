@@ -69,12 +69,13 @@ class Launcher:
         prepare: Callable[[str], Hosting],
         modules: Sequence[str] = (),
         hidden: Sequence[str] = (),
+        folders: Mapping[str, str] | None = None,
     ) -> "Launcher":
         """Fork the launcher. Call it early: as root if ever, with one thread, from the thread that lives as long as the core.
 
         `prepare` is called in a worker's own process, still privileged, and imports all that the worker hosts; `modules` are imported once,
         by the launcher, besides what every worker needs. `hidden` are folders that no worker may see whatever it is permitted: the agent's
-        state and keys.
+        state and keys. `folders` names each worker's own folder, which it finds in STATE_DIRECTORY as under systemd.
         """
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
@@ -90,7 +91,7 @@ class Launcher:
         code = 1
         try:
             ours.close()
-            code = _Process(theirs, core, catalogue, prepare, modules, hidden).run()
+            code = _Process(theirs, core, catalogue, prepare, modules, hidden, folders or {}).run()
         except Exception:  # noqa: BLE001  # a defect of the launcher: shown here; the core finds its workers gone
             last_words("holdfast launcher")
         finally:  # whatever happens, this copy of the core must never run on as one
@@ -150,13 +151,14 @@ class _Process:
         prepare: Callable[[str], Hosting],
         modules: Sequence[str],
         hidden: Sequence[str],
+        folders: Mapping[str, str],
     ) -> None:
         self._sock = sock
         self._core = core
         self._catalogue = catalogue
         self._prepare = prepare
         self._modules = modules
-        self._hidden = hidden
+        self._hidden, self._folders = hidden, folders
         self._children: dict[int, tuple[str, int]] = {}
         self._splitter = Splitter(MAX_REQUEST)
 
@@ -251,8 +253,12 @@ class _Process:
             hand_over(sock)
             os.closerange(4, os.sysconf("SC_OPEN_MAX"))
             os.dup2(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), 0)
+            os.environ.pop("STATE_DIRECTORY", None)  # what the core itself may have been given
+            if name in self._folders:
+                os.environ["STATE_DIRECTORY"] = self._folders[name]
             hosting = self._prepare(name)
-            if not hide(self._hidden) and wanted.capabilities:
+            foreign = [folder for other, folder in self._folders.items() if other != name]
+            if not hide([*self._hidden, *foreign]) and wanted.capabilities:
                 os.write(2, f"holdfast worker {name}: may see the agent's own folders (no CAP_SYS_ADMIN)\n".encode())
             _drop(who, wanted)
             # After the drop: a change of user clears it (prctl(2)).

@@ -48,6 +48,8 @@ class WorkerPrivileges(Record):
     memory_bytes: int = 1 << 30
     """Limit of private memory (RLIMIT_DATA); its tools have the same."""
     processes: int = 128
+    state: bool = False
+    """Whether it has a folder of its own that is kept across restarts (`contracts.host.Host.state`)."""
 
 
 WORKERS: dict[str, WorkerPrivileges] = {
@@ -60,6 +62,7 @@ WORKERS: dict[str, WorkerPrivileges] = {
             "CAP_NET_RAW": "the rules of legacy iptables tables",
             "CAP_DAC_READ_SEARCH": "which legacy iptables tables are in use",
         },
+        state=True,
     ),
     "reader": WorkerPrivileges(
         user="holdfast-reader",

@@ -3,10 +3,12 @@
 import fcntl
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from agent import privileges
 from agent.config import DEFAULT_PATH
+from agent.privileges import WorkerPrivileges
 from agent.sdnotify import Notifier
 from contracts.errors import HoldfastError, UsageError
 from contracts.record import Record
@@ -72,6 +74,32 @@ def make_directories(paths: Paths) -> None:
             reason = (error.strerror or str(error)).lower()
             advice = "make it for this user, or give another with --state-dir and --runtime-dir"
             raise CannotStart(f"{folder} cannot be made: {reason}", advice=advice) from error
+    _make_private(paths)
+
+
+def make_worker_folders(paths: Paths, workers: Mapping[str, WorkerPrivileges]) -> dict[str, str]:
+    """Make the folder of each worker that has one, beside the state and not in it, for the worker's own user; raises `CannotStart`."""
+    folders = {}
+    for name, worker in workers.items():
+        if not worker.state:
+            continue
+        folder = paths.state.with_name(f"{paths.state.name}-workers") / name
+        try:
+            folder.parent.mkdir(mode=0o711, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if privileges.may_change_user():
+                who = privileges.account(name, worker.user)
+                os.chown(folder, who.uid, who.gid, follow_symlinks=False)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CannotStart(
+                f"{folder} cannot be made: {reason}", advice="give another place with --state-dir"
+            ) from error
+        folders[name] = str(folder)
+    return folders
+
+
+def _make_private(paths: Paths) -> None:
     status = paths.state.stat()
     if status.st_uid not in (os.geteuid(), 0):
         raise CannotStart(f"{paths.state} belongs to user {status.st_uid}", advice="run the agent as that user")

@@ -207,6 +207,8 @@ class Host(ReadOnlyHost, Protocol):
 
     dry: bool
     """Whether changes are only described (see `host.dry_run`)."""
+    state: str
+    """A folder that this worker's user owns and nobody else may enter, kept across restarts and boots; "" when there is none."""
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
         """Run a command that changes the machine; under dry run it is recorded and answers as if it had succeeded."""

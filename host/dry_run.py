@@ -23,6 +23,7 @@ class DryRun:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.dry = True
+        self.state = host.state
         self.planned: list[Planned] = []
         self.files = host.files
         self.commands = host.commands

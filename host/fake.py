@@ -151,6 +151,7 @@ class FakeHost:
     def __init__(self, root: str | os.PathLike[str], now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         folder = Path(root)
         self.dry = False
+        self.state = ""
         self.time = now
         self.ticks = 0.0
         self.planned: list[Planned] = []

@@ -1,6 +1,7 @@
 """The Linux machine this process runs on, composed from its parts: the one implementation of `contracts.host.Host` that is real."""
 
 import importlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,11 +28,12 @@ class LinuxHost:
     """`contracts.host.Host` for Linux.
 
     `read_bytes` counts what was read from files and commands, for the ledger. `dry` is always false here: `host.dry_run.DryRun` wraps a
-    host so that nothing changes.
+    host so that nothing changes. `state` is what systemd or the launcher names in STATE_DIRECTORY (`systemd.exec(5)`).
     """
 
     def __init__(self) -> None:
         self.dry = False
+        self.state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
         self.read_bytes = 0
         self.files = LinuxFiles(self._account)
         self.commands = LinuxCommands(self._account)

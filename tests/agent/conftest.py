@@ -184,6 +184,7 @@ class PlainHost:
     """A host that knows the time."""
 
     read_bytes = 0
+    state = ""
     files = commands = packages = processes = change = write = None
     sockets = PlainSockets()
 
@@ -373,8 +374,8 @@ def launch():
     """Start a launcher whose workers host what `prepare` says; it ends with the test."""
     started: list[Launcher] = []
 
-    def start(prepare=plain_hosting, catalogue=WORKERS) -> Launcher:
-        started.append(Launcher.start(catalogue, prepare))
+    def start(prepare=plain_hosting, catalogue=WORKERS, **more) -> Launcher:
+        started.append(Launcher.start(catalogue, prepare, **more))
         return started[-1]
 
     yield start

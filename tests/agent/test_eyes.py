@@ -49,6 +49,7 @@ class Tables:
 class Host:
     files = commands = packages = change = write = None
     dry = False
+    state = ""
     sockets = processes = Tables()
     read_bytes = 7
 

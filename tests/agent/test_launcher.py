@@ -75,6 +75,7 @@ def test_it_ends_with_the_core_and_takes_its_workers_along(launch):
 
         class Bare:
             dry = False
+            state = ""
 
         launcher = Launcher.start(WORKERS, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
         sock = launcher.connect("messenger")
@@ -116,6 +117,7 @@ def test_as_an_ordinary_user_it_starts_workers_that_say_what_they_lack(launch):
 
     class Bare:
         dry = False
+        state = ""
 
     preload()  # the user below may not be able to read this Python
     reading, writing = os.pipe()
@@ -147,6 +149,7 @@ def test_two_workers_of_one_ordinary_user_cannot_read_one_another(launch):
 
     class Bare:
         dry = False
+        state = ""
 
     reading, writing = os.pipe()
     child = os.fork()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import start
+from agent.privileges import WORKERS, account
 from agent.sdnotify import Notifier
 from contracts.errors import UsageError
 
@@ -86,3 +87,21 @@ def test_whether_the_way_to_its_files_is_open_is_tried_without_privileges(tmp_pa
     os.chown(home, 65534, 65534)
     home.chmod(0o700)
     assert not start.reachable_without_privileges(paths(home))
+
+
+def test_each_worker_that_keeps_something_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    workers = {"netfilter": WORKERS["netfilter"], "reader": WORKERS["reader"]}
+    for _ in range(2):
+        assert start.make_worker_folders(paths(tmp_path), workers) == {
+            "netfilter": str(tmp_path / "state-workers" / "netfilter")
+        }
+    status = (tmp_path / "state-workers" / "netfilter").stat()
+    assert status.st_mode & 0o777 == 0o700
+    assert status.st_uid == account("netfilter", WORKERS["netfilter"].user).uid
+
+
+def test_a_worker_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "state-workers").write_text("in the way")
+    with pytest.raises(start.CannotStart, match=r"state-workers/netfilter cannot be made: "):
+        start.make_worker_folders(paths(tmp_path), WORKERS)

@@ -32,6 +32,7 @@ class Bare:
 
     read_bytes = 0
     dry = False
+    state = ""
     files = commands = packages = change = write = None
 
     def __init__(self) -> None:
@@ -116,14 +117,18 @@ def take_over():
     """`take_over(attacks, hidden)` returns a function that returns a taken-over worker by name."""
     with contextlib.ExitStack() as stack:
 
-        def prepare(attacks: dict[str, Callable[[object], str]], hidden: tuple[str, ...] = ()):
+        def prepare(
+            attacks: dict[str, Callable[[object], str]],
+            hidden: tuple[str, ...] = (),
+            folders: dict[str, str] | None = None,
+        ):
             def hosting(_name: str) -> Hosting:
                 collectors = {name: collector_of(name, attack) for name, attack in attacks.items()}
                 return Hosting(collectors=collectors, make_host=Bare, make_dry=lambda host: host)
 
             # A fork of the test runner begins with all the memory of the tests before; its own limit is tested elsewhere.
             roomy = {name: replace(worker, memory_bytes=64 << 30) for name, worker in WORKERS.items()}
-            launcher = Launcher.start(roomy, hosting, hidden=hidden)
+            launcher = Launcher.start(roomy, hosting, hidden=hidden, folders=folders)
             stack.callback(launcher.stop)
 
             def one(name: str) -> TakenOver:

@@ -55,6 +55,7 @@ class Deed:
 
 class Bare:
     dry = False
+    state = ""
     def now(self):
         import datetime
         return datetime.datetime.now(datetime.UTC)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent import kernel
-from agent.privileges import WORKERS, names
+from agent.privileges import WORKERS, account, names
+from host.linux import LinuxHost
 
 NAMES = sorted(WORKERS)
 
@@ -217,3 +218,22 @@ def test_the_reader_cannot_take_over_its_eyes(take_over):
     assert reader.run("children").startswith("ok")
     for attack in ("mem", "vm", "ptrace", "link"):
         assert reader.run(attack).startswith("refused"), (attack, reader.run(attack))
+
+
+def test_a_worker_writes_in_its_own_folder_and_no_other_worker_sees_it(take_over, tmp_path):
+    own = tmp_path / "netfilter"
+    own.mkdir(mode=0o700)
+    os.chown(own, account("netfilter", WORKERS["netfilter"].user).uid, -1)
+    (own / "bans.json").write_text("[]")
+
+    def keep(host):
+        folder = LinuxHost().state
+        (Path(folder) / "kept").write_text("x")
+        return folder
+
+    attacks = {"keep": keep, "read": lambda host: (own / "bans.json").read_text()}
+    workers = take_over(attacks, folders={"netfilter": str(own)})
+    assert workers("netfilter").run("keep") == f"ok: {own}"
+    assert (own / "kept").read_text() == "x"
+    reader = workers("reader")
+    assert reader.run("keep").startswith("refused") and reader.run("read").startswith("refused")
