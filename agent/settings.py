@@ -13,6 +13,7 @@ from msgspec import Meta, field
 
 from contracts.event import Event, Kind, Severity
 from contracts.options import ActionOptions, Clock, CollectorOptions, Duration, Secret, Size
+from contracts.policy import Policy
 from contracts.record import Record, RecordMeta
 
 _MAX_PORT = 65535
@@ -219,6 +220,22 @@ class Rule(Record):
         )
 
 
+class GuardSettings(Record):
+    """What becomes of a firewall that was flushed, lost a table, or whose policy turned to accept: the last accepted state is restored."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether it is restored; otherwise such a change only leads to an alarm.")
+    ] = False
+    at_most: Annotated[Rate, Meta(description="Beyond this it rests, and only alarms.")] = Rate(times=3)
+
+
+class FirewallSettings(Record):
+    """The firewall as it is meant to be."""
+
+    policy: Policy = Policy()
+    guard: GuardSettings = GuardSettings()
+
+
 class LedgerSettings(Record):
     """The record of what every run cost."""
 
@@ -258,6 +275,7 @@ class AgentSettings(Record):
             ],
         ),
     ] = ()
+    firewall: FirewallSettings = FirewallSettings()
     ledger: LedgerSettings = LedgerSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     log: LogSettings = LogSettings()
