@@ -1,0 +1,13 @@
+"""One world of namespaces for all tests of this folder."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.analysis.firewall.kernel.topology import World
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    with World() as made:
+        yield made
