@@ -4,6 +4,7 @@ from contracts.catalog import Entry
 
 CATALOG: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
+    Entry(name="datapath", target="collectors.firewall.datapath:DatapathCollector", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
 )
 WATCHERS: tuple[Entry, ...] = (

@@ -53,6 +53,7 @@ _IP_OBJECTS = frozenset(
         "xfrm",
     ]
 )
+_LINK = re.compile(r"(?!-)[^\s/\0]{1,15}")
 _IP_VERBS = frozenset({"show", "list", "ls"})
 _SS = re.compile(
     r"-[tuSwxdlanpeHiOmo460MZbN]+|--(tcp|udp|sctp|listening|numeric|processes|no-header|all|json|extended)"
@@ -129,6 +130,25 @@ def _ip(arguments: tuple[str, ...]) -> bool:
     return len(rest) == 1 or rest[1] in _IP_VERBS
 
 
+def _tc(arguments: tuple[str, ...]) -> bool:
+    """`tc` takes a batch of changes by `-b`, so only its plainest questions pass."""
+    if arguments[:1] != ("-j",):
+        return False
+    return arguments[1:] == ("qdisc", "show") or (
+        arguments[1:4] == ("filter", "show", "dev")
+        and len(arguments) in (5, 6)
+        and _LINK.fullmatch(arguments[4]) is not None
+        and arguments[5:] in ((), ("ingress",), ("egress",))
+    )
+
+
+def _ipset(arguments: tuple[str, ...]) -> bool:
+    """An option may stand anywhere, and `-file` writes: exactly these lines, and no name that begins like an option."""
+    if arguments == ("list", "-t"):
+        return True
+    return len(arguments) == 2 and arguments[0] == "save" and bool(arguments[1]) and not arguments[1].startswith("-")
+
+
 def _ss(arguments: tuple[str, ...]) -> bool:
     return all(_SS.fullmatch(word) for word in arguments)
 
@@ -157,6 +177,8 @@ _CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "dpkg-query": _dpkg_query,
     "rpm": _rpm,
     "ip": _ip,
+    "tc": _tc,
+    "ipset": _ipset,
     "ss": _ss,
     "systemctl": _systemctl,
     **{f"{name}{kind}-save": _save for name in ("iptables", "ip6tables") for kind in ("", "-nft", "-legacy")},

@@ -27,6 +27,7 @@ _PACKAGES = {
     "nft": "nftables",
     "ss": "iproute2",
     "ip": "iproute2",
+    "tc": "iproute2",
     "firewall-cmd": "firewalld",
     "dpkg-query": "dpkg",
     "systemctl": "systemd",

@@ -80,12 +80,15 @@ def _lines(text: str) -> list[str]:
 
 
 def join(
-    host: ReadOnlyHost, tables: list[Table], managed: frozenset[tuple[str, str]]
+    host: ReadOnlyHost,
+    tables: list[Table],
+    managed: frozenset[tuple[str, str]],
+    said: dict[str, Saved] | None = None,
 ) -> tuple[list[Blind], tuple[str, ...]]:
     """Put iptables' own words into the tables that iptables-nft made.
 
     `managed` names the tables that hold matches or targets nft cannot state by itself. Returns what stays unseen and the tables that the
-    tool refuses. Raises `Malformed` when both tools disagree, which a second try may mend.
+    tool refuses; what each tool said goes to `said` by family. Raises `Malformed` when both tools disagree, which a second try may mend.
     """
     blind: list[Blind] = []
     refused: list[str] = []
@@ -101,6 +104,8 @@ def join(
             blind += [_hidden(table, error.why, error.message, error.advice) for table in hidden]
             blind += () if hidden else unable(host, f"{tool}-nft-save")
             continue
+        if said is not None:
+            said[family] = saved
         for table in mine:
             if table.name in saved.incompatible:
                 refused.append(f"{family} {table.name}")

@@ -17,7 +17,9 @@ from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import Completed, ReadOnlyHost
 from contracts.text import escape
 
-_PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
+PLAIN = re.compile(r"[A-Za-z_][\w/.-]*", re.ASCII)
+"""What nft's grammar takes for a name; anything else on its command line would be read as a program."""
+
 _MANAGED = re.compile(r"# Warning: table (\S+) (.+?) is managed by iptables-nft")
 _XT = re.compile(r"\bxt (?:match|target) ")
 _NOT_UTF8 = re.compile(r"\\x[0-9a-f]{2}")
@@ -53,7 +55,7 @@ def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]], l
 
     Raises `Unavailable`; `Malformed` when the two answers disagree, which a second try may mend.
     """
-    listed = _answered(host.commands.ask("nft", "-s", "-t", "-y", "list", "ruleset"))
+    listed = answered(host.commands.ask("nft", "-s", "-t", "-y", "list", "ruleset"))
     outlined = host.commands.ask("nft", "-j", "list", "chains")
     text = escape(listed.stdout)
     blind: list[Blind] = []
@@ -61,7 +63,7 @@ def read(host: ReadOnlyHost) -> tuple[list[Table], frozenset[tuple[str, str]], l
         tables = _either(text)
         blind = [_unchecked(tables, outlined)]
     else:
-        outline = _outline(_answered(outlined).stdout)
+        outline = _outline(answered(outlined).stdout)
         try:
             tables = _agreed(parse(text), outline)
         except Malformed:
@@ -78,7 +80,7 @@ def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int, 
     `former` is the digest of the last look. A set that is too large costs nft seconds, so it is tried once a day and its digest says so.
     """
     what = f"the elements of {part.sort} {table.family} {table.name} {part.name}"
-    if not (_PLAIN.fullmatch(table.name) and _PLAIN.fullmatch(part.name)):
+    if not (PLAIN.fullmatch(table.name) and PLAIN.fullmatch(part.name)):
         # nft reads its arguments as a program: such a name is never handed to it.
         return Blind(what=what, why=Why.MALFORMED, detail="the name is not one that nft accepts", fix="Rename the set.")
     unread = f"{UNREAD}{max_bytes} bytes on {host.now():%Y-%m-%d}"
@@ -90,7 +92,7 @@ def read_elements(host: ReadOnlyHost, table: Table, part: Part, max_bytes: int, 
         return large
     try:
         argv = ("nft", "-s", "list", part.sort, table.family, table.name, part.name)
-        answer = _answered(host.commands.ask(*argv, timeout_s=_SET_S, max_bytes=max_bytes))
+        answer = answered(host.commands.ask(*argv, timeout_s=_SET_S, max_bytes=max_bytes))
     except Unavailable as error:
         if error.why in (Why.TOO_LARGE, Why.TIMEOUT):
             part.digest = unread
@@ -122,7 +124,8 @@ def _unchecked(tables: list[Table], outlined: Completed) -> Blind:
     )
 
 
-def _answered(answer: Completed) -> Completed:
+def answered(answer: Completed) -> Completed:
+    """Return an answer of nft that is one; raises `Unavailable` with the reason for any other."""
     if answer.code == 0:
         return answer
     said = escape(answer.stderr).strip()

@@ -1,33 +1,56 @@
 """The subject `datapath`: everything that decides on a packet's way, in structure: rules, sets, addresses, routes, switches, programs.
 
-Beside the subject `firewall`, which is the same ruleset in the words that people read. Keys and documents, by `what`:
+Beside the subject `firewall`, which is the same ruleset in the words that people read. Keys and documents, by `what` (words of a key that
+hold anything but letters, digits and `_./:+@-` are quoted as JSON; a key only has to be unique, the documents say what a part is):
 
 - `table FAMILY NAME`, `chain FAMILY TABLE NAME`, `set …`, `map …`, `flowtable …`, `object FAMILY TABLE SORT NAME`: `document` is the
   object as `nft -j list ruleset` writes it, compact; `order` of a chain: the handles of its rules. A set's elements are in the document
-  unless `unread` says why they are not.
-- `rule FAMILY TABLE CHAIN HANDLE`: the rule object; `text` in nft's words.
-- `xtables FAMILY TABLE CHAIN`: a chain of iptables as `*-save` writes it: `text` holds its `-A` lines, without counters, joined by newlines;
-  `document` is `{"policy": "DROP"}` for a built-in chain and `{}` for others. FAMILY is `ip`, `ip6` where the chain lives in nftables (its hook
-  and priority are in the `chain` row of the same name, whose `order` gives the handles in the order of the lines), `legacy-ip`,
-  `legacy-ip6` where it does not.
-- `ipset NAME`: `document` is `{"type": "hash:ip", "family": "inet", "elements": [...]}`, elements as `ipset save` writes them.
-- `link NAME`: as `ip -j -d addr` writes it (with `addr_info`); `route …`, `routing-rule …`: as `ip -j route show table all` and `ip -j rule` do.
-- `switch NAME`: a sysctl, `text` is its value; NAME like `net.ipv4.ip_forward`, `net.ipv4.conf.eth0.rp_filter`.
-- `program KIND PLACE`: an XDP, tc or cgroup program on the way; `text` names it.
-- `vantage NAME`: from where reachability is judged, as configured: `document` is a `Vantage`.
+  unless `unread` says why they are not; they stand by their values alone, without time-outs, comments and counters (`{"elem": {…}}` only
+  where an element holds more, such as a limit). What an object counts is left out.
+- `table FAMILY NAME` with `unread` and no document: nft cannot state this table as JSON; what it holds is not known.
+- `rule FAMILY TABLE CHAIN HANDLE`: the rule object; `text` in nft's words. `unread` and no document: it is too large to travel.
+- `xtables FAMILY TABLE CHAIN`: a chain of iptables as `*-save` writes it: `text` holds its `-A` lines, without counters, joined by newlines
+  (a newline inside a comment is written as a space); `document` is `{"policy": "DROP"}` for a built-in chain and `{}` for others. FAMILY is
+  `ip`, `ip6` where the chain lives in nftables (its hook and priority are in the `chain` row of the same name, whose `order` gives the
+  handles in the order of the lines), `legacy-ip`, `legacy-ip6` where it does not. A line of a chain in nftables is needed where the rule's
+  document holds an `xt` expression; where it holds none the document is to be believed, for `*-save` leaves out what only nft can say.
+  A chain of more than `XTABLES_LINES` lines goes on in `xtables FAMILY TABLE CHAIN 2`, `… 3`, whose document is `{"part": 2}` and so on.
+- `ipset NAME`: `document` is `{"type": "hash:ip", "family": "inet", "elements": [...]}`, elements as `ipset save` writes them, without
+  time-outs, counters and comments (`192.0.2.0/24 nomatch`); "family" is absent for types that have none. `unread` as above. Only where a
+  rule of iptables asks a set.
+- `link NAME`: as `ip -j -d addr` writes it (with `addr_info`), without what changes by itself (life times, timers, counts).
+- `route FAMILY …`, `routing-rule FAMILY …` (FAMILY is 4 or 6; table, priority, destination, device): as `ip -j route show table all` and
+  `ip -j rule` write them, compact, `text` is the family.
+- `link`, `route FAMILY`, `routing-rule FAMILY` with `unread` and no document: they were not read, or not all of them.
+- `switch NAME`: a sysctl, `text` is its value; NAME like `net.ipv4.ip_forward`, `net.ipv4.conf.eth0.rp_filter`. A kernel that does not
+  speak IPv6 has none of `net.ipv6`.
+- `program KIND PLACE`: an XDP, tc or cgroup program on the way; `text` names it. KIND is xdp, tc, cgroup; PLACE is `eth0`, `eth0 ingress`,
+  `/system.slice/x.service ingress`; `document` is what the kernel or its tool says of it.
+- `vantage NAME`: from where reachability is judged, as configured or derived: `document` is a `Vantage`.
 """
+
+from typing import Annotated
+
+from msgspec import Meta
 
 from contracts.record import Record
 
 SUBJECT = "datapath"
+XTABLES_LINES = 5000
+"""How many lines of one chain of iptables travel in one row."""
 
 
 class Vantage(Record):
     """From where to judge: `sources` are networks (`0.0.0.0/0`, `::/0` for anybody) that arrive by `interface` ("": by the route back)."""
 
-    name: str
-    sources: tuple[str, ...]
-    interface: str = ""
+    name: Annotated[str, Meta(description="What this place is called.", min_length=1, examples=["office"])]
+    sources: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+(/\d{1,3})?$")], ...],
+        Meta(description="The networks there.", min_length=1, examples=[["192.0.2.0/24", "2001:db8::/64"]]),
+    ]
+    interface: Annotated[
+        str, Meta(description="Where their packets arrive; empty for the interface that the route back to them names.")
+    ] = ""
 
 
 class Row(Record, omit_defaults=True):

@@ -1,0 +1,135 @@
+"""Reads the elements of sets and maps for the subject `datapath`: what is in them, without what changes by itself or decides nothing.
+
+The kernel counts elements before nft is asked for them: nft builds its whole JSON in memory, a gigabyte for a million of them.
+"""
+
+from typing import Any
+
+import msgspec
+
+from collectors.firewall import nft
+from collectors.firewall.datapath_rows import Sheet, compact
+from contracts.errors import Malformed, Unavailable, Why
+from contracts.host import ReadOnlyHost
+from contracts.text import escape
+
+_IDLE = frozenset({"val", "timeout", "expires", "comment", "counter", "last"})
+"""What an element may hold and still be no more than its value for a packet that is looked up."""
+_WRAPPED = b'{"elem":{'
+_ROOM = 64 << 10
+_TIMES = 6
+"""How much longer nft's answer may be than what is kept of it: comments, counters and time-outs are left out."""
+_NAMED = 5
+_SET_S = 20.0
+_OPTIONS = "collectors.datapath.max_elements and max_set_bytes"
+
+
+class _Names(msgspec.Struct):
+    family: str
+    table: str
+    name: str
+
+
+class _Answer(msgspec.Struct):
+    nftables: list[dict[str, msgspec.Raw]]
+
+
+class Sets:
+    """Reads sets one by one and remembers which could not be read."""
+
+    def __init__(self, max_elements: int, max_bytes: int) -> None:
+        self._max_elements, self._max_bytes = max_elements, max_bytes
+        self._large: list[str] = []
+        self._other: list[tuple[str, Unavailable]] = []
+
+    def begin(self) -> None:
+        """Forget what an earlier attempt could not read."""
+        self._large, self._other = [], []
+
+    def read(self, host: ReadOnlyHost, sort: str, raw: msgspec.Raw) -> tuple[str, str]:
+        """Return the document of the set or map that `raw` defines, and why its elements are not in it ("" when they are).
+
+        Raises `Malformed` when it vanished meanwhile.
+        """
+        names = msgspec.json.decode(raw, type=_Names)
+        bare = bytes(raw).decode()
+        place = f"{sort} {names.family} {escape(names.table)} {escape(names.name)}"
+        try:
+            document = self._elements(host, sort, names)
+        except Unavailable as error:
+            if error.why is Why.NOT_PRESENT:
+                raise Malformed(f"{place} vanished while it was read") from error
+            if error.why is Why.TOO_LARGE:
+                self._large.append(place)
+            else:
+                self._other.append((place, error))
+            return bare, error.message
+        return (bare if document is None else document), ""
+
+    def state(self, sheet: Sheet) -> None:
+        """State as blind spots what could not be read."""
+        if self._large:
+            names = ", ".join(place[:80] for place in self._large[:_NAMED])
+            more = f" and {len(self._large) - _NAMED} more" if len(self._large) > _NAMED else ""
+            what = f"the elements of {len(self._large)} large sets"
+            detail = f"{names}{more}: more than {self._max_elements} elements or {self._max_bytes} bytes each"
+            sheet.missing(what, Why.TOO_LARGE, detail, f"Raise {_OPTIONS}, as far as one row travels.")
+        for place, error in self._other:
+            sheet.missing(f"the elements of {place[:200]}", error.why, error.message, error.advice)
+
+    def _elements(self, host: ReadOnlyHost, sort: str, names: _Names) -> str | None:
+        """Return the document with its elements, None when there are none; raises `Unavailable`."""
+        table, name = escape(names.table), escape(names.name)
+        count = host.nftables.count(names.family, table, name, self._max_elements)
+        if not count:
+            return None
+        if count > self._max_elements:
+            raise Unavailable(Why.TOO_LARGE, f"more than {self._max_elements} elements")
+        if not (nft.PLAIN.fullmatch(names.table) and nft.PLAIN.fullmatch(names.name)):
+            # nft reads its arguments as a program: such a name is never handed to it.
+            message = "the name is not one that nft accepts on its command line"
+            raise Unavailable(Why.MALFORMED, message, advice="Rename the set.")
+        most = self._max_bytes * _TIMES + _ROOM
+        argv = ("nft", "-j", "-s", "list", sort, names.family, names.table, names.name)
+        answer = host.commands.ask(*argv, timeout_s=_SET_S, max_bytes=most)
+        if b"No such file or directory" in answer.stderr:
+            raise Unavailable(Why.NOT_PRESENT, "it is gone")
+        document = stripped(nft.answered(answer).stdout, sort)
+        if len(document) > self._max_bytes:
+            raise Unavailable(Why.TOO_LARGE, f"more than {self._max_bytes} bytes")
+        return document
+
+
+def stripped(answer: bytes, sort: str) -> str:
+    """Return the set or map of nft's `answer`, compact, its elements by their values alone; raises `Malformed`."""
+    try:
+        entries = msgspec.json.decode(msgspec.json.format(answer, indent=-1), type=_Answer).nftables
+        raw = next(entry[sort] for entry in entries if sort in entry)
+        if _WRAPPED not in bytes(raw):
+            return bytes(raw).decode()
+        whole: dict[str, Any] = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, StopIteration) as error:
+        raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
+    elements = whole.get("elem", [])
+    whole["elem"] = [_pair(element) if sort == "map" else _value(element) for element in elements]
+    if "interval" not in whole.get("flags", ()):  # the order of a hash table is not the same every time
+        whole["elem"].sort(key=compact)
+    return compact(whole).decode()
+
+
+def _pair(element: Any) -> Any:
+    return [_value(element[0]), *element[1:]] if isinstance(element, list) and element else element
+
+
+def _value(element: Any) -> Any:
+    """Return an element without what decides nothing; what else it holds (a limit) stays, without its state."""
+    inner = element.get("elem") if isinstance(element, dict) and len(element) == 1 else None
+    if not isinstance(inner, dict) or "val" not in inner:
+        return element
+    rest = {name: value for name, value in inner.items() if name not in _IDLE}
+    if not rest:
+        return inner["val"]
+    for value in rest.values():
+        if isinstance(value, dict):
+            value.pop("used", None)
+    return {"elem": {"val": inner["val"], **rest}}

@@ -1,0 +1,119 @@
+"""Asks the kernel which BPF programs see packets without any other tool telling: those of cgroups and of tcx.
+
+Only BPF_PROG_QUERY is called (linux/bpf.h): it reads, needs CAP_NET_ADMIN, and says nothing of programs that see no packets, such as those
+by which systemd guards devices. XDP and classic tc programs are told by iproute2.
+"""
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from contracts.coverage import Blind
+from contracts.errors import Unavailable, Why
+from contracts.host import PacketProgram, PacketPrograms
+from contracts.text import escape
+from host import capabilities
+
+_CALLS = {"x86_64": 321, "aarch64": 280}
+_PROG_QUERY = 16
+_INGRESS, _EGRESS = 0, 1  # BPF_CGROUP_INET_*
+_TCX_INGRESS, _TCX_EGRESS = 46, 47
+_MOST = 64
+_ATTRIBUTE = struct.Struct("=IIIIQIIQQQQ")
+"""Target, attach type, query flags, attach flags, ids, their number, padding, and what newer kernels add."""
+_COUNT_AT = 24
+_MOUNTS = "/proc/self/mounts"
+_MAX_FOLDERS = 20_000
+_DIRECTIONS = {_INGRESS: "ingress", _EGRESS: "egress", _TCX_INGRESS: "ingress", _TCX_EGRESS: "egress"}
+_UNKNOWN = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+class LinuxProgramTable:
+    """`contracts.host.ProgramTable` for Linux."""
+
+    def on_packets(self) -> PacketPrograms:
+        """Return the programs of cgroups and tcx that see packets; raises `Unavailable` where bpf(2) may not be asked."""
+        found: list[PacketProgram] = []
+        blind: list[Blind] = []
+        for index, name in socket.if_nameindex():
+            for kind in (_TCX_INGRESS, _TCX_EGRESS):
+                ids = _query(index, kind)
+                if ids:
+                    found.append(PacketProgram(kind="tcx", place=name, direction=_DIRECTIONS[kind], ids=ids))
+        root = _root()
+        if root:
+            found += _of_cgroups(root, blind)
+        return PacketPrograms(programs=tuple(found), blind=tuple(blind))
+
+
+def _of_cgroups(root: bytes, blind: list[Blind]) -> Iterator[PacketProgram]:
+    for count, folder in enumerate(_folders(root)):
+        if count >= _MAX_FOLDERS:
+            what = "programs of further cgroups that see packets"
+            blind.append(Blind(what=what, why=Why.TOO_LARGE, detail=f"more than {_MAX_FOLDERS} cgroups"))
+            return
+        try:
+            target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):  # it has just gone
+            continue
+        except OSError as error:
+            what = f"programs of the cgroup {escape(folder)[:200]} that see packets"
+            blind.append(Blind(what=what, why=Why.PERMISSION, detail=error.strerror or "may not be opened"))
+            continue
+        try:
+            for kind in (_INGRESS, _EGRESS):
+                ids = _query(target, kind)
+                if ids:
+                    place = escape(folder[len(root) :] or b"/")
+                    yield PacketProgram(kind="cgroup", place=place, direction=_DIRECTIONS[kind], ids=ids)
+        finally:
+            os.close(target)
+
+
+def _folders(root: bytes) -> Iterator[bytes]:
+    """Yield `root` and every folder below."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        try:
+            with os.scandir(folder) as entries:
+                waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:  # gone, or refused: opening it says so
+            continue
+
+
+def _root() -> bytes:
+    """Return where cgroups of version 2 are mounted, empty when they are not."""
+    for line in Path(_MOUNTS).read_bytes().splitlines():
+        words = line.split(b" ")
+        if len(words) > 2 and words[2] == b"cgroup2":
+            return words[1]
+    return b""
+
+
+def _query(target: int, kind: int) -> tuple[int, ...]:
+    """Return the ids of the programs attached right there; empty on a kernel that knows no such programs."""
+    number = _CALLS.get(os.uname().machine)
+    if number is None:
+        raise Unavailable(Why.OTHER, f"bpf(2) is not known here for {os.uname().machine}")
+    ids = (ctypes.c_uint32 * _MOST)()
+    packed = _ATTRIBUTE.pack(target, kind, 0, 0, ctypes.addressof(ids), _MOST, 0, 0, 0, 0, 0)
+    attribute = ctypes.create_string_buffer(packed, len(packed))
+    if ctypes.CDLL(None, use_errno=True).syscall(number, _PROG_QUERY, attribute, len(packed)) == 0:
+        count: int = struct.unpack_from("=I", attribute, _COUNT_AT)[0]
+        return tuple(ids[:count])
+    failed = ctypes.get_errno()
+    if failed == errno.ENOSPC:  # more than fit: there are some, that is what counts
+        return tuple(ids)
+    if failed in _UNKNOWN:
+        return ()
+    if failed in (errno.ENODEV, errno.ENOENT):
+        return ()
+    lacking = capabilities.missing("CAP_NET_ADMIN")
+    message = f"bpf(2) may not be asked for programs ({os.strerror(failed)})"
+    raise Unavailable(Why.PERMISSION, message, advice=capabilities.advice(lacking))
