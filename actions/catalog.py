@@ -2,4 +2,12 @@
 
 from contracts.catalog import Entry
 
-CATALOG: tuple[Entry, ...] = (Entry(name="notify", target="actions.notify:Notify", worker="messenger"),)
+CATALOG: tuple[Entry, ...] = (
+    Entry(name="notify", target="actions.notify:Notify", worker="messenger"),
+    Entry(name="policy_apply", target="actions.policy.apply:PolicyApply", worker="netfilter"),
+    Entry(name="policy_confirm", target="actions.policy.confirm:PolicyConfirm", worker="netfilter"),
+    Entry(name="policy_revert", target="actions.policy.revert:PolicyRevert", worker="netfilter"),
+    Entry(name="guard_save", target="actions.policy.guard:GuardSave", worker="netfilter"),
+    Entry(name="guard_restore", target="actions.policy.guard:GuardRestore", worker="netfilter"),
+    Entry(name="guard_pause", target="actions.policy.guard:GuardPause", worker="netfilter"),
+)

@@ -1,0 +1,222 @@
+"""The guard: keeps the last good ruleset, and brings back what of it was lost; never against a person.
+
+What `holdfast` itself changes is no loss, because it changes the saved state first. Whoever works on the firewall announces it, and the
+guard rests (`holdfast firewall guard pause`). The rule that calls the guard bounds how often it may act (`firewall.guard.at_most`).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from actions.policy import good, store
+from actions.policy.table import TURN, Held, NftRefused, held, load, words
+from analysis.firewall.policy import TABLE, script
+from contracts.action import Command, Progress, Result
+from contracts.errors import UsageError
+from contracts.event import Event, Kind, Severity
+from contracts.host import Host
+from contracts.options import ActionOptions
+from contracts.outcome import Failed
+from contracts.policy import Policy, digest
+from contracts.proof import Proof, Verb
+
+RESTORED = Kind(
+    name="firewall.guard_restored",
+    meaning="The firewall had lost what was accepted, and the guard brought it back.",
+    title="Firewall restored: {tables} ({reason})",
+    severity=Severity.HIGH,
+    fields={"tables": "list", "reason": "str", "milliseconds": "int", "accepted_by": "str"},
+    attack=("T1562.004",),
+    advice="Find out who opened the firewall: `holdfast events --kind 'firewall.*'`.",
+    ocsf_class=5019,
+)
+HELD_BACK = Kind(
+    name="firewall.guard_held_back",
+    meaning="The firewall has lost something that was accepted, and the guard left it so.",
+    title="Firewall not restored: {reason}",
+    severity=Severity.HIGH,
+    fields={"reason": "str", "tables": "list"},
+    advice="Load the ruleset again, or accept the firewall as it is with `holdfast firewall accept`.",
+    ocsf_class=5019,
+)
+NOT_RESTORED = Kind(
+    name="firewall.guard_failed",
+    meaning="The guard tried to bring the firewall back, and it was refused.",
+    title="Firewall could not be restored: {reason}",
+    severity=Severity.CRITICAL,
+    fields={"reason": "str", "tables": "list"},
+    attack=("T1562.004",),
+    advice="Load the ruleset by hand, then run `holdfast firewall accept`.",
+    ocsf_class=5019,
+)
+SAVED = Kind(
+    name="firewall.good_saved",
+    meaning="Today's ruleset was saved as the one that the guard restores.",
+    title="Firewall saved as good by {who}: {tables}",
+    severity=Severity.INFORMATIONAL,
+    fields={"who": "str", "tables": "list", "unsaved": "list"},
+    ocsf_class=5019,
+)
+PAUSED = Kind(
+    name="firewall.guard_paused",
+    meaning="The guard rests for an announced time, or was called back before it was over.",
+    title="Firewall guard rests for {seconds} s, said {who}",
+    severity=Severity.LOW,
+    fields={"seconds": "int", "who": "str"},
+    attack=("T1562.004",),
+    ocsf_class=5019,
+)
+
+MOST_PAUSE_S = 24 * 3600
+PROOF_VALID_S = 30 * 86400
+
+
+class Options(ActionOptions):
+    """Settings of the guard's deeds; whether it guards at all is `firewall.guard`."""
+
+
+class GuardSave:
+    """Keeps today's ruleset as the good one."""
+
+    name: ClassVar[str] = "guard_save"
+    kinds: ClassVar[tuple[Kind, ...]] = (SAVED,)
+    options: ClassVar[type[Options]] = Options
+    arguments: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def do(self, host: Host, command: Command, progress: Progress) -> Result:  # noqa: ARG002  # it is quick
+        """Save; raises `Unavailable`, `store.NoFolder`."""
+        who = command.who or "a rule"
+        with TURN:
+            saved = good.take(host, who)
+            store.write(host, store.GOOD, saved)
+        tables, unsaved = sorted([*saved.tables, *saved.iptables]), [f"{n}: {why}" for n, why in saved.unsaved.items()]
+        event = SAVED.event("ruleset", who=who, tables=tables, unsaved=unsaved)
+        summary = f"saved {', '.join(tables) or 'an empty ruleset'}"
+        if unsaved:
+            summary += f"; could not save {'; '.join(unsaved)}"
+        return Result(summary=summary, events=_real(command, event), answer={"tables": tables, "unsaved": unsaved})
+
+
+class GuardPause:
+    """Lets the guard rest."""
+
+    name: ClassVar[str] = "guard_pause"
+    kinds: ClassVar[tuple[Kind, ...]] = (PAUSED,)
+    options: ClassVar[type[Options]] = Options
+    arguments: ClassVar[Mapping[str, str]] = {"seconds": "int"}
+    """0 ends the pause."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def do(self, host: Host, command: Command, progress: Progress) -> Result:  # noqa: ARG002  # it is quick
+        """Pause; raises `UsageError`, `store.NoFolder`."""
+        seconds = command.arguments.get("seconds", -1)
+        if not isinstance(seconds, int) or not 0 <= seconds <= MOST_PAUSE_S:
+            raise UsageError(f"the guard rests for at most {MOST_PAUSE_S // 3600} hours", advice="write 30m or 2h")
+        who = command.who or "a rule"
+        until_ms = store.now_ms(host) + seconds * 1000
+        store.write(host, store.PAUSE, store.Pause(until_ms=until_ms, who=who))
+        event = PAUSED.event("guard", seconds=seconds, who=who)
+        summary = f"the guard rests for {seconds} s" if seconds else "the guard is awake"
+        return Result(summary=summary, events=_real(command, event), answer={"until_ms": until_ms})
+
+
+class GuardRestore:
+    """Brings back what was lost."""
+
+    name: ClassVar[str] = "guard_restore"
+    kinds: ClassVar[tuple[Kind, ...]] = (RESTORED, HELD_BACK, NOT_RESTORED)
+    options: ClassVar[type[Options]] = Options
+    arguments: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def do(self, host: Host, command: Command, progress: Progress) -> Result:  # noqa: ARG002  # it is quick
+        """Restore in one transaction (tables of iptables one by one after it); raises `Unavailable`, `store.Damaged`, `store.NoFolder`."""
+        with TURN:
+            saved = store.read(host, store.GOOD, store.Good)
+            policy = _own_policy(host)
+            missing = {} if saved is None else good.lost(saved, good.current(host))
+            own = "" if policy is None else _own_loss(policy, held(host))
+            if own:
+                missing = {**missing, TABLE: own}
+            why_not = _why_not(host, saved, policy)
+            if why_not and (missing or (saved is None and policy is None)):
+                return _left(command, why_not, missing)
+            if not missing:
+                return Result(summary="nothing that was accepted is missing", answer={"tables": []})
+            try:
+                _restore(host, saved or store.Good(who="", at_ms=0), policy if own else None, missing)
+            except NftRefused as error:
+                event = NOT_RESTORED.event("ruleset", reason=str(error), tables=sorted(missing))
+                return Result(outcome=Failed(error=str(error)), summary=str(error), events=_real(command, event))
+        return _restored(host, command, saved.who if saved is not None else "", missing)
+
+
+def _own_policy(host: Host) -> Policy | None:
+    saved = store.read(host, store.POLICY, store.Saved)
+    return None if saved is None else saved.policy
+
+
+def _own_loss(policy: Policy, state: Held) -> str:
+    """Return what is wrong with our own table although `policy` is confirmed; a trial over it is not wrong."""
+    if not state.present:
+        return "is gone"
+    if state.dormant:
+        return "is dormant"
+    if state.confirmed != digest(policy) or not state.whole:
+        return "does not hold the confirmed policy any more"
+    return ""
+
+
+def _why_not(host: Host, saved: store.Good | None, policy: Policy | None) -> str:
+    pause = store.read(host, store.PAUSE, store.Pause)
+    if pause is not None and store.now_ms(host) < pause.until_ms:
+        return f"the guard rests, because {pause.who} announced work on the firewall"
+    if saved is None and policy is None:
+        return "nothing was accepted yet; run `holdfast firewall accept`"
+    return ""
+
+
+def _restore(host: Host, saved: store.Good, policy: Policy | None, missing: Mapping[str, str]) -> None:
+    tables = {name: text for name, text in saved.tables.items() if name in missing}
+    script_text = good.replacing(tables) + (script(policy) if policy is not None else "")
+    if script_text:
+        load(host, script_text)
+    for name, text in saved.iptables.items():
+        if name in missing:
+            done = good.load_iptables(host, name, text)
+            if done.code != 0:
+                raise NftRefused(f"{name}: {words(done)}")
+
+
+def _left(command: Command, reason: str, missing: Mapping[str, str]) -> Result:
+    event = HELD_BACK.event("ruleset", reason=reason, tables=sorted(missing))
+    return Result(summary=f"not restored: {reason}", events=_real(command, event), answer={"tables": sorted(missing)})
+
+
+def _restored(host: Host, command: Command, who: str, missing: Mapping[str, str]) -> Result:
+    """State what was brought back, and how long after it was seen to be lost."""
+    at_ms = store.now_ms(host)
+    since = command.event.observed_ms if command.event is not None and command.event.observed_ms else at_ms
+    reason = "; ".join(f"{name} {why}" for name, why in missing.items())
+    tables, took = sorted(missing), max(0, at_ms - since)
+    event = RESTORED.event("ruleset", tables=tables, reason=reason, milliseconds=took, accepted_by=who)
+    proof = Proof(
+        subject="firewall",
+        verb=Verb.RESTORED,
+        at_ms=at_ms,
+        valid_s=PROOF_VALID_S,
+        numbers={"tables": float(len(tables)), "milliseconds": float(took)},
+        detail=reason,
+    )
+    summary = f"restored {', '.join(tables)}"
+    return Result(summary=summary, events=_real(command, event), proof=proof, answer={"tables": tables})
+
+
+def _real(command: Command, event: Event) -> tuple[Event, ...]:
+    return () if command.dry_run else (event,)

@@ -1,0 +1,100 @@
+"""Our own table `inet holdfast` as the kernel holds it: which policy is confirmed there, which is on trial; and how it is changed.
+
+Every change is one transaction, so that nothing is ever half applied, and what the kernel refuses is told in nft's own words.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.firewall.policy import CONFIRMED, FAMILY, NAME, TABLE, TRIAL
+from contracts.errors import HoldfastError, Unavailable, Why
+from contracts.host import Completed, Host
+from contracts.record import Record
+
+TURN = threading.Lock()
+"""Deeds of one worker run in threads of their own; those that change the policy, or restore it, take turns."""
+_MAX_WORDS = 1000
+
+
+class NftRefused(HoldfastError):
+    """The kernel or nft refused a ruleset; nothing of it was applied."""
+
+
+class Held(Record):
+    """What table `inet holdfast` holds: digests of the confirmed policy and of the one on trial, "" for none.
+
+    `left_s` is how long the trial still lasts, 0 when it has run out. `whole` is false when a chain that it needs
+    is empty.
+    """
+
+    present: bool = False
+    confirmed: str = ""
+    trial: str = ""
+    left_s: int = 0
+    dormant: bool = False
+    whole: bool = True
+
+
+def held(host: Host) -> Held:
+    """Read our table; raises `Unavailable` when nft cannot be asked."""
+    done = host.commands.ask("nft", "-j", "list", "table", FAMILY, NAME)
+    if done.code != 0:
+        if b"No such file" in done.stderr:
+            return Held()
+        raise Unavailable(Why.OTHER, f"table {TABLE} cannot be read: {words(done)}", advice="see `nft list ruleset`")
+    try:
+        objects: list[Mapping[str, Any]] = json.loads(done.stdout)["nftables"]
+    except (ValueError, KeyError) as error:
+        raise Unavailable(Why.MALFORMED, f"nft answered with no JSON about {TABLE}", advice="update nft") from error
+    return _read(objects)
+
+
+def load(host: Host, script: str) -> None:
+    """Load `script` as one transaction; raises `NftRefused` with the kernel's words."""
+    done = host.change("nft", "-f", "-", stdin=script.encode())
+    if done.code != 0:
+        raise NftRefused(words(done))
+
+
+def words(done: Completed) -> str:
+    """Return what a tool said, in one line: its errors, without the lines that only point."""
+    text = done.stderr.decode("utf-8", "replace") or done.stdout.decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip(" ^~\t")]
+    return "; ".join(lines)[:_MAX_WORDS] or f"{done.argv[0]} ended with code {done.code}"
+
+
+def _read(objects: list[Mapping[str, Any]]) -> Held:
+    digests = {CONFIRMED: "", TRIAL: ""}
+    chains: set[str] = set()
+    rules: dict[str, int] = {}
+    left, dormant = 0, False
+    for each in objects:
+        if "table" in each:
+            dormant = "dormant" in json.dumps(each["table"].get("flags", ""))
+        elif "chain" in each:
+            chains.add(each["chain"]["name"])
+        elif "set" in each and each["set"]["name"] == TRIAL:
+            left = _left_s(each["set"].get("elem", ()))
+        elif "rule" in each:
+            chain = each["rule"]["chain"]
+            rules[chain] = rules.get(chain, 0) + 1
+            prefix, _, digest = str(each["rule"].get("comment", "")).partition(" ")
+            if chain == "input" and prefix in digests:
+                digests[prefix] = digest
+    whole = all(f"{prefix}_input" in chains and rules.get(f"{prefix}_input") for prefix, d in digests.items() if d)
+    return Held(
+        present=True,
+        confirmed=digests[CONFIRMED],
+        trial=digests[TRIAL],
+        left_s=left,
+        dormant=dormant,
+        whole=whole,
+    )
+
+
+def _left_s(elements: Any) -> int:
+    """Return how long both families are still on trial."""
+    found = {each["elem"]["val"]: int(each["elem"].get("expires", 0)) for each in elements if "elem" in each}
+    return min(found.get(family, 0) for family in ("ipv4", "ipv6"))
