@@ -1,0 +1,300 @@
+"""`holdfast firewall exposure`: who can reach which listener and by which rule, and one probe explained step by step."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import msgspec
+
+from agent.cli.reach import agent_option, json_option
+from agent.cli.text import ago, blind_lines, plain, to_json
+from agent.control import ask
+from contracts.coverage import Coverage, Sight
+from contracts.errors import Unreachable, UsageError
+from contracts.exposure_picture import flows, lines, through
+from contracts.subjects import datapath, exposure, ports
+from contracts.subjects.datapath import Vantage
+from contracts.subjects.exposure import Exposure
+from contracts.subjects.ports import Listener
+
+if TYPE_CHECKING:
+    from analysis.firewall.model import Datapath
+    from analysis.firewall.probe import Answer, Probe
+
+_COLOURS = {"reachable": "cyan", "uncertain": "yellow", "blocked": "green"}
+_ORDER = ("reachable", "uncertain", "blocked")
+_LOOK_S = 120.0
+
+
+class Question(NamedTuple):
+    """What was asked on the command line."""
+
+    source: str
+    to_port: int
+    destination: str
+    udp: bool
+    interface: str
+    explain: bool
+
+
+class Asked(NamedTuple):
+    """One probe with its answer; `taker` is who takes the packet where it ends."""
+
+    probe: "Probe"
+    answer: "Answer"
+    taker: str
+
+
+@click.command()
+@agent_option
+@json_option
+@click.option("--from", "source", metavar="ADDR", default="", help="Judge for this source instead of the vantages.")
+@click.option("--to-port", type=click.IntRange(1, 65535), default=0, metavar="N", help="Ask about this port alone.")
+@click.option(
+    "--to",
+    "destination",
+    metavar="ADDR",
+    default="",
+    help="With --to-port: this destination, by default every own address met.",
+)
+@click.option("--udp", is_flag=True, help="With --to-port: UDP instead of TCP.")
+@click.option(
+    "--interface",
+    metavar="I",
+    default="",
+    help="Where it arrives, by default where the route back to the source leads.",
+)
+@click.option("--explain", is_flag=True, help="With --to-port: tell each step on the way, with rule and handle.")
+@click.option("--look", is_flag=True, help="Look at firewall and ports first, instead of taking what was seen last.")
+def exposure_command(path: Path, as_json: bool, look: bool, **asked: Any) -> None:
+    """Show who can reach which listener and by which rule, or explain one probe (--from, --to-port, --explain)."""
+    question = Question(**{name: asked[name] for name in Question._fields if name in asked})
+    _check(question)
+    notes = list(_looked(path)) if look else []
+    sights = _sights(path)
+    notes += _notes(sights)
+    if question.to_port:
+        _probe(path, question, notes, as_json)
+        return
+    rows = _rows(path, question, fresh=look)
+    if as_json:
+        seen = {name: sight.last_ok_ms for name, sight in sights.items()}
+        click.echo(to_json({"rows": msgspec.to_builtins(rows), "seen_ms": seen, "notes": notes}, indent=2))
+        return
+    _say(notes)
+    for line in shown(rows):
+        click.echo(line)
+
+
+def _check(question: Question) -> None:
+    for option, text in (("--from", question.source), ("--to", question.destination)):
+        if text and not _is_address(text):
+            raise UsageError(f'{option}: "{text}" is not an IP address', advice="write 203.0.113.7 or 2001:db8::7")
+    if not question.to_port and (question.destination or question.udp or question.explain):
+        raise UsageError("--to, --udp and --explain are about one port", advice="add --to-port N")
+    if question.source and question.destination:
+        families = {ip_address(question.source).version, ip_address(question.destination).version}
+        if len(families) > 1:
+            raise UsageError("--from and --to are addresses of different families", advice="name two of one family")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _looked(path: Path) -> Iterator[str]:
+    """Have firewall and ports looked at; yield what went wrong with that."""
+    for subject in (datapath.SUBJECT, ports.SUBJECT):
+        outcome = ask(path, "look", {"subject": subject}, timeout_s=_LOOK_S).get("outcome") or {}
+        detail = outcome.get("detail") or outcome.get("error")
+        if detail:
+            yield f"The look at {subject} failed ({plain(detail)}): what follows is from what was seen before."
+
+
+def _sights(path: Path) -> dict[str, Sight]:
+    coverage = msgspec.convert(ask(path, "coverage", {}), Coverage)
+    known = {sight.subject: sight for sight in coverage.sights}
+    return {
+        name: known.get(name, Sight(subject=name, state="unknown")) for name in (datapath.SUBJECT, ports.SUBJECT)
+    } | {name: known[name] for name in (exposure.SUBJECT,) if name in known}
+
+
+def _notes(sights: Mapping[str, Sight]) -> Iterator[str]:
+    """Yield how old the data is, and what of it cannot be seen."""
+    yield ", ".join(f"{name} seen {ago(sight.last_ok_ms)}" for name, sight in sights.items() if sight.last_ok_ms)
+    for name, sight in sights.items():
+        if sight.state == "unseen":
+            yield f"The {name} cannot be seen now; what follows is from what was seen last."
+        for blind in sight.blind:
+            yield from blind_lines(msgspec.to_builtins(blind), indent="")
+
+
+def _say(notes: Sequence[str]) -> None:
+    age, *rest = notes or [""]
+    for line in rest:
+        click.secho(line, fg="yellow")
+    if age:
+        click.echo(age[0].upper() + age[1:])
+
+
+def _rows(path: Path, question: Question, fresh: bool) -> dict[str, Exposure]:
+    """Return the judge's rows, or with another source (or a fresh look) what this process concludes itself."""
+    if not question.source and not question.interface and not fresh:
+        return {key: msgspec.convert(row, Exposure) for key, row in _subject(path, exposure.SUBJECT)["rows"].items()}
+    from analysis.exposure import vantages
+    from analysis.firewall.reach import reach
+
+    ways, listeners = _ways(path), _listeners(path)
+    given = vantages(ways)
+    if question.source:
+        given = (Vantage(name=question.source, sources=(question.source,), interface=question.interface),)
+    return reach(_read(ways), given, listeners).rows
+
+
+def _subject(path: Path, name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = ask(path, "subject", {"subject": name})
+    if not answer.get("revision"):
+        raise Unreachable(f"the subject {name} has not been seen yet", advice="see why with `holdfast coverage`")
+    return answer
+
+
+def _ways(path: Path) -> dict[str, datapath.Row]:
+    return {key: msgspec.convert(row, datapath.Row) for key, row in _subject(path, datapath.SUBJECT)["rows"].items()}
+
+
+def _listeners(path: Path) -> dict[str, Listener]:
+    return {key: msgspec.convert(row, Listener) for key, row in _subject(path, ports.SUBJECT)["rows"].items()}
+
+
+def _read(ways: Mapping[str, datapath.Row]) -> "Datapath":
+    from analysis.firewall.reading import read
+
+    return read(ways)
+
+
+def _probe(path: Path, question: Question, notes: Sequence[str], as_json: bool) -> None:
+    """Ask about one port and say what comes of it."""
+    answered = probed(question, _ways(path), _listeners(path))
+    if as_json:
+        told = [
+            {"probe": msgspec.to_builtins(each.probe), "answer": msgspec.to_builtins(each.answer), "taker": each.taker}
+            for each in answered
+        ]
+        click.echo(to_json({"probes": told, "notes": list(notes)}, indent=2))
+        return
+    from analysis.firewall.picture import explained
+
+    _say(notes)
+    for each in answered:
+        click.echo()
+        for line in explained(each.probe, each.answer, each.taker, steps=question.explain):
+            verdict = each.answer.verdict.value
+            is_answer = line.startswith("Answer:")
+            click.echo(click.style(plain(line), fg=_COLOURS[verdict], bold=True) if is_answer else plain(line))
+
+
+def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapping[str, Listener]) -> list[Asked]:
+    """Return the probes that answer the question: one per own address that the source meets, or the one destination."""
+    from analysis.exposure import vantages
+    from analysis.firewall.evaluate import evaluate
+    from analysis.firewall.probe import Probe
+    from analysis.firewall.targets import Place, Sockets, counted
+
+    read = _read(ways)
+    protocol = "udp" if question.udp else "tcp"
+    probes = [
+        Probe(
+            family=ip_address(destination).version,
+            protocol=protocol,
+            source=source,
+            destination=destination,
+            port=question.to_port,
+            interface=interface,
+        )
+        for source, destination, interface in _ends(question, read, vantages(ways))
+    ]
+    answers = evaluate(read, probes)
+    sockets = Sockets(counted(listeners))
+    found = []
+    for number, probe in enumerate(probes):
+        answer = answers.answer(number)
+        taker = ""
+        if not answer.forwarded:
+            end = Place(probe.family, protocol, answer.destination or probe.destination, answer.port or probe.port)
+            key, why = sockets.taker(end, probe.interface)
+            taker = f"{listeners[key].process or 'a process not known'} ({key})" if key else f"nobody: {why}"
+        found.append(Asked(probe, answer, taker))
+    return found
+
+
+def _ends(question: Question, read: "Datapath", given: Sequence[Vantage]) -> Iterator[tuple[str, str, str]]:
+    """Yield source, destination and interface of each probe."""
+    from analysis.firewall.named import named
+    from analysis.firewall.vantages import viewpoints
+
+    if question.source:
+        wanted = (Vantage(name=question.source, sources=(question.source,), interface=question.interface),)
+        points = viewpoints(wanted, read, (), ())
+    else:
+        points = tuple(point for point in viewpoints(given, read, *named(read)) if point.everywhere)
+    if question.destination:
+        family = ip_address(question.destination).version
+        points = tuple(point for point in points if point.family == family)
+    if not points:
+        where = f"to {question.source}" if question.source else "to the internet"
+        raise UsageError(
+            f"no route leads back {where}, so it is not known where it arrives", advice="add --interface I"
+        )
+    for point in points:
+        for destination in (question.destination,) if question.destination else point.addresses:
+            yield (point.source if point.interface else destination), destination, point.interface
+
+
+def shown(rows: Mapping[str, Exposure]) -> Iterator[str]:
+    """Yield the table per vantage and listener, then the picture."""
+    if not rows:
+        yield "Nothing listens and nothing is published."
+        return
+    for vantage in sorted({row.vantage for row in rows.values()}, key=lambda name: (name != "internet", name)):
+        mine = [row for row in rows.values() if row.vantage == vantage]
+        by = ", ".join(sorted({row.interface for row in mine if row.interface})) or "this host itself"
+        yield ""
+        yield click.style(plain(f"From {vantage} ({by})"), bold=True)
+        yield from _table(mine)
+    yield ""
+    yield click.style("Who -> which chain -> what", bold=True)
+    for line in lines(flows(row for row in rows.values() if row.interface)):
+        yield "  " + plain(line)
+
+
+def _table(rows: Iterable[Exposure]) -> Iterator[str]:
+    """Yield one line per listener, its addresses together where the same holds for them; exceptions below."""
+    together: dict[tuple[Any, ...], list[Exposure]] = {}
+    for row in rows:
+        same = (row.protocol, row.port, row.process, row.verdict, row.why, row.chain, row.delivered, row.except_for)
+        together.setdefault((*same, row.bypasses, row.unknown), []).append(row)
+    ordered = sorted(together.values(), key=lambda group: (_ORDER.index(group[0].verdict), group[0].port))
+    cells = [[plain(cell) for cell in _cells(group)] for group in ordered]
+    widths = [max(len(line[column]) for line in cells) for column in range(4)]
+    for group, line in zip(ordered, cells, strict=True):
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        padded[0] = click.style(padded[0], fg=_COLOURS[group[0].verdict])
+        yield "  ".join(["", *padded, line[4]]).rstrip()
+        for exception in group[0].except_for:
+            yield plain(f"      but {exception}")
+
+
+def _cells(group: Sequence[Exposure]) -> list[str]:
+    row = group[0]
+    sent = f" -> {row.delivered}" if row.delivered else ""
+    why = through(row)
+    if row.chain and row.why:
+        why += f" [handle {row.handle}]: {row.why}" if row.handle else f": {row.why}"
+    places = sorted({each.address for each in group})
+    return [row.verdict, f"{row.port}/{row.protocol}", row.process or "-", f"{', '.join(places)}{sent}", why]

@@ -1,0 +1,145 @@
+"""Judges who can reach what: every listener and published port, from every vantage, by evaluating the real ruleset.
+
+Its rows are the subject `exposure`. Events speak of a listener and a vantage, not of single addresses: one when it opens, one when it
+closes. What cannot be decided never reads as closed: what was reachable stays so, with what is not known, until it is known better.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from msgspec import json
+from msgspec.structs import replace
+
+from analysis import exposure_events as events
+from analysis.firewall.reach import reach
+from analysis.firewall.reading import read
+from contracts.collector import Report
+from contracts.event import Event, Kind
+from contracts.judge import View
+from contracts.record import Record
+from contracts.snapshot import Snapshot, compare
+from contracts.subjects import datapath, exposure, ports
+from contracts.subjects.datapath import Vantage
+from contracts.subjects.exposure import Exposure
+
+_BLOCKED, _UNCERTAIN, _REACHABLE = range(3)
+_LEVELS = {"blocked": _BLOCKED, "uncertain": _UNCERTAIN, "reachable": _REACHABLE}
+_GONE = "nothing listens there or publishes it any more"
+_NO_WAY = "nothing leads there any more"
+
+
+class Group(NamedTuple):
+    """What one event speaks of: a listener (or a published port) and a vantage, over all its addresses."""
+
+    vantage: str
+    protocol: str
+    port: int
+    listener: str
+
+    def key(self) -> str:
+        """Return the key of its events."""
+        return f"{self.vantage} {self.listener or f'{self.protocol} port {self.port}'}"
+
+
+class ExposureJudge:
+    """Who reaches which listener, each opening and closing stated once."""
+
+    name: ClassVar[str] = exposure.SUBJECT
+    kinds: ClassVar[tuple[Kind, ...]] = events.KINDS
+    subjects: ClassVar[Mapping[str, type[Record]]] = {datapath.SUBJECT: datapath.Row, ports.SUBJECT: ports.Listener}
+    row: type[Exposure] = Exposure
+    every_s: ClassVar[float] = 0.0
+
+    def judge(self, view: View, before: Snapshot[Exposure]) -> Report[Exposure]:
+        """Conclude; nothing before the first look at both the datapath and the ports."""
+        if any(view.snapshots[subject].first for subject in self.subjects):
+            return Report()
+        ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
+        found = reach(read(ways), vantages(ways), view.snapshots[ports.SUBJECT].rows)
+        after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in found.rows.items()}
+        everywhere = {point.vantage for point in found.points if point.everywhere}
+        said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
+        return Report(events=tuple(said), changes=compare(before.rows, after))
+
+
+def vantages(rows: Mapping[str, datapath.Row]) -> tuple[Vantage, ...]:
+    """Return the configured vantages; empty when the rows hold none."""
+    return tuple(
+        json.decode(row.document, type=Vantage) for row in rows.values() if row.what.split(" ")[0] == "vantage"
+    )
+
+
+def _kept(former: Exposure | None, row: Exposure, now_ms: int) -> Exposure:
+    """Return `row` with what is to be kept of its former self: since when it is so, and that it was reachable if nothing refutes it."""
+    if former is None:
+        return replace(row, since_ms=now_ms)
+    if row.verdict == "uncertain" and former.verdict == "reachable":
+        return replace(former, unknown=row.unknown, process=row.process or former.process)
+    return replace(row, since_ms=former.since_ms if former.verdict == row.verdict else now_ms)
+
+
+def _turns(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everywhere: set[str]) -> list[Event]:
+    """Return what opened, closed or became uncertain; vantages that are new are one summary."""
+    then, now = _groups(before.values()), _groups(after.values())
+    known, seen = {group.vantage for group in then}, {group.vantage for group in now}
+    new = sorted(seen - known)
+    said = [events.first_look([rows for group, rows in now.items() if group.vantage in new], new)] if new else []
+    began: list[Event] = []
+    ceased: list[Event] = []
+    for group in sorted(then.keys() | now.keys()):
+        if group.vantage in new:
+            continue
+        former, latter = then.get(group, []), now.get(group, [])
+        began += _begun(group, former, latter, group.vantage in everywhere)
+        ceased += _ceased(group, former, latter, _GONE if group.vantage in seen else _NO_WAY)
+    return [*said, *events.bounded(began, events.MANY_OPENED), *events.bounded(ceased, events.MANY_CLOSED)]
+
+
+def _begun(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], everywhere: bool) -> Iterator[Event]:
+    """Yield the event that the group opened in a family where it was not open, or may have."""
+    was, is_now = _levels(former), _levels(latter)
+    opened = {family for family, level in is_now.items() if level == _REACHABLE and was.get(family) != _REACHABLE}
+    unsure = {family for family, level in is_now.items() if level == _UNCERTAIN and was.get(family, 0) == _BLOCKED}
+    if opened:
+        rows = [row for row in latter if row.family in opened and row.verdict == "reachable"]
+        yield events.opened(group.key(), rows, everywhere)
+    elif unsure:
+        rows = [row for row in latter if row.family in unsure and row.verdict == "uncertain"]
+        yield events.uncertain(group.key(), rows, everywhere)
+
+
+def _ceased(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], gone: str) -> Iterator[Event]:
+    """Yield the event that the group closed in a family where it was (or may have been) open; `gone` is why when nothing is left of it."""
+    is_now = _levels(latter)
+    shut = {family for family, level in _levels(former).items() if level and is_now.get(family, 0) == _BLOCKED}
+    if shut:
+        rows = [row for row in former if row.family in shut and row.verdict != "blocked"]
+        why = next((row.why for row in latter if row.family in shut and row.why), gone)
+        yield events.closed(group.key(), rows, why)
+
+
+def _bypasses(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everywhere: set[str]) -> Iterator[Event]:
+    """Yield which published ports begin to go past a front end, and which cease to; at a first look, too."""
+    then = _groups(row for row in before.values() if row.bypasses)
+    now = _groups(row for row in after.values() if row.bypasses)
+    for group in sorted(now.keys() - then.keys()):
+        yield events.bypass(group.key(), now[group], group.vantage in everywhere)
+    for group in sorted(then.keys() - now.keys()):
+        yield events.bypass_ended(group.key(), then[group][0])
+
+
+def _groups(rows: Iterable[Exposure]) -> dict[Group, list[Exposure]]:
+    """Return the rows by what an event speaks of; not what this host reaches of itself, which every new listener would be."""
+    groups: dict[Group, list[Exposure]] = {}
+    for row in rows:
+        if row.interface:
+            groups.setdefault(Group(row.vantage, row.protocol, row.port, row.listener), []).append(row)
+    return groups
+
+
+def _levels(rows: Iterable[Exposure]) -> dict[int, int]:
+    """Return how open a group is in each family."""
+    levels: dict[int, int] = {}
+    for row in rows:
+        levels[row.family] = max(levels.get(row.family, _BLOCKED), _LEVELS[row.verdict])
+    return levels

@@ -1,0 +1,217 @@
+"""Who reaches what: evaluates every aim and puts the answers into rows of the subject `exposure`.
+
+Three rounds: anybody at every vantage; then whom the rules name, where a rule could make a difference; then what a published port would
+have met without its translation, to tell whether it goes past a firewall front end.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from analysis.firewall.evaluate import evaluate
+from analysis.firewall.model import Datapath, Table
+from analysis.firewall.named import named
+from analysis.firewall.probe import Answer, Cause, Probe, Verdict
+from analysis.firewall.published import published
+from analysis.firewall.targets import Aim, Place, Sockets, Targets, counted
+from analysis.firewall.vantages import Somebody, Viewpoint, viewpoints
+from contracts.subjects.datapath import Vantage
+from contracts.subjects.exposure import Exposure
+from contracts.subjects.ports import Listener
+
+MOST_EXCEPTIONS = 6000
+"""Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
+_FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:INPUT_ZONES|IN_\w+|filter_INPUT\w*)")))
+
+
+class Reached(NamedTuple):
+    """The rows by key, how many published ports were too many to judge, and the viewpoints that were judged from."""
+
+    rows: dict[str, Exposure]
+    left_out: int
+    points: tuple[Viewpoint, ...]
+
+
+class _Seen(NamedTuple):
+    """One aim with what the evaluator says of it."""
+
+    aim: Aim
+    answer: Answer | None
+
+
+def reach(datapath: Datapath, vantages: Sequence[Vantage], listeners: Mapping[str, Listener]) -> Reached:
+    """Return who reaches which listener and published port, and by which rule."""
+    ours = counted(listeners)
+    points = viewpoints(vantages, datapath, *named(datapath))
+    offered = published(datapath)
+    aims = Targets(ours, offered.candidates, datapath.network).aims(points)
+    sockets = Sockets(ours)
+    seen = _anybody(datapath, aims)
+    exceptions = _exceptions(datapath, seen)
+    past = _past_front_ends(datapath, seen)
+    rows: dict[str, Exposure] = {}
+    for place, one in enumerate(seen):
+        row = _row(one, sockets, ours)
+        if row is None:
+            continue
+        if one.answer is not None and row.verdict == one.answer.verdict.value:
+            row = replace(row, except_for=exceptions.get(place, ()), bypasses=past.get(place, ""))
+        rows[key_of(row)] = row
+    return Reached(rows, offered.left_out, points)
+
+
+def key_of(row: Exposure) -> str:
+    """Return the key of a row."""
+    return f"{row.vantage} {row.protocol} {row.address} {row.port}"
+
+
+def _anybody(datapath: Datapath, aims: Sequence[Aim]) -> list[_Seen]:
+    probed = [aim for aim in aims if not aim.barred and not aim.unjudged]
+    answers = evaluate(datapath, [aim.probe() for aim in probed])
+    told = {id(aim): answers.answer(number) for number, aim in enumerate(probed)}
+    return [_Seen(aim, told.get(id(aim))) for aim in aims]
+
+
+def _exceptions(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, tuple[str, ...]]:
+    """Return, by the number of the aim, the networks for whom it is otherwise than for anybody."""
+    probes: list[Probe] = []
+    whose: list[tuple[int, Somebody]] = []
+    untried: dict[int, int] = {}
+    for place, one in enumerate(seen):
+        if one.answer is None:
+            continue
+        ports = {one.aim.place.port, one.answer.port or one.aim.place.port}
+        concerned = [each for each in one.aim.point.somebodies if any(map(each.named.concerns, ports))]
+        room = max(0, MOST_EXCEPTIONS - len(probes))
+        untried[place] = len(concerned[room:]) + one.aim.point.left_out
+        for each in concerned[:room]:
+            probes.append(one.aim.probe(each.source))
+            whose.append((place, each))
+    verdicts = evaluate(datapath, probes).verdicts() if probes else ()
+    found: dict[int, list[str]] = {}
+    for (place, each), verdict in zip(whose, verdicts, strict=True):
+        answer = seen[place].answer
+        said = f"{each.network} {verdict.value}"
+        if answer is not None and verdict is not answer.verdict and said not in found.setdefault(place, []):
+            found[place].append(said)
+    for place, count in untried.items():
+        if count:
+            found.setdefault(place, []).append(f"{count} further networks were not tried")
+    return {place: tuple(words) for place, words in found.items() if words}
+
+
+def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str]:
+    """Return, by the number of the aim, the front end that a published port goes past."""
+    makers = {(table.family, table.name): maker for table in datapath.tables if (maker := front_end(table))}
+    forwarded = [
+        place
+        for place, one in enumerate(seen)
+        if one.answer is not None and one.answer.forwarded and one.answer.verdict is not Verdict.BLOCKED
+    ]
+    if not makers or not forwarded:
+        return {}
+    answers = evaluate(_untranslated(datapath), [seen[place].aim.probe() for place in forwarded])
+    past = {}
+    for number, place in enumerate(forwarded):
+        answer = answers.answer(number)
+        cause = _deciding(answer)
+        if answer.verdict is Verdict.BLOCKED and cause is not None:
+            past[place] = makers.get((cause.family, cause.table), "")
+    return {place: maker for place, maker in past.items() if maker}
+
+
+def front_end(table: Table) -> str:
+    """Return the firewall front end that made the table's chains, as far as their names tell: ufw, firewalld, or ""."""
+    if table.name == "firewalld":
+        return "firewalld"
+    for maker, pattern in _FRONT_ENDS:
+        if any(pattern.fullmatch(name) for name in table.chains):
+            return maker
+    return ""
+
+
+def _untranslated(datapath: Datapath) -> Datapath:
+    """Return the datapath without address translation: its nat chains are not hooked in."""
+    tables = tuple(
+        replace(
+            table,
+            chains={
+                name: replace(chain, base=None) if chain.base is not None and chain.base.kind == "nat" else chain
+                for name, chain in table.chains.items()
+            },
+        )
+        for table in datapath.tables
+    )
+    return replace(datapath, tables=tables, cache={})
+
+
+def _row(one: _Seen, sockets: Sockets, listeners: Mapping[str, Listener]) -> Exposure | None:
+    """Return the row of one aim; None for a candidate that turns out to be neither translated nor listened at."""
+    aim, answer = one.aim, one.answer
+    place = aim.place
+    row = Exposure(
+        vantage=aim.point.vantage,
+        family=place.family,
+        protocol=place.protocol,
+        address=place.address,
+        port=place.port,
+        verdict=Verdict.BLOCKED.value,
+        interface=aim.point.interface,
+        listener=aim.listener,
+        process=_process(listeners, aim.listener),
+    )
+    if answer is None:
+        if aim.unjudged:
+            return replace(row, verdict=Verdict.UNCERTAIN.value, unknown=(aim.unjudged,))
+        return replace(row, why=aim.barred) if aim.listener else None
+    end = Place(place.family, place.protocol, answer.destination or place.address, answer.port or place.port)
+    is_translated = (end.address, end.port) != (place.address, place.port)
+    if not aim.listener and not is_translated and answer.verdict is not Verdict.UNCERTAIN:
+        return None
+    row = _told(row, answer)
+    if is_translated:
+        host = f"[{end.address}]" if ":" in end.address else end.address
+        row = replace(row, delivered=f"{host}:{end.port}")
+    if answer.forwarded:  # whoever listens here does not get it
+        return replace(row, listener="")
+    taker, why = sockets.taker(end, aim.point.interface)
+    if taker:
+        return replace(row, listener=taker, process=_process(listeners, taker))
+    if not aim.listener and not is_translated:
+        return None
+    if answer.verdict is Verdict.REACHABLE:
+        return replace(row, verdict=Verdict.BLOCKED.value, why=why, chain="", handle=0, unknown=())
+    return row
+
+
+def _told(row: Exposure, answer: Answer) -> Exposure:
+    cause = _deciding(answer)
+    if cause is None:
+        return replace(row, verdict=answer.verdict.value, unknown=answer.unknown)
+    chain = f"{cause.family} {cause.table} {cause.chain}" if cause.chain else ""
+    return replace(
+        row,
+        verdict=answer.verdict.value,
+        why=cause.text,
+        chain=chain,
+        handle=cause.handle,
+        unknown=answer.unknown,
+    )
+
+
+def _deciding(answer: Answer) -> Cause | None:
+    """Return the one cause that says it best: what refused, or the last rule that let through."""
+    if not answer.causes:
+        return None
+    if answer.verdict is Verdict.REACHABLE:
+        forth = [cause for cause in answer.causes if not cause.answer] or list(answer.causes)
+        rules = [cause for cause in forth if cause.what == "rule"]
+        return (rules or forth)[-1]
+    return answer.causes[-1]
+
+
+def _process(listeners: Mapping[str, Listener], key: str) -> str:
+    row = listeners.get(key)
+    return row.process if row is not None else ""

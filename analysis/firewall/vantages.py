@@ -1,0 +1,244 @@
+"""From where to judge: which sources stand for a vantage, where they arrive, and which own addresses they meet there.
+
+A vantage is judged for *anybody*: an address of it that no rule, set or route names. Beside it stands each network that rules name within
+the vantage, up to `MOST_NAMED`, so that "blocked, but reachable from 203.0.113.0/24" comes out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from analysis.firewall.addresses import WIDTHS, is_public, number, span, span_text, text
+from analysis.firewall.model import Datapath, Link, Network, Route
+from analysis.firewall.named import Named
+from contracts.subjects.datapath import Vantage
+
+MOST_NAMED = 32
+"""Of more networks that rules name within one vantage, the rest is not tried; the rows say so."""
+MOST_ADDRESSES = 4
+"""A listener on every address is judged at so many of the vantage's interface; a host with more has them by the hundred."""
+ANYBODY = {4: (0, (1 << 32) - 1), 6: (0, (1 << 128) - 1)}
+_MAIN_TABLE = 254
+_UNICAST = 1
+_STRIDE = 2654435761
+_CANDIDATES = 64
+
+
+class Somebody(NamedTuple):
+    """One source to try besides anybody: `network` in the words of the rules, `named` what the rules say of it."""
+
+    network: str
+    source: str
+    named: Named
+
+
+class Viewpoint(NamedTuple):
+    """One vantage in one family, ready to be probed.
+
+    `interface` is where its packets arrive, "" when this host itself is the vantage. `source` is anybody's address. `addresses` are the
+    own addresses that are met there. `everywhere` when the vantage is the whole internet. `left_out` counts networks beyond `MOST_NAMED`.
+    """
+
+    vantage: str
+    family: int
+    interface: str
+    source: str
+    addresses: tuple[str, ...]
+    everywhere: bool = False
+    somebodies: tuple[Somebody, ...] = ()
+    left_out: int = 0
+
+
+def viewpoints(
+    vantages: Sequence[Vantage],
+    datapath: Datapath,
+    named: Sequence[Named],
+    spans: Sequence[tuple[int, int, int]],
+) -> tuple[Viewpoint, ...]:
+    """Return a viewpoint per vantage and family that is attached; one that no route leads back to is left out (see `detached`)."""
+    ground = _Ground(datapath.network, named, spans)
+    given = tuple(vantages) or usual(datapath.network)
+    territory = [(vantage.name, *span(source)) for vantage in given for source in vantage.sources]
+    made = (ground.viewpoint(vantage, family, territory) for vantage in given for family in (4, 6))
+    return tuple(each for each in made if each is not None)
+
+
+def detached(vantages: Sequence[Vantage], points: Iterable[Viewpoint]) -> tuple[tuple[str, int], ...]:
+    """Return the vantages (name and family) that nothing leads to, so that nothing was judged from there."""
+    reached = {(point.vantage, point.family) for point in points}
+    wanted = {(vantage.name, span(source)[0]) for vantage in vantages for source in vantage.sources}
+    return tuple(sorted(wanted - reached))
+
+
+def usual(network: Network) -> tuple[Vantage, ...]:
+    """Return the vantages where none are configured: the internet, each attached network, this host itself."""
+    attached = []
+    for link in network.links.values():
+        sources = {
+            span_text(family, *_network(family, address, length))
+            for address, length, _, family, scope in link.addresses
+            if scope == "global" and length < WIDTHS[family]
+        }
+        if sources and link.up and not link.loopback:
+            attached.append(Vantage(name=link.name, sources=tuple(sorted(sources)), interface=link.name))
+    internet = Vantage(name="internet", sources=("0.0.0.0/0", "::/0"))
+    loopback = Vantage(name="loopback", sources=("127.0.0.0/8", "::1/128"), interface="lo")
+    return (internet, *attached, loopback)
+
+
+def route_back(network: Network, family: int, address: int) -> str:
+    """Return the interface of the main table's route to `address`, "" when there is none."""
+    best: Route | None = None
+    for route in network.routes:
+        if route.family != family or route.table != _MAIN_TABLE or route.dead or not route.low <= address <= route.high:
+            continue
+        if best is None or (-route.length, route.metric) < (-best.length, best.metric):
+            best = route
+    return best.device if best is not None and best.kind == _UNICAST else ""
+
+
+class _Ground:
+    """What all viewpoints share: links and routes, what rules name, which addresses are this host's own."""
+
+    def __init__(self, network: Network, named: Sequence[Named], spans: Sequence[tuple[int, int, int]]) -> None:
+        self._network, self._named, self._spans = network, named, spans
+        self._own = {
+            (family, address) for link in network.links.values() for address, _, _, family, _ in link.addresses
+        }
+        self._loops = {name for name, link in network.links.items() if link.loopback} | {"lo"}
+
+    def viewpoint(
+        self, vantage: Vantage, family: int, territory: Sequence[tuple[str, int, int, int]]
+    ) -> Viewpoint | None:
+        """Return how `vantage` is probed in `family`, or None when nothing of it is attached."""
+        sources = [(low, high) for kind, low, high in map(span, vantage.sources) if kind == family]
+        if not sources:
+            return None
+        if vantage.interface in self._loops:
+            address = "127.0.0.1" if family == 4 else "::1"
+            known = number(address) in self._own
+            return Viewpoint(vantage.name, family, "", address, (address,)) if known else None
+        stranger = self._stranger(family, sources, vantage.interface)
+        if stranger is None:
+            return None
+        source, interface = stranger
+        somebodies, left_out = self._somebodies(vantage, family, interface, source, territory)
+        return Viewpoint(
+            vantage=vantage.name,
+            family=family,
+            interface=interface,
+            source=text(family, source),
+            addresses=tuple(self._addresses(family, interface)),
+            everywhere=ANYBODY[family] in sources,
+            somebodies=somebodies,
+            left_out=left_out,
+        )
+
+    def _stranger(self, family: int, sources: Sequence[tuple[int, int]], interface: str) -> tuple[int, str] | None:
+        """Return an address of `sources` that nothing names, and where it arrives; the least named one where all are named."""
+        whole = [(low, high) for low, high in sources]
+        spans = [
+            (low, high)
+            for kind, low, high in self._spans
+            if kind == family and not any(low <= first and last <= high for first, last in whole)
+        ]
+        best: tuple[int, int, str] | None = None
+        for candidate in _candidates(family, sources):
+            if (family, candidate) in self._own:
+                continue
+            device = interface or route_back(self._network, family, candidate)
+            if not device or device in self._loops or not self._is_up(device):
+                continue
+            times = sum(low <= candidate <= high for low, high in spans)
+            if best is None or times < best[0]:
+                best = times, candidate, device
+            if times == 0:
+                break
+        return None if best is None else best[1:]
+
+    def _is_up(self, device: str) -> bool:
+        link: Link | None = self._network.links.get(device)
+        return link is not None and link.up
+
+    def _addresses(self, family: int, interface: str) -> Iterator[str]:
+        """Yield the own addresses a packet that arrives by `interface` is sent to; link-local ones only where there are no others."""
+        link = self._network.links.get(interface)
+        master = self._network.links.get(link.master) if link is not None and link.master else None
+        found = [each for holder in (link, master) if holder is not None for each in holder.addresses]
+        mine = [(scope, address) for address, _, _, kind, scope in found if kind == family]
+        wide = [address for scope, address in mine if scope != "link"] or [address for _, address in mine]
+        yield from (text(family, address) for address in wide[:MOST_ADDRESSES])
+
+    def _somebodies(
+        self,
+        vantage: Vantage,
+        family: int,
+        interface: str,
+        anybody: int,
+        territory: Sequence[tuple[str, int, int, int]],
+    ) -> tuple[tuple[Somebody, ...], int]:
+        """Return who is named within the vantage, and how many networks were too many."""
+        found: dict[tuple[int, int], Somebody] = {}
+        left_out = 0
+        for each in self._named:
+            if each.family != family or each.low <= anybody <= each.high:
+                continue
+            source = self._within(vantage, each, interface, territory)
+            if source is None:
+                continue
+            known = found.get((each.low, each.high))
+            if known is not None:
+                ports = known.named.ports + each.ports if known.named.ports and each.ports else ()
+                found[each.low, each.high] = known._replace(named=known.named._replace(ports=ports))
+            elif len(found) < MOST_NAMED:
+                network = each.label or span_text(family, each.low, each.high)
+                found[each.low, each.high] = Somebody(network, text(family, source), each)
+            else:
+                left_out += 1
+        return tuple(found.values()), left_out
+
+    def _within(
+        self, vantage: Vantage, each: Named, interface: str, territory: Sequence[tuple[str, int, int, int]]
+    ) -> int | None:
+        """Return an address of a named network that belongs to `vantage` and to no narrower one, None when there is none."""
+        for candidate in dict.fromkeys((each.low + (each.high > each.low), (each.low + each.high) // 2, each.high)):
+            if (each.family, candidate) in self._own:
+                continue
+            holders = [
+                (high - low, name)
+                for name, kind, low, high in territory
+                if kind == each.family and low <= candidate <= high
+            ]
+            if not holders or all(name != vantage.name for size, name in holders if size == min(holders)[0]):
+                continue
+            if vantage.interface or route_back(self._network, each.family, candidate) == interface:
+                return candidate
+        return None
+
+
+def _candidates(family: int, sources: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Yield addresses of `sources`, spread over them, the same ones every time; of the internet only public ones."""
+    for low, high in sources:
+        if (low, high) == ANYBODY[family]:
+            yield from _public(family)
+            continue
+        first, last = (low + 1, high - 1) if high - low > 1 else (low, high)
+        count = last - first + 1
+        start, step = min(9, count - 1), max(1, count // _CANDIDATES)
+        yield from range(first + start, min(last, first + start + step * (_CANDIDATES - 1)) + 1, step)
+        yield from range(first, first + start)
+
+
+def _public(family: int) -> Iterator[int]:
+    count, place = 0, 0
+    while count < _CANDIDATES:
+        place += 1
+        scattered = place * _STRIDE % (1 << 32)
+        value = scattered if family == 4 else (0x2A00 << 112) | (scattered << 80) | 0x10
+        if is_public(family, value) and (family == 6 or value >> 28 < 14):
+            count += 1
+            yield value
+
+
+def _network(family: int, address: int, length: int) -> tuple[int, int]:
+    host = (1 << (WIDTHS[family] - length)) - 1
+    return address & ~host, address | host
