@@ -6,8 +6,9 @@ A candidate, no more: whether a packet to it is really translated, and reaches a
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from analysis.firewall.model import (
-    AnyOf,
     Chain,
     Concat,
     Constant,
@@ -98,8 +99,6 @@ def _walk(table: Table, chain: Chain, known: _Known, depth: int) -> Iterator[Can
         for statement in rule.statements:
             if isinstance(statement, Match):
                 here = _narrowed(table, here, statement.left, _keys(table, statement.right, statement.operator))
-            elif isinstance(statement, AnyOf):
-                pass  # any of several: narrows nothing that is plain to see
             elif isinstance(statement, Nat):
                 yield from _of_nat(table, statement, here)
             else:
@@ -124,9 +123,8 @@ def _of_nat(table: Table, statement: Nat, known: _Known) -> Iterator[Candidate]:
     if statement.kind not in _TRANSLATING:
         return
     if statement.family:
-        known = _Known(
-            families=(statement.family,), protocols=known.protocols, ports=known.ports, addresses=known.addresses
-        )
+        families = tuple(family for family in known.families if family == statement.family)
+        known = replace(known, families=families)
     lookups = [each for each in (statement.address, statement.port) if isinstance(each, Lookup)]
     if not lookups:
         yield from _candidates(known)
