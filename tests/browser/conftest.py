@@ -44,7 +44,12 @@ class Served:
         self.site = _support().Site(folder)
         certificate, key = make_certificate(folder)
         config = uvicorn.Config(
-            self.site.app, ssl_certfile=str(certificate), ssl_keyfile=str(key), log_level="warning", lifespan="off"
+            self.site.app,
+            ssl_certfile=str(certificate),
+            ssl_keyfile=str(key),
+            log_level="warning",
+            lifespan="off",
+            loop="asyncio",
         )
         self._server = uvicorn.Server(config)
         listener = socket.create_server(("127.0.0.1", 0))

@@ -131,10 +131,10 @@ class RunningConsole:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
-        import uvloop
-
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            # Not uvloop, as `console serve` has it (tests/faults run that): libuv closes and opens descriptors in every later fork of
+            # this process, by numbers that are somebody else's by then, and other tests fork.
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
                 self._loop = runner.get_loop()
                 runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - raised again in the test

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ class Bare:
     read_bytes = 0
     dry = False
     state = ""
-    files = commands = packages = change = write = None
+    files = commands = packages = netfilter = nftables = programs = change = write = None
 
     def __init__(self) -> None:
         self.sockets = self.processes = self
@@ -126,6 +127,7 @@ def take_over():
                 collectors = {name: collector_of(name, attack) for name, attack in attacks.items()}
                 return Hosting(collectors=collectors, make_host=Bare, make_dry=lambda host: host)
 
+            assert "uvloop" not in sys.modules, "libuv exchanges descriptors in every fork of a process that has used it"
             # A fork of the test runner begins with all the memory of the tests before; its own limit is tested elsewhere.
             roomy = {name: replace(worker, memory_bytes=64 << 30) for name, worker in WORKERS.items()}
             launcher = Launcher.start(roomy, hosting, hidden=hidden, folders=folders)
