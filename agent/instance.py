@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import housekeeping, privileges
+from agent import guard, housekeeping, privileges
 from agent import plan as planning
 from agent.clock import Clock, Ids, StepWatch
 from agent.control_server import ControlServer
 from agent.core import Core
 from agent.core import Plan as CorePlan
 from agent.coverage import CoverageBook
+from agent.declared import declare
 from agent.housekeeping import Housekeeping
 from agent.intake import Intake
 from agent.judging import Judging
@@ -37,6 +38,7 @@ from agent.verbs import Verbs
 from contracts.errors import HoldfastError, Unavailable
 from contracts.event import Event
 from contracts.judge import Judge
+from contracts.subjects.policy import SUBJECT as POLICY
 from contracts.wire import Heartbeat
 from settings.errors import ConfigErrors
 
@@ -81,7 +83,8 @@ class Instance:
         self._supervisor = Supervisor(loop, plan.workers, connector, self._state, self._core, clock)
         self._intake = Intake(self._spool, clock, loop, self._instance, self._stored)
         self._judging = Judging(judges, self._state, clock)
-        self._responder = Responder(settings.rules, plan.deeds, self._core.do, clock, self._new_id)
+        guarding = guard.rules(settings.firewall.guard)
+        self._responder = Responder(settings.rules, plan.deeds, self._core.do, clock, self._new_id, guarding)
         memory = PatientMemory(self._state, self._intake)
         self._scheduler = Scheduler(loop, clock, memory, self._core.run)
         self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
@@ -104,6 +107,7 @@ class Instance:
             [STARTED.event("agent", version=self._plan.version, user=str(user), boot_id=self._plan.facts.boot_id)]
         )
         self._core.follow(core_plan(self._plan))
+        self._declare()
         self._supervisor.start()
         verbs = Verbs(
             self._core,
@@ -275,12 +279,18 @@ class Instance:
         self._rendering = Rendering(made.kinds, lambda: self._plan.facts, made.version)
         self._intake.override(made.settings.events.severity)
         self._intake.describe(made.kinds)
-        self._responder.reconfigure(made.settings.rules, made.deeds)
+        self._responder.reconfigure(made.settings.rules, made.deeds, guard.rules(made.settings.firewall.guard))
         if made.settings.outputs != former.settings.outputs:
             self._outlets.use(made.settings.outputs, self._rendering)
         self._supervisor.reconfigure(made.workers)
         self._core.follow(core_plan(made))
+        self._declare()
         self._reporting.use(made.settings)
+
+    def _declare(self) -> None:
+        """State what the configuration declares, and have it judged."""
+        if declare(self._state, self._plan.settings.firewall.policy, self._clock.now_ms()):
+            self._core.accepted(POLICY)
 
     def _config_changed(self) -> None:
         if not self._reloading and planning.signature(self._paths.config) != self._signature:

@@ -46,20 +46,28 @@ class Responder:
     """Holds the rules; `respond` starts what they call for and returns the events that say what was not started."""
 
     def __init__(
-        self, rules: Sequence[Rule], deeds: Mapping[str, Deed], run: Run, clock: Clock, new_id: Callable[[], str]
+        self,
+        rules: Sequence[Rule],
+        deeds: Mapping[str, Deed],
+        run: Run,
+        clock: Clock,
+        new_id: Callable[[], str],
+        guard: Sequence[Rule] = (),
     ) -> None:
         self._run, self._clock, self._new_id = run, clock, new_id
         self._rules: tuple[_Bound, ...] = ()
-        self.reconfigure(rules, deeds)
+        self.reconfigure(rules, deeds, guard)
 
-    def reconfigure(self, rules: Sequence[Rule], deeds: Mapping[str, Deed]) -> None:
-        """Take these rules; one that stays as it was keeps count of how often it acted."""
+    def reconfigure(self, rules: Sequence[Rule], deeds: Mapping[str, Deed], guard: Sequence[Rule] = ()) -> None:
+        """Take these rules, and those of `agent.guard`; one that stays as it was keeps count of how often it acted."""
         former = {bound.name: bound for bound in self._rules}
         fresh = []
-        for number, rule in enumerate(rules):
+        named = [(f"rules[{number}]", rule) for number, rule in enumerate(rules)]
+        named += [(f"guard[{number}]", rule) for number, rule in enumerate(guard)]
+        for name, rule in named:
             if rule.do not in deeds:  # the action is switched off, and with it the rule
                 continue
-            bound = _Bound(f"rules[{number}]", rule, deeds[rule.do])
+            bound = _Bound(name, rule, deeds[rule.do])
             kept = former.get(bound.name)
             if kept is not None and kept.rule == rule:
                 bound.acted, bound.told_s = kept.acted, kept.told_s

@@ -68,6 +68,7 @@ PAUSED = Kind(
 
 MOST_PAUSE_S = 24 * 3600
 PROOF_VALID_S = 30 * 86400
+_MOST_REMEMBERED = 1000
 
 
 class Options(ActionOptions):
@@ -130,7 +131,8 @@ class GuardRestore:
     name: ClassVar[str] = "guard_restore"
     kinds: ClassVar[tuple[Kind, ...]] = (RESTORED, HELD_BACK, NOT_RESTORED)
     options: ClassVar[type[Options]] = Options
-    arguments: ClassVar[Mapping[str, str]] = {}
+    arguments: ClassVar[Mapping[str, str]] = {"times": "int", "per_s": "float"}
+    """How often it may restore within how many seconds."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -144,8 +146,9 @@ class GuardRestore:
             own = "" if policy is None else _own_loss(policy, held(host))
             if own:
                 missing = {**missing, TABLE: own}
-            why_not = _why_not(host, saved, policy)
-            if why_not and (missing or (saved is None and policy is None)):
+            nothing = saved is None and policy is None
+            why_not = "" if not (missing or nothing) else _why_not(host, nothing, command)
+            if why_not:
                 return _left(command, why_not, missing)
             if not missing:
                 return Result(summary="nothing that was accepted is missing", answer={"tables": []})
@@ -154,6 +157,7 @@ class GuardRestore:
             except NftRefused as error:
                 event = NOT_RESTORED.event("ruleset", reason=str(error), tables=sorted(missing))
                 return Result(outcome=Failed(error=str(error)), summary=str(error), events=_real(command, event))
+            _remember(host)
         return _restored(host, command, saved.who if saved is not None else "", missing)
 
 
@@ -173,13 +177,27 @@ def _own_loss(policy: Policy, state: Held) -> str:
     return ""
 
 
-def _why_not(host: Host, saved: store.Good | None, policy: Policy | None) -> str:
+def _why_not(host: Host, nothing: bool, command: Command) -> str:
+    """Return why the guard leaves the firewall as it is, "" when it does not."""
+    now_ms = store.now_ms(host)
     pause = store.read(host, store.PAUSE, store.Pause)
-    if pause is not None and store.now_ms(host) < pause.until_ms:
+    if pause is not None and now_ms < pause.until_ms:
         return f"the guard rests, because {pause.who} announced work on the firewall"
-    if saved is None and policy is None:
+    if nothing:
         return "nothing was accepted yet; run `holdfast firewall accept`"
+    times, per_s = command.arguments.get("times"), command.arguments.get("per_s")
+    if isinstance(times, int) and isinstance(per_s, (int, float)):
+        history = store.read(host, store.HISTORY, store.History) or store.History()
+        recent = sum(now_ms - at_ms < per_s * 1000 for at_ms in history.restored_ms)
+        if recent >= times:
+            return f"it was restored {recent} times within the last {per_s / 60:.0f} minutes already"
     return ""
+
+
+def _remember(host: Host) -> None:
+    history = store.read(host, store.HISTORY, store.History) or store.History()
+    latest = (*history.restored_ms[1 - _MOST_REMEMBERED :], store.now_ms(host))
+    store.write(host, store.HISTORY, store.History(restored_ms=latest))
 
 
 def _restore(host: Host, saved: store.Good, policy: Policy | None, missing: Mapping[str, str]) -> None:

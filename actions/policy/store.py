@@ -13,8 +13,16 @@ from contracts.host import Host
 from contracts.policy import Policy
 from contracts.record import Record
 
-POLICY, TRIAL, GOOD, PAUSE = "policy.json", "trial.json", "good.json", "guard-pause.json"
+POLICY, TRIAL, GOOD = "policy.json", "trial.json", "good.json"
+PAUSE, HISTORY = "guard-pause.json", "guard-history.json"
 _MAX_BYTES = 64 << 20
+
+
+class History(Record):
+    """When the guard restored (Unix ms), the latest ones."""
+
+    restored_ms: tuple[int, ...] = ()
+
 
 T = TypeVar("T", bound=Record)
 

@@ -9,6 +9,7 @@ policy permanent: the kernel refuses all of it when the trial has run out.
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
+from analysis.firewall.addresses import number, span
 from analysis.firewall.probe import Probe, Verdict
 from contracts.policy import LOOPBACK, Policy, Service, digest, network, port_range
 from contracts.record import Record
@@ -25,10 +26,15 @@ _ICMP6 = (
     "nd-neighbor-advert, nd-redirect, mld-listener-query, mld2-listener-report"
 )
 """What IPv4 and IPv6 do not work without: errors, path MTU discovery, neighbours and routers (RFC 4890, section 4.4)."""
-_LINK_LOCAL = IPv6Network("fe80::/10")
+LINK_LOCAL = IPv6Network("fe80::/10")
 _PERIODS = {"second": "10s", "minute": "1m", "hour": "1h", "day": "1d"}
 _MAX_SOURCES = 65535
 _DENY = "everything else is refused"
+DENY_RULE = f'counter drop comment "{_DENY}"'
+DHCP_RULES = (
+    "meta nfproto ipv4 udp sport 67 udp dport 68 accept",
+    f"ip6 saddr {LINK_LOCAL} udp sport 547 udp dport 546 accept",
+)
 
 
 class Allow(Record):
@@ -73,25 +79,33 @@ def confirming(trial: Policy) -> str:
     return f"delete element {TABLE} {TRIAL} {{ ipv4, ipv6 }}\n{script(trial)}"
 
 
-def expected(policy: Policy, probe: Probe, forwarded: bool = False) -> Decision:
-    """Return what `policy` alone makes of `probe` where it is delivered: destination and port after address translation.
+class Expected:
+    """What `policy` alone makes of probes; made once, asked often."""
 
-    `forwarded` for a packet that leaves again for somebody else. What this host itself sends is always let through.
-    """
-    if forwarded:
-        if policy.forward == "accept" or not probe.interface:
-            return Decision(verdict=Verdict.REACHABLE, why="forward: accept")
-        return Decision(verdict=Verdict.BLOCKED, why=f'drop comment "{_DENY}"', chain=f"{TABLE} {CONFIRMED}_forward")
-    chain = f"{TABLE} {CONFIRMED}_input"
-    if probe.interface in ("", LOOPBACK):
-        return Decision(verdict=Verdict.REACHABLE, why=f'iifname "{LOOPBACK}" accept', chain=chain)
-    if policy.dhcp and _is_dhcp(probe):
-        return Decision(verdict=Verdict.REACHABLE, why="dhcp: true", chain=chain)
-    for allow in allowances(policy):
-        if _matches(allow, probe):
-            verdict = Verdict.UNCERTAIN if allow.rate else Verdict.REACHABLE
-            return Decision(verdict=verdict, why=_accept(allow), service=allow.service, chain=chain)
-    return Decision(verdict=Verdict.BLOCKED, why=f'counter drop comment "{_DENY}"', chain=chain)
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._allows = [(allow, [span(text) for text in allow.networks]) for allow in allowances(policy)]
+
+    def of(self, probe: Probe, forwarded: bool = False) -> Decision:
+        """Return what becomes of `probe` as it is delivered: its destination and port after address translation.
+
+        `forwarded` for a packet that leaves again for somebody else. What this host itself sends is always let through.
+        """
+        if forwarded:
+            if self._policy.forward == "accept" or not probe.interface:
+                return Decision(verdict=Verdict.REACHABLE, why="forward: accept")
+            return Decision(verdict=Verdict.BLOCKED, why=DENY_RULE, chain=f"{TABLE} {CONFIRMED}_forward")
+        chain = f"{TABLE} {CONFIRMED}_input"
+        if probe.interface in ("", LOOPBACK):
+            return Decision(verdict=Verdict.REACHABLE, why=f'iifname "{LOOPBACK}" accept', chain=chain)
+        family, source = number(probe.source)
+        if self._policy.dhcp and _is_dhcp(probe):
+            return Decision(verdict=Verdict.REACHABLE, why=DHCP_RULES[probe.family == 6], chain=chain)
+        for allow, spans in self._allows:
+            if _matches(allow, probe) and (not spans or any(k == family and a <= source <= b for k, a, b in spans)):
+                verdict = Verdict.UNCERTAIN if allow.rate else Verdict.REACHABLE
+                return Decision(verdict=verdict, why=accept_rule(allow), service=allow.service, chain=chain)
+        return Decision(verdict=Verdict.BLOCKED, why=DENY_RULE, chain=chain)
 
 
 def _allowances(policy: Policy, name: str, service: Service) -> Iterator[Allow]:
@@ -179,18 +193,17 @@ def _input(prefix: str, policy: Policy) -> Iterator[str]:
     yield f"icmpv6 type {{ {_ICMP6}{ping} }} accept"
     yield "ct state invalid drop"
     if policy.dhcp:
-        yield "meta nfproto ipv4 udp sport 67 udp dport 68 accept"
-        yield f"ip6 saddr {_LINK_LOCAL} udp sport 547 udp dport 546 accept"
+        yield from DHCP_RULES
     for allow in allowances(policy):
         if allow.rate:
-            yield _limit(prefix, allow)
-        yield _accept(allow)
-    yield f'counter drop comment "{_DENY}"'
+            yield rate_rule(allow, prefix)
+        yield accept_rule(allow)
+    yield DENY_RULE
 
 
 def _forward() -> Iterator[str]:
     yield "ct state established,related accept"
-    yield f'counter drop comment "{_DENY}"'
+    yield DENY_RULE
 
 
 def _rate_sets(prefix: str, policy: Policy) -> Iterator[str]:
@@ -205,13 +218,15 @@ def _rate_set(prefix: str, allow: Allow) -> str:
     return f"{prefix}_rate_{allow.service}_{allow.family}"
 
 
-def _limit(prefix: str, allow: Allow) -> str:
+def rate_rule(allow: Allow, prefix: str = CONFIRMED) -> str:
+    """Return the rule that drops what goes beyond the rate of `allow`."""
     source = "ip saddr" if allow.family == 4 else "ip6 saddr & ffff:ffff:ffff:ffff::"
     over = f"{source} limit rate over {allow.rate} burst {allow.burst} packets"
     return f'{_match(allow)} update @{_rate_set(prefix, allow)} {{ {over} }} drop comment "rate of {allow.service}"'
 
 
-def _accept(allow: Allow) -> str:
+def accept_rule(allow: Allow) -> str:
+    """Return the rule that lets in what `allow` names."""
     return f'{_match(allow)} accept comment "service {allow.service}"'
 
 
@@ -234,13 +249,11 @@ def _set(values: Iterable[str]) -> str:
 
 
 def _matches(allow: Allow, probe: Probe) -> bool:
-    source = ip_address(probe.source)
     return (
         allow.protocol == probe.protocol
         and allow.family in (0, probe.family)
         and any(first <= probe.port <= last for first, last in allow.ports)
         and (not allow.interfaces or probe.interface in allow.interfaces)
-        and (not allow.networks or any(source in network(text) for text in allow.networks))
     )
 
 
@@ -249,4 +262,4 @@ def _is_dhcp(probe: Probe) -> bool:
         return False
     if probe.family == 4:
         return (probe.source_port, probe.port) == (67, 68)
-    return (probe.source_port, probe.port) == (547, 546) and ip_address(probe.source) in _LINK_LOCAL
+    return (probe.source_port, probe.port) == (547, 546) and ip_address(probe.source) in LINK_LOCAL

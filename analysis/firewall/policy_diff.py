@@ -1,0 +1,270 @@
+"""What the declared policy and reality disagree about, in terms of who reaches what; and whom a policy would cut.
+
+Not a comparison of texts: probes of every vantage that the policy or the network knows are followed through the real datapath, and what
+comes of them is held against what the policy says of the same packets.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from analysis.firewall.addresses import span
+from analysis.firewall.evaluate import evaluate
+from analysis.firewall.model import Datapath
+from analysis.firewall.policy import Decision, Expected, allowances
+from analysis.firewall.policy_model import replaced
+from analysis.firewall.probe import Answer, Probe, Verdict
+from analysis.firewall.vantages import Viewpoint, usual, viewpoints
+from contracts.policy import MAX_PORT, Policy, network
+from contracts.record import Record
+from contracts.subjects.datapath import Vantage
+from contracts.subjects.ports import Listener
+
+OPEN, CLOSED, UNDECIDED = "open", "closed", "undecided"
+MOST_PORTS = 400
+"""More ports that listeners, rules and the policy name are not tried one by one; the first ones are."""
+INTERNET = "internet"
+_DPORT = re.compile(r"dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
+_NUMBER = re.compile(r"\d+")
+_STRANGE = 47111
+
+
+class Difference(Record, omit_defaults=True):
+    """One disagreement: what one vantage reaches over one protocol and family, and by what.
+
+    `change` is open (reachable, not declared), closed (declared, not reachable), undecided (reality cannot be told). `ports` in order;
+    `others` when every port that nothing names is meant too. `why` is what decides in reality, `chain` its place; `unknown` what could
+    not be decided. `services` are the declared ones.
+    """
+
+    vantage: str
+    family: int
+    protocol: str
+    change: str
+    address: str
+    ports: tuple[int, ...] = ()
+    others: bool = False
+    why: str = ""
+    chain: str = ""
+    services: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class Target(Record):
+    """A connection that must not be cut: `name` says whose."""
+
+    name: str
+    probe: Probe
+
+
+class Cut(Record):
+    """A connection that the policy would cut (or, with `certain` false, may cut), and by which rule."""
+
+    name: str
+    why: str
+    chain: str
+    certain: bool = True
+
+
+def compare(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, int]] = ()) -> tuple[Difference, ...]:
+    """Return what `policy` and `datapath` disagree about; `listening` are (protocol, port) that something listens on."""
+    points = viewpoints(_vantages(policy, datapath), datapath, (), tuple(_spans(policy)))
+    ports = _ports(policy, datapath, listening)
+    questions = [
+        (point, Probe(family=point.family, protocol=protocol, source=point.source, destination=address,
+                      port=port, interface=point.interface))
+        for point in points if point.interface
+        for address in point.addresses
+        for protocol in ("tcp", "udp")
+        for port in ports.get(protocol, ())
+    ]  # fmt: skip
+    declared = Expected(policy)
+    answers = evaluate(datapath, [probe for _, probe in questions])
+    verdicts = answers.verdicts()
+    found: dict[tuple[object, ...], list[_Found]] = {}
+    for number, (point, probe) in enumerate(questions):
+        change, services = _judge(declared.of(probe), verdicts[number])
+        if not change:
+            continue
+        each = _Found(point, probe, change, services, answers.answer(number))
+        if not _speaks_of_another_port(declared, each):
+            found.setdefault(each.group(), []).append(each)
+    strange = {protocol: tried[-1] for protocol, tried in ports.items()}
+    return tuple(sorted((_difference(group, strange) for group in found.values()), key=_order))
+
+
+def reachable_ports(rows: Mapping[str, Listener]) -> set[tuple[str, int]]:
+    """Return (protocol, port) of the listeners that others may reach."""
+    return {(row.protocol, row.port) for row in rows.values() if row.scope != "loopback" and not row.ephemeral}
+
+
+def cuts(policy: Policy, datapath: Datapath, targets: Sequence[Target]) -> tuple[Cut, ...]:
+    """Return which of `targets` would be cut if `policy` were in force instead of what our table holds now."""
+    probes = [target.probe for target in targets]
+    before = evaluate(datapath, probes).verdicts()
+    after = evaluate(replaced(datapath, policy), probes)
+    found = []
+    for number, (target, verdict) in enumerate(zip(targets, after.verdicts(), strict=True)):
+        if verdict is Verdict.REACHABLE or (verdict is Verdict.UNCERTAIN and before[number] is Verdict.UNCERTAIN):
+            continue
+        if verdict is Verdict.UNCERTAIN and Expected(policy).of(target.probe).verdict is Verdict.UNCERTAIN:
+            continue  # its own rate limit, which the person declared
+        answer = after.answer(number)
+        why, chain = _why(answer)
+        found.append(Cut(name=target.name, why=why, chain=chain, certain=verdict is Verdict.BLOCKED))
+    return tuple(found)
+
+
+class _Found(NamedTuple):
+    """One probe that policy and reality disagree about."""
+
+    point: Viewpoint
+    probe: Probe
+    change: str
+    services: tuple[str, ...]
+    answer: Answer
+
+    def group(self) -> tuple[object, ...]:
+        """Return what probes that make one difference have in common."""
+        probe, (why, chain) = self.probe, _why(self.answer)
+        return (
+            self.point.vantage,
+            probe.family,
+            probe.protocol,
+            self.change,
+            probe.destination,
+            why,
+            chain,
+            self.services,
+        )
+
+
+def _judge(declared: Decision, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
+    """Return how reality differs from what is declared for one probe, "" when it does not, and the declared services."""
+    services = (declared.service,) if declared.service else ()
+    if declared.verdict is Verdict.BLOCKED:
+        return {Verdict.BLOCKED: "", Verdict.REACHABLE: OPEN, Verdict.UNCERTAIN: UNDECIDED}[verdict], ()
+    if verdict is Verdict.BLOCKED:
+        return CLOSED, services
+    if verdict is Verdict.UNCERTAIN and declared.verdict is Verdict.REACHABLE:
+        return UNDECIDED, services
+    return "", ()
+
+
+def _speaks_of_another_port(declared: Expected, found: _Found) -> bool:
+    """Say whether the packet is redirected on this host to a port that the policy lets in."""
+    probe, answer = found.probe, found.answer
+    if found.change == CLOSED or answer.forwarded or answer.port in (0, probe.port):
+        return False
+    delivered = Probe(
+        family=probe.family,
+        protocol=probe.protocol,
+        source=probe.source,
+        destination=probe.destination,
+        port=answer.port,
+        interface=probe.interface,
+    )
+    return declared.of(delivered).verdict is not Verdict.BLOCKED
+
+
+def _vantages(policy: Policy, datapath: Datapath) -> tuple[Vantage, ...]:
+    """Return from where to judge: the policy's zones and networks, the attached networks, the internet."""
+    attached = {each.interface: each for each in usual(datapath.network) if each.interface}
+    found: dict[tuple[tuple[str, ...], str], Vantage] = {}
+
+    def add(name: str, sources: tuple[str, ...], interface: str) -> None:
+        found.setdefault((sources, interface), Vantage(name=name, sources=sources, interface=interface))
+
+    for name, zone in policy.zones.items():
+        for interface in zone.interfaces or ("",):
+            near = attached[interface].sources if interface in attached else ("0.0.0.0/0", "::/0")
+            add(name, zone.networks or near, interface)
+    for service in policy.services.values():
+        for source in service.sources:
+            if source not in policy.zones:
+                add(source, (str(network(source)),), "")
+    for interface, vantage in attached.items():
+        if interface != "lo":
+            add(interface, vantage.sources, interface)
+    add(INTERNET, ("0.0.0.0/0", "::/0"), "")
+    return tuple(found.values())
+
+
+def _spans(policy: Policy) -> Iterable[tuple[int, int, int]]:
+    """Yield every network that the policy names, so that a vantage's anybody is in none of them."""
+    for zone in policy.zones.values():
+        yield from map(span, zone.networks)
+    for service in policy.services.values():
+        yield from (span(source) for source in service.sources if source not in policy.zones)
+
+
+def _ports(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    """Return the ports to try by protocol; the last one of each is one that nothing names."""
+    named = _named(datapath)
+    tried: dict[str, tuple[int, ...]] = {}
+    for protocol in ("tcp", "udp"):
+        ranges = [each for allow in allowances(policy) if allow.protocol == protocol for each in allow.ports]
+        wanted = dict.fromkeys(port for each in ranges for port in each)
+        wanted.update(dict.fromkeys(port for kind, port in listening if kind == protocol))
+        wanted.update(dict.fromkeys(sorted(named)))
+        chosen = list(wanted)[:MOST_PORTS]
+        strange = next(
+            port
+            for port in (*range(_STRANGE, MAX_PORT), *range(1, _STRANGE))
+            if port not in wanted and not any(first <= port <= last for first, last in ranges)
+        )
+        tried[protocol] = (*sorted(chosen), strange)
+    return tried
+
+
+def _named(datapath: Datapath) -> set[int]:
+    """Return the ports that rules name in their text."""
+    return {
+        int(word)
+        for table in datapath.tables
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for place in _DPORT.findall(rule.text)
+        for word in _NUMBER.findall(place)
+        if len(word) <= 5 and 1 <= int(word) <= MAX_PORT
+    }
+
+
+def _difference(group: Sequence[_Found], strange: Mapping[str, int]) -> Difference:
+    first = group[0]
+    why, chain = _why(first.answer)
+    protocol = first.probe.protocol
+    ports = sorted({each.probe.port for each in group})
+    return Difference(
+        vantage=first.point.vantage,
+        family=first.probe.family,
+        protocol=protocol,
+        change=first.change,
+        address=first.probe.destination,
+        ports=tuple(port for port in ports if port != strange[protocol]),
+        others=strange[protocol] in ports,
+        why=why,
+        chain=chain,
+        services=first.services,
+        unknown=first.answer.unknown if first.change == UNDECIDED else (),
+    )
+
+
+def _why(answer: Answer) -> tuple[str, str]:
+    """Return what decided, in one line, and where it stands."""
+    if not answer.causes:
+        return ("; ".join(answer.unknown) or "no rule refuses it"), ""
+    cause = answer.causes[-1]
+    place = f"{cause.family} {cause.table} {cause.chain}" if cause.table else ""
+    return cause.text, place
+
+
+def _order(each: Difference) -> tuple[object, ...]:
+    return (
+        (OPEN, CLOSED, UNDECIDED).index(each.change),
+        each.vantage,
+        each.family,
+        each.protocol,
+        each.address,
+        each.ports,
+    )
