@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from analysis.firewall.reading import read
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.probe import Answer, Cause, Verdict
-from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Outcome, Prober, Shot
 from tests.analysis.firewall.kernel.rulesets import Rule, Ruleset
@@ -69,7 +69,10 @@ class Disagreement:
             f"from {self.shot.sender}: {msgspec.json.encode(probe).decode()}",
             f"---- predicted: {answer.verdict}, to {answer.destination} port {answer.port} by {answer.interface or 'no interface'}",
             *(f"cause: {_line(cause)}" for cause in answer.causes),
-            *(f"step: {step.hook}: {step.chain} #{step.handle}: {step.text}{' (maybe)' if step.maybe else ''}" for step in answer.steps),
+            *(
+                f"step: {step.hook}: {step.chain} #{step.handle}: {step.text}{' (maybe)' if step.maybe else ''}"
+                for step in answer.steps
+            ),
             *(f"unknown: {text}" for text in answer.unknown),
             "---- the kernel",
             f"{'reachable' if self.outcome.reachable else 'not reachable'}: {self.outcome}",
@@ -253,7 +256,7 @@ def deciding(answer: Answer, rules: Mapping[tuple[str, str, str, int], Rule]) ->
     for step in answer.steps:
         if step.maybe:
             continue
-        family, table, chain = (step.chain.split(" ", 2) + ["", ""])[:3]
+        family, table, chain = [*step.chain.split(" ", 2), "", ""][:3]
         rule = rules.get((family, table, chain, step.handle))
         tags.update((tag, None) for tag in (rule.tags if rule else tags_of(step.text)) if tag in ON_THE_WAY)
     return tags

@@ -1,4 +1,4 @@
-"""Where a generator's choices come from: hypothesis, which can make a failing example smaller, or a seeded source, which is fast and can be resumed.
+"""Where a generator's choices come from: hypothesis, or a seeded source, which is fast and can be resumed.
 
 Every choice has a tag; `wanted` says which tags should come more often, so that the soak can steer towards what has decided too little.
 """

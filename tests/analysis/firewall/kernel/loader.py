@@ -49,7 +49,7 @@ def forget_connections() -> None:
 
 
 def forget_sets() -> None:
-    """Destroy the ipsets of former rounds; the kernel lets go of those that a rule used a little after the rule, so some may stay till next time."""
+    """Destroy the ipsets of former rounds; the kernel lets go of them a little after their rules, so some may stay till next time."""
     subprocess.run(("ipset", "destroy"), capture_output=True, check=False)
 
 
@@ -86,7 +86,7 @@ def load(order: dict[str, Any], legacy: Legacy) -> None:
     run("nft", "-f", "-", stdin="flush ruleset\n")
     if order["ipset"]:
         forget_sets()
-        run("ipset", "restore", stdin=order["ipset"])
+        run("ipset", "-exist", "restore", stdin=order["ipset"])
     for tool, script in order["restores"]:
         legacy.note(tool, script)
         run(tool, stdin=script)

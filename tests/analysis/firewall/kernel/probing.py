@@ -1,7 +1,7 @@
 """Real probes: sends many at once between the namespaces and says which arrived, and where.
 
-A probe of TCP is reachable when the handshake completes, one of UDP when its token arrives. What stays silent is repeated once from a fresh source
-port before it is called blocked.
+A probe of TCP is reachable when the handshake completes, one of UDP when its token arrives. What stays silent is repeated once from a
+fresh source port before it is called blocked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from analysis.firewall.probe import Probe
 from tests.analysis.firewall.kernel.topology import World
 
 BANDS = ((1024, 9999), (10000, 29999), (30000, 49999), (50000, 65000))
-"""Source ports come from these ranges; a rule about source ports distinguishes ranges, so that a repetition meets the same rules."""
+"""Source ports come from these ranges; rules tell only the ranges apart, so that a repetition meets the same rules."""
 
 FIRST_WAIT_S = 0.03
 SECOND_WAIT_S = 0.08

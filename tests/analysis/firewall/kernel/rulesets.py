@@ -107,7 +107,9 @@ class Ruleset:
                 )
                 yield replace(self, xtables=_with(self.xtables, index, less_x))
             for place, _ in enumerate(xtable.rules):
-                yield replace(self, xtables=_with(self.xtables, index, replace(xtable, rules=_without(xtable.rules, place))))
+                yield replace(
+                    self, xtables=_with(self.xtables, index, replace(xtable, rules=_without(xtable.rules, place)))
+                )
         for index, _ in enumerate(self.ipsets):
             yield replace(self, ipsets=_without(self.ipsets, index))
         for name in self.switches:
@@ -125,7 +127,8 @@ def decode(text: str) -> Ruleset:
                 sets=tuple(table["sets"]),
                 flags=table["flags"],
                 chains=tuple(
-                    Chain(name=chain["name"], base=chain["base"], rules=_rules(chain["rules"])) for chain in table["chains"]
+                    Chain(name=chain["name"], base=chain["base"], rules=_rules(chain["rules"]))
+                    for chain in table["chains"]
                 ),
             )
             for table in raw["tables"]

@@ -1,12 +1,12 @@
-"""What a generated ruleset and its probes have in common: small pools of addresses, ports, interfaces and marks, so that rules hit probes."""
+"""What a generated ruleset and its probes have in common: small pools of addresses, ports and marks, so that rules hit probes."""
 
 import ipaddress
 from dataclasses import dataclass, field
 
+from analysis.firewall.probe import Probe
 from tests.analysis.firewall.kernel.choosing import Chooser
 from tests.analysis.firewall.kernel.probing import Shot
 from tests.analysis.firewall.kernel.topology import ADDRESSES, INTERFACES, PORTS, SPOOFED
-from analysis.firewall.probe import Probe
 
 MARKS = (0x1, 0x2, 0x10, 0x11, 0x100, 0xFF)
 OUTSIDE = ("internet", "lan", "container")
@@ -48,7 +48,7 @@ def sender_of(address: str) -> str:
 
 
 def draw_shots(chooser: Chooser, pools: Pools, count: int) -> list[Shot]:
-    """Return `count` shots: mostly from neighbours to the host, some through it, some of the host to itself, a few by the wrong interface."""
+    """Return `count` shots: mostly from neighbours to the host, some through it, some to itself, a few by the wrong interface."""
     return [_shot(chooser, pools, chooser.pick((4, 4, 4, 6, 6))) for _ in range(count)]
 
 
@@ -61,9 +61,7 @@ def _shot(chooser: Chooser, pools: Pools, family: int) -> Shot:
     sender = sender_of(source)
     destination = chooser.pick(pools.destinations[family])
     if way == "through":
-        others = [
-            address for name in OUTSIDE if name != sender for address in ADDRESSES[name][family]
-        ]
+        others = [address for name in OUTSIDE if name != sender for address in ADDRESSES[name][family]]
         destination = chooser.pick(others)
     elif way == "loopback":
         sender = "host"
@@ -72,6 +70,11 @@ def _shot(chooser: Chooser, pools: Pools, family: int) -> Shot:
     elif way == "spoofed":
         sender, source, protocol = "lan", SPOOFED[family], "udp"
     probe = Probe(
-        family=family, protocol=protocol, source=source, destination=destination, port=port, interface=INTERFACES[sender]
+        family=family,
+        protocol=protocol,
+        source=source,
+        destination=destination,
+        port=port,
+        interface=INTERFACES[sender],
     )
     return Shot(sender, probe, band)

@@ -15,9 +15,7 @@ FROM_OUTSIDE = {
 
 
 def load(world: World, nft: str = "", restores: list[tuple[str, str]] | None = None, **switches: str) -> None:
-    answer = world.loader.ask(
-        do="load", nft=nft, restores=restores or [], ipset="", switches={**SWITCHES, **switches}
-    )
+    answer = world.loader.ask(do="load", nft=nft, restores=restores or [], ipset="", switches={**SWITCHES, **switches})
     assert answer == {}, answer
 
 

@@ -4,8 +4,8 @@
                      | host |
        (loopback) lo |      | br0 (bridge) -- container
 
-Every namespace is held by its `neighbour.py`; nothing has a name on the machine, so nothing is left when a run is killed. Link-layer neighbours
-are fixed entries: what is judged is the way of the first packet, not whether a rule also ate the neighbour discovery before it.
+Every namespace is held by its `neighbour.py`; nothing has a name on the machine, so nothing is left when a run is killed. Link-layer
+neighbours are fixed entries: what is judged is the way of the first packet, not whether a rule also ate the neighbour discovery before it.
 """
 
 import json
@@ -44,7 +44,11 @@ SPOOFED = {4: "203.0.113.66", 6: "2001:db8:77::66"}
 
 _MAC = {name: f"02:00:00:00:{number:02x}" for number, name in enumerate(("internet", "lan", "container"), 1)}
 _LENGTHS = {"internet": (24, 64), "lan": (24, 64), "container": (16, 64)}
-_OWN = {"internet": ("192.0.2.10", "2001:db8:2::10"), "lan": ("10.1.0.1", "fd00:10::1"), "container": ("172.18.0.1", "fd00:18::1")}
+_OWN = {
+    "internet": ("192.0.2.10", "2001:db8:2::10"),
+    "lan": ("10.1.0.1", "fd00:10::1"),
+    "container": ("172.18.0.1", "fd00:18::1"),
+}
 _ATTACHED = {
     "internet": ("192.0.2.1", "2001:db8:2::1"),
     "lan": ("10.1.0.2", "10.1.0.3", "fd00:10::2", "fd00:10::3"),

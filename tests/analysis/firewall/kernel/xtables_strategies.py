@@ -17,6 +17,7 @@ TABLES = {
 }
 IN = ("PREROUTING", "INPUT", "FORWARD")
 OUT = ("FORWARD", "OUTPUT", "POSTROUTING")
+COMMENT = re.compile(r'"[^"]*"')
 TAG = re.compile(r"(!)? ?(-s|-d|-i|-o|-p|-[jg]|-m|--[a-z-]+)\b(?: (\S+))?")
 
 
@@ -57,12 +58,14 @@ class Scene:
 def tags_of(line: str) -> tuple[str, ...]:
     """Return the tags of an `-A` line: its matches with their options, and its target."""
     found = []
-    for no, word, value in TAG.findall(line):
-        if word == "-m":
-            continue
+    for no, word, value in TAG.findall(COMMENT.sub("", line)):
         if word in ("-j", "-g"):
             known = value.isupper() and not value.startswith("SUB")
             found.append(f"xt target {value}" if known else f"xt {'jump' if word == '-j' else 'goto'}")
+        elif word == "-m":
+            found.append(f"xt -m {value}")
+        elif word == "--match-set":
+            found.append(f"ipset {value.rstrip('0123456789')}")
         else:
             found.append(f"xt {word}")
         if no:
@@ -104,10 +107,16 @@ def protocol_matches(scene: Scene) -> list[str]:
         low, high = choose.pick(BANDS)
         words.append(f"-m {protocol} {scene.no()}--sport {low}:{high}")
     elif form == "multiport":
-        ports = [f"{port}:{port + 300}" if choose.chance(25) else str(port) for port in choose.some(scene.pools.ports, 1, 4)]
-        words.append(f"-m multiport {scene.no()}{choose.pick(('--dports', '--dports', '--ports', '--sports'))} {','.join(ports)}")
+        ports = [
+            f"{port}:{port + 300}" if choose.chance(25) else str(port) for port in choose.some(scene.pools.ports, 1, 4)
+        ]
+        words.append(
+            f"-m multiport {scene.no()}{choose.pick(('--dports', '--dports', '--ports', '--sports'))} {','.join(ports)}"
+        )
     elif form == "flags" and protocol == "tcp":
-        words.append(f"-m tcp {scene.no()}--tcp-flags {choose.pick(('FIN,SYN,RST,ACK SYN', 'SYN,ACK ACK', 'ALL NONE', 'SYN SYN'))}")
+        words.append(
+            f"-m tcp {scene.no()}--tcp-flags {choose.pick(('FIN,SYN,RST,ACK SYN', 'SYN,ACK ACK', 'ALL NONE', 'SYN SYN'))}"
+        )
     elif form == "syn" and protocol == "tcp":
         words.append(f"-m tcp {scene.no()}--syn")
     return words
@@ -123,10 +132,19 @@ def extra_match(scene: Scene) -> str:
     kind = choose.tag({name: weight for name, weight in kinds.items() if weight})
     if kind == "conntrack":
         states = ("NEW", "NEW,UNTRACKED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED", "DNAT", "NEW,DNAT", "SNAT")
-        others = (f"{scene.no()}--ctstate {choose.pick(states)}",) * 4 + ("--ctdir ORIGINAL", "--ctdir REPLY", f"{scene.no()}--ctproto 6", f"{scene.no()}--ctstatus NONE")
+        others = (f"{scene.no()}--ctstate {choose.pick(states)}",) * 4 + (
+            "--ctdir ORIGINAL",
+            "--ctdir REPLY",
+            f"{scene.no()}--ctproto 6",
+            f"{scene.no()}--ctstatus NONE",
+        )
         return f"-m conntrack {choose.pick(others)}"
     if kind == "ctorig":
-        options = (f"--ctorigdst {scene.destination()}", f"--ctorigsrc {scene.source()}", f"--ctorigdstport {scene.port()}")
+        options = (
+            f"--ctorigdst {scene.destination()}",
+            f"--ctorigsrc {scene.source()}",
+            f"--ctorigdstport {scene.port()}",
+        )
         return f"-m conntrack {scene.no()}{choose.pick(options)}"
     if kind == "state":
         return f"-m state {scene.no()}--state {choose.pick(('NEW', 'RELATED,ESTABLISHED', 'INVALID,NEW', 'UNTRACKED'))}"
@@ -134,7 +152,7 @@ def extra_match(scene: Scene) -> str:
         limits = ["", "", ""]
         if scene.chain in ("PREROUTING", "INPUT"):
             limits.append(" --limit-iface-in")
-        types = choose.pick(("LOCAL", "UNICAST", "BROADCAST", "LOCAL,UNICAST"))
+        types = choose.pick(("LOCAL", "UNICAST", "LOCAL,UNICAST", "BROADCAST" if scene.version == 4 else "MULTICAST"))
         return f"-m addrtype {scene.no()}{choose.pick(('--dst-type', '--src-type'))} {types}{choose.pick(limits)}"
     if kind == "iprange":
         which, base = choose.pick((("src", scene.source()), ("dst", scene.destination())))
@@ -153,8 +171,20 @@ def extra_match(scene: Scene) -> str:
 def ipset_match(scene: Scene) -> str:
     """Return a match against a new ipset."""
     choose, number = scene.choose, len(scene.ipsets)
-    kind = choose.tag({"hash:ip": 4, "hash:net": 5, "hash:ip,port": 4, "hash:net,port": 3, "bitmap:port": 3, "list:set": 2, "hash:net,iface": 2})
-    name = f"x{scene.version}{scene.table}{number}{choose.number(0, 10**6)}"
+    kind = choose.tag(
+        {
+            "hash:ip": 4,
+            "hash:net": 5,
+            "hash:ip,port": 4,
+            "hash:net,port": 3,
+            "bitmap:port": 3,
+            "list:set": 2,
+            "hash:net,iface": 2,
+        }
+    )
+    if kind == "hash:net,iface" and scene.chain not in ("PREROUTING", "INPUT", "FORWARD"):
+        kind = "hash:net"
+    name = f"{kind.replace(':', '_').replace(',', '_')}{scene.version}{number}{choose.number(0, 10**6)}"
     family = "" if kind in ("bitmap:port", "list:set") else f" family {'inet' if scene.version == 4 else 'inet6'}"
     elements: list[str] = []
     for _ in range(choose.number(1, 4)):
@@ -171,17 +201,25 @@ def ipset_match(scene: Scene) -> str:
                 "list:set": "",
             }[kind]
         )
-    if kind == "hash:net,iface" and scene.chain not in ("PREROUTING", "INPUT", "FORWARD"):
-        kind, elements = "hash:net", [element.split(",")[0] for element in elements]
     lines = [f"create {name} {kind}{family}" + (" range 0-65535" if kind == "bitmap:port" else "")]
     if kind == "list:set":
-        inner = f"{name}i"
+        inner = f"i{name}"
         six = "inet" if scene.version == 4 else "inet6"
-        lines = [f"create {inner} hash:ip family {six}", f"add {inner} {scene.source()}", lines[0], f"add {name} {inner}"]
+        lines = [
+            f"create {inner} hash:ip family {six}",
+            f"add {inner} {scene.source()}",
+            lines[0],
+            f"add {name} {inner}",
+        ]
     else:
         lines += [f"add {name} {element} -exist" for element in elements]
     scene.ipsets.extend(lines)
-    directions = {"bitmap:port": "dst", "hash:ip,port": "src,dst", "hash:net,port": "src,dst", "hash:net,iface": "src,src"}
+    directions = {
+        "bitmap:port": "dst",
+        "hash:ip,port": "src,dst",
+        "hash:net,port": "src,dst",
+        "hash:net,iface": "src,src",
+    }
     return f"-m set {scene.no()}--match-set {name} {directions.get(kind, 'src')}"
 
 
@@ -209,9 +247,19 @@ def target(scene: Scene) -> tuple[list[str], str]:
             return ["-p tcp"], "-j REJECT --reject-with tcp-reset"
         return [], choose.pick(("-j REJECT", f"-j REJECT --reject-with {plain}"))
     if kind == "MARK":
-        return [], choose.pick((f"-j MARK --set-mark {mark:#x}", f"-j MARK --set-xmark {mark:#x}/0xff", f"-j MARK --or-mark {mark:#x}", f"-j MARK --and-mark {mark:#x}", f"-j MARK --xor-mark {mark:#x}"))
+        return [], choose.pick(
+            (
+                f"-j MARK --set-mark {mark:#x}",
+                f"-j MARK --set-xmark {mark:#x}/0xff",
+                f"-j MARK --or-mark {mark:#x}",
+                f"-j MARK --and-mark {mark:#x}",
+                f"-j MARK --xor-mark {mark:#x}",
+            )
+        )
     if kind == "CONNMARK":
-        return [], choose.pick((f"-j CONNMARK --set-mark {mark:#x}", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark"))
+        return [], choose.pick(
+            (f"-j CONNMARK --set-mark {mark:#x}", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark")
+        )
     if kind == "CT":
         return [], "-j CT --notrack"
     return [], f"-j {kind}"
@@ -257,8 +305,16 @@ def rule(scene: Scene, chain: str) -> Rule:
         elif not matches[0].startswith("!"):
             replaced = matches[0].removeprefix("-p ")
             wanted = protocol[0].removeprefix("-p ")
-            words += [word.replace(f"-m {replaced} ", f"-m {wanted} ") for word in matches if word != matches[0] and "--syn" not in word and "--tcp-flags" not in word]
-    words += [need for need in needs if need not in protocol and not need.startswith("-p") and need.split()[-2] not in " ".join(words)]
+            words += [
+                word.replace(f"-m {replaced} ", f"-m {wanted} ")
+                for word in matches
+                if word != matches[0] and "--syn" not in word and "--tcp-flags" not in word
+            ]
+    words += [
+        need
+        for need in needs
+        if need not in protocol and not need.startswith("-p") and need.split()[-2] not in " ".join(words)
+    ]
     head = protocol if not any(word.startswith(("-p", "! -p")) for word in words) else []
     if needs and needs[0].startswith("-p") and not any(word.startswith("-p") for word in [*head, *words]):
         head = needs
