@@ -114,7 +114,7 @@ class CoverageBook:
         return events
 
     def judged(self, judge: str) -> None:
-        """Know that `judge` concludes and does not look: it is named only when it broke."""
+        """Know that `judge` concludes and does not look: it is named only when it broke or could not judge all."""
         self._judges.add(judge)
 
     def rows(self, subject: str) -> int:
@@ -125,7 +125,7 @@ class CoverageBook:
     def coverage(self) -> Coverage:
         """Return every sight, those that are not wholly seen first."""
         sights = [self._sight(name) for name in sorted(self._known)]
-        sights = [sight for sight in sights if sight.subject not in self._judges or sight.state == UNSEEN]
+        sights = [sight for sight in sights if sight.subject not in self._judges or sight.state in (PARTIAL, UNSEEN)]
         return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
 
     def runs(self) -> dict[str, RunState]:

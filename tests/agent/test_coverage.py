@@ -136,3 +136,14 @@ def test_whatever_is_not_seen_comes_with_a_fix(why: Why) -> None:
     spots = [spot for sight in book.coverage().sights for spot in sight.blind]
     assert len(spots) == 4 and all(spot.fix for spot in spots)
     assert "Do this." in {spot.fix for spot in spots}
+
+
+def test_a_judge_that_could_not_judge_all_is_named() -> None:
+    made = CoverageBook()
+    made.judged("exposure")
+    spot = Blind(what="exposure from vpn over IPv6", why=Why.NOT_PRESENT)
+    made.looked("exposure", Ok(), (), 3, 1_000)
+    assert made.coverage().sights == ()
+    made.looked("exposure", Ok(), (spot,), 3, 2_000)
+    (sight,) = made.coverage().sights
+    assert (sight.state, sight.blind[0].what) == ("partial", spot.what)
