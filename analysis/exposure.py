@@ -11,9 +11,12 @@ from msgspec import json
 from msgspec.structs import replace
 
 from analysis import exposure_events as events
-from analysis.firewall.reach import reach
+from analysis.firewall.reach import Reached, reach
 from analysis.firewall.reading import read
+from analysis.firewall.vantages import detached
 from contracts.collector import Report
+from contracts.coverage import Blind
+from contracts.errors import Why
 from contracts.event import Event, Kind
 from contracts.judge import View
 from contracts.record import Record
@@ -55,11 +58,12 @@ class ExposureJudge:
         if any(view.snapshots[subject].first for subject in self.subjects):
             return Report()
         ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
-        found = reach(read(ways), vantages(ways), view.snapshots[ports.SUBJECT].rows)
+        given = vantages(ways)
+        found = reach(read(ways), given, view.snapshots[ports.SUBJECT].rows)
         after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in found.rows.items()}
         everywhere = {point.vantage for point in found.points if point.everywhere}
         said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
-        return Report(events=tuple(said), changes=compare(before.rows, after))
+        return Report(events=tuple(said), changes=compare(before.rows, after), blind=tuple(_unjudged(given, found)))
 
 
 def vantages(rows: Mapping[str, datapath.Row]) -> tuple[Vantage, ...]:
@@ -67,6 +71,21 @@ def vantages(rows: Mapping[str, datapath.Row]) -> tuple[Vantage, ...]:
     return tuple(
         json.decode(row.document, type=Vantage) for row in rows.values() if row.what.split(" ")[0] == "vantage"
     )
+
+
+def _unjudged(given: Sequence[Vantage], found: Reached) -> Iterator[Blind]:
+    """Yield what was not judged although it was to be."""
+    for name, family in detached(given, found.points):
+        detail = "no interface that is up and no route leads there"
+        fix = "Correct collectors.datapath.vantages, or bring the interface up."
+        yield Blind(what=f"exposure from {name} over IPv{family}", why=Why.NOT_PRESENT, detail=detail, fix=fix)
+    for point in found.points:
+        if point.unmet:
+            what = f"exposure of {point.unmet} further IPv{point.family} addresses of {point.interface}"
+            yield Blind(what=what, why=Why.TOO_LARGE, detail="listeners on every address are judged at the first ones")
+    if found.left_out:
+        detail = "the rules translate more ports than are judged"
+        yield Blind(what=f"exposure of {found.left_out} published ports", why=Why.TOO_LARGE, detail=detail)
 
 
 def _kept(former: Exposure | None, row: Exposure, now_ms: int) -> Exposure:

@@ -14,7 +14,7 @@ from contracts.subjects.datapath import Vantage
 
 MOST_NAMED = 32
 """Of more networks that rules name within one vantage, the rest is not tried; the rows say so."""
-MOST_ADDRESSES = 4
+MOST_ADDRESSES = 8
 """A listener on every address is judged at so many of the vantage's interface; a host with more has them by the hundred."""
 ANYBODY = {4: (0, (1 << 32) - 1), 6: (0, (1 << 128) - 1)}
 _MAIN_TABLE = 254
@@ -35,7 +35,8 @@ class Viewpoint(NamedTuple):
     """One vantage in one family, ready to be probed.
 
     `interface` is where its packets arrive, "" when this host itself is the vantage. `source` is anybody's address. `addresses` are the
-    own addresses that are met there. `everywhere` when the vantage is the whole internet. `left_out` counts networks beyond `MOST_NAMED`.
+    own addresses that are met there, `unmet` counts those beyond `MOST_ADDRESSES`. `everywhere` when the vantage is the whole internet.
+    `left_out` counts networks beyond `MOST_NAMED`.
     """
 
     vantage: str
@@ -46,6 +47,7 @@ class Viewpoint(NamedTuple):
     everywhere: bool = False
     somebodies: tuple[Somebody, ...] = ()
     left_out: int = 0
+    unmet: int = 0
 
 
 def viewpoints(
@@ -56,9 +58,8 @@ def viewpoints(
 ) -> tuple[Viewpoint, ...]:
     """Return a viewpoint per vantage and family that is attached; one that no route leads back to is left out (see `detached`)."""
     ground = _Ground(datapath.network, named, spans)
-    given = tuple(vantages) or usual(datapath.network)
-    territory = [(vantage.name, *span(source)) for vantage in given for source in vantage.sources]
-    made = (ground.viewpoint(vantage, family, territory) for vantage in given for family in (4, 6))
+    territory = [(vantage.name, *span(source)) for vantage in vantages for source in vantage.sources]
+    made = (ground.viewpoint(vantage, family, territory) for vantage in vantages for family in (4, 6))
     return tuple(each for each in made if each is not None)
 
 
@@ -67,22 +68,6 @@ def detached(vantages: Sequence[Vantage], points: Iterable[Viewpoint]) -> tuple[
     reached = {(point.vantage, point.family) for point in points}
     wanted = {(vantage.name, span(source)[0]) for vantage in vantages for source in vantage.sources}
     return tuple(sorted(wanted - reached))
-
-
-def usual(network: Network) -> tuple[Vantage, ...]:
-    """Return the vantages where none are configured: the internet, each attached network, this host itself."""
-    attached = []
-    for link in network.links.values():
-        sources = {
-            span_text(family, *_network(family, address, length))
-            for address, length, _, family, scope in link.addresses
-            if scope == "global" and length < WIDTHS[family]
-        }
-        if sources and link.up and not link.loopback:
-            attached.append(Vantage(name=link.name, sources=tuple(sorted(sources)), interface=link.name))
-    internet = Vantage(name="internet", sources=("0.0.0.0/0", "::/0"))
-    loopback = Vantage(name="loopback", sources=("127.0.0.0/8", "::1/128"), interface="lo")
-    return (internet, *attached, loopback)
 
 
 def route_back(network: Network, family: int, address: int) -> str:
@@ -121,16 +106,18 @@ class _Ground:
         if stranger is None:
             return None
         source, interface = stranger
+        addresses = tuple(self._addresses(family, interface, sources))
         somebodies, left_out = self._somebodies(vantage, family, interface, source, territory)
         return Viewpoint(
             vantage=vantage.name,
             family=family,
             interface=interface,
             source=text(family, source),
-            addresses=tuple(self._addresses(family, interface)),
+            addresses=addresses[:MOST_ADDRESSES],
             everywhere=ANYBODY[family] in sources,
             somebodies=somebodies,
             left_out=left_out,
+            unmet=len(addresses[MOST_ADDRESSES:]),
         )
 
     def _stranger(self, family: int, sources: Sequence[tuple[int, int]], interface: str) -> tuple[int, str] | None:
@@ -159,14 +146,16 @@ class _Ground:
         link: Link | None = self._network.links.get(device)
         return link is not None and link.up
 
-    def _addresses(self, family: int, interface: str) -> Iterator[str]:
-        """Yield the own addresses a packet that arrives by `interface` is sent to; link-local ones only where there are no others."""
+    def _addresses(self, family: int, interface: str, sources: Sequence[tuple[int, int]]) -> Iterator[str]:
+        """Yield the own addresses that a packet from `sources` by `interface` is sent to: those of the same network, else its wide ones."""
         link = self._network.links.get(interface)
         master = self._network.links.get(link.master) if link is not None and link.master else None
         found = [each for holder in (link, master) if holder is not None for each in holder.addresses]
         mine = [(scope, address) for address, _, _, kind, scope in found if kind == family]
-        wide = [address for scope, address in mine if scope != "link"] or [address for _, address in mine]
-        yield from (text(family, address) for address in wide[:MOST_ADDRESSES])
+        wide = [address for scope, address in mine if scope != "link"]
+        if ANYBODY[family] not in sources:
+            wide = [address for _, address in mine if any(low <= address <= high for low, high in sources)] or wide
+        yield from (text(family, address) for address in wide)
 
     def _somebodies(
         self,

@@ -7,7 +7,7 @@ import pytest
 from analysis.firewall import vantages as module
 from analysis.firewall.model import Datapath, Link, Network, Route
 from analysis.firewall.named import Named
-from analysis.firewall.vantages import detached, route_back, usual, viewpoints
+from analysis.firewall.vantages import detached, route_back, viewpoints
 from contracts.subjects.datapath import Vantage
 
 INTERNET = Vantage(name="internet", sources=("0.0.0.0/0", "::/0"))
@@ -53,13 +53,16 @@ def named(text: str, *ports: tuple[int, int], label: str = "") -> Named:
     return Named(network.version, int(network.network_address), int(network.broadcast_address), label, ports)
 
 
-def test_without_configuration_internet_attached_networks_and_loopback_are_judged_from() -> None:
-    assert [vantage.name for vantage in usual(NETWORK)] == ["internet", "eth0", "lan", "loopback"]
-    found = points()
+def test_a_network_is_met_at_the_address_within_it_and_this_host_at_loopback() -> None:
+    loopback = Vantage(name="loopback", sources=("127.0.0.0/8", "::1/128"), interface="lo")
+    lan = Vantage(name="lan", sources=("10.1.0.0/24",), interface="lan")
+    link = Vantage(name="link", sources=("fe80::/64",), interface="eth0")
+    found = points(INTERNET, lan, link, loopback)
     assert found["internet", 4].interface == found["internet", 6].interface == "eth0"
     assert found["lan", 4].addresses == ("10.1.0.1",)
     assert ("lan", 6) not in found
-    assert found["loopback", 6].interface == ""
+    assert found["link", 6].addresses == ("fe80::5",)
+    assert (found["loopback", 6].interface, found["loopback", 6].addresses) == ("", ("::1",))
 
 
 def test_the_internet_meets_the_addresses_of_its_interface_and_not_link_local_ones() -> None:
