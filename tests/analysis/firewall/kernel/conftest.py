@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.analysis.firewall.kernel.probing import Prober
 from tests.analysis.firewall.kernel.topology import World
 
 
@@ -11,3 +12,8 @@ from tests.analysis.firewall.kernel.topology import World
 def world() -> Iterator[World]:
     with World() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def prober(world: World) -> Prober:
+    return Prober(world)

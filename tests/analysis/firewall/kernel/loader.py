@@ -53,6 +53,25 @@ def forget_sets() -> None:
     subprocess.run(("ipset", "destroy"), capture_output=True, check=False)
 
 
+class Routing:
+    """What was added to routes and rules, to be taken out again."""
+
+    def __init__(self) -> None:
+        self.added: list[str] = []
+
+    def replace(self, lines: list[str]) -> None:
+        """Take out what was added before, and add `lines`; raises `Refused`."""
+        while self.added:
+            self._ip(self.added.pop().replace(" add ", " del ", 1))
+        for line in lines:
+            self._ip(line)
+            self.added.append(line)
+
+    def _ip(self, line: str) -> None:
+        family, *words = line.split()
+        run("ip", f"-{family}", *words)
+
+
 class Legacy:
     """What of the legacy tables must be emptied again; a table once touched stays registered in its namespace."""
 
@@ -78,10 +97,13 @@ class Legacy:
             self.dirty |= {(family, line[1:].strip()) for line in script.splitlines() if line.startswith("*")}
 
 
-def load(order: dict[str, Any], legacy: Legacy) -> None:
-    """Replace everything by the ruleset of `order`: `switches`, `ipset`, `nft`, and `restores` of (tool, script); raises `Refused`."""
+def load(order: dict[str, Any], legacy: Legacy, routing: Routing) -> None:
+    """Replace everything by the ruleset of `order`: `switches`, `ipset`, `nft`, `routing`,
+    and `restores` of (tool, script); raises `Refused`.
+    """
     for name, value in order["switches"].items():
         Path("/proc/sys", *name.split(".")).write_text(value)
+    routing.replace(order["routing"])
     legacy.reset()
     run("nft", "-f", "-", stdin="flush ruleset\n")
     if order["ipset"]:
@@ -109,13 +131,13 @@ def rows() -> dict[str, Any]:
 
 def main() -> None:
     """Obey the lines of standard input until it ends."""
-    legacy = Legacy()
+    legacy, routing = Legacy(), Routing()
     for line in sys.stdin:
         order = json.loads(line)
         answer: Any = {}
         try:
             if order["do"] == "load":
-                load(order, legacy)
+                load(order, legacy, routing)
             elif order["do"] == "forget":
                 forget_connections()
             elif order["do"] == "rows":

@@ -136,14 +136,16 @@ def match_ct(scene: Scene, place: Place) -> Piece:
     }  # fmt: skip
     if key != "ct original":
         return scene.choose.pick(texts[key]), (key,)
+    direction = scene.choose.pick(("original", "original", "reply"))
+    tag = f"ct {direction}"
     if scene.choose.chance(40):
+        where = "proto-dst" if direction == "original" else "proto-src"
         port = scene.choose.pick(scene.pools.ports)
-        return f"meta l4proto {{ tcp, udp }} ct original proto-dst {scene.choose.pick(('', '!= '))}{port}", (
-            "ct original proto-dst",
-        )
+        return f"meta l4proto {scene.layer4} {tag} {where} {scene.choose.pick(('', '!= '))}{port}", (f"{tag} {where}",)
     version, where = scene.version(), scene.choose.pick(("saddr", "daddr"))
-    left = f"ct original {'ip' if version == 4 else 'ip6'} {where}"
-    return f"{left} {address(scene, version, where)}", (left,)
+    left = f"{tag} {'ip' if version == 4 else 'ip6'} {where}"
+    other = where if direction == "original" else {"saddr": "daddr", "daddr": "saddr"}[where]
+    return f"{left} {scene.choose.pick(('', '!= '))}{address(scene, version, other)}", (left,)
 
 
 def match_protocol(scene: Scene, place: Place) -> Piece:

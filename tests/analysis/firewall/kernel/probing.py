@@ -11,7 +11,7 @@ from analysis.firewall.probe import Probe
 from tests.analysis.firewall.kernel.topology import World
 
 BANDS = ((1024, 9999), (10000, 29999), (30000, 49999), (50000, 65000))
-"""Source ports come from these ranges; rules tell only the ranges apart, so that a repetition meets the same rules."""
+"""Where source ports come from; rules tell only the ranges apart, so that a repetition meets the same rules."""
 
 FIRST_WAIT_S = 0.03
 SECOND_WAIT_S = 0.08
@@ -28,7 +28,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a shot. `place` is the namespace it arrived in with the `address` and `port` it had there, "" where nobody heard it."""
+    """What became of a shot. `place` is the namespace it arrived in, by `address` and `port`; "" where nobody heard it."""
 
     reachable: bool
     place: str = ""

@@ -60,12 +60,16 @@ class XTable:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """Everything that is loaded for one round. `switches` are those that differ from the world's own."""
+    """Everything that is loaded for one round. `switches` are those that differ from the world's own.
+
+    `routing` are additions to the routes and the rules of policy routing: family and what follows `ip`, as `4 rule add …`.
+    """
 
     tables: tuple[Table, ...] = ()
     xtables: tuple[XTable, ...] = ()
     ipsets: tuple[str, ...] = ()
     switches: dict[str, str] = field(default_factory=dict)
+    routing: tuple[str, ...] = ()
 
     def order(self, switches: dict[str, str]) -> dict[str, Any]:
         """Return what `loader.py` takes, with the world's `switches` for those that the ruleset does not turn."""
@@ -77,11 +81,13 @@ class Ruleset:
             "restores": list(restores.items()),
             "ipset": "".join(f"{line}\n" for line in self.ipsets),
             "switches": {**switches, **self.switches},
+            "routing": list(self.routing),
         }
 
     def text(self) -> str:
         """Return the ruleset for people."""
         parts = [f"# sysctl {name}={value}\n" for name, value in self.switches.items()]
+        parts += [f"# ip -{line}\n" for line in self.routing]
         parts += [f"# ipset: {line}\n" for line in self.ipsets]
         parts += [f"# {table.tool}\n{table.script()}" for table in self.xtables]
         return "".join(parts + [table.script() for table in self.tables])
@@ -112,6 +118,8 @@ class Ruleset:
                 )
         for index, _ in enumerate(self.ipsets):
             yield replace(self, ipsets=_without(self.ipsets, index))
+        for index, _ in enumerate(self.routing):
+            yield replace(self, routing=_without(self.routing, index))
         for name in self.switches:
             yield replace(self, switches={key: value for key, value in self.switches.items() if key != name})
 
@@ -139,6 +147,7 @@ def decode(text: str) -> Ruleset:
         ),
         ipsets=tuple(raw["ipsets"]),
         switches=raw["switches"],
+        routing=tuple(raw["routing"]),
     )
 
 

@@ -4,6 +4,8 @@
 under which decided probes are counted (`tags.py`).
 """
 
+from ipaddress import ip_network
+
 from hypothesis import strategies as st
 
 from tests.analysis.firewall.kernel.choosing import Chooser, Drawn
@@ -13,6 +15,7 @@ from tests.analysis.firewall.kernel.nft_values import Place, Scene
 from tests.analysis.firewall.kernel.probing import Shot
 from tests.analysis.firewall.kernel.rulesets import Chain, Rule, Ruleset, Table
 from tests.analysis.firewall.kernel.scene import Pools, draw_pools, draw_shots
+from tests.analysis.firewall.kernel.topology import ADDRESSES
 from tests.analysis.firewall.kernel.xtables_strategies import draw_xtables
 
 SHOTS = 40
@@ -74,6 +77,26 @@ def draw_nft(choose: Chooser, pools: Pools) -> tuple[Table, ...]:
     return tuple(table(choose, pools, number) for number in range(choose.number(1, 3)))
 
 
+def draw_routing(choose: Chooser, pools: Pools) -> tuple[str, ...]:
+    """Return additions to the routing of one family: a route, or a rule of policy routing with a table to look in."""
+    family = choose.pick((4, 6))
+    source = choose.pick(pools.sources[family])
+    length = choose.pick((24, 32) if family == 4 else (48, 128))
+    network = ip_network(f"{source}/{length}", strict=False)
+    lan = ADDRESSES["lan"][family][0]
+    away = choose.pick(("blackhole", "unreachable", "prohibit"))
+    if choose.chance(30):
+        return (f"{family} route add {away} {network} metric 5",)
+    mark = choose.pick(pools.marks)
+    selector = choose.pick(
+        (f"fwmark {mark:#x}", f"fwmark {mark:#x}/0xf", f"from {network}", f"to {network}", "iif lan0", "iif lo")
+    )
+    if choose.chance(25):
+        return (f"{family} rule add {selector} pref 100 {away}",)
+    route = choose.pick((f"{away} default", f"default via {lan} dev lan0", f"{away} {network}", "local default dev lo"))
+    return f"{family} rule add {selector} pref 100 lookup 100", f"{family} route add {route} table 100"
+
+
 def draw_round(choose: Chooser, shots: int = SHOTS) -> tuple[Ruleset, list[Shot]]:
     """Return a ruleset of nftables, of iptables, or of both, and the shots to try it with."""
     pools = draw_pools(choose)
@@ -81,7 +104,8 @@ def draw_round(choose: Chooser, shots: int = SHOTS) -> tuple[Ruleset, list[Shot]
     tables = draw_nft(choose, pools) if kind != "iptables only" else ()
     xtables, ipsets = draw_xtables(choose, pools) if kind != "nft only" else ((), ())
     switches = dict([choose.pick(SWITCHED)]) if choose.chance(12) else {}
-    return Ruleset(tables, xtables, ipsets, switches), draw_shots(choose, pools, shots)
+    routing = draw_routing(choose, pools) if choose.chance(15) else ()
+    return Ruleset(tables, xtables, ipsets, switches, routing), draw_shots(choose, pools, shots)
 
 
 @st.composite

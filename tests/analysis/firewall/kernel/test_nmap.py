@@ -60,7 +60,7 @@ def scan(world: World, sender: str, source: str, destination: str, ports: list[i
     ],
 )
 def test_nmap_gives_the_same_picture(world: World, sender: str, interface: str, source: str, destination: str) -> None:
-    assert world.loader.ask(do="load", nft=RULESET, restores=[], ipset="", switches=SWITCHES) == {}
+    assert world.loader.ask(do="load", nft=RULESET, restores=[], ipset="", routing=[], switches=SWITCHES) == {}
     rows = msgspec.convert(world.loader.ask(do="rows")["rows"], dict[str, Row])
     ports = [*PORTS, *SILENT]
     family = 6 if ":" in source else 4

@@ -127,9 +127,11 @@ def extra_match(scene: Scene) -> str:
     choose = scene.choose
     kinds = {
         "conntrack": 10, "state": 4, "addrtype": 6, "iprange": 5, "mark": 6, "connmark": 4, "set": 9, "comment": 3, "pkttype": 2,
-        "ctorig": 4, "u32": 0,
+        "ctorig": 5, "devgroup": 1, "policy": 1,
     }  # fmt: skip
-    kind = choose.tag({name: weight for name, weight in kinds.items() if weight})
+    if scene.chain == "PREROUTING" and scene.table in ("raw", "mangle"):
+        kinds["rpfilter"] = 5
+    kind = choose.tag(kinds)
     if kind == "conntrack":
         states = ("NEW", "NEW,UNTRACKED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED", "DNAT", "NEW,DNAT", "SNAT")
         others = (f"{scene.no()}--ctstate {choose.pick(states)}",) * 4 + (
@@ -144,6 +146,10 @@ def extra_match(scene: Scene) -> str:
             f"--ctorigdst {scene.destination()}",
             f"--ctorigsrc {scene.source()}",
             f"--ctorigdstport {scene.port()}",
+            f"--ctreplsrc {scene.destination()}",
+            f"--ctrepldst {scene.source()}",
+            f"--ctreplsrcport {scene.port()}",
+            "--ctorigsrcport {}:{}".format(*choose.pick(BANDS)),
         )
         return f"-m conntrack {scene.no()}{choose.pick(options)}"
     if kind == "state":
@@ -163,6 +169,17 @@ def extra_match(scene: Scene) -> str:
         return f"-m {kind} {scene.no()}--mark {choose.pick((*scene.pools.marks, 0)):#x}{mask}"
     if kind == "set":
         return ipset_match(scene)
+    if kind == "rpfilter":
+        return f"-m rpfilter{choose.pick(('', ' --invert', ' --loose', ' --loose --invert', ' --validmark'))}"
+    if kind == "devgroup":
+        side = "--src-group" if scene.chain in IN else "--dst-group"
+        return f"-m devgroup {scene.no()}{side} 0x0" if scene.chain in IN + OUT else "-m comment --comment devgroup"
+    if kind == "policy":
+        return (
+            f"-m policy --dir in --pol {choose.pick(('none', 'ipsec'))}"
+            if scene.chain in IN
+            else "-m comment --comment policy"
+        )
     if kind == "pkttype":
         return f"-m pkttype {scene.no()}--pkt-type {choose.pick(('unicast', 'broadcast'))}"
     return '-m comment --comment "allow -j DROP"'
