@@ -23,7 +23,7 @@ from agent.framing import pack, read_frame, write_frame
 from agent.last_words import last_words
 from contracts import outcome as outcomes
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
-from contracts.host import Facts, Host, Processes, ProcessTable, Sockets, SocketTable, Stop
+from contracts.host import Facts, Host, Processes, ProcessTable, RulesetChange, Sockets, SocketTable, Stop
 from contracts.record import Record
 
 MAX_ANSWER = 256 << 20
@@ -169,6 +169,8 @@ class FarSighted:
         self.sockets: SocketTable = _Sockets(host.sockets, eyes)
         self.processes: ProcessTable = eyes
         self.dry, self.state = host.dry, host.state
+        self.nftables, self.programs = host.nftables, host.programs
+        self.netfilter = host.netfilter
         self.change, self.write = host.change, host.write
 
     @property
@@ -198,9 +200,13 @@ class FarSighted:
         """Return this process's capabilities and the one of its eyes."""
         return self._host.capabilities() | {CAPABILITY}
 
-    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
+    def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
         """Yield the changes of the ruleset."""
         return self._host.ruleset_changes(stop)
+
+    def network_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield the changes of the network."""
+        return self._host.network_changes(stop)
 
 
 def _look(sock: socket.socket, host: Host) -> None:

@@ -9,5 +9,6 @@ CATALOG: tuple[Entry, ...] = (
 )
 WATCHERS: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.watcher:FirewallWatcher", worker="netfilter"),
+    Entry(name="datapath", target="collectors.firewall.datapath_watcher:DatapathWatcher", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.watcher:PortsWatcher", worker="reader"),
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from contracts.coverage import Blind
+from contracts.netfilter import Netfilter, NetfilterReader
 from contracts.record import Record
 
 
@@ -174,6 +175,71 @@ class PackageIndex(Protocol):
         """Return the same for many paths at once, in one pass over the database."""
 
 
+class Nftables(Protocol):
+    """What the kernel says of nftables by itself; cheap. Raises `Unavailable` without CAP_NET_ADMIN."""
+
+    def generation(self) -> int:
+        """Return the number of the ruleset's present state; every commit raises it."""
+
+    def count(self, family: str, table: str, name: str, at_most: int) -> int:
+        """Return how many elements a set or map holds, `at_most` + 1 when there are more: counting ends there.
+
+        Names are in `contracts.text.escape` form. Raises `Unavailable` (`NOT_PRESENT` when there is no such set any more).
+        """
+
+
+class PacketProgram(Record):
+    """BPF programs that see packets at one place.
+
+    `kind` is cgroup or tcx, `place` the cgroup's path or the interface, `direction` ingress or egress, `ids` the kernel's numbers.
+    """
+
+    kind: str
+    place: str
+    direction: str
+    ids: tuple[int, ...]
+
+
+class PacketPrograms(Record):
+    """The programs that see packets, and what could not be seen of them."""
+
+    programs: tuple[PacketProgram, ...] = ()
+    blind: tuple[Blind, ...] = ()
+
+
+class Committer(Record):
+    """Who changed the ruleset, as the kernel names it, and as far as that process was still there to be asked.
+
+    `process` is the name of the thread that committed, `command` the program of its process. `user` is whom it ran as, `login` who logged
+    in (the audit login id, which survives sudo and su), `unit` its systemd unit, `parents` the names of the processes above it, nearest
+    first, up to its session or service. What is not known is empty. `own` when it is this worker or a command that it ran.
+    """
+
+    pid: int
+    process: str
+    command: str = ""
+    user: str = ""
+    login: str = ""
+    unit: str = ""
+    container: str = ""
+    parents: tuple[str, ...] = ()
+    own: bool = False
+
+
+class RulesetChange(Record):
+    """One burst of changes of the ruleset: `word` is `changed`, or `overflow` when notices were missed; `committers` whom they named."""
+
+    word: str
+    committers: tuple[Committer, ...] = ()
+
+
+class ProgramTable(Protocol):
+    """BPF programs of the kernel."""
+
+    def on_packets(self) -> PacketPrograms:
+        """Return the programs of cgroups and tcx that see packets; raises `Unavailable` where bpf(2) may not be asked."""
+
+
 class ReadOnlyHost(Protocol):
     """Everything a collector may use. Time comes from here, too, so that a collector is a function of the host."""
 
@@ -182,6 +248,12 @@ class ReadOnlyHost(Protocol):
     sockets: SocketTable
     processes: ProcessTable
     packages: PackageIndex
+    nftables: Nftables
+    programs: ProgramTable
+
+    @property
+    def netfilter(self) -> NetfilterReader:
+        """Sets and tracked connections of the kernel, asked without a tool."""
 
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""
@@ -195,10 +267,16 @@ class ReadOnlyHost(Protocol):
     def capabilities(self) -> frozenset[str]:
         """Return the effective capabilities of this process, as `CAP_NET_ADMIN`."""
 
-    def ruleset_changes(self, stop: "Stop") -> Iterator[str]:
-        """Yield one word per change of the kernel's nftables ruleset (`changed`, or `overflow` when some were missed) until `stop` is set.
+    def ruleset_changes(self, stop: "Stop") -> Iterator[RulesetChange]:
+        """Yield once per burst of changes of the kernel's nftables ruleset, until `stop` is set.
 
         Yields promptly (under 50 ms) and collapses bursts. Raises `Unavailable` where netlink does not allow it.
+        """
+
+    def network_changes(self, stop: "Stop") -> Iterator[str]:
+        """Yield one word per burst of changes of links, addresses, routes, routing rules, switches and filters of tc, until `stop` is set.
+
+        The word is `changed`, or `overflow` when notices were missed. Prompt and collapsed as above. Raises `Unavailable`.
         """
 
 
@@ -209,6 +287,10 @@ class Host(ReadOnlyHost, Protocol):
     """Whether changes are only described (see `host.dry_run`)."""
     state: str
     """A folder that this worker's user owns and nobody else may enter, kept across restarts and boots; "" when there is none."""
+
+    @property
+    def netfilter(self) -> Netfilter:
+        """The same, to be changed."""
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
         """Run a command that changes the machine; under dry run it is recorded and answers as if it had succeeded."""

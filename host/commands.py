@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import Unavailable, Why
 from contracts.host import Completed
-from host import allowed
+from host import allowed, committers
 
 if TYPE_CHECKING:
     import subprocess
@@ -93,6 +93,7 @@ def run(argv: Sequence[str], stdin: bytes, timeout_s: float, max_bytes: int) -> 
         )
     except OSError as error:
         raise _not_started(tool, path, error) from error
+    committers.note_own(process.pid)
     try:
         stdout, stderr = _talk(process, stdin, time.monotonic() + timeout_s, max_bytes, tool)
         return Completed(argv=tuple(argv), code=process.returncode, stdout=stdout, stderr=stderr)

@@ -1,9 +1,10 @@
 """A host that looks as always and only notes what it would change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from contracts.host import Completed, Facts, Host, Stop
+from contracts.host import Completed, Facts, Host, RulesetChange, Stop
+from contracts.netfilter import Cut, Element, Netfilter
 from contracts.record import Record
 
 
@@ -30,6 +31,9 @@ class DryRun:
         self.sockets = host.sockets
         self.processes = host.processes
         self.packages = host.packages
+        self.netfilter = DryNetfilter(host.netfilter, self.planned)
+        self.nftables = host.nftables
+        self.programs = host.programs
 
     @property
     def read_bytes(self) -> int:
@@ -53,9 +57,13 @@ class DryRun:
         """Return the effective capabilities of this process."""
         return self._host.capabilities()
 
-    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
-        """Yield one word per change of the kernel's nftables ruleset until `stop` is set."""
+    def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
+        """Yield every burst of changes of the kernel's nftables ruleset until `stop` is set."""
         return self._host.ruleset_changes(stop)
+
+    def network_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield one word per burst of changes of the network until `stop` is set."""
+        return self._host.network_changes(stop)
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:  # noqa: ARG002  # it takes no time
         """Note a command line and answer as if it had succeeded without a word."""
@@ -65,3 +73,33 @@ class DryRun:
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""
         self.planned.append(Planned(path=path, content=content, mode=mode))
+
+
+class DryNetfilter:
+    """Reads as always; notes what would change as the command line that does the same."""
+
+    def __init__(self, real: Netfilter, planned: list[Planned]) -> None:
+        self._planned = planned
+        self.elements, self.element, self.flows, self.departures = (
+            real.elements,
+            real.element,
+            real.flows,
+            real.departures,
+        )
+
+    def add(self, table: str, name: str, elements: Sequence[Element]) -> None:
+        """Note the elements."""
+        self._note("add", table, name, [element.network for element in elements])
+
+    def delete(self, table: str, name: str, networks: Sequence[str]) -> None:
+        """Note the networks."""
+        self._note("delete", table, name, networks)
+
+    def cut(self, network: str) -> Cut:
+        """Note that the flows of `network` would be cut; say how many there are."""
+        self._planned.append(Planned(argv=("conntrack", "-D", "-s", network)))
+        return Cut(deleted=len(self.flows(network)))
+
+    def _note(self, verb: str, table: str, name: str, networks: Sequence[str]) -> None:
+        words = ("nft", verb, "element", "inet", table, name, "{", ", ".join(networks), "}")
+        self._planned.append(Planned(argv=words))

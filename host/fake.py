@@ -6,6 +6,7 @@
 was read may be replaced on the object while a test goes on.
 """
 
+import ipaddress
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.errors import Unavailable, Why
-from contracts.host import Completed, Facts, Process, Processes, Sockets, Stop
+from contracts.host import Completed, Facts, PacketPrograms, Process, Processes, RulesetChange, Sockets, Stop
+from contracts.netfilter import Cut, Element, Flow, NoSuchSet, Overlap
 from host.dry_run import Planned
 from host.files import LinuxFiles
 
@@ -145,6 +147,109 @@ class FakePackages:
         return {path: self.by_path.get(path, "") for path in paths}
 
 
+class FakeNftables:
+    """A ruleset's generation and its sets' sizes as a test sets them; a set without a size is not there."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.sizes: dict[tuple[str, str, str], int] = {}
+
+    def generation(self) -> int:
+        """Return `number`."""
+        return self.number
+
+    def count(self, family: str, table: str, name: str, at_most: int) -> int:
+        """Return the size, or one more than `at_most`."""
+        size = self.sizes.get((family, table, name))
+        if size is None:
+            raise Unavailable(Why.NOT_PRESENT, "the set is not there any more", advice="look again")
+        return min(size, at_most + 1)
+
+
+class FakePrograms:
+    """Programs as a test sets them in `found`; an exception there is raised."""
+
+    def __init__(self) -> None:
+        self.found: PacketPrograms | Unavailable = PacketPrograms()
+
+    def on_packets(self) -> PacketPrograms:
+        """Return `found`."""
+        if isinstance(self.found, Unavailable):
+            raise self.found
+        return self.found
+
+
+class FakeDepartures:
+    """Counts what a test puts into `left`."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def count(self) -> int:
+        """Return `left`."""
+        return self.left
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FakeNetfilter:
+    """Sets by table and name in `sets` (absent: not there), flows in `tracked`; `stubborn` flows cannot be cut."""
+
+    def __init__(self) -> None:
+        self.sets: dict[tuple[str, str], list[Element]] = {}
+        self.tracked: list[Flow] = []
+        self.stubborn = False
+        self.tap = FakeDepartures()
+        self.trouble: Unavailable | None = None
+
+    def elements(self, table: str, name: str) -> list[Element]:
+        """Return the elements of a set."""
+        if self.trouble is not None:
+            raise self.trouble
+        if (table, name) not in self.sets:
+            raise NoSuchSet(f"there is no set {name} in table inet {table}")
+        return list(self.sets[table, name])
+
+    def element(self, table: str, name: str, address: str) -> Element | None:
+        """Return the element that holds `address`."""
+        wanted = ipaddress.ip_address(address)
+        return next((one for one in self.elements(table, name) if wanted in ipaddress.ip_network(one.network)), None)
+
+    def flows(self, network: str) -> list[Flow]:
+        """Return the flows of `network`."""
+        wanted = ipaddress.ip_network(network)
+        return [flow for flow in self.tracked if ipaddress.ip_address(flow.source) in wanted]
+
+    def add(self, table: str, name: str, elements: Sequence[Element]) -> None:
+        """Add all, or none."""
+        held = [ipaddress.ip_network(one.network) for one in self.elements(table, name)]
+        for one in elements:
+            wanted: Any = ipaddress.ip_network(one.network)
+            if any(wanted.version == other.version and wanted.overlaps(other) for other in held):
+                raise Overlap(f"the set {name} of table inet {table} holds such an address already")
+        self.sets[table, name] += elements
+
+    def delete(self, table: str, name: str, networks: Sequence[str]) -> None:
+        """Delete all, or none."""
+        held = self.elements(table, name)
+        if not {one.network for one in held} >= set(networks):
+            raise NoSuchSet(f"an element of the set {name} of table inet {table} is not there")
+        self.sets[table, name] = [one for one in held if one.network not in networks]
+
+    def cut(self, network: str) -> Cut:
+        """Forget the flows of `network`, unless they are stubborn."""
+        found = self.flows(network)
+        if self.stubborn:
+            return Cut(kept=tuple(found))
+        self.tracked = [flow for flow in self.tracked if flow not in found]
+        return Cut(deleted=len(found))
+
+    def departures(self, network: str) -> FakeDepartures:  # noqa: ARG002
+        """Return `tap`."""
+        return self.tap
+
+
 class FakeHost:
     """`contracts.host.Host` rooted at a folder; `now` is the time there until `advance` moves it. `planned` lists what was changed."""
 
@@ -155,13 +260,17 @@ class FakeHost:
         self.time = now
         self.ticks = 0.0
         self.planned: list[Planned] = []
-        self.announcements: list[str | Unavailable] = []
+        self.announcements: list[str | RulesetChange | Unavailable] = []
+        self.network_announcements: list[str | Unavailable] = []
         self.files = FakeFiles(folder / "files")
         self.commands = FakeCommands(folder)
         self.sockets = FakeSockets(_load(folder / "sockets.json", Sockets, Sockets(sockets=())))
         by_pid = _load(folder / "processes.json", dict[int, Process], {})
         self.processes = FakeProcesses(Processes(by_pid=by_pid))
         self.packages = FakePackages(_load(folder / "packages.json", dict[str, str], {}))
+        self.nftables = FakeNftables()
+        self.programs = FakePrograms()
+        self.netfilter = FakeNetfilter()
         self._facts = _load(folder / "facts.json", Facts, _FACTS)
         self.held = frozenset(_load(folder / "capabilities.json", list[str], []))
 
@@ -186,16 +295,14 @@ class FakeHost:
         """Return the capabilities it is said to hold."""
         return self.held
 
-    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
-        """Yield `announcements` one by one, then wait for `stop`."""
-        while not stop.is_set():
-            if not self.announcements:
-                stop.wait(0.01)
-                continue
-            word = self.announcements.pop(0)
-            if isinstance(word, Unavailable):
-                raise word
-            yield word
+    def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
+        """Yield `announcements` one by one, then wait for `stop`; a word stands for a change by nobody known."""
+        for change in _heard(self.announcements, stop):
+            yield RulesetChange(word=change) if isinstance(change, str) else change
+
+    def network_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield `network_announcements` one by one, then wait for `stop`."""
+        yield from _heard(self.network_announcements, stop)
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:  # noqa: ARG002
         """Note a command line and answer as if it had succeeded."""
@@ -205,6 +312,18 @@ class FakeHost:
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""
         self.planned.append(Planned(path=path, content=content, mode=mode))
+
+
+def _heard(said: list[Any], stop: Stop) -> Iterator[Any]:
+    """Yield what a test says, and raise what is an exception."""
+    while not stop.is_set():
+        if not said:
+            stop.wait(0.01)
+            continue
+        word = said.pop(0)
+        if isinstance(word, Unavailable):
+            raise word
+        yield word
 
 
 def _load(path: Path, kind: type[T], default: T) -> T:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from contracts.host import Completed, Facts, Stop
-from host import capabilities, facts, replace_file, ruleset_monitor
+from contracts.host import Completed, Facts, RulesetChange, Stop
+from host import capabilities, facts, network_monitor, replace_file, ruleset_monitor
 from host.commands import LinuxCommands, run
 from host.files import LinuxFiles
+from host.netfilter import LinuxNetfilter
+from host.nftables import LinuxNftables
 from host.packages import LinuxPackages
+from host.packet_programs import LinuxProgramTable
 from host.processes import LinuxProcesses
 from host.sockets import LinuxSockets
 
@@ -40,6 +43,9 @@ class LinuxHost:
         self.sockets = LinuxSockets()
         self.processes = LinuxProcesses()
         self.packages = LinuxPackages(self.commands)
+        self.netfilter = LinuxNetfilter()
+        self.nftables = LinuxNftables()
+        self.programs = LinuxProgramTable()
 
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""
@@ -57,9 +63,13 @@ class LinuxHost:
         """Return the effective capabilities of this thread, as `CAP_NET_ADMIN`."""
         return capabilities.effective()
 
-    def ruleset_changes(self, stop: Stop) -> Iterator[str]:
-        """Yield one word per change of the kernel's nftables ruleset until `stop` is set; raises `Unavailable`."""
+    def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
+        """Yield every burst of changes of the kernel's nftables ruleset until `stop` is set; raises `Unavailable`."""
         return ruleset_monitor.changes(stop)
+
+    def network_changes(self, stop: Stop) -> Iterator[str]:
+        """Yield one word per burst of changes of the network until `stop` is set; raises `Unavailable`."""
+        return network_monitor.changes(stop)
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
         """Run a command that changes the machine."""

@@ -6,21 +6,22 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import ClassVar
 
-from collectors.firewall import iptables
+from collectors.firewall import committed, iptables
 from collectors.firewall.collector import Options
 from contracts.collector import Emit
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.event import Kind
 from contracts.host import ReadOnlyHost, Stop
+from contracts.subjects import datapath
 from contracts.subjects.firewall import SUBJECT
 
 
 class FirewallWatcher:
-    """Asks for a look whenever the ruleset changes."""
+    """Asks for a look at the ruleset, and at all that decides on packets, whenever the ruleset changes; says who changed it."""
 
     name: ClassVar[str] = SUBJECT
-    kinds: ClassVar[tuple[Kind, ...]] = ()
+    kinds: ClassVar[tuple[Kind, ...]] = (committed.RULESET_COMMITTED,)
     options: ClassVar[type[Options]] = Options
 
     def __init__(self, options: Options) -> None:
@@ -29,10 +30,17 @@ class FirewallWatcher:
     def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` where netlink may not be listened to."""
         with _legacy_poll(host, emit, stop, self._options.legacy_every):
-            for word in host.ruleset_changes(stop):
-                if word == "overflow":
+            for change in host.ruleset_changes(stop):
+                if change.word == "overflow":
                     emit.gap("the kernel dropped notices of ruleset changes", 0.0)
-                emit.changed(SUBJECT)
+                _changed(emit)
+                if change.committers:
+                    emit.event(committed.event(change.committers))
+
+
+def _changed(emit: Emit) -> None:
+    emit.changed(SUBJECT)
+    emit.changed(datapath.SUBJECT)
 
 
 @contextmanager
@@ -57,7 +65,7 @@ def _poll(host: ReadOnlyHost, emit: Emit, stop: Stop, every_s: float, over: thre
             emit.blind(blind)
             stated = blind
         if seen is not None and digest != seen:
-            emit.changed(SUBJECT)
+            _changed(emit)
         seen = digest
         over.wait(every_s)
 

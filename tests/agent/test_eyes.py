@@ -47,7 +47,7 @@ class Tables:
 
 
 class Host:
-    files = commands = packages = change = write = None
+    files = commands = packages = netfilter = nftables = programs = change = write = None
     dry = False
     state = ""
     sockets = processes = Tables()

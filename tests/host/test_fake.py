@@ -60,7 +60,7 @@ def test_time_and_announcements_are_the_tests_own(tmp_path: Path) -> None:
     fake.announcements += ["changed", "overflow"]
     stop = threading.Event()
     heard = fake.ruleset_changes(stop)  # type: ignore[arg-type]
-    assert [next(heard), next(heard)] == ["changed", "overflow"]
+    assert [next(heard).word, next(heard).word] == ["changed", "overflow"]
     stop.set()
     assert list(heard) == []
 

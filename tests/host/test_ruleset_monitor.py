@@ -13,8 +13,8 @@ class Stop:
     def is_set(self): return False
     def fileno(self): return self.read
 print("ready", flush=True)
-for word in ruleset_monitor.changes(Stop()):
-    print(json.dumps([word, time.monotonic()]), flush=True)
+for change in ruleset_monitor.changes(Stop()):
+    print(json.dumps([change.word, time.monotonic()]), flush=True)
 """
 
 
@@ -83,16 +83,16 @@ except Unavailable as error:
 
 OVERFLOW = """
 import json, os, subprocess
-from host import ruleset_monitor
-ruleset_monitor._ROOM = 2048
+from host import multicast, netlink
+multicast._ROOM = 2048
 class Stop:
     def __init__(self): self.read, self.write = os.pipe()
     def is_set(self): return False
     def fileno(self): return self.read
-hearing = ruleset_monitor._subscribe()
+hearing = multicast.subscribe(netlink.NETLINK_NETFILTER, (7,), "changes")
 rules = "".join(f"add rule inet t c tcp dport {port} accept\\n" for port in range(1, 2000))
 subprocess.run(["nft", "-f", "-"], input=("add table inet t\\nadd chain inet t c\\n" + rules).encode(), check=True)
-print(json.dumps(ruleset_monitor._drain(hearing)))
+print(json.dumps(multicast.drain(hearing, "changes")))
 """
 
 

@@ -1,22 +1,26 @@
 """A network namespace of its own per test, and a host whose commands and files are those of that namespace."""
 
+import ctypes
 import os
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from collectors.firewall.collector import FirewallCollector, Options
 from contracts.collector import Report
 from contracts.errors import Unavailable, Why
-from contracts.host import Completed
+from contracts.host import Completed, PacketPrograms, RulesetChange
 from contracts.snapshot import Snapshot, apply
 from contracts.subjects.firewall import Row
+from host.nftables import LinuxNftables
 
+T = TypeVar("T")
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "firewall"
 
 
@@ -29,12 +33,14 @@ class Netns:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.commands = self.files = self
+        self.commands = self.files = self.nftables = self.programs = self
+        self.kernel = LinuxNftables()
+        self.attached: PacketPrograms | Unavailable = PacketPrograms()
         self.broken: dict[str, Completed | Unavailable] = {}
         self.overlay: dict[str, bytes | Unavailable] = {}
         self.wrapper: tuple[str, ...] = ()
         self.asked: list[tuple[str, ...]] = []
-        self.notices: list[str] = []
+        self.notices: list[RulesetChange] = []
 
     def run(self, *argv: str, stdin: str | bytes = b"") -> str:
         body = stdin.encode() if isinstance(stdin, str) else stdin
@@ -78,7 +84,48 @@ class Netns:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def ruleset_changes(self, stop: threading.Event) -> Iterator[str]:
+    def names(self, path: str) -> list[bytes]:
+        planted = self.overlay.get(path)
+        if isinstance(planted, Unavailable):
+            raise planted
+        listed = ("nsenter", f"--net=/run/netns/{self.name}", "--", "ls", "-1U", path)
+        done = subprocess.run(listed, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Unavailable(Why.NOT_PRESENT, done.stderr.decode())
+        return done.stdout.splitlines()
+
+    def within(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns in a thread that has entered the namespace."""
+        answers: list[T] = []
+        errors: list[Exception] = []
+
+        def run() -> None:
+            with Path(f"/run/netns/{self.name}").open() as space:
+                assert ctypes.CDLL(None).setns(space.fileno(), 0x40000000) == 0
+            try:
+                answers.append(call())
+            except Exception as error:  # noqa: BLE001  # handed to the caller
+                errors.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def generation(self) -> int:
+        return self.within(self.kernel.generation)
+
+    def count(self, family: str, table: str, name: str, at_most: int) -> int:
+        return self.within(lambda: self.kernel.count(family, table, name, at_most))
+
+    def on_packets(self) -> PacketPrograms:
+        if isinstance(self.attached, Unavailable):
+            raise self.attached
+        return self.attached
+
+    def ruleset_changes(self, stop: threading.Event) -> Iterator[RulesetChange]:
         yield from self.notices
 
 

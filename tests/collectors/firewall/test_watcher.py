@@ -8,6 +8,7 @@ import pytest
 from collectors.firewall.collector import Options
 from collectors.firewall.watcher import FirewallWatcher
 from contracts.errors import Unavailable, Why
+from contracts.host import Committer, RulesetChange
 
 
 class Emitted:
@@ -17,9 +18,10 @@ class Emitted:
         self.changes: list[str] = []
         self.gaps: list[str] = []
         self.spots: tuple = ()
+        self.events: list = []
 
     def event(self, event) -> None:
-        raise AssertionError(event)
+        self.events.append(event)
 
     def changed(self, subject: str) -> None:
         self.changes.append(subject)
@@ -31,12 +33,25 @@ class Emitted:
         self.spots = spots
 
 
-def test_every_notice_asks_for_a_look_and_an_overflow_is_a_gap(netns) -> None:
-    netns.notices = ["changed", "overflow"]
+def test_every_notice_asks_for_both_looks_and_an_overflow_is_a_gap(netns) -> None:
+    netns.notices = [RulesetChange(word="changed"), RulesetChange(word="overflow")]
     said = Emitted()
     FirewallWatcher(Options()).watch(netns, said, threading.Event())
-    assert said.changes == ["firewall", "firewall"]
+    assert said.changes == ["firewall", "datapath"] * 2
     assert len(said.gaps) == 1
+    assert said.events == []
+
+
+def test_whoever_committed_is_one_event_for_each_burst(netns) -> None:
+    mine = Committer(pid=7, process="nft", own=True)
+    theirs = Committer(pid=9, process="nft", user="root", login="alice", parents=("bash", "sshd"))
+    netns.notices = [RulesetChange(word="changed", committers=(mine, theirs)), RulesetChange(word="changed")]
+    said = Emitted()
+    FirewallWatcher(Options()).watch(netns, said, threading.Event())
+    (event,) = said.events
+    assert event.kind == "firewall.ruleset_committed"
+    assert event.fields["by"] == "nft (pid 9), run by root from sshd session of alice"
+    assert event.fields["others"] == ["nft (pid 7)"]
 
 
 def test_a_change_of_legacy_rules_is_noticed_by_asking(netns) -> None:
