@@ -7,6 +7,8 @@ from typing import Any
 import click
 import msgspec
 
+from agent.cli.firewall_guard import guard
+from agent.cli.firewall_policy import do, policy
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, to_json
 from agent.control import ask
@@ -24,6 +26,10 @@ class NoBaseline(HoldfastError):
 @click.group()
 def firewall() -> None:
     """Show the firewall, what changed, or accept it as it is."""
+
+
+firewall.add_command(policy)
+firewall.add_command(guard)
 
 
 @firewall.command()
@@ -76,8 +82,20 @@ def accept(path: Path, as_json: bool) -> None:
     for line in _unseen(_sight(path)):
         click.secho(line, fg="yellow", err=True)
     result = ask(path, "accept", {"subject": SUBJECT})
+    saved, trouble = _saved(path)
     rules = sum(row.what == "rule" for row in _rows(answer["rows"]).values())
-    click.echo(to_json(result) if as_json else f"Accepted the firewall with its {rules} rules.")
+    click.echo(to_json({**result, **saved}) if as_json else f"Accepted the firewall with its {rules} rules.")
+    if trouble:
+        click.secho(f"The guard could not restore it: {_one_line(trouble)}", fg="yellow", err=True)
+
+
+def _saved(path: Path) -> tuple[dict[str, Any], str]:
+    """Have what is accepted saved in a form that can be loaded again; return what was saved, and what went wrong."""
+    try:
+        answer = do(path, "guard_save", {})
+    except HoldfastError as error:
+        return {"not_saved": str(error)}, str(error)
+    return {"saved": answer["tables"], "unsaved": answer["unsaved"]}, "; ".join(answer["unsaved"])
 
 
 def _subject(path: Path) -> dict[str, Any]:

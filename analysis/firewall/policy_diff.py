@@ -14,8 +14,8 @@ from analysis.firewall.model import Datapath
 from analysis.firewall.policy import Decision, Expected, allowances
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Answer, Probe, Verdict
-from analysis.firewall.vantages import Viewpoint, usual, viewpoints
-from contracts.policy import MAX_PORT, Policy, network
+from analysis.firewall.vantages import Viewpoint, detached, viewpoints
+from contracts.policy import LOOPBACK, MAX_PORT, Policy, network
 from contracts.record import Record
 from contracts.subjects.datapath import Vantage
 from contracts.subjects.ports import Listener
@@ -24,6 +24,7 @@ OPEN, CLOSED, UNDECIDED = "open", "closed", "undecided"
 MOST_PORTS = 400
 """More ports that listeners, rules and the policy name are not tried one by one; the first ones are."""
 INTERNET = "internet"
+_ANYBODY = ("0.0.0.0/0", "::/0")
 _DPORT = re.compile(r"dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
 _NUMBER = re.compile(r"\d+")
 _STRANGE = 47111
@@ -50,6 +51,13 @@ class Difference(Record, omit_defaults=True):
     unknown: tuple[str, ...] = ()
 
 
+class Comparison(Record):
+    """All disagreements, and from where nothing could be judged because no route leads there (`office over IPv6`)."""
+
+    differences: tuple[Difference, ...]
+    not_judged: tuple[str, ...] = ()
+
+
 class Target(Record):
     """A connection that must not be cut: `name` says whose."""
 
@@ -66,9 +74,15 @@ class Cut(Record):
     certain: bool = True
 
 
-def compare(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, int]] = ()) -> tuple[Difference, ...]:
-    """Return what `policy` and `datapath` disagree about; `listening` are (protocol, port) that something listens on."""
-    points = viewpoints(_vantages(policy, datapath), datapath, (), tuple(_spans(policy)))
+def compare(
+    policy: Policy, datapath: Datapath, vantages: Sequence[Vantage] = (), listening: Iterable[tuple[str, int]] = ()
+) -> Comparison:
+    """Return what `policy` and `datapath` disagree about, as seen from the policy's own zones and from `vantages`.
+
+    `listening` are (protocol, port) that something listens on.
+    """
+    wanted = _vantages(policy, vantages)
+    points = viewpoints(wanted, datapath, (), tuple(_spans(policy)))
     ports = _ports(policy, datapath, listening)
     questions = [
         (point, Probe(family=point.family, protocol=protocol, source=point.source, destination=address,
@@ -90,7 +104,10 @@ def compare(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, i
         if not _speaks_of_another_port(declared, each):
             found.setdefault(each.group(), []).append(each)
     strange = {protocol: tried[-1] for protocol, tried in ports.items()}
-    return tuple(sorted((_difference(group, strange) for group in found.values()), key=_order))
+    differences = sorted((_difference(group, strange) for group in found.values()), key=_order)
+    known = {vantage.name for vantage in vantages} | {INTERNET}
+    not_judged = (f"{name} over IPv{family}" for name, family in detached(wanted, points) if name not in known)
+    return Comparison(differences=tuple(differences), not_judged=tuple(not_judged))
 
 
 def reachable_ports(rows: Mapping[str, Listener]) -> set[tuple[str, int]]:
@@ -167,9 +184,11 @@ def _speaks_of_another_port(declared: Expected, found: _Found) -> bool:
     return declared.of(delivered).verdict is not Verdict.BLOCKED
 
 
-def _vantages(policy: Policy, datapath: Datapath) -> tuple[Vantage, ...]:
-    """Return from where to judge: the policy's zones and networks, the attached networks, the internet."""
-    attached = {each.interface: each for each in usual(datapath.network) if each.interface}
+def _vantages(policy: Policy, given: Sequence[Vantage]) -> tuple[Vantage, ...]:
+    """Return from where to judge: the policy's zones and networks, the places that are judged anyway, the internet."""
+    near: dict[str, tuple[str, ...]] = {}
+    for each in given:
+        near[each.interface] = (*near.get(each.interface, ()), *each.sources)
     found: dict[tuple[tuple[str, ...], str], Vantage] = {}
 
     def add(name: str, sources: tuple[str, ...], interface: str) -> None:
@@ -177,16 +196,15 @@ def _vantages(policy: Policy, datapath: Datapath) -> tuple[Vantage, ...]:
 
     for name, zone in policy.zones.items():
         for interface in zone.interfaces or ("",):
-            near = attached[interface].sources if interface in attached else ("0.0.0.0/0", "::/0")
-            add(name, zone.networks or near, interface)
+            add(name, zone.networks or near.get(interface, _ANYBODY), interface)
     for service in policy.services.values():
         for source in service.sources:
             if source not in policy.zones:
                 add(source, (str(network(source)),), "")
-    for interface, vantage in attached.items():
-        if interface != "lo":
-            add(interface, vantage.sources, interface)
-    add(INTERNET, ("0.0.0.0/0", "::/0"), "")
+    for each in given:
+        if each.interface != LOOPBACK:
+            add(each.name, each.sources, each.interface)
+    add(INTERNET, _ANYBODY, "")
     return tuple(found.values())
 
 

@@ -1,0 +1,257 @@
+"""`holdfast firewall policy`: show the declared policy and how reality differs, put it on trial, confirm it, take it back."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from agent.cli.reach import agent_option, control_socket, json_option
+from agent.cli.text import plain, span, to_json
+from agent.config import DEFAULT_PATH, load_agent
+from agent.control import ask, stream
+from contracts.errors import HoldfastError, Refused, Unreachable, UsageError
+from contracts.policy import Policy, digest
+from contracts.subjects import datapath, ports
+from contracts.subjects.datapath import Row, Vantage
+from contracts.subjects.policy import KEY
+from contracts.subjects.policy import SUBJECT as POLICY
+from contracts.subjects.ports import Listener
+
+if TYPE_CHECKING:
+    from analysis.firewall.model import Datapath
+    from analysis.firewall.policy_diff import Cut, Difference
+
+_LOOK_S = 120.0
+_SIGNS = {"open": ("+", "red"), "closed": ("-", "yellow"), "undecided": ("?", "yellow")}
+_WORDS = {
+    "open": "reachable now, not declared",
+    "closed": "declared, not reachable now",
+    "undecided": "cannot be decided",
+}
+
+
+class WouldCut(Refused):
+    """The policy would cut a connection that must not be cut."""
+
+
+class NoPolicy(HoldfastError):
+    """Nothing is declared."""
+
+    exit_code = 78
+
+
+def _found(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config` and `--socket`; it is called with `config`, the configuration, and `path`, the control socket."""
+
+    @functools.wraps(command)
+    def run(config: Path, socket: Path | None, **rest: Any) -> Any:
+        return command(config=config, path=socket or control_socket(config), **rest)
+
+    by_socket = click.option(
+        "--socket", type=click.Path(path_type=Path), envvar="HOLDFAST_CONTROL", help="The agent's control socket."
+    )
+    by_file = click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_PATH,
+        envvar="HOLDFAST_CONFIG",
+        show_default=True,
+        help="The configuration that declares the policy; its agent is asked.",
+    )
+    return by_file(by_socket(run))
+
+
+@click.group()
+def policy() -> None:
+    """Show the declared policy (firewall.policy) and how reality differs; apply it on trial, confirm it, take it back."""
+
+
+@policy.command()
+@_found
+@json_option
+@click.option("--look", is_flag=True, help="Look at the firewall first, instead of taking what was seen last.")
+def plan(config: Path, path: Path, as_json: bool, look: bool) -> int:
+    """Show the policy as nft and how reality differs; exit code 0 when it does not, 1 when it does."""
+    from agent.cli.policy_targets import targets
+    from analysis.firewall.policy import script
+    from analysis.firewall.policy_diff import compare, cuts, reachable_ports
+
+    declared = _declared(config)
+    world, places = _datapath(path, look)
+    listening = reachable_ports(_rows(path, ports.SUBJECT, Listener))
+    found = compare(declared, world, places, listening)
+    differences = found.differences
+    wanted, unknown = targets(world, declared, _console(path))
+    cut = cuts(declared, world, wanted)
+    notes = [*_not_loaded(path, declared), *unknown]
+    notes += [f"not judged from {place}: no route leads there" for place in found.not_judged]
+    text = script(declared)
+    if as_json:
+        body = {"digest": digest(declared), "nft": text, "differences": differences, "cuts": cut, "notes": notes}
+        click.echo(to_json(msgspec.to_builtins(body), indent=2))
+        return int(bool(differences))
+    click.echo(text)
+    for note in notes:
+        click.secho(f"Note: {plain(note)}", fg="yellow")
+    for each in differences:
+        sign, colour = _SIGNS[each.change]
+        click.secho(f"{sign} {plain(difference_line(each))}", fg=colour)
+    for broken in cut:
+        click.secho(f"! {plain(cut_line(broken))}", fg="red")
+    if not differences:
+        click.secho("Reality is as declared.", fg="green")
+    return int(bool(differences))
+
+
+@policy.command()
+@_found
+@json_option
+@click.option(
+    "--minutes", type=click.FloatRange(0.2, 60), default=2.0, show_default=True, help="How long the trial lasts."
+)
+@click.option("--yes-cut", is_flag=True, help="Apply although it cuts a connection that must not be cut.")
+@click.option("--yes-cut-again", is_flag=True, help="Say so a second time.")
+def apply(config: Path, path: Path, as_json: bool, minutes: float, yes_cut: bool, yes_cut_again: bool) -> None:
+    """Load the policy on trial; without `policy confirm` in time the kernel itself returns to what was in force before."""
+    from agent.cli.policy_targets import targets
+    from analysis.firewall.policy_diff import cuts
+
+    declared = _declared(config)
+    if not declared.enforce:
+        advice = f"set firewall.policy.enforce to true in {config}"
+        raise Refused("the policy is declared, but not to be enforced", advice=advice)
+    world, _ = _datapath(path, look=True)
+    wanted, unknown = targets(world, declared, _console(path))
+    cut = [cut_line(each) for each in cuts(declared, world, wanted)]
+    _stand_by(cut, unknown, yes_cut, yes_cut_again)
+    arguments = {
+        "policy": msgspec.json.encode(declared).decode(),
+        "seconds": round(minutes * 60),
+        "overridden": cut + unknown,
+    }
+    answer = do(path, "policy_apply", arguments)
+    if as_json:
+        click.echo(to_json({**answer, "overridden": cut, "notes": unknown}, indent=2))
+        return
+    for note in _not_loaded(path, declared):
+        click.secho(f"Note: {plain(note)}", fg="yellow", err=True)
+    click.echo(f"Policy {answer['digest']} is on trial for {span(answer['seconds'])}.")
+    click.echo("Open a new session to see that you still get in, then run: holdfast firewall policy confirm")
+    click.echo("Otherwise the kernel returns to what was in force before, without anybody's help.")
+
+
+@policy.command()
+@agent_option
+@json_option
+@click.argument("wanted", metavar="[DIGEST]", default="")
+def confirm(path: Path, as_json: bool, wanted: str) -> None:
+    """Make the policy on trial permanent (the one with this digest, if it is given)."""
+    answer = do(path, "policy_confirm", {"digest": wanted})
+    click.echo(
+        to_json(answer, indent=2) if as_json else f"Policy {answer['digest']} holds from now on, and after boots."
+    )
+
+
+@policy.command()
+@agent_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Not the trial alone: remove the confirmed policy too.")
+def revert(path: Path, as_json: bool, everything: bool) -> None:
+    """End the trial at once, or with --all remove the policy altogether."""
+    answer = do(path, "policy_revert", {"all": everything})
+    left = f"policy {answer['remaining']} is in force" if answer["remaining"] else "no policy of Holdfast is in force"
+    click.echo(to_json(answer, indent=2) if as_json else f"Taken back: {answer['digest']}; {left}.")
+
+
+def do(path: Path, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the agent carry out `action` for real and return its answer; raises what went wrong."""
+    order = {"action": action, "arguments": dict(arguments), "dry_run": False}
+    *_, last = stream(path, "do", order, _LOOK_S)  # progress first, the result last
+    if not last.get("ok"):
+        outcome = last.get("outcome") or {}
+        detail = str(outcome.get("detail") or outcome.get("error") or "it did not say why")
+        raise HoldfastError(plain(detail), advice=plain(outcome.get("fix") or ""))
+    answer: dict[str, Any] = last["answer"]
+    return {**answer, "summary": last["summary"]}
+
+
+def difference_line(each: "Difference") -> str:
+    """Return one disagreement in one line."""
+    named = [str(port) for port in each.ports]
+    shown = ", ".join([*named, *(["every other port"] if each.others else [])])
+    services = f" ({', '.join(each.services)})" if each.services else ""
+    reason = "; ".join(each.unknown) if each.change == "undecided" and each.unknown else each.why
+    place = f" [{each.chain}]" if each.chain else ""
+    where = f"from {each.vantage} to {each.address}"
+    return f"{each.protocol} {shown}{services} over IPv{each.family} {where}: {_WORDS[each.change]}: {reason}{place}"
+
+
+def cut_line(each: "Cut") -> str:
+    """Return one connection that would be cut, and by which rule, in one line."""
+    place = f" [{each.chain}]" if each.chain else ""
+    return f"{'would cut' if each.certain else 'may cut'} {each.name}: {each.why}{place}"
+
+
+def _stand_by(cut: list[str], unknown: list[str], yes: bool, again: bool) -> None:
+    """Raise `WouldCut` unless nothing is cut, or the person said twice that it may be."""
+    lines = [*cut, *unknown]
+    if not lines or (yes and again):
+        return
+    for line in lines:
+        click.secho(f"! {plain(line)}", fg="red", err=True)
+    if yes:
+        advice = "say it a second time with --yes-cut-again if you can reach this server otherwise"
+        raise WouldCut("the policy would cut what is named above", advice=advice)
+    advice = "let it in, or say twice that it may be cut: --yes-cut --yes-cut-again"
+    raise WouldCut("the policy would cut what is named above, and was not applied", advice=advice)
+
+
+def _declared(config: Path) -> Policy:
+    from agent import wiring
+
+    declared = load_agent(config, wiring.vocabulary()).value.firewall.policy
+    if not declared.declared:
+        advice = f"declare services under firewall.policy in {config}, for example: ssh: {{ports: [22]}}"
+        raise NoPolicy(f"{config} declares no policy", advice=advice)
+    return declared
+
+
+def _not_loaded(path: Path, declared: Policy) -> Iterator[str]:
+    """Yield a note when the running agent was configured with another policy, which is the one that it judges by."""
+    rows = ask(path, "subject", {"subject": POLICY}).get("rows") or {}
+    if (rows.get(KEY) or {}).get("digest") != digest(declared):
+        yield "the running agent judges by another policy; reload it: systemctl reload holdfast-agent"
+
+
+def _datapath(path: Path, look: bool) -> "tuple[Datapath, tuple[Vantage, ...]]":
+    from analysis.firewall.reading import read
+
+    from analysis.exposure import vantages
+
+    if look:
+        ended = ask(path, "look", {"subject": datapath.SUBJECT}, timeout_s=_LOOK_S).get("outcome") or {}
+        detail = ended.get("detail") or ended.get("error")
+        if detail:
+            raise Unreachable(f"the firewall cannot be seen now: {plain(detail)}", advice="see `holdfast coverage`")
+    rows = _rows(path, datapath.SUBJECT, Row)
+    if not rows:
+        raise Unreachable("the firewall has not been seen yet", advice="see why with `holdfast coverage`")
+    return read(rows), vantages(rows)
+
+
+def _rows(path: Path, subject: str, kind: type[Any]) -> dict[str, Any]:
+    try:
+        answer = ask(path, "subject", {"subject": subject})
+    except UsageError:
+        return {}
+    return {key: msgspec.convert(row, kind) for key, row in (answer.get("rows") or {}).items()}
+
+
+def _console(path: Path) -> str:
+    """Return the address of the console that the agent reports to, "" without one."""
+    url = (ask(path, "status", {}).get("console") or {}).get("url") or ""
+    return str(url)
