@@ -28,12 +28,12 @@ class Flow(NamedTuple):
 
 
 def flows(rows: Iterable[Exposure]) -> tuple[Flow, ...]:
-    """Return the picture: what can be reached first, then what is not known, then what is blocked; within that by vantage and chain."""
+    """Return the picture by vantage, the internet first: what can be reached, then what is not known, then what is blocked."""
     found: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in rows:
         verdict = row.verdict if row.verdict in _ORDER else "uncertain"
         found.setdefault((verdict, row.vantage, through(row)), {})[name(row)] = row.port
-    ordered = sorted(found, key=lambda key: (_ORDER.index(key[0]), key[1], key[2]))
+    ordered = sorted(found, key=lambda key: (vantage_order(key[1]), _ORDER.index(key[0]), key[2]))
     return tuple(
         Flow(
             vantage,
@@ -51,6 +51,11 @@ def lines(drawn: Sequence[Flow]) -> Iterator[str]:
     ways = max((min(len(flow.through), 60) for flow in drawn), default=0)
     for flow in drawn:
         yield flow._replace(who=flow.who.ljust(whos), through=flow.through.ljust(ways)).line()
+
+
+def vantage_order(vantage: str) -> tuple[bool, bool, str]:
+    """Return a sort key that puts the internet first and this host itself last."""
+    return not vantage.startswith("internet"), vantage == "loopback", vantage
 
 
 def through(row: Exposure) -> str:

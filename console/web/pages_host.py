@@ -13,13 +13,14 @@ from console.web.charts import presence_chart
 from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
 from console.web.drawing import draw
 from console.web.events_view import event_view
+from console.web.exposure_view import exposure_view
 from console.web.finding_words import FINDINGS, advice
 from console.web.firewall_view import firewall_view, ruleset
 from console.web.forms import field
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import firewall, ports
+from contracts.subjects import exposure, firewall, ports
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -83,6 +84,7 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
         findings=[_finding(row) for row in await store.findings(agent, open_only=True)],
         coverage=coverage_view(detail),
         firewall=firewall_view(detail, await store.subject(agent, firewall.SUBJECT)),
+        exposure=exposure_view(detail, await store.subject(agent, exposure.SUBJECT)),
         ports=ports_view(detail, await store.subject(agent, ports.SUBJECT)),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},
