@@ -58,7 +58,7 @@ class DatapathCollector:
         ruleset = datapath_nft.read(host, sets)
         datapath_nft.state(ruleset, sheet)
         sets.state(sheet)
-        datapath_xtables.put_saved(sheet, ruleset.saved, ruleset.words)
+        datapath_xtables.put_saved(sheet, ruleset.saved, ruleset.orders)
         del ruleset
         datapath_xtables.put_legacy(sheet, host)
         datapath_xtables.put_ipsets(sheet, host, options.max_elements, options.max_set_bytes)

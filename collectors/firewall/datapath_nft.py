@@ -1,18 +1,19 @@
 """Reads nftables for the subject `datapath`: structure from `nft -j`, words from its listing, iptables' own words from `*-save`.
 
 All of it has to be of one generation of the ruleset. nft reads consistently by itself; between its runs the ruleset may change, so the
-kernel's generation is compared, and where it moved, the listing: if that is the same, only elements of sets came or went.
+kernel's generation is compared, and where it moved, the listing: if that is the same, only elements of sets came or went. What decides
+comes from the JSON alone: the listing escapes nothing, so that a comment can make it read as anything.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from collectors.firewall import iptables, nft
+from collectors.firewall import iptables, listing, nft
 from collectors.firewall.datapath_rows import Sheet, compact
 from collectors.firewall.datapath_sets import Sets
-from collectors.firewall.ruleset import IPTABLES_NFT, Table, short_digest
+from collectors.firewall.ruleset import Chain, Table
 from contracts.coverage import Blind
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
@@ -20,20 +21,27 @@ from contracts.text import escape
 
 _TRIES = 3
 _MAX_BYTES = 96 << 20
+_SCHEMA = 1
 _SETS = ("set", "map")
-_SELF_CHANGING = {"counter": ("packets", "bytes"), "quota": ("used",)}
+_COUNTED = {"counter": ("packets", "bytes"), "quota": ("used",)}
 """What named objects count, by their sort."""
 _BROKEN = "nft cannot state this table as JSON"
+_XT = b'{"xt":'
+
+Place = tuple[str, str, str]
+"""Family, table and chain, names in `contracts.text.escape` form."""
 
 
 class _Head(msgspec.Struct):
     """What names a part in nft's JSON."""
 
-    family: str
+    family: str = ""
     name: str = ""
     table: str = ""
     chain: str = ""
     handle: int = 0
+    hook: str = ""
+    json_schema_version: int = 0
 
 
 class _Answer(msgspec.Struct):
@@ -42,15 +50,17 @@ class _Answer(msgspec.Struct):
 
 @dataclass(slots=True)
 class Ruleset:
-    """One consistent reading. `parts` are raw JSON by sort in the kernel's order, `words` nft's rules by chain, `saved` by family.
+    """One consistent reading. `parts` are raw JSON with sort and head in the kernel's order.
 
-    `broken` are tables that nft cannot state as JSON, `sets` the documents of sets and maps in the order of `parts`.
+    `orders` are the handles of every chain's rules, `words` nft's words for them where the listing is to be trusted, `saved` what `*-save`
+    said by family, `broken` family and name of tables that nft cannot state, `sets` document and `unread` of the sets and maps in `parts`.
     """
 
-    parts: list[tuple[str, msgspec.Raw]]
-    broken: list[Table]
-    words: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    parts: list[tuple[str, _Head, msgspec.Raw]] = field(default_factory=list)
+    orders: dict[Place, list[int]] = field(default_factory=dict)
+    words: dict[Place, list[str]] = field(default_factory=dict)
     saved: dict[str, iptables.Saved] = field(default_factory=dict)
+    broken: list[tuple[str, str]] = field(default_factory=list)
     sets: list[tuple[str, str]] = field(default_factory=list)
     blind: list[Blind] = field(default_factory=list)
 
@@ -64,149 +74,164 @@ def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
     for _ in range(_TRIES):
         sets.begin()
         start = host.nftables.generation()
+        text = _listing(host)
         try:
-            tables, managed, blind = nft.read(host)
-            listing = _digest(tables)
-            ruleset = _structure(host, tables)
-            stated, _ = iptables.join(host, tables, managed, ruleset.saved)
-            ruleset.words = _words(tables)
-            ruleset.sets = [sets.read(host, sort, raw) for sort, raw in ruleset.parts if sort in _SETS]
-            ruleset.blind = blind + stated
-            if host.nftables.generation() == start or _digest(nft.read(host)[0]) == listing:
-                return ruleset
-            trouble = "the ruleset changed while it was read"
+            ruleset = _structure(host, text)
+            _adopt_words(ruleset, text)
+            tables, managed = _tables(ruleset)
+            ruleset.blind += iptables.join(host, tables, managed, ruleset.saved)[0]
+            ruleset.sets = [sets.read(host, sort, raw) for sort, _, raw in ruleset.parts if sort in _SETS]
         except Malformed as error:
             trouble = error.message
-    advice = (
-        "Look with `nft monitor` for what changes the ruleset all the time, or for names with quotes or line breaks."
-    )
+            continue
+        if host.nftables.generation() == start or _listing(host) == text:
+            return ruleset
+        trouble = "the ruleset changed while it was read"
+    advice = "Look with `nft monitor` for what changes the ruleset all the time."
     raise Unavailable(Why.MALFORMED, f"{trouble} ({_TRIES} tries)", advice=advice)
 
 
 def state(ruleset: Ruleset, sheet: Sheet) -> None:
-    """Put the rows of `ruleset` on `sheet`; raises `Malformed` when nft's two answers disagree about a chain."""
-    heads = [(sort, _head(raw), raw) for sort, raw in ruleset.parts]
-    orders: dict[tuple[str, str, str], list[int]] = {}
-    for sort, head, raw in heads:
-        if sort == "rule":
-            _rule(sheet, ruleset, head, raw, orders)
+    """Put the rows of `ruleset` on `sheet`."""
     elements = iter(ruleset.sets)
-    for sort, head, raw in heads:
-        table, name = escape(head.table), escape(head.name)
-        if sort == "table":
-            sheet.put("table", head.family, name, document=_text(raw))
-        elif sort == "chain":
-            order = tuple(orders.get((head.family, table, name), ()))
-            sheet.put("chain", head.family, table, name, document=_text(raw), order=order, bare=_text(raw))
+    place, number, words = ("", "", ""), 0, list[str]()
+    for sort, head, raw in ruleset.parts:
+        if sort == "rule":
+            here = _chain(head)
+            if here != place:
+                place, number, words = here, 0, ruleset.words.get(here, [])
+            text = words[number] if words else ""
+            sheet.put("rule", *place, str(head.handle), document=_text(raw), text=text)
+            number += 1
         elif sort in _SETS:
             document, unread = next(elements)
-            sheet.put(sort, head.family, table, name, document=document, unread=unread, bare=_text(raw))
-        elif sort == "flowtable":
-            sheet.put("flowtable", head.family, table, name, document=_text(raw))
-        elif sort != "rule":
-            sheet.put("object", head.family, table, sort, name, document=_object(sort, raw))
-    for broken in ruleset.broken:
-        sheet.put("table", broken.family, broken.name, unread=_BROKEN)
+            names = (head.family, escape(head.table), escape(head.name))
+            sheet.put(sort, *names, document=document, unread=unread, bare=_text(raw))
+        else:
+            _put_part(ruleset, sheet, sort, head, raw)
+    for family, name in ruleset.broken:
+        sheet.put("table", family, name, unread=_BROKEN)
     sheet.blind += ruleset.blind
 
 
-def _rule(
-    sheet: Sheet, ruleset: Ruleset, head: _Head, raw: msgspec.Raw, orders: dict[tuple[str, str, str], list[int]]
-) -> None:
-    place = (head.family, escape(head.table), escape(head.chain))
-    order = orders.setdefault(place, [])
-    words = ruleset.words[place]
-    sheet.put("rule", *place, str(head.handle), document=_text(raw), text=words[len(order)])
-    order.append(head.handle)
+def _put_part(ruleset: Ruleset, sheet: Sheet, sort: str, head: _Head, raw: msgspec.Raw) -> None:
+    table, name = escape(head.table), escape(head.name)
+    if sort == "table":
+        sheet.put("table", head.family, name, document=_text(raw))
+    elif sort == "chain":
+        order = tuple(ruleset.orders[head.family, table, name])
+        sheet.put("chain", head.family, table, name, document=_text(raw), order=order, bare=_text(raw))
+    elif sort == "flowtable":
+        sheet.put("flowtable", head.family, table, name, document=_text(raw))
+    else:
+        sheet.put("object", head.family, table, sort, name, document=_object(sort, raw))
 
 
-def _structure(host: ReadOnlyHost, tables: list[Table]) -> Ruleset:
-    """Return the parts that nft states as JSON; where that breaks off over a name, table by table, so that only one of them is lost."""
+def _listing(host: ReadOnlyHost) -> str:
+    return escape(nft.answered(host.commands.ask("nft", "-s", "-t", "-y", "list", "ruleset")).stdout)
+
+
+def _structure(host: ReadOnlyHost, text: str) -> Ruleset:
+    """Return what nft states as JSON; where that breaks off over a name, table by table, so that only one of them is lost."""
+    ruleset = Ruleset()
     whole = host.commands.ask("nft", "-j", "-s", "-t", "list", "ruleset", max_bytes=_MAX_BYTES)
     if whole.code >= 0:
-        ruleset = Ruleset(parts=_parts(nft.answered(whole).stdout), broken=[])
-    else:
-        ruleset = _by_table(host, tables)
-    _agree(ruleset, tables)
-    return ruleset
-
-
-def _by_table(host: ReadOnlyHost, tables: Iterable[Table]) -> Ruleset:
-    ruleset = Ruleset(parts=[], broken=[])
-    for table in tables:
-        if not nft.PLAIN.fullmatch(table.name):
-            ruleset.broken.append(table)
-            continue
-        answer = host.commands.ask("nft", "-j", "-s", "-t", "list", "table", table.family, table.name)
-        if answer.code < 0:
-            ruleset.broken.append(table)
-        else:
+        _take(ruleset, nft.answered(whole).stdout)
+        return ruleset
+    for family, name in _names(text):
+        # nft reads its arguments as a program: a name that is none is never handed to it.
+        if nft.PLAIN.fullmatch(name):
+            answer = host.commands.ask("nft", "-j", "-s", "-t", "list", "table", family, name)
             if b"No such file or directory" in answer.stderr:
-                raise Malformed(f"table {table.family} {table.name} vanished while it was read")
-            ruleset.parts += _parts(nft.answered(answer).stdout)
+                raise Malformed(f"table {family} {name} vanished while it was read")
+            if answer.code >= 0:
+                _take(ruleset, nft.answered(answer).stdout)
+                continue
+        ruleset.broken.append((family, name))
+    if ruleset.broken:
+        ruleset.blind.append(_unstated(ruleset.broken))
     return ruleset
 
 
-def _parts(answer: bytes) -> list[tuple[str, msgspec.Raw]]:
+def _take(ruleset: Ruleset, answer: bytes) -> None:
+    """Add what `answer` states; raises `Malformed`, and `Unavailable` for a schema that is not known."""
     try:
         entries = msgspec.json.decode(msgspec.json.format(answer, indent=-1), type=_Answer).nftables
+        decoder = msgspec.json.Decoder(_Head)
+        found = [(sort, decoder.decode(raw), raw) for entry in entries for sort, raw in entry.items()]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"nft's JSON does not decode: {error}") from error
-    return [(sort, raw) for entry in entries for sort, raw in entry.items() if sort != "metainfo"]
+    schemas = {head.json_schema_version for sort, head, _ in found if sort == "metainfo"}
+    if schemas != {_SCHEMA}:
+        advice = "Tell the makers of Holdfast the version of nft."
+        message = f"nft speaks JSON schema {sorted(schemas)}, not {_SCHEMA}"
+        raise Unavailable(Why.INCOMPATIBLE, message, advice=advice)
+    for sort, head, raw in found:
+        if sort == "chain":
+            ruleset.orders.setdefault((head.family, escape(head.table), escape(head.name)), [])
+        elif sort == "rule":
+            ruleset.orders.setdefault(_chain(head), []).append(head.handle)
+        if sort != "metainfo":
+            ruleset.parts.append((sort, head, raw))
 
 
-def _agree(ruleset: Ruleset, tables: list[Table]) -> None:
-    """Raise `Malformed` unless JSON and listing tell of the same tables and chains with as many rules."""
-    broken = {(table.family, table.name) for table in ruleset.broken}
-    listed = {
-        (table.family, table.name, chain.name): len(chain.rules)
-        for table in tables
-        for chain in table.chains
-        if (table.family, table.name) not in broken
-    }
-    found: dict[tuple[str, str, str], int] = {}
-    for sort, raw in ruleset.parts:
-        if sort in ("chain", "rule"):
-            head = _head(raw)
-            place = (head.family, escape(head.table), escape(head.name if sort == "chain" else head.chain))
-            found[place] = found.get(place, 0) + (sort == "rule")
-    if found != listed:
-        odd = min(place for place in found.keys() | listed.keys() if found.get(place) != listed.get(place))
-        raise Malformed(f"nft's listing and its JSON disagree about chain {' '.join(odd)}")
-
-
-def _head(raw: msgspec.Raw) -> _Head:
+def _names(text: str) -> list[tuple[str, str]]:
+    """Return family and name of the tables in a listing; raises `Malformed`."""
     try:
-        return msgspec.json.decode(raw, type=_Head)
-    except msgspec.DecodeError as error:
-        raise Malformed(f"nft's JSON names a part in another way: {error}") from error
+        tables = listing.parse(text)
+    except Malformed:
+        tables = listing.parse(text, quoted=True)
+    return [(table.family, table.name) for table in tables]
 
 
-def _words(tables: Iterable[Table]) -> dict[tuple[str, str, str], list[str]]:
-    return {
-        (table.family, table.name, chain.name): chain.other_words if table.source == IPTABLES_NFT else chain.rules
-        for table in tables
-        for chain in table.chains
-    }
+def _adopt_words(ruleset: Ruleset, text: str) -> None:
+    """Take nft's words for the rules of every chain for which the listing, read one way or the other, has as many as the JSON."""
+    for quoted in (False, True):
+        try:
+            tables = listing.parse(text, quoted)
+        except Malformed:
+            continue
+        for table in tables:
+            for chain in table.chains:
+                place = (table.family, table.name, chain.name)
+                if place not in ruleset.words and len(ruleset.orders.get(place, ())) == len(chain.rules):
+                    ruleset.words[place] = chain.rules
+        if len(ruleset.words) == len(ruleset.orders):
+            return
 
 
-def _digest(tables: Iterable[Table]) -> str:
-    """Return what stands for a listing: everything in it but elements."""
-    return short_digest("\n".join(_outlines(tables)))
+def _tables(ruleset: Ruleset) -> tuple[list[Table], frozenset[tuple[str, str]]]:
+    """Return the tables as `iptables.join` wants them, and those that hold what only iptables can state."""
+    tables: dict[tuple[str, str], Table] = {}
+    managed: set[tuple[str, str]] = set()
+    for sort, head, raw in ruleset.parts:
+        family, name = head.family, escape(head.table)
+        if sort == "chain":
+            table = tables.setdefault((family, name), Table(family, name))
+            rules = [""] * len(ruleset.orders[family, name, escape(head.name)])
+            table.chains.append(Chain(escape(head.name), rules, hook=head.hook))
+        elif sort == "rule" and (family, name) not in managed and _XT in bytes(raw):
+            managed.add((family, name))
+    return list(tables.values()), frozenset(managed)
 
 
-def _outlines(tables: Iterable[Table]) -> Iterator[str]:
-    for table in tables:
-        yield f"{table.family} {table.name} {table.flags}"
-        for chain in table.chains:
-            yield f"{chain.name} {chain.type} {chain.hook} {chain.priority} {chain.policy} {chain.digest()}"
-        for part in table.parts:
-            yield f"{part.sort} {part.name} {part.definition}"
+def _unstated(broken: Iterable[tuple[str, str]]) -> Blind:
+    names = ", ".join(f"{family} {name}"[:80] for family, name in list(broken)[:5])
+    return Blind(
+        what=f"what the tables hold that nft cannot state as JSON ({names})",
+        why=Why.INCOMPATIBLE,
+        detail="nft broke off over a name in it that is not UTF-8",
+        fix="Find out who made it, and delete or rename it (nft list ruleset shows it).",
+    )
+
+
+def _chain(head: _Head) -> Place:
+    return head.family, escape(head.table), escape(head.chain)
 
 
 def _object(sort: str, raw: msgspec.Raw) -> str:
     """Return a named object without what it counted."""
-    names = _SELF_CHANGING.get(sort)
+    names = _COUNTED.get(sort)
     if not names:
         return _text(raw)
     whole = msgspec.json.decode(raw)
