@@ -5,7 +5,7 @@ Importing it is cheap: the catalogs are names. What is behind a name is imported
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,9 @@ from contracts.judge import Judge
 
 ON_DEMAND = frozenset({"messenger", "backup", "steward"})
 """Workers that are started by a command and end when idle."""
+
+SAVED = (("policy.json", "actions.policy.restore"), ("bans.json", "actions.block.restore"))
+"""Files that hold what the kernel forgets at a boot, and the modules that know how it comes back."""
 
 KIND_MODULES = (
     "agent.kinds",
@@ -57,6 +60,27 @@ def hosting(worker: str) -> Any:
         watchers=_loaded(WATCHERS, worker),
         actions=_loaded(ACTIONS, worker),
     )
+
+
+def restorers() -> Iterator[tuple[str, Callable[[bytes, int], str]]]:
+    """Yield what is brought back at boot: a file of the netfilter worker's folder, and how its content becomes one nft transaction.
+
+    The second takes the content and the time in Unix ms and returns "" for nothing. What is behind it is imported when it is called, so
+    that a defect there does not hold up the others.
+    """
+    for file, module in SAVED:
+        yield file, partial(_restore_script, module)
+
+
+def _restore_script(module: str, saved: bytes, now_ms: int) -> str:
+    return str(importlib.import_module(module).restore_script(saved, now_ms))
+
+
+def host() -> Host:
+    """Return this machine, for the one entry that changes it without a worker."""
+    from host.linux import LinuxHost
+
+    return cast(Host, LinuxHost())
 
 
 def judges() -> list[Judge[Any]]:

@@ -231,11 +231,7 @@ def _source(path: str, source: str, service: Service, zones: Mapping[str, Zone])
     elif any(char in source for char in ".:/"):
         networks = (source,)
     else:
-        from difflib import get_close_matches  # only for a mistake
-
-        near = get_close_matches(source, zones, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"zones here: {', '.join(zones) or 'none'}"
-        yield f'{path}: "{source}" is neither a zone nor a network; {hint}'
+        yield f'{path}: "{source}" is neither a zone nor a network; zones here: {", ".join(zones) or "none"}'
         return
     found = []
     for text in networks:

@@ -6,11 +6,17 @@ PREFIX=${PREFIX:-/opt/holdfast} DESTDIR=${DESTDIR:-} PURGE=${PURGE:-0}
 [ "$(id -u)" -eq 0 ] || { echo "make uninstall: must run as root; call: sudo make uninstall" >&2; exit 1; }
 case $PREFIX in "" | / | /usr | /opt | /etc | /var) echo "make uninstall: PREFIX is \"$PREFIX\", which is not a folder of Holdfast's own" >&2; exit 1 ;; esac
 
-units="holdfast-agent.service holdfast-console.service"
+units="holdfast-agent.service holdfast-console.service holdfast-firewall.service"
 for worker in netfilter reader messenger; do units="$units holdfast-$worker.socket holdfast-$worker.service"; done
 if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
     systemctl disable --now --quiet $units 2>/dev/null || :
+fi
+# What it put into the kernel goes with it: the policy and the bans.
+if [ -z "$DESTDIR" ] && command -v nft >/dev/null; then
+    for table in holdfast holdfast_block; do
+        nft "add table inet $table; delete table inet $table" 2>/dev/null || echo "make uninstall: table inet $table could not be removed" >&2
+    done
 fi
 for unit in $units; do rm -f "$DESTDIR/usr/lib/systemd/system/$unit"; done
 rm -f "$DESTDIR/usr/bin/holdfast" \

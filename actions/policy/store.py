@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.host import Host
-from contracts.policy import Policy
+from contracts.policy import Policy, digest
 from contracts.record import Record
 
 POLICY, TRIAL, GOOD = "policy.json", "trial.json", "good.json"
@@ -95,8 +95,6 @@ def confirmed(host: Host, digest_held: str = "") -> Policy | None:
     Where the kernel holds another one (`digest_held`), the worker ended between confirming and writing: then it is the one on trial.
     Raises `Damaged` when it is neither.
     """
-    from contracts.policy import digest
-
     saved = read(host, POLICY, Saved)
     policy = None if saved is None else saved.policy
     if not digest_held or (policy is not None and digest(policy) == digest_held):
