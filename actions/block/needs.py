@@ -1,0 +1,116 @@
+"""Whom this host itself talks to: resolvers, console, package mirrors, as far as files and the kernel tell without asking the network."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from contracts.errors import Unavailable
+from contracts.host import ReadOnlyHost
+
+RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf")
+APT, YUM = "/etc/apt", ("/etc/yum.repos.d", "/etc/dnf/repos.d")
+MAX_TABLE = 2 << 20
+"""Bytes of `/proc/net/tcp` that are read; on a server with more connections, mirrors and console are known by the other ways alone."""
+
+_NAMESERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
+_URL = re.compile(r"(?:https?|ftp)://(?:[^/\s@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
+_ESTABLISHED = "01"
+_USERS = {"holdfast": "the agent is connected with it (console)", "_apt": "it is a package mirror in use"}
+_CORE_WITHOUT_USER = 65600
+"""The user of an agent that runs as root without being installed (`agent.privileges.FALLBACK_BASE`)."""
+
+
+def resolvers(host: ReadOnlyHost) -> list[str]:
+    """Return the addresses of the resolvers that are configured."""
+    found: dict[str, None] = {}
+    for path in RESOLVERS:
+        for word in _NAMESERVER.findall(_text(host, path)):
+            address = _address(word)
+            if address:
+                found[address] = None
+    return list(found)
+
+
+def mirrors(host: ReadOnlyHost) -> list[str]:
+    """Return the addresses of package mirrors that are configured by address or stand in /etc/hosts."""
+    names = set(_URL.findall("\n".join(_sources(host))))
+    listed = _hosts(host) if names else {}
+    found: dict[str, None] = {}
+    for name in sorted(names):
+        address = _address(name.strip("[]"))
+        for one in [address] if address else listed.get(name.lower(), []):
+            found[one] = None
+    return list(found)
+
+
+def peers(host: ReadOnlyHost) -> list[tuple[str, str]]:
+    """Return whom the agent itself and the package manager's download user are connected with, and why that matters."""
+    reasons = {uid: _USERS[name] for name, uid in _uids(host).items()}
+    reasons.setdefault(_CORE_WITHOUT_USER, _USERS["holdfast"])
+    found: dict[str, str] = {}
+    for path, size in (("/proc/net/tcp", 8), ("/proc/net/tcp6", 32)):
+        for address, uid in _connections(_text(host, path, MAX_TABLE), size):
+            if uid in reasons:
+                found.setdefault(address, reasons[uid])
+    return list(found.items())
+
+
+def _connections(table: str, size: int) -> Iterator[tuple[str, int]]:
+    """Yield peer and user of every established connection in `/proc/net/tcp` (proc_net_tcp in the kernel's documentation)."""
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8 or fields[3] != _ESTABLISHED or not fields[7].isdigit():
+            continue
+        raw = fields[2].partition(":")[0]
+        if len(raw) != size:
+            continue
+        words = bytes.fromhex(raw)
+        # Each 32-bit word is written as a number of this machine, whose bytes are the address in network order.
+        packed = b"".join(words[place : place + 4][::-1] for place in range(0, len(words), 4))
+        address = ipaddress.ip_address(packed)
+        mapped = address.ipv4_mapped if address.version == 6 else None
+        yield str(mapped or address), int(fields[7])
+
+
+def _uids(host: ReadOnlyHost) -> dict[str, int]:
+    rows = (line.split(":") for line in _text(host, "/etc/passwd").splitlines())
+    return {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[0] in _USERS and row[2].isdigit()}
+
+
+def _sources(host: ReadOnlyHost) -> Iterator[str]:
+    yield _text(host, f"{APT}/sources.list")
+    for folder in (f"{APT}/sources.list.d", *YUM):
+        for name in _names(host, folder):
+            if name.endswith((".list", ".sources", ".repo")):
+                yield _text(host, f"{folder}/{name}")
+
+
+def _hosts(host: ReadOnlyHost) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in _text(host, "/etc/hosts").splitlines():
+        words = line.partition("#")[0].split()
+        address = _address(words[0]) if words else ""
+        for name in words[1:] if address else []:
+            found.setdefault(name.lower(), []).append(address)
+    return found
+
+
+def _names(host: ReadOnlyHost, folder: str) -> list[str]:
+    try:
+        return sorted(name.decode("utf-8", "replace") for name in host.files.names(folder))
+    except Unavailable:
+        return []  # there is no such folder, or nothing in it is known: `docs/guides/blocking.md` says what is covered
+
+
+def _text(host: ReadOnlyHost, path: str, most: int = 1 << 20) -> str:
+    try:
+        return host.files.read(path, most).decode("utf-8", "replace")
+    except Unavailable:
+        return ""  # as above
+
+
+def _address(word: str) -> str:
+    try:
+        return str(ipaddress.ip_address(word.partition("%")[0]))
+    except ValueError:
+        return ""
