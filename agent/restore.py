@@ -1,7 +1,8 @@
 """Brings firewall policy and bans back at boot, before the network is up: `python -m agent.restore [FOLDER]`.
 
-Run by holdfast-firewall.service. Needs no agent: the saved files, nft and CAP_NET_ADMIN. Each file is one transaction of its own; what it did, or why not, goes to standard
-error and so to the journal. It is bounded in time and never holds up the boot. Exit code 1 when something that was saved is not in place.
+Run by holdfast-firewall.service. Needs no agent: the saved files, nft and CAP_NET_ADMIN. Each file is one transaction of its own; what it
+did, or why not, goes to standard error and so to the journal. It is bounded in time and never holds up the boot. Exit code 1 when something
+that was saved is not in place.
 """
 
 import os
