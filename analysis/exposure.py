@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from analysis import exposure_events as events
 from analysis.firewall.reach import Reached, reach
-from analysis.firewall.reading import read
+from analysis.firewall.reading import Reader
 from analysis.firewall.vantages import detached
 from contracts.collector import Report
 from contracts.coverage import Blind
@@ -27,6 +27,7 @@ from contracts.subjects.exposure import Exposure
 
 _BLOCKED, _UNCERTAIN, _REACHABLE = range(3)
 _LEVELS = {"blocked": _BLOCKED, "uncertain": _UNCERTAIN, "reachable": _REACHABLE}
+_GROUND = ("link", "route")
 _GONE = "nothing listens there or publishes it any more"
 _NO_WAY = "nothing leads there any more"
 
@@ -53,14 +54,18 @@ class ExposureJudge:
     row: type[Exposure] = Exposure
     every_s: ClassVar[float] = 0.0
 
+    def __init__(self) -> None:
+        self._reader = Reader()
+
     def judge(self, view: View, before: Snapshot[Exposure]) -> Report[Exposure]:
         """Conclude; nothing before the first look at both the datapath and the ports."""
         if any(view.snapshots[subject].first for subject in self.subjects):
             return Report()
         ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
         given = vantages(ways)
-        found = reach(read(ways), given, view.snapshots[ports.SUBJECT].rows)
+        found = reach(self._reader.read(ways), given, view.snapshots[ports.SUBJECT].rows)
         after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in found.rows.items()}
+        after |= _unseen(before.rows, after, ways, view.snapshots[ports.SUBJECT].rows)
         everywhere = {point.vantage for point in found.points if point.everywhere}
         said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
         return Report(events=tuple(said), changes=compare(before.rows, after), blind=tuple(_unjudged(given, found)))
@@ -97,33 +102,66 @@ def _kept(former: Exposure | None, row: Exposure, now_ms: int) -> Exposure:
     return replace(row, since_ms=former.since_ms if former.verdict == row.verdict else now_ms)
 
 
+def _unseen(
+    before: Mapping[str, Exposure],
+    after: Mapping[str, Exposure],
+    ways: Mapping[str, datapath.Row],
+    listeners: Mapping[str, ports.Listener],
+) -> dict[str, Exposure]:
+    """Return the former rows that are missing only because links or routes could not be read this time: they are not closed."""
+    unread = tuple(
+        sorted({f"{row.what}s: {row.unread}" for row in ways.values() if row.what in _GROUND and row.unread})
+    )
+    if not unread:
+        return {}
+    return {
+        key: replace(row, verdict="reachable" if row.verdict == "reachable" else "uncertain", unknown=unread)
+        for key, row in before.items()
+        if key not in after and (not row.listener or row.listener in listeners)
+    }
+
+
 def _turns(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everywhere: set[str]) -> list[Event]:
     """Return what opened, closed or became uncertain; vantages that are new are one summary."""
     then, now = _groups(before.values()), _groups(after.values())
     known, seen = {group.vantage for group in then}, {group.vantage for group in now}
     new = sorted(seen - known)
     said = [events.first_look([rows for group, rows in now.items() if group.vantage in new], new)] if new else []
-    began: list[Event] = []
+    opened: list[Event] = []
+    unsure: list[Event] = []
     ceased: list[Event] = []
     for group in sorted(then.keys() | now.keys()):
         if group.vantage in new:
             continue
         former, latter = then.get(group, []), now.get(group, [])
-        began += _begun(group, former, latter, group.vantage in everywhere)
+        opened += _opened(group, former, latter, group.vantage in everywhere)
+        unsure += _unsure(group, former, latter, group.vantage in everywhere)
         ceased += _ceased(group, former, latter, _GONE if group.vantage in seen else _NO_WAY)
-    return [*said, *events.bounded(began, events.MANY_OPENED), *events.bounded(ceased, events.MANY_CLOSED)]
+    return [
+        *said,
+        *events.bounded(opened, events.MANY_OPENED),
+        *events.bounded(unsure, events.MANY_UNCERTAIN),
+        *events.bounded(ceased, events.MANY_CLOSED),
+    ]
 
 
-def _begun(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], everywhere: bool) -> Iterator[Event]:
-    """Yield the event that the group opened in a family where it was not open, or may have."""
-    was, is_now = _levels(former), _levels(latter)
-    opened = {family for family, level in is_now.items() if level == _REACHABLE and was.get(family) != _REACHABLE}
-    unsure = {family for family, level in is_now.items() if level == _UNCERTAIN and was.get(family, 0) == _BLOCKED}
-    if opened:
-        rows = [row for row in latter if row.family in opened and row.verdict == "reachable"]
+def _opened(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], everywhere: bool) -> Iterator[Event]:
+    """Yield the event that the group opened in a family where it was not open."""
+    was = _levels(former)
+    families = {family for family, level in _levels(latter).items() if level == _REACHABLE != was.get(family)}
+    if families:
+        rows = [row for row in latter if row.family in families and row.verdict == "reachable"]
         yield events.opened(group.key(), rows, everywhere)
-    elif unsure:
-        rows = [row for row in latter if row.family in unsure and row.verdict == "uncertain"]
+
+
+def _unsure(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], everywhere: bool) -> Iterator[Event]:
+    """Yield the event that the group may have opened in a family where it was closed."""
+    was = _levels(former)
+    families = {
+        family for family, level in _levels(latter).items() if level == _UNCERTAIN and not was.get(family, _BLOCKED)
+    }
+    if families:
+        rows = [row for row in latter if row.family in families and row.verdict == "uncertain"]
         yield events.uncertain(group.key(), rows, everywhere)
 
 

@@ -61,6 +61,15 @@ MANY_OPENED = Kind(
     attack=("T1562.004",),
     advice="Look at `holdfast firewall exposure` and `holdfast firewall diff`.",
 )
+MANY_UNCERTAIN = Kind(
+    name="firewall.many_exposures_uncertain",
+    meaning="For so many listeners it cannot be decided any more whether they can be reached that they are not reported one by one.",
+    title="{listeners} listeners may be reachable now, it cannot be decided, among them {examples}",
+    severity=Severity.MEDIUM,
+    fields={"listeners": "int", "examples": "list"},
+    attack=("T1562.004",),
+    advice="Look at `holdfast firewall exposure`: what is not known is named there, and in `holdfast coverage`.",
+)
 MANY_CLOSED = Kind(
     name="firewall.many_exposures_closed",
     meaning="Many listeners are no longer reachable, all at once.",
@@ -84,7 +93,7 @@ BYPASS_ENDED = Kind(
     severity=Severity.INFORMATIONAL,
     fields={"vantage": "str", "protocol": "str", "port": "int", "front_end": "str"},
 )
-KINDS = (FIRST_LOOK, OPENED, CLOSED, UNCERTAIN, MANY_OPENED, MANY_CLOSED, BYPASSES, BYPASS_ENDED)
+KINDS = (FIRST_LOOK, OPENED, CLOSED, UNCERTAIN, MANY_OPENED, MANY_UNCERTAIN, MANY_CLOSED, BYPASSES, BYPASS_ENDED)
 
 MOST = 20
 """So many openings (or closings) at once are told one by one; more are one event."""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from agent.cli.firewall_exposure import exposure_command
 from agent.cli.firewall_guard import guard
 from agent.cli.firewall_policy import do, policy
 from agent.cli.reach import agent_option, json_option
@@ -28,6 +29,7 @@ def firewall() -> None:
     """Show the firewall, what changed, or accept it as it is."""
 
 
+firewall.add_command(exposure_command)
 firewall.add_command(policy)
 firewall.add_command(guard)
 

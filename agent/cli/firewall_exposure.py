@@ -47,7 +47,7 @@ class Asked(NamedTuple):
     taker: str
 
 
-@click.command()
+@click.command("exposure")
 @agent_option
 @json_option
 @click.option("--from", "source", metavar="ADDR", default="", help="Judge for this source instead of the vantages.")
