@@ -10,4 +10,10 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="guard_save", target="actions.policy.guard:GuardSave", worker="netfilter"),
     Entry(name="guard_restore", target="actions.policy.guard:GuardRestore", worker="netfilter"),
     Entry(name="guard_pause", target="actions.policy.guard:GuardPause", worker="netfilter"),
+    Entry(name="block", target="actions.block.block:Block", worker="netfilter"),
+    Entry(name="unblock", target="actions.block.unblock:Unblock", worker="netfilter"),
+    Entry(name="allow", target="actions.block.allow:Allow", worker="netfilter"),
+    Entry(name="disallow", target="actions.block.allow:Disallow", worker="netfilter"),
+    Entry(name="blocklist", target="actions.block.blocklist:Blocklist", worker="netfilter"),
+    Entry(name="reblock", target="actions.block.reblock:Reblock", worker="netfilter"),
 )

@@ -113,7 +113,7 @@ def plan(path: Path) -> Plan:
     """Return what the configuration in `path` asks for; raises `ConfigErrors`. Imports everything: for a child process."""
     from importlib import metadata
 
-    from agent import config
+    from agent import config, standing
     from host.linux import LinuxHost
 
     loaded = config.load_agent(path, vocabulary())
@@ -121,7 +121,10 @@ def plan(path: Path) -> Plan:
     looks = {e.name: section(settings, "collectors", e.name).every for e in COLLECTORS if _enabled(settings, e)}
     watchers = {e.name: e.name for e in WATCHERS if _enabled(settings, e)}
     return Plan(
-        settings=AgentSettings(**{name: getattr(settings, name) for name in AgentSettings.__struct_fields__}),
+        settings=AgentSettings(
+            **{name: getattr(settings, name) for name in AgentSettings.__struct_fields__ if name != "rules"},
+            rules=standing.rules(settings),
+        ),
         digest=config.digest(config.encode(settings)),
         workers=tuple(_specs(settings, looks, watchers)),
         looks=looks,
@@ -140,6 +143,7 @@ def _enabled(settings: AgentSettings, entry: Entry) -> bool:
 
 
 def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mapping[str, str]) -> Iterator[WorkerSpec]:
+    from agent import standing
     from agent.privileges import WORKERS
 
     for name, privileges in WORKERS.items():
@@ -149,7 +153,7 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
         if not (subjects or watching or actions):
             continue
         options = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
-        options.update({name: section(settings, "actions", name) for name in actions})
+        options.update({name: standing.options(settings, name, section(settings, "actions", name)) for name in actions})
         yield WorkerSpec(
             name=name,
             user=privileges.user,

@@ -3,11 +3,13 @@
 from contracts.catalog import Entry
 
 CATALOG: tuple[Entry, ...] = (
+    Entry(name="bans", target="collectors.bans:BansCollector", worker="netfilter"),
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath:DatapathCollector", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
 )
 WATCHERS: tuple[Entry, ...] = (
+    Entry(name="bans", target="collectors.bans:BansWatcher", worker="netfilter"),
     Entry(name="firewall", target="collectors.firewall.watcher:FirewallWatcher", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath_watcher:DatapathWatcher", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.watcher:PortsWatcher", worker="reader"),

@@ -1,4 +1,7 @@
-"""The subject `bans`: who is blocked, by whom, why and until when, as the kernel's own sets hold it. Key: the network in canonical text."""
+"""The subject `bans`: who is blocked, by whom, why and until when, as the kernel's own sets hold it.
+
+Key: the network in canonical text for a ban; `allowed NETWORK`, `limited NETWORK` and `unbanned NETWORK` for what is none.
+"""
 
 from contracts.record import Record
 
@@ -13,9 +16,16 @@ class Ban(Record, omit_defaults=True):
     since_ms: int = 0
     until_ms: int = 0
     who: str = ""
+    """Who placed it; of an allowed one its owner."""
     reason: str = ""
     cause: str = ""
     packets: int = 0
     """Dropped so far; rounded down to a power of two in the snapshot, so that counting alone is no change."""
+    leaked: int = 0
+    """Packets that reached the end of a hook all the same, rounded likewise."""
     allowed: bool = False
     """An entry of the allowlist, not a ban."""
+    limited: bool = False
+    """Limited in packets per second, not banned, because its address may be forged."""
+    unbanned: bool = False
+    """Unbanned by a person; until then nothing but a person bans it."""
