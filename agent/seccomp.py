@@ -16,6 +16,10 @@ _ALLOW = 0x7FFF0000
 _DENY = 0x00050000 | 1  # SECCOMP_RET_ERRNO with EPERM
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _X32 = 0x40000000
+_BPF_PROG_QUERY = 16
+"""The one command of bpf(2) that is let through: it names programs that see packets, and needs CAP_NET_ADMIN."""
+_ARGUMENT = 16
+"""Where `struct seccomp_data` holds the low half of the first argument; the machines known here are little-endian."""
 
 # AUDIT_ARCH_* from linux/audit.h; which column of `_CALLS` holds the numbers.
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
@@ -53,9 +57,11 @@ def harden() -> bool:
 
 
 def _filter(architecture: int, column: int) -> bytes:
-    """Return the BPF program: another architecture's calls and the listed ones are refused."""
+    """Return the BPF program: another architecture's calls and the listed ones are refused, but for one command of bpf(2)."""
     numbers = [row[column] for row in _CALLS.values()]
     steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _DENY), (_LOAD, 0, 0, 0)]
+    query = [(_EQUAL, 0, 3, _CALLS["bpf"][column]), (_LOAD, 0, 0, _ARGUMENT), (_EQUAL, 0, 1, _BPF_PROG_QUERY)]
+    steps += [*query, (_RETURN, 0, 0, _ALLOW), (_LOAD, 0, 0, 0)]
     steps.append((_AT_LEAST, len(numbers) + 1, 0, _X32))
     steps += [(_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
     steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]

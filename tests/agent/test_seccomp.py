@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from agent import kernel, seccomp
+from host.packet_programs import LinuxProgramTable
 
 
 def in_child(work):
@@ -30,6 +31,29 @@ def test_each_call_is_refused_with_eperm_even_for_root(name):
         libc = ctypes.CDLL(None, use_errno=True)
         result = libc.syscall(seccomp._CALLS[name][column], 0, 0, 0, 0, 0, 0)
         return 0 if (result, ctypes.get_errno()) == (-1, 1) else 1
+
+    assert in_child(work) == 0
+
+
+def test_bpf_may_ask_which_programs_see_packets_and_nothing_else():
+    def work():
+        libc = ctypes.CDLL(None, use_errno=True)
+        number = seccomp._CALLS["bpf"][0 if os.uname().machine == "x86_64" else 1]
+        refused = []
+        for command in range(40):
+            libc.syscall(number, command, 0, 0)
+            if ctypes.get_errno() == 1:
+                refused.append(command)
+            ctypes.set_errno(0)
+        return 0 if refused == [command for command in range(40) if command != 16] else 1
+
+    assert in_child(work) == 0
+
+
+def test_packet_programs_are_seen_behind_the_wall():
+    def work():
+        LinuxProgramTable().on_packets()
+        return 0
 
     assert in_child(work) == 0
 
