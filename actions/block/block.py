@@ -5,17 +5,18 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from actions.block import elements, kinds
+from actions.block import elements, kinds, loaded, table
 from actions.block.address import Network, canonical, overlap, parse
 from actions.block.elements import Placed
 from actions.block.escalation import counted, duration_s, widened
+from actions.block.loaded import Mended
 from actions.block.memory import Memory, of
 from actions.block.options import Options
 from actions.block.receipt import Receipt, Watch
 from actions.block.saved import Entry, Saved, pruned
 from contracts.action import Command, Progress, Result
 from contracts.blocking import BANNED, LIMITED, UNBANNED
-from contracts.errors import UsageError
+from contracts.errors import Unavailable, UsageError
 from contracts.event import Event, Kind, Value
 from contracts.host import Host
 from contracts.outcome import Failed
@@ -83,11 +84,14 @@ class Block:
             return stop.result
         if host.dry:
             return Result(summary=f"would block {canonical(wanted.network)} until {_until(wanted.entry)}")
-        placed, milliseconds, watch, wanted = handled
+        placed, milliseconds, watch = handled
         with memory.watch() as enough:
+            mended = _mend(host, memory)
             memory.interlocks.refresh(host)
             receipt = watch.over(self._options.watch, enough)
-        return _told(host, wanted, placed, milliseconds, receipt)
+        if placed.loaded and saved.holds_any:
+            mended = Mended(wrong=("the table",), bans=len(saved.bans) + len(saved.limited), allowed=len(saved.allowed))
+        return _told(host, wanted, placed, milliseconds, receipt, mended)
 
     def _begin(self, host: Host, memory: Memory, now_ms: int) -> Saved:
         saved = pruned(memory.saved(host), now_ms, int(self._options.forget_after * 1000))
@@ -154,7 +158,7 @@ class Block:
 
     def _place(
         self, host: Host, memory: Memory, saved: Saved, wanted: Wanted, now_ms: int
-    ) -> tuple[Placed, float, Watch, Wanted]:
+    ) -> tuple[Placed, float, Watch]:
         """Put the ban into the kernel, then see to all that can wait; returns how, after how many milliseconds, and the watch."""
         name, entry = canonical(wanted.network), wanted.entry
         lifted = [] if wanted.by_rule else self._forget_unbanned(host, saved, wanted.network)
@@ -162,7 +166,7 @@ class Block:
         milliseconds = host.now().timestamp() * 1000 - wanted.asked_ms
         watch = Watch(host, wanted.network)
         if placed.covered_by and placed.covered_by != name:
-            return placed, milliseconds, watch, wanted
+            return placed, milliseconds, watch
         offences = counted(saved.offences.get(name), now_ms, self._options.forget_after)
         if not placed.covered_by:
             saved = replace(
@@ -172,7 +176,7 @@ class Block:
                 offences={**saved.offences, name: offences},
             )
         memory.save(host, saved)
-        return placed, milliseconds, watch, wanted
+        return placed, milliseconds, watch
 
     def _forget_unbanned(self, host: Host, saved: Saved, network: Network) -> list[str]:
         """What a person bans is no longer unbanned, in whole or in part."""
@@ -221,13 +225,22 @@ def _would(wanted: Wanted, is_proven: bool) -> Result:
     return Result(summary=f"would have blocked {name} ({detail}): the shadow time is not over", events=(event,))
 
 
-def _told(host: Host, wanted: Wanted, placed: Placed, milliseconds: float, receipt: Receipt) -> Result:
+def _mend(host: Host, memory: Memory) -> Mended:
+    """Load our table again where a part of it is missing; what cannot be looked at now, the receipt says."""
+    try:
+        with memory.lock:
+            return loaded.mend(host, memory, int(host.now().timestamp() * 1000), needs_table=True)
+    except (Unavailable, table.NotLoaded):
+        return Mended()
+
+
+def _told(host: Host, wanted: Wanted, placed: Placed, milliseconds: float, receipt: Receipt, mended: Mended) -> Result:
     """Return what is said of a ban that is in the kernel."""
     name, entry = canonical(wanted.network), wanted.entry
     events: list[Event] = []
-    if placed.loaded:
-        detail = f"the table was not there when {name} was blocked"
-        events.append(kinds.RESTORED.event("table", bans=0, allowed=0, detail=detail))
+    if mended.wrong:
+        detail = f"missing were: {', '.join(mended.wrong)}"
+        events.append(kinds.RESTORED.event("table", bans=mended.bans, allowed=mended.allowed, detail=detail))
     if not placed.covered_by:
         events.append(_blocked(wanted, milliseconds, receipt))
     if not receipt.holds:

@@ -51,6 +51,11 @@ class Saved(Record, omit_defaults=True):
     reject: bool = False
     limit: int = 10
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether the kernel has to hold anything."""
+        return any((self.bans, self.limited, self.unbanned, self.allowed))
+
 
 def read(host: ReadOnlyHost, folder: str) -> Saved:
     """Return what is saved in `folder`, nothing when there is no such file; raises `Unavailable` for one that does not read."""
