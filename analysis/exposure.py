@@ -18,6 +18,7 @@ from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Why
 from contracts.event import Event, Kind
+from contracts.exposure_picture import who
 from contracts.judge import View
 from contracts.record import Record
 from contracts.snapshot import Snapshot, compare
@@ -33,7 +34,7 @@ _NO_WAY = "nothing leads there any more"
 
 
 class Group(NamedTuple):
-    """What one event speaks of: a listener (or a published port) and a vantage, over all its addresses."""
+    """What one event speaks of: a listener (or a published port) and a vantage (`who`), over all its addresses."""
 
     vantage: str
     protocol: str
@@ -190,7 +191,7 @@ def _groups(rows: Iterable[Exposure]) -> dict[Group, list[Exposure]]:
     groups: dict[Group, list[Exposure]] = {}
     for row in rows:
         if row.interface:
-            groups.setdefault(Group(row.vantage, row.protocol, row.port, row.listener), []).append(row)
+            groups.setdefault(Group(who(row), row.protocol, row.port, row.listener), []).append(row)
     return groups
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from contracts.event import Event, FieldType, Kind, Severity, Value
+from contracts.exposure_picture import who
 from contracts.subjects.exposure import Exposure
 
 _PLACE: dict[str, FieldType] = {
@@ -131,14 +132,14 @@ def bypass(key: str, rows: Sequence[Exposure], everywhere: bool) -> Event:
 
 def bypass_ended(key: str, row: Exposure) -> Event:
     """Return the event that `row`, as it was, is no longer forwarded past a front end."""
-    return BYPASS_ENDED.event(key, vantage=row.vantage, protocol=row.protocol, port=row.port, front_end=row.bypasses)
+    return BYPASS_ENDED.event(key, vantage=who(row), protocol=row.protocol, port=row.port, front_end=row.bypasses)
 
 
 def first_look(groups: Sequence[Sequence[Exposure]], vantages: Sequence[str]) -> Event:
     """Return the one event of a first look: each of `groups` is the rows of one listener at one vantage."""
     reachable = [rows for rows in groups if any(row.verdict == "reachable" for row in rows)]
     unsure = [rows for rows in groups if rows not in reachable and any(row.verdict == "uncertain" for row in rows)]
-    examples = [f"{_name(rows[0])} from {rows[0].vantage}" for rows in reachable[:_EXAMPLES]] or ["none"]
+    examples = [f"{_name(rows[0])} from {who(rows[0])}" for rows in reachable[:_EXAMPLES]] or ["none"]
     places = len({_place(rows[0]) for rows in groups})
     return FIRST_LOOK.event(
         "first look",
@@ -177,7 +178,7 @@ def _event(
     made = kind.event(
         key,
         severity=severity,
-        vantage=row.vantage,
+        vantage=who(row),
         protocol=row.protocol,
         port=row.port,
         address=row.address,

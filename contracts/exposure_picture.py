@@ -32,7 +32,7 @@ def flows(rows: Iterable[Exposure]) -> tuple[Flow, ...]:
     found: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in rows:
         verdict = row.verdict if row.verdict in _ORDER else "uncertain"
-        found.setdefault((verdict, row.vantage, through(row)), {})[name(row)] = row.port
+        found.setdefault((verdict, who(row), through(row)), {})[name(row)] = row.port
     ordered = sorted(found, key=lambda key: (vantage_order(key[1]), _ORDER.index(key[0]), key[2]))
     return tuple(
         Flow(
@@ -51,6 +51,11 @@ def lines(drawn: Sequence[Flow]) -> Iterator[str]:
     ways = max((min(len(flow.through), 60) for flow in drawn), default=0)
     for flow in drawn:
         yield flow._replace(who=flow.who.ljust(whos), through=flow.through.ljust(ways)).line()
+
+
+def who(row: Exposure) -> str:
+    """Return whom a row speaks of: its vantage, where that is one of several networks at one interface all of them together."""
+    return f"network {row.interface}" if row.interface and row.vantage.startswith(f"{row.interface} ") else row.vantage
 
 
 def vantage_order(vantage: str) -> tuple[bool, bool, str]:

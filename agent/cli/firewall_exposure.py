@@ -13,7 +13,7 @@ from agent.cli.text import ago, blind_lines, plain, to_json
 from agent.control import ask
 from contracts.coverage import Coverage, Sight
 from contracts.errors import Unreachable, UsageError
-from contracts.exposure_picture import flows, lines, through, vantage_order
+from contracts.exposure_picture import flows, lines, through, vantage_order, who
 from contracts.subjects import datapath, exposure, ports
 from contracts.subjects.datapath import Vantage
 from contracts.subjects.exposure import Exposure
@@ -261,8 +261,8 @@ def shown(rows: Mapping[str, Exposure]) -> Iterator[str]:
     if not rows:
         yield "Nothing listens and nothing is published."
         return
-    for vantage in sorted({row.vantage for row in rows.values()}, key=vantage_order):
-        mine = [row for row in rows.values() if row.vantage == vantage]
+    for vantage in sorted({who(row) for row in rows.values()}, key=vantage_order):
+        mine = [row for row in rows.values() if who(row) == vantage]
         by = ", ".join(sorted({row.interface for row in mine if row.interface})) or "this host itself"
         yield ""
         yield click.style(plain(f"From {vantage} ({by})"), bold=True)

@@ -8,7 +8,7 @@ from console.web import words
 from console.web.rows import natural, read, unread_words
 from console.web.sight_view import current, dated, sight_of, why_empty
 from contracts.coverage import Sight
-from contracts.exposure_picture import flows, vantage_order
+from contracts.exposure_picture import flows, vantage_order, who
 from contracts.subjects import datapath, ports
 from contracts.subjects.exposure import SUBJECT, Exposure
 
@@ -94,7 +94,7 @@ def exposure_view(detail: AgentDetail, subject: Subject | None) -> ExposureView:
     word, reason = why_empty(sight, subject, "listeners or published ports")
     if unread and not found:
         word, reason = "Not understood", unread_words(unread, example)
-    vantages = tuple(sorted({row.vantage for row in found.values()}, key=vantage_order))
+    vantages = tuple(sorted({who(row) for row in found.values()}, key=vantage_order))
     grouped = _grouped(found.values())
     proven = current(detail.agent)
     notes = (_cut(len(grouped)), dated(sight, subject), unread_words(unread, example))
@@ -150,8 +150,7 @@ def _listener(rows: list[Exposure], vantages: tuple[str, ...], proven: bool) -> 
         process=row.process or ("published" if any(each.delivered for each in rows) else "not known"),
         addresses=shown,
         cells=tuple(
-            CellView(vantage, _parts([each for each in rows if each.vantage == vantage], proven))
-            for vantage in vantages
+            CellView(vantage, _parts([each for each in rows if who(each) == vantage], proven)) for vantage in vantages
         ),
     )
 
@@ -201,11 +200,9 @@ def _summary(rows: Iterable[Exposure]) -> str:
         return ""
     places = {(row.protocol, row.port, row.listener) for row in met}
     parts = []
-    for vantage in sorted({row.vantage for row in met}, key=vantage_order)[:3]:
+    for vantage in sorted({who(row) for row in met}, key=vantage_order)[:3]:
         open_ = {
-            (row.protocol, row.port, row.listener)
-            for row in met
-            if row.vantage == vantage and row.verdict == "reachable"
+            (row.protocol, row.port, row.listener) for row in met if who(row) == vantage and row.verdict == "reachable"
         }
         parts.append(f"{len(open_) or 'none'} from {vantage}")
     past = {(row.protocol, row.port) for row in met if row.bypasses}

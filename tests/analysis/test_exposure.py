@@ -14,6 +14,7 @@ from analysis.firewall.evaluate import Answers
 from analysis.firewall.model import Datapath
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from contracts.event import Severity
+from contracts.exposure_picture import who
 from contracts.subjects.datapath import Row, Vantage
 from contracts.subjects.ports import Listener
 
@@ -241,7 +242,7 @@ def test_a_vantage_that_is_new_is_summed_up_and_not_told_listener_by_listener(wo
     world.judge()
     world.ways = dict(WAYS)
     assert world.judge() == [FIRST]
-    assert world.last.fields["vantages"] == ["eth1 10.1.0.0/24"]
+    assert world.last.fields["vantages"] == ["network eth1"]
 
 
 def test_very_many_at_once_are_one_event(world) -> None:
@@ -309,7 +310,7 @@ def test_openings_and_closings_alternate_whatever_happens(court, history) -> Non
                     held[event.key] = held.get(event.key, set()) - families
             told = {(key, family) for key, families in held.items() for family in families}
             holds = {
-                (f"{row.vantage} {row.listener}", f"IPv{row.family}")
+                (f"{who(row)} {row.listener}", f"IPv{row.family}")
                 for row in world.bench.before.rows.values()
                 if row.interface and row.verdict == "reachable"
             }

@@ -38,8 +38,16 @@ def test_verdicts_are_told_without_colour() -> None:
 
 
 def test_the_internet_comes_first_and_this_host_last() -> None:
-    found = drawn(row(vantage="loopback"), row(vantage="eth1 10.0.0.0/8"), SSH)
-    assert [line.split(" -->")[0].strip() for line in found] == ["internet", "eth1 10.0.0.0/8", "loopback"]
+    found = drawn(row(vantage="loopback", interface=""), row(vantage="office"), SSH)
+    assert [line.split(" -->")[0].strip() for line in found] == ["internet", "office", "loopback"]
+
+
+def test_several_networks_at_one_interface_are_one() -> None:
+    networks = (
+        row(vantage="eth1 10.0.0.0/8", interface="eth1"),
+        row(vantage="eth1 fe80::/64", interface="eth1", family=6),
+    )
+    assert drawn(*networks) == ["network eth1 --> inet filter input --> 22/tcp sshd"]
 
 
 def test_what_goes_past_a_front_end_says_so_and_where_it_ends() -> None:
