@@ -67,13 +67,12 @@ class SetRef(Record, frozen=True, kw_only=False):
 class NamedSet(Record, frozen=True):
     """A named set, map or ipset. `unread` says why the elements are not (all) known: then a miss is undecided, while a hit is sure.
 
-    `default` is the verdict or value of a map for keys without an element (nft's `* : accept`), if it has one.
+    nft's `* : accept` is an element whose key covers everything: the smaller ones decide first.
     """
 
     name: str
     elements: tuple[Element, ...] = ()
     unread: str = ""
-    default: "Verdict | Expression | None" = None
 
 
 # ---- expressions: what has a value for each packet
@@ -82,8 +81,8 @@ class NamedSet(Record, frozen=True):
 class Field(Record, frozen=True, kw_only=False):
     """A field of the packet, of what the kernel knows beside it (meta, ct), by its name as nftables writes it.
 
-    A packet that has no such field (`ip saddr` of an IPv6 packet, `tcp dport` of a UDP packet, `iifname` in output) matches no
-    comparison with it, not even `!=`: the rule is left. The evaluator knows these; any other name is unknown, named, and may match:
+    A packet that has no such field (`ip saddr` of an IPv6 packet, `tcp dport` of a UDP packet) matches no comparison with it, not
+    even `!=`: the rule is left. Interface names where there is no interface (`iifname` in output) are "", so `!=` matches them. The evaluator knows these; any other name is unknown, named, and may match:
 
     `ip saddr|daddr|protocol|version|hdrlength|ttl|length|dscp|ecn|id|frag-off|checksum`, `ip6 saddr|daddr|nexthdr|hoplimit|length|
     dscp|flowlabel|version`, `tcp|udp|udplite|sctp|dccp|th sport|dport` (`th` is whatever of them the packet has), `tcp flags`
@@ -181,8 +180,7 @@ class Match(Record, frozen=True, kw_only=False):
 
     `operator`: `==` is among (a `Span`, `Name`, `Joined`, or any of a set's elements), `!=` is not among them; `<`, `<=`, `>`, `>=` with
     a `Constant`; `any` shares at least one bit with the `Constant` (`ct state established,related` is any of 6), `none` shares none.
-    With an expression on the right `==` and `!=` compare values. A packet without the field does not match under any operator. (iptables'
-    `! -i eth0` of a packet without an interface does match: say `Not` there.)
+    With an expression on the right `==` and `!=` compare values. A packet without the field does not match under any operator.
     """
 
     left: Expression
@@ -246,7 +244,7 @@ class Nat(Record, frozen=True):
 
     `family` is 4, 6, or 0 for the packet's own. `address` None keeps it (redirect: the interface's own), `port` None keeps the port. `netmap`
     replaces the prefix only (`address` is then the network: a `Range` or a lookup that gives one). In a map that gives address and port
-    together, `address` is the `Lookup` of a `Concat` and `port` is None. Only chains of type nat hold it, and the first one in a hook binds.
+    together, `address` is the `Lookup` of a `Concat` and `port` is None. `random`: a port out of a range is chosen at random. Only chains of type nat hold it, and the first one in a hook binds.
     """
 
     kind: str
@@ -254,6 +252,7 @@ class Nat(Record, frozen=True):
     address: Expression | None = None
     port: Expression | None = None
     netmap: bool = False
+    random: bool = False
 
 
 class Update(Record, frozen=True):

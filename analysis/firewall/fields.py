@@ -1,0 +1,221 @@
+"""The fields of all packets at one moment of their way: what a first packet determines, what it leaves open, what rules changed."""
+
+from analysis.firewall.cohort import NOTHING, Spread, constant, grouped
+from analysis.firewall.model import Expression, Link
+
+TRACKED = "@tracked"
+"""0 before connection tracking, 1 taken out of it, 2 tracked, 3 passed by without a connection (an answer nobody knows)."""
+
+INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
+_ALIAS = {
+    "meta iif": "meta iifname",
+    "meta oif": "meta oifname",
+    "meta sdif": "meta sdifname",
+    "meta secpath": "meta ipsec",
+}
+_FOUR = ("ip ttl", "ip length", "ip dscp", "ip ecn", "ip id", "ip checksum")
+_SIX = ("ip6 hoplimit", "ip6 length", "ip6 dscp", "ip6 ecn", "ip6 flowlabel")
+_TCP = ("tcp sequence", "tcp ackseq", "tcp window", "tcp doff", "tcp checksum", "tcp urgptr")
+_UDP = ("udp length", "udp checksum")
+_ANYBODY = (
+    "meta length", "meta priority", "meta cpu", "meta time", "meta day", "meta hour", "meta random", "meta rtclassid", "meta ibrname",
+    "meta obrname",
+)  # fmt: skip
+_TRACKED_OPEN = ("ct expiration", "ct id", "ct packets", "ct bytes", "ct avgpkt", "ct timeout")
+_DIRECTIONS = ("original", "reply")
+
+
+class Packets:
+    """What every field is now. `everyone` are the bits of all packets, `four`, `six`, `tcp`, `udp` of those that are such."""
+
+    def __init__(self, everyone: int, six: int, tcp: int) -> None:
+        self.everyone = everyone
+        self.six, self.four = six, everyone & ~six
+        self.tcp, self.udp = tcp, everyone & ~tcp
+        self.base: dict[str, Spread] = {}
+        self.updates: list[tuple[str, Expression, Spread, int, int, bool]] = []
+        """Dynamic additions to sets: set, key, its values then, bits that surely and may have, whether it was a deletion."""
+        self._start()
+
+    def get(self, name: str) -> Spread | None:
+        """Return the field `name`, or None if no such field is known."""
+        name = _ALIAS.get(name, name)
+        found = self.base.get(name)
+        if found is not None:
+            return found
+        if name.startswith("ct "):
+            for direction in _DIRECTIONS:
+                if (
+                    name == f"ct {direction} packets"
+                    or name == f"ct {direction} bytes"
+                    or name == f"ct {direction} avgpkt"
+                ):
+                    return self.base["ct packets"]
+            return (
+                NOTHING if any(name == f"ct {direction} {key}" for direction in _DIRECTIONS for key in _TUPLE) else None
+            )
+        if name.split(" ")[0] in _OTHERS:
+            return NOTHING
+        return None
+
+    def put(self, name: str, spread: Spread) -> None:
+        """Set a field, and what is the same by another name."""
+        name = _ALIAS.get(name, name)
+        if name in ("tcp sport", "udp sport", "tcp dport", "udp dport"):
+            part = self.tcp if name.startswith("tcp") else self.udp
+            name = "th " + name[4:]
+            spread = self.base[name].merged(spread, part, part)
+        self.base[name] = spread
+        if name in ("th sport", "th dport"):
+            self.base["tcp " + name[3:]] = spread.within(self.tcp)
+            self.base["udp " + name[3:]] = spread.within(self.udp)
+
+    def assign(self, name: str, spread: Spread, sure: int, may: int) -> None:
+        """Give the `may` bits the value in `spread`; those of them that are `sure` lose the former one."""
+        former = self.get(name) or NOTHING
+        self.put(name, former.merged(spread, sure, may))
+
+    def address(self, end: str, family: int) -> Spread:
+        """Return the field `saddr` or `daddr` of one family."""
+        return self.base[f"ip {end}" if family == 4 else f"ip6 {end}"]
+
+    def snapshot(self) -> tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]:
+        """Return what `restore` takes."""
+        return dict(self.base), list(self.updates)
+
+    def restore(self, state: tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]) -> None:
+        """Go back to a snapshot."""
+        self.base, self.updates = dict(state[0]), list(state[1])
+
+    def join(self, state: tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]) -> None:
+        """Take the fields as they are or as they were in `state`: nobody knows which."""
+        for name, spread in state[0].items():
+            self.base[name] = self.base.get(name, NOTHING).joined(spread)
+        self.updates += [
+            (name, key, values, 0, may, gone)
+            for name, key, values, _, may, gone in state[1]
+            if (name, key) not in self._had()
+        ]
+
+    def _had(self) -> set[tuple[str, Expression]]:
+        return {(name, key) for name, key, *_ in self.updates}
+
+    def _start(self) -> None:
+        put, everyone, four, six = self.put, self.everyone, self.four, self.six
+        both = Spread({6: self.tcp, 17: self.udp})
+        self.base.update({"ip protocol": both.within(four), "ip6 nexthdr": both.within(six), "meta l4proto": both})
+        put("meta nfproto", Spread({2: four, 10: six}))
+        put("meta protocol", Spread({0x0800: four, 0x86DD: six}))
+        put("ether type", Spread({0x0800: four, 0x86DD: six}))
+        put("ip version", constant(4, four))
+        put("ip6 version", constant(6, six))
+        put("ip hdrlength", constant(5, four))
+        put("ip frag-off", Spread({0: four, 0x4000: four}))
+        put("tcp flags", constant(2, self.tcp))
+        for names, bits in ((_FOUR, four), (_SIX, six), (_TCP, self.tcp), (_UDP, self.udp), (_ANYBODY, everyone)):
+            for name in names:
+                put(name, Spread({}, bits))
+        for name in ("ether saddr", "ether daddr"):
+            put(name, Spread({}, everyone))
+        for name in ("meta mark", "meta pkttype", "meta nftrace", "meta ipsec"):
+            put(name, constant(0, everyone))
+        for name in ("exthdr frag", "exthdr hbh", "exthdr rt", "exthdr dst", "exthdr mh", "exthdr srh"):
+            put(name, constant(0, everyone))
+        for kind in ("lsrr", "ssrr", "rr", "ra"):
+            put(f"ip option {kind}", constant(0, four))
+        for name in ("meta sdifname", "meta iifname", "meta oifname"):
+            put(name, constant("", everyone))
+        for name in ("meta skuid", "meta skgid", "meta cgroup", "meta iifkind", "meta oifkind"):
+            put(name, NOTHING)
+        self.untrack()
+
+    def untrack(self) -> None:
+        """Put everything as it is before connection tracking."""
+        self.put(TRACKED, constant(0, self.everyone))
+        self.put("ct state", constant(INVALID, self.everyone))
+        for name in (*_TRACKED_OPEN, *_CT_ZERO, "ct helper", "ct direction", "ct status", "ct l3proto", "ct protocol"):
+            self.put(name, NOTHING)
+
+    def track(self, bits: int, state: int, status: int, direction: int) -> None:
+        """Let connection tracking see `bits`: those that were not taken out get a connection."""
+        tracked = self.base[TRACKED]
+        out, inside = tracked.values.get(1, 0) & bits, tracked.values.get(0, 0) & bits
+        if not inside and not out:
+            return
+        sure = inside & ~tracked.multi
+        self.assign(TRACKED, constant(2, inside), inside, inside)
+        self.assign("ct state", Spread({state: inside, UNTRACKED: out}), bits & (inside | out), inside | out)
+        self.assign("ct status", constant(status, inside), sure, inside)
+        self.assign("ct direction", constant(direction, inside), sure, inside)
+        self.assign("ct l3proto", Spread({2: inside & self.four, 10: inside & self.six}), sure, inside)
+        self.assign("ct protocol", Spread({6: inside & self.tcp, 17: inside & self.udp}), sure, inside)
+        for name in _CT_ZERO:
+            self.assign(name, constant(0, inside), sure, inside)
+        for name in _TRACKED_OPEN:
+            self.assign(name, Spread({}, inside), sure, inside)
+        if direction == 0:
+            self._remember(inside)
+
+    def _remember(self, bits: int) -> None:
+        """Keep the tuple of the connection as it begins."""
+        for family in ("ip", "ip6"):
+            source, target = self.base[f"{family} saddr"].within(bits), self.base[f"{family} daddr"].within(bits)
+            self.put(f"ct original {family} saddr", source)
+            self.put(f"ct original {family} daddr", target)
+            self.put(f"ct reply {family} saddr", target)
+            self.put(f"ct reply {family} daddr", source)
+        source, target = self.base["th sport"].within(bits), self.base["th dport"].within(bits)
+        for key, spread in (("original proto-src", source), ("original proto-dst", target)):
+            self.put(f"ct {key}", spread)
+        self.put("ct reply proto-src", target)
+        self.put("ct reply proto-dst", source)
+
+    def enter(self, end: str, devices: Spread, links: dict[str, Link]) -> None:
+        """Set the interface packets came by (`end` iif) or leave by (oif), with what is known of it."""
+        self.put(f"meta {end}name", devices)
+        rows: dict[str, dict[object, int]] = {"group": {}, "type": {}, "kind": {}}
+        unknown = {"group": devices.unknown, "type": devices.unknown, "kind": devices.unknown}
+        for name, bits in devices.values.items():
+            if not name:
+                continue
+            link = links.get(name)
+            for key, value in (
+                ("group", link.group if link else -1),
+                ("type", link.type if link else -1),
+                ("kind", link.kind if link else ""),
+            ):
+                if value == -1:
+                    unknown[key] |= bits
+                elif value != "":
+                    rows[key][value] = rows[key].get(value, 0) | bits
+        for key, values in rows.items():
+            self.put(f"meta {end}{key}", Spread(values, unknown[key]))
+
+
+_CT_ZERO = ("ct mark", "ct zone", "ct label", "ct secmark", "ct event")
+_TUPLE = (
+    "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "proto-src", "proto-dst", "saddr", "daddr",
+)  # fmt: skip
+_OTHERS = frozenset(
+    [
+        "icmp",
+        "icmpv6",
+        "igmp",
+        "arp",
+        "vlan",
+        "sctp",
+        "dccp",
+        "udplite",
+        "ah",
+        "esp",
+        "comp",
+        "gre",
+        "geneve",
+        "gretap",
+        "vxlan",
+        "exthdr",
+    ]
+)
+"""Headers that the first packet of a TCP or UDP connection has not got."""
+
+__all__ = ["ESTABLISHED", "INVALID", "NEW", "TRACKED", "UNTRACKED", "Packets", "grouped"]

@@ -1,0 +1,226 @@
+"""One direction of a connection: its packets through the hooks, with connection tracking and translation at their places."""
+
+from functools import partial
+
+from analysis.firewall import hooks
+from analysis.firewall.cohort import NOTHING, Spread
+from analysis.firewall.expressions import Expressions
+from analysis.firewall.fields import ESTABLISHED, INVALID, NEW, TRACKED, UNTRACKED, Packets
+from analysis.firewall.hooks import CONNTRACK, FAMILIES, NAT, Hooks, Step
+from analysis.firewall.model import Chain, Datapath, Link, Table
+from analysis.firewall.network import Router
+from analysis.firewall.translating import Translator
+from analysis.firewall.walking import Walker
+
+_TARGET = ("prerouting", "output")
+_DONE = {"prerouting": 256, "output": 256, "input": 128, "postrouting": 128}
+_CONFIRMED = 8
+_SEEN_REPLY = 2
+_KEPT = ("ct mark", "ct zone", "ct label", "ct helper", "ct event", "ct secmark")
+
+
+class Known:
+    """What connection tracking remembers of the first packets: their tuples, marks and who has no connection."""
+
+    def __init__(self, packets: Packets) -> None:
+        tracked = packets.base[TRACKED]
+        self.tracked = tracked.values.get(2, 0)
+        self.unsure = self.tracked & tracked.multi
+        self.fields = {
+            name: spread for name, spread in packets.base.items() if name.startswith(("ct original", "ct reply"))
+        }
+        self.fields |= {name: packets.base[name] for name in _KEPT}
+        self.status = packets.base["ct status"]
+
+
+class Passage:
+    """Takes packets through hooks. `known` is given for answers: what the first packets left in connection tracking."""
+
+    def __init__(
+        self, datapath: Datapath, router: Router, order: Hooks, packets: Packets, known: Known | None = None
+    ) -> None:
+        self.datapath = datapath
+        self.router = router
+        self.hooks = order
+        self.packets = packets
+        self.known = known
+        self.expressions = Expressions(packets, router, lambda ref: self.walker.find_set(ref), datapath.cache)
+        self.walker = Walker(packets, self.expressions, Translator(packets, self.expressions, router), datapath.ipsets)
+        self.walker.answer = known is not None
+        self._initialised = {True: 0, False: 0}
+
+    @property
+    def links(self) -> dict[str, Link]:
+        return dict(self.router.links)
+
+    # ---- hooks
+
+    def hook(self, name: str, live: int) -> int:
+        """Take `live` packets through a hook of the IP families; return those that may come out."""
+        if not live:
+            return 0
+        self._at(name)
+        steps = [
+            Step(
+                base.priority,
+                partial(self._filter, table, chain),
+                self.hooks.writes(table),
+                f"{table.family} {table.name} {chain.name}",
+            )
+            for table, chain, base in self.hooks.filters(name)
+        ]
+        if name in _TARGET:
+            steps.append(Step(CONNTRACK, self._track, True, "connection tracking"))
+        if name in NAT and any(self.hooks.translates.values()):
+            steps.append(Step(NAT[name], partial(self._translate, name), True, "address translation"))
+        live = hooks.run(steps, live, self.walker)
+        if name in ("input", "postrouting") and self.known is None:
+            self._mark(live, _CONFIRMED)
+        return live
+
+    def device_hook(self, name: str, live: int, devices: Spread) -> int:
+        """Take packets through ingress or egress of the device they are at."""
+        self._at(name)
+        for table, chain, base in self.hooks.of_device(name):
+            here = 0
+            for device in base.devices:
+                here |= devices.values.get(device, 0)
+            here = live & (here | devices.unknown) if base.devices else live
+            if here:
+                doubtful = 0 if base.devices else here
+                kept = self.walker.base(table, chain, here, sure=here & ~doubtful)
+                live = (live & ~here) | kept
+        return live
+
+    def _at(self, name: str) -> None:
+        self.walker.hook = self.expressions.hook = name
+
+    def _filter(self, table: Table, chain: Chain, live: int) -> int:
+        mine = self._of(table, live)
+        return (live & ~mine) | self.walker.base(table, chain, mine) if mine else live
+
+    def _of(self, table: Table, live: int) -> int:
+        family = FAMILIES.get(table.family, 0)
+        return live & (self.packets.four if family == 4 else self.packets.six if family == 6 else -1)
+
+    # ---- connection tracking
+
+    def _track(self, live: int) -> int:
+        if self.known is None:
+            self.packets.track(live, NEW, 0, 0)
+            return live
+        packets, known = self.packets, self.known
+        here = packets.base[TRACKED].values.get(0, 0) & live
+        mine = here & known.tracked
+        strangers = here & (~known.tracked | known.unsure)
+        out = packets.base[TRACKED].values.get(1, 0) & live
+        sure = here & ~packets.base[TRACKED].multi
+        packets.assign(TRACKED, Spread({2: mine, 3: strangers}), sure, here)
+        state = Spread({ESTABLISHED: mine, INVALID: strangers, UNTRACKED: out})
+        packets.assign("ct state", state, (here | out) & live, here | out)
+        for name, spread in known.fields.items():
+            packets.put(name, (packets.get(name) or NOTHING).merged(spread, mine & sure, mine))
+        packets.assign("ct direction", Spread({1: mine}), mine & sure, mine)
+        status = known.status.mapped(lambda had: had | _SEEN_REPLY | _CONFIRMED | _DONE["prerouting"] | _DONE["input"])
+        if not any(self.hooks.translates.values()):
+            status = known.status.mapped(lambda had: had | _SEEN_REPLY | _CONFIRMED)
+        packets.assign("ct status", status, mine & sure, mine)
+        packets.assign("ct l3proto", Spread({2: mine & packets.four, 10: mine & packets.six}), mine & sure, mine)
+        packets.assign("ct protocol", Spread({6: mine}), mine & sure, mine)
+        for name in ("ct expiration", "ct id", "ct packets", "ct bytes", "ct avgpkt", "ct timeout"):
+            packets.assign(name, Spread({}, mine), mine & sure, mine)
+        return live
+
+    def _mark(self, bits: int, flag: int) -> None:
+        status = self.packets.base["ct status"]
+        here = bits & status.present
+        if here:
+            self.packets.assign("ct status", status.within(here).mapped(lambda had: had | flag), here, here)
+
+    # ---- address translation
+
+    def _translate(self, name: str, live: int) -> int:
+        if self.known is not None:
+            return self._restore(name, live, self.known)
+        target = name in _TARGET
+        tracked = self.packets.base[TRACKED]
+        mine = live & tracked.values.get(2, 0) & ~self._initialised[target]
+        for family, bits in ((4, self.packets.four), (6, self.packets.six)):
+            if not self.hooks.translates[family]:
+                mine &= ~bits
+        self._initialised[target] |= mine
+        self.walker.begin_nat(mine & tracked.multi)
+        rest = mine
+        chains = self.hooks.translations(name)
+        at = 0
+        while at < len(chains) and rest:
+            group = [entry for entry in chains[at:] if entry[2].priority == chains[at][2].priority]
+            steps = [
+                Step(
+                    base.priority,
+                    partial(self._nat_chain, table, chain),
+                    True,
+                    f"{table.family} {table.name} {chain.name}",
+                )
+                for table, chain, base in group
+            ]
+            rest = hooks.run(steps, rest, self.walker)
+            at += len(group)
+        self.walker.begin_nat()
+        self._mark(mine, _DONE[name])
+        return (live & ~mine) | rest | (live & mine & tracked.multi)
+
+    def _nat_chain(self, table: Table, chain: Chain, live: int) -> int:
+        """Take through a nat chain who is not surely translated already; the others are past it."""
+        mine = self._of(table, live) & ~self.walker.bound[1]
+        return (live & ~mine) | self.walker.base(table, chain, mine)
+
+    def _restore(self, name: str, live: int, known: Known) -> int:
+        """Translate answers back: their destination to who began the connection, their source to what he had addressed."""
+        mine = live & known.tracked & self.packets.base[TRACKED].values.get(2, 0)
+        ends = (("daddr", "saddr", "dport", "src"),) if name in _TARGET else (("saddr", "daddr", "sport", "dst"),)
+        for end, original, port, proto in ends:
+            for family in ("ip", "ip6"):
+                spread = known.fields.get(f"ct original {family} {original}", NOTHING)
+                self.packets.assign(
+                    f"{family} {end}", spread, mine & spread.known & ~known.unsure, mine & spread.present
+                )
+            spread = known.fields.get(f"ct original proto-{proto}", NOTHING)
+            self.packets.assign(f"th {port}", spread, mine & spread.known & ~known.unsure, mine & spread.present)
+        return live
+
+    # ---- what is not evaluated, but named
+
+    def programs(self, live: int, devices: Spread, direction: str) -> None:
+        """Name the programs that see packets of these devices: nobody knows what they do."""
+        for kind, place, text in self.datapath.programs:
+            device, _, way = place.partition(" ")
+            if kind == "cgroup" or (kind == "xdp" and direction != "ingress") or (way and way != direction):
+                continue
+            if kind != "xdp" and not way and direction == "ingress":
+                continue  # the queue of a device sees what leaves
+            self.name(live & (devices.values.get(device, 0) | devices.unknown), text)
+
+    def cgroups(self, live: int, direction: str) -> None:
+        """Name the programs of cgroups that see packets of this host's processes."""
+        for kind, place, text in self.datapath.programs:
+            if kind == "cgroup" and place.endswith(direction):
+                self.name(live, text)
+
+    def bridges(self, live: int, devices: Spread) -> None:
+        """Name the chains of the bridge family where packets pass a bridge."""
+        for table, chain in self.hooks.bridge:
+            base = chain.base
+            if base is None or (not chain.rules and base.policy == "accept" and not chain.unread):
+                continue
+            for device, bits in devices.values.items():
+                link = self.router.links.get(device)
+                if link is not None and "bridge" in (link.kind, link.master_kind):
+                    self.name(live & bits, f"chain bridge {table.name} {chain.name} (frames of {device})")
+
+    def name(self, bits: int, text: str) -> None:
+        """Note that something not understood may end the way of `bits`."""
+        if bits:
+            self.walker.ended |= bits
+            self.walker.doubt(bits, text)
+            self.walker.note("unknown", 0, text, may=bits)
