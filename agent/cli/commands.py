@@ -20,4 +20,8 @@ COMMANDS = {
     ),
     "firewall": ("agent.cli.firewall:firewall", "Show the firewall, what changed, or accept it as it is."),
     "ports": ("agent.cli.ports:ports", "Show the listening ports, or accept them as they are."),
+    "ban": ("agent.cli.ban:ban", "Block an address or network now, or load the blocklists."),
+    "unban": ("agent.cli.ban:unban", "Lift the ban of an address or network."),
+    "bans": ("agent.cli.ban:bans", "Show who is blocked, by whom, why and until when."),
+    "allow": ("agent.cli.ban:allow", "Say what is never blocked, with owner and reason; show that list."),
 }
