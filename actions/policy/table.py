@@ -8,6 +8,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from analysis.firewall.policy import CONFIRMED, FAMILY, NAME, TABLE, TRIAL
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.host import Completed, Host
@@ -48,7 +50,10 @@ def held(host: Host) -> Held:
         objects: list[Mapping[str, Any]] = json.loads(done.stdout)["nftables"]
     except (ValueError, KeyError) as error:
         raise Unavailable(Why.MALFORMED, f"nft answered with no JSON about {TABLE}", advice="update nft") from error
-    return _read(objects)
+    state = _read(objects)
+    # nft 1.0.6 does not tell a table's flags in JSON.
+    text = host.commands.ask("nft", "-s", "list", "table", FAMILY, NAME).stdout
+    return msgspec.structs.replace(state, dormant=b"\n\tflags dormant" in text)
 
 
 def load(host: Host, script: str) -> None:
@@ -69,11 +74,9 @@ def _read(objects: list[Mapping[str, Any]]) -> Held:
     digests = {CONFIRMED: "", TRIAL: ""}
     chains: set[str] = set()
     rules: dict[str, int] = {}
-    left, dormant = 0, False
+    left = 0
     for each in objects:
-        if "table" in each:
-            dormant = "dormant" in json.dumps(each["table"].get("flags", ""))
-        elif "chain" in each:
+        if "chain" in each:
             chains.add(each["chain"]["name"])
         elif "set" in each and each["set"]["name"] == TRIAL:
             left = _left_s(each["set"].get("elem", ()))
@@ -89,7 +92,6 @@ def _read(objects: list[Mapping[str, Any]]) -> Held:
         confirmed=digests[CONFIRMED],
         trial=digests[TRIAL],
         left_s=left,
-        dormant=dormant,
         whole=whole,
     )
 

@@ -174,7 +174,10 @@ def test_a_policy_that_locks_everybody_out_lets_them_in_again(scene: Scene) -> N
     scene.configure("{nobody: {ports: [9], from: [192.0.2.77]}}")
     scene.start()
     session = subprocess.Popen(
-        scene.inside(scene.client, sys.executable, "-c", _SESSION), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        scene.inside(scene.client, sys.executable, "-c", _SESSION),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     scene.processes.append(session)
     assert session.stdin is not None and session.stdout is not None

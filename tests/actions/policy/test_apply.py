@@ -12,6 +12,7 @@ from actions.policy.table import NftRefused, held
 from contracts.errors import Refused, UsageError
 from contracts.policy import Policy, digest
 from host.dry_run import DryRun
+from host.linux import LinuxHost
 
 from .conftest import NetnsHost, order, policy
 
@@ -117,6 +118,7 @@ def test_a_policy_that_was_not_confirmed_here_is_not_replaced(host: NetnsHost) -
 
 
 def test_a_dry_run_changes_nothing(host: NetnsHost) -> None:
+    host.netfilter = LinuxHost().netfilter  # wrapped, never used
     dry = DryRun(host)  # type: ignore[arg-type]
     result = apply(dry, policy(), dry=True)  # type: ignore[arg-type]
     assert result.events == ()
