@@ -1,5 +1,6 @@
 """Links with their addresses, routes, routing rules and switches for the subject `datapath`, as iproute2 and /proc/sys state them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ _FLEETING = frozenset(
     {"valid_life_time", "preferred_life_time", "promiscuity", "allmulti", "expires", "age", "used", "users", "cache"}
 )
 """What ip prints that counts down or up by itself, or says who listens."""
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NO_IPV6 = (b"not supported", b"disabled")
 
 ALONE = (
@@ -131,19 +133,14 @@ def _ask(host: ReadOnlyHost, *arguments: str) -> list[dict[str, Any]]:
             raise Unavailable(Why.INCOMPATIBLE, f"{line}: {said}", advice="Install iproute2 4.18 or newer.")
         raise Unavailable(Why.OTHER, f"{line}: {said}", advice=f"Run `{line}` by hand.")
     try:
-        # A link's name is bytes, which ip prints as they are.
-        text = escape(answer.stdout) if not _is_text(answer.stdout) else answer.stdout
-        return msgspec.json.decode(text or b"[]", type=list[dict[str, Any]])
+        return msgspec.json.decode(_text(answer.stdout) or "[]", type=list[dict[str, Any]])
     except msgspec.DecodeError as error:
         raise Unavailable(Why.MALFORMED, f"{line} prints no JSON: {error}", advice=f"Run `{line}` by hand.") from error
 
 
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _text(raw: bytes) -> str:
+    r"""Return JSON as text: a link's name is bytes, which ip prints as they are; what is not UTF-8 becomes `\xNN`."""
+    return _NOT_UTF8.sub(lambda found: rf"\\x{ord(found[0]) - 0xDC00:02x}", raw.decode("utf-8", "surrogateescape"))
 
 
 def _put(sheet: Sheet, what: str, names: tuple[str, ...], entry: dict[str, Any]) -> None:
