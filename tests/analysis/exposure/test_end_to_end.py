@@ -1,0 +1,192 @@
+"""Exposure judged from real rules, real listeners and real routes, and held against real connections from outside."""
+
+import msgspec
+
+from analysis.exposure import ExposureJudge
+from contracts.event import Severity
+from contracts.judge import View
+from contracts.snapshot import Snapshot, apply
+from contracts.subjects.exposure import Exposure
+
+UFW_AND_DOCKER = """*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:ufw-before-input - [0:0]
+:ufw-user-input - [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A INPUT -j ufw-before-input
+-A INPUT -j ufw-user-input
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT
+-A ufw-user-input -s 203.0.113.0/24 -p tcp -m tcp --dport 5432 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+NFT = """
+table inet filter {
+    set office { type ipv4_addr; flags interval; elements = { 203.0.113.0/24 }; }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        iifname "lo" accept
+        meta l4proto ipv6-icmp accept
+        tcp dport 443 accept
+        ip saddr @office tcp dport 5432 accept
+        tcp dport 6379 accept
+    }
+}
+table ip nat {
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        tcp dport 16379 dnat to 127.0.0.1:6379
+        tcp dport 443 redirect to :8443
+        tcp dport 9999 redirect to :9998
+    }
+}
+table inet opened {
+    chain input { type filter hook input priority 10; tcp dport 8443 accept; }
+}
+"""
+OUT = "198.51.100.5"
+
+
+class Bench:
+    """The judge with its memory, asked about what the collectors see now."""
+
+    def __init__(self, scene) -> None:
+        self.scene, self.judge = scene, ExposureJudge()
+        self.before: Snapshot[Exposure] = Snapshot(subject="exposure")
+        self.events = []
+
+    def look(self) -> list[str]:
+        """Look and judge; returns what was said that is not the first look's sum."""
+        rows = self.scene.look()
+        snapshots = {name: Snapshot(subject=name, revision=1, rows=rows[name]) for name in self.judge.subjects}
+        report = self.judge.judge(View(snapshots=snapshots, accepted={}, now_ms=1), self.before)
+        after = apply(self.before.rows, report.changes)
+        self.before = Snapshot(subject="exposure", revision=self.before.revision + 1, rows=after)
+        self.events = [event for event in report.events if event.kind != "firewall.exposure_first_look"]
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(after), type=dict[str, Exposure]) == after
+        return [
+            f"{event.kind.removeprefix('firewall.')} {event.fields['vantage']} {event.fields['port']}"
+            for event in self.events
+        ]
+
+    def __getitem__(self, place: str) -> Exposure:
+        return self.before.rows[f"internet tcp {place}"]
+
+
+def test_a_container_port_past_ufw_is_called_out_at_the_first_look_and_when_it_ends(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:22", "127.0.0.1:6379", ":::80", "0.0.0.0:5432")
+    scene.listen(scene.inside, "0.0.0.0:80")
+    scene.run(scene.host, "iptables-restore", UFW_AND_DOCKER)
+    bench = Bench(scene)
+    assert bench.look() == ["published_port_bypasses internet 8080", "published_port_bypasses network eth0 8080"]
+    told = bench.events[0]
+    assert told.severity is Severity.HIGH
+    assert (told.fields["publisher"], told.fields["front_end"]) == ("Docker", "ufw")
+    assert told.fields["delivered"] == "172.17.0.2:80"
+
+    published = bench[f"{OUT} 8080"]
+    assert (published.verdict, published.bypasses, published.chain) == ("reachable", "ufw", "ip filter DOCKER")
+    assert scene.connect("9.9.9.9", OUT, 8080) == "reachable"
+    assert bench[f"{OUT} 22"].verdict == scene.connect("9.9.9.9", OUT, 22) == "reachable"
+    assert bench[f"{OUT} 22"].why == "-p tcp -m tcp --dport 22 -j ACCEPT"
+    assert bench[f"{OUT} 5432"].verdict == scene.connect("9.9.9.9", OUT, 5432) == "blocked"
+    assert bench[f"{OUT} 5432"].except_for == ("203.0.113.0/24 reachable",)
+    assert scene.connect("203.0.113.7", OUT, 5432) == "reachable"
+    assert bench[f"{OUT} 80"].verdict == scene.connect("9.9.9.9", OUT, 80) == "blocked"
+    assert bench["2001:db8:1::5 80"].verdict == scene.connect("2001:db8:1::1", "2001:db8:1::5", 80) == "reachable"
+    assert bench["127.0.0.1 6379"].verdict == "blocked"
+
+    scene.run(
+        scene.host, "iptables -I DOCKER-USER -i eth0 -j DROP; iptables -A ufw-user-input -p tcp --dport 80 -j ACCEPT"
+    )
+    assert bench.look() == [
+        "exposure_opened internet 80",
+        "exposure_opened network docker0 80",
+        "exposure_opened network eth0 80",
+        "exposure_closed internet 8080",
+        "exposure_closed network eth0 8080",
+        "published_port_bypass_ended internet 8080",
+        "published_port_bypass_ended network eth0 8080",
+    ]
+    assert bench.events[0].severity is Severity.HIGH
+    assert bench.events[1].severity is Severity.MEDIUM
+    assert bench.events[0].fields["families"] == ["IPv4"]
+    assert scene.connect("9.9.9.9", OUT, 8080) == bench[f"{OUT} 8080"].verdict == "blocked"
+    assert scene.connect("9.9.9.9", OUT, 80) == bench[f"{OUT} 80"].verdict == "reachable"
+
+    scene.run(scene.host, "iptables -P INPUT ACCEPT")
+    assert "exposure_opened internet 5432" in bench.look()
+    assert scene.connect("9.9.9.9", OUT, 5432) == bench[f"{OUT} 5432"].verdict == "reachable"
+
+
+def test_translation_to_loopback_and_redirects_lead_to_whom_they_lead(scene) -> None:
+    scene.listen(scene.host, "127.0.0.1:6379", "0.0.0.0:443", "0.0.0.0:8443", "0.0.0.0:5432", "2001:db8:1::5:443")
+    scene.run(scene.host, "nft -f -", NFT)
+    scene.run(scene.host, "sysctl -q -w net.ipv4.conf.eth0.route_localnet=1")
+    bench = Bench(scene)
+    assert bench.look() == []
+
+    hidden = bench[f"{OUT} 16379"]
+    assert hidden.verdict == scene.connect("9.9.9.9", OUT, 16379) == "reachable"
+    assert (hidden.delivered, hidden.listener) == ("127.0.0.1:6379", "tcp/127.0.0.1:6379")
+    moved = bench[f"{OUT} 443"]
+    assert moved.verdict == scene.connect("9.9.9.9", OUT, 443) == "blocked"
+    assert bench["2001:db8:1::5 443"].verdict == scene.connect("2001:db8:1::1", "2001:db8:1::5", 443) == "reachable"
+    assert bench[f"{OUT} 5432"].except_for == ("203.0.113.0/24 reachable",)
+    assert bench[f"{OUT} 9999"].verdict == "blocked"
+
+    scene.run(scene.host, "nft add rule inet filter input tcp dport 8443 accept")
+    assert bench.look() == [
+        "exposure_opened internet 443",
+        "exposure_opened internet 8443",
+        "exposure_opened network docker0 443",
+        "exposure_opened network docker0 8443",
+        "exposure_opened network eth0 443",
+        "exposure_opened network eth0 8443",
+    ]
+    assert bench[f"{OUT} 443"].listener == "tcp/0.0.0.0:8443"
+    assert scene.connect("9.9.9.9", OUT, 443) == bench[f"{OUT} 443"].verdict == "reachable"
+
+    scene.run(scene.host, "sysctl -q -w net.ipv4.conf.eth0.route_localnet=0")
+    assert "exposure_closed internet 16379" in bench.look()
+    assert scene.connect("9.9.9.9", OUT, 16379) == bench[f"{OUT} 16379"].verdict == "blocked"
+
+
+def test_without_any_rule_everything_that_listens_is_reachable_and_a_flush_says_so(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:22", ":::443")
+    scene.run(
+        scene.host,
+        "nft -f -",
+        "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept\n}\n}\n",
+    )
+    bench = Bench(scene)
+    assert bench.look() == []
+    scene.run(scene.host, "nft flush ruleset")
+    said = bench.look()
+    assert {"exposure_opened internet 22", "exposure_opened internet 443"} <= set(said)
+    both = next(
+        event for event in bench.events if event.fields["port"] == 443 and event.fields["vantage"] == "internet"
+    )
+    assert both.fields["families"] == ["IPv4", "IPv6"]
+    assert scene.connect("9.9.9.9", OUT, 443) == "reachable"
