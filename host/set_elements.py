@@ -6,6 +6,7 @@ What `nft add element` does after it has read the whole set to look for overlaps
 
 import errno
 import ipaddress
+import itertools
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -96,7 +97,7 @@ def join(raws: Sequence[dict[int, bytes]]) -> Iterator[Element]:
     begins = {_key(raw): raw for raw in raws if not _is_end(raw)}
     ends = {_key(raw) for raw in raws if _is_end(raw)}
     marks = sorted({*begins, *ends})
-    following = dict(zip(marks, [*marks[1:], b""], strict=True))
+    following = dict(itertools.pairwise([*marks, b""]))
     for key in sorted(begins):
         behind = following[key]
         last = _before(behind) if behind else b"\xff" * len(key)

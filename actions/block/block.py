@@ -1,4 +1,8 @@
-"""Bans a source: decides whether it may, puts it into the kernel at once, cuts its flows, and watches whether the ban holds."""
+"""Bans a source: decides whether it may, puts it into the kernel at once, cuts its flows, watches whether the ban holds.
+
+A ban that must not be is no failure of this action: it is answered (`refused`) and an event, because whoever sends packets chooses how
+often that happens.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -19,7 +23,6 @@ from contracts.blocking import BANNED, LIMITED, UNBANNED
 from contracts.errors import Unavailable, UsageError
 from contracts.event import Event, Kind, Value
 from contracts.host import Host
-from contracts.outcome import Failed
 from contracts.proof import Proof, Verb
 from contracts.record import Record
 
@@ -83,7 +86,7 @@ class Block:
         except Stopped as stop:
             return stop.result
         if host.dry:
-            return Result(summary=f"would block {canonical(wanted.network)} until {_until(wanted.entry)}")
+            return Result(summary=f"would block {canonical(wanted.network)} {_how_long(wanted.entry)}")
         placed, milliseconds, watch = handled
         with memory.watch() as enough:
             mended = _mend(host, memory)
@@ -153,8 +156,9 @@ class Block:
         events: tuple[Event, ...] = ()
         if memory.may_tell(host.monotonic()):
             events = (kinds.CAPPED.event(name, network=name, max_per_minute=most, cause=wanted.entry.cause),)
-        detail = f"{name} was not blocked: more than {most} bans within a minute"
-        return Result(outcome=Failed(error=detail), summary=detail, events=events)
+        reason = f"more than {most} bans within a minute"
+        answer: dict[str, Value] = {"network": name, "refused": reason}
+        return Result(summary=f"{name} was not blocked: {reason}", events=events, answer=answer)
 
     def _place(
         self, host: Host, memory: Memory, saved: Saved, wanted: Wanted, now_ms: int
@@ -164,6 +168,7 @@ class Block:
         lifted = [] if wanted.by_rule else self._forget_unbanned(host, saved, wanted.network)
         placed = elements.place(host, saved, BANNED, wanted.network, entry, now_ms)
         milliseconds = host.now().timestamp() * 1000 - wanted.asked_ms
+        entry = replace(entry, until_ms=placed.until_ms)
         watch = Watch(host, wanted.network)
         if placed.covered_by and placed.covered_by != name:
             return placed, milliseconds, watch
@@ -206,8 +211,8 @@ def _wanted(command: Command, now: float) -> Wanted:
 def _refused(wanted: Wanted, reason: str) -> Result:
     name, entry = canonical(wanted.network), wanted.entry
     event = kinds.REFUSED.event(name, network=name, detail=reason, who=entry.who, cause=entry.cause)
-    detail = f"{name} was not blocked: {reason}"
-    return Result(outcome=Failed(error=detail, permanent=True), summary=detail, events=(event,))
+    summary = f"{name} was not blocked: {reason}"
+    return Result(summary=summary, events=(event,), answer={"network": name, "refused": reason})
 
 
 def _would(wanted: Wanted, is_proven: bool) -> Result:
@@ -236,7 +241,8 @@ def _mend(host: Host, memory: Memory) -> Mended:
 
 def _told(host: Host, wanted: Wanted, placed: Placed, milliseconds: float, receipt: Receipt, mended: Mended) -> Result:
     """Return what is said of a ban that is in the kernel."""
-    name, entry = canonical(wanted.network), wanted.entry
+    name, entry = canonical(wanted.network), replace(wanted.entry, until_ms=placed.until_ms)
+    wanted = replace(wanted, entry=entry)
     events: list[Event] = []
     if mended.wrong:
         detail = f"missing were: {', '.join(mended.wrong)}"
@@ -257,7 +263,7 @@ def _told(host: Host, wanted: Wanted, placed: Placed, milliseconds: float, recei
         )
     answer: dict[str, Value] = {
         "network": name,
-        "until_ms": placed.covered_until_ms if placed.covered_by else entry.until_ms,
+        "until_ms": placed.until_ms,
         "milliseconds": round(milliseconds, 3),
         "covered_by": placed.covered_by,
         "effective": receipt.holds,
@@ -295,7 +301,7 @@ def _summary(name: str, wanted: Wanted, placed: Placed, receipt: Receipt) -> str
     if placed.covered_by:
         by = "already" if placed.covered_by == name else f"already by the ban of {placed.covered_by}"
         return f"{name} is blocked {by}"
-    text = f"blocked {name} until {_until(wanted.entry)}"
+    text = f"blocked {name} {_how_long(wanted.entry)}"
     return text if receipt.holds else f"{text}, but packets get through: {'; '.join(receipt.causes)[:300]}"
 
 
@@ -320,6 +326,10 @@ def _proof(host: Host, name: str, milliseconds: float, receipt: Receipt) -> Proo
 def _until(entry: Entry) -> str:
     """Return the end in ISO 8601 (UTC), or `for good`."""
     return iso(entry.until_ms) if entry.until_ms else "for good"
+
+
+def _how_long(entry: Entry) -> str:
+    return f"until {iso(entry.until_ms)}" if entry.until_ms else "for good"
 
 
 def iso(at_ms: int) -> str:

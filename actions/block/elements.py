@@ -25,8 +25,9 @@ class Placed(Record):
     """How a network got into its set: `covered_by` an element that holds it already, or in the place of those `replaced`."""
 
     covered_by: str = ""
-    covered_until_ms: int = 0
     replaced: tuple[str, ...] = ()
+    until_ms: int = 0
+    """Until when it is there now: those it replaced may have lasted longer than what was asked for."""
     loaded: bool = False
     """Whether the table was not there and was loaded with everything saved."""
 
@@ -39,7 +40,7 @@ def place(host: Host, saved: Saved, what: str, network: Network, entry: Entry, n
     for _ in range(3):
         try:
             host.netfilter.add(TABLE, name, [element])
-            return Placed(loaded=loaded)
+            return Placed(until_ms=entry.until_ms, loaded=loaded)
         except NoSuchSet:
             table.load(host, table.script(saved, now_ms))
             loaded = True
@@ -118,7 +119,7 @@ def _beside(host: Host, what: str, network: Network, entry: Entry, now_ms: int, 
         holds_all = any(inside(network, part) for part in parts(one))
         lasts_longer = not until_ms or (entry.until_ms and until_ms >= entry.until_ms - 1000)
         if holds_all and (lasts_longer or one.network != canonical(network)):
-            return Placed(covered_by=one.network, covered_until_ms=until_ms, loaded=loaded)
+            return Placed(covered_by=one.network, until_ms=until_ms, loaded=loaded)
     gone = [canonical(part) for one in found for part in parts(one)]
     lasting = [one for one in found if not one.timeout_ms]
     latest = max((now_ms + one.left_ms for one in found), default=0)
@@ -126,4 +127,4 @@ def _beside(host: Host, what: str, network: Network, entry: Entry, now_ms: int, 
     line = table.element(canonical(network), replace(entry, until_ms=until_ms), now_ms)
     commands = [f"delete element inet {TABLE} {name} {{ {', '.join(gone)} }}"] if gone else []
     table.load(host, "\n".join([*commands, f"add element inet {TABLE} {name} {{ {line} }}", ""]))
-    return Placed(replaced=tuple(gone), loaded=loaded)
+    return Placed(replaced=tuple(gone), until_ms=until_ms, loaded=loaded)

@@ -87,8 +87,15 @@ def elements(what: str, entries: Mapping[str, Entry], now_ms: int) -> Iterator[s
 
 def element(network: str, entry: Entry, now_ms: int) -> str:
     """Return one element in nft's words."""
-    timeout = f" timeout {max(1, entry.until_ms - now_ms)}ms" if entry.until_ms else ""
+    timeout = f" timeout {span(max(1, entry.until_ms - now_ms))}" if entry.until_ms else ""
     return f'{network}{timeout} comment "{encode(note(entry))}"'
+
+
+def span(milliseconds: int) -> str:
+    """Return a time as nft takes it; no number in it may grow beyond 32 bits."""
+    seconds, rest = divmod(milliseconds, 1000)
+    days, seconds = divmod(seconds, 86400)
+    return "".join(f"{count}{unit}" for count, unit in ((days, "d"), (seconds, "s"), (rest, "ms")) if count)
 
 
 def note(entry: Entry) -> Note:

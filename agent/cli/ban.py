@@ -68,6 +68,8 @@ def ban(
     if permanently:
         arguments["permanent"] = True
     told = _do(path, "block", arguments, dry_run)
+    if told["answer"].get("refused"):
+        raise NotDone(plain(told["summary"]), advice="see `holdfast allow --list` and actions.block.never")
     _show(told, as_json)
     if not dry_run and not told["answer"].get("effective", True):
         raise NotHeld(

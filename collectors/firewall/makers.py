@@ -2,10 +2,11 @@
 
 import re
 
-BANNING = frozenset({"fail2ban", "holdfast", "crowdsec", "sshguard"})
+BANNING = frozenset({"fail2ban", "holdfast bans", "crowdsec", "sshguard"})
 """Makers whose refusals are of single addresses and come and go."""
 
 _TABLES = (
+    (re.compile(r"holdfast_block"), "holdfast bans"),
     (re.compile(r"holdfast"), "holdfast"),
     (re.compile(r"firewalld(?:_policy_drop)?"), "firewalld"),
     (re.compile(r"f2b-.*"), "fail2ban"),
