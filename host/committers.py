@@ -6,6 +6,7 @@ kernel named only if its thread still bears the name: numbers are used again, an
 
 import os
 import pwd
+import re
 import threading
 import time
 from collections import deque
@@ -21,6 +22,9 @@ _UNSET = 0xFFFFFFFF
 _INIT = 1
 _COMMANDS: deque[tuple[int, float]] = deque(maxlen=256)
 _REMEMBERED_S = 60.0
+_STATUS_BYTES = 4096
+_ESCAPED = re.compile(rb"\\[n\\]")
+"""How /proc/PID/status writes a line break and a backslash in a name."""
 _LOCK = threading.Lock()
 
 
@@ -69,16 +73,22 @@ def _is_own(proc: str, pid: int) -> bool:
 def _status(proc: str, pid: int) -> _Status | None:
     """Return what /proc says of a thread, None when it is gone or hidden."""
     try:
-        raw = Path(f"{proc}/{pid}/status").read_bytes()
-        name = Path(f"{proc}/{pid}/comm").read_bytes().removesuffix(b"\n")
+        status = os.open(f"{proc}/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        raw = os.read(status, _STATUS_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(status)
     fields = dict(line.split(b":\t", 1) for line in raw.splitlines() if b":\t" in line)
     try:
         numbers = [int(fields[field].split()[0]) for field in (b"Tgid", b"PPid")]
         uid = int(fields[b"Uid"].split()[1])
     except (KeyError, ValueError, IndexError):
         return None
+    name = _ESCAPED.sub(lambda found: b"\n" if found[0] == b"\\n" else b"\\", fields.get(b"Name", b""))
     return _Status(escape(name), numbers[0], numbers[1], uid)
 
 

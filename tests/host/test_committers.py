@@ -58,7 +58,6 @@ def test_a_thread_of_this_process_is_its_own() -> None:
 def fake(proc: Path, pid: int, parent: int, name: str, loginuid: str = "4294967295", uid: int = 0) -> None:
     folder = proc / str(pid)
     folder.mkdir(parents=True)
-    (folder / "comm").write_text(f"{name}\n")
     (folder / "status").write_text(f"Name:\t{name}\nTgid:\t{pid}\nPPid:\t{parent}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
     (folder / "loginuid").write_text(loginuid)
     (folder / "cgroup").write_text("0::/user.slice/user-1000.slice/session-3.scope\n")
@@ -75,6 +74,17 @@ def test_who_logged_in_is_told_by_the_audit_login_id(tmp_path: Path) -> None:
     assert who.parents == ("bash", "sshd"), "the init process is above everybody and says nothing"
 
 
+def test_a_name_with_a_line_break_or_backslash_is_read_as_the_kernel_names_it() -> None:
+    rename = (
+        r"import ctypes, sys, time; ctypes.CDLL(None).prctl(15, b'a\nb\\n', 0, 0, 0); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", rename], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert committers.describe(child.pid, "a\nb\\\\n").command == "a\nb\\\\n"
+        child.kill()
+
+
 def test_a_circle_of_parents_ends(tmp_path: Path) -> None:
     fake(tmp_path, 10, 11, "a")
     fake(tmp_path, 11, 10, "b")
@@ -86,6 +96,5 @@ def test_no_content_of_proc_is_too_odd(tmp_path_factory: object, status: bytes, 
     proc = Path(tmp_path_factory.mktemp("proc"))  # type: ignore[attr-defined]
     (proc / "7").mkdir()
     (proc / "7" / "status").write_bytes(status)
-    (proc / "7" / "comm").write_bytes(b"nft\n")
     (proc / "7" / "loginuid").write_bytes(login)
     assert committers.describe(7, "nft", proc=str(proc)).pid == 7
