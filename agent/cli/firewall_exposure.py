@@ -51,7 +51,7 @@ class Asked(NamedTuple):
 @agent_option
 @json_option
 @click.option("--from", "source", metavar="ADDR", default="", help="Judge for this source instead of the vantages.")
-@click.option("--to-port", type=click.IntRange(1, 65535), default=0, metavar="N", help="Ask about this port alone.")
+@click.option("--to-port", type=click.IntRange(1, 65535), metavar="N", help="Ask about this port alone.")
 @click.option(
     "--to",
     "destination",
@@ -70,7 +70,7 @@ class Asked(NamedTuple):
 @click.option("--look", is_flag=True, help="Look at firewall and ports first, instead of taking what was seen last.")
 def exposure_command(path: Path, as_json: bool, look: bool, **asked: Any) -> None:
     """Show who can reach which listener and by which rule, or explain one probe (--from, --to-port, --explain)."""
-    question = Question(**{name: asked[name] for name in Question._fields if name in asked})
+    question = Question(**{**asked, "to_port": asked["to_port"] or 0})
     _check(question)
     notes = list(_looked(path)) if look else []
     sights = _sights(path)
@@ -94,6 +94,8 @@ def _check(question: Question) -> None:
             raise UsageError(f'{option}: "{text}" is not an IP address', advice="write 203.0.113.7 or 2001:db8::7")
     if not question.to_port and (question.destination or question.udp or question.explain):
         raise UsageError("--to, --udp and --explain are about one port", advice="add --to-port N")
+    if question.interface and not (question.source or question.to_port):
+        raise UsageError("--interface is about one source or one port", advice="add --from ADDR or --to-port N")
     if question.source and question.destination:
         families = {ip_address(question.source).version, ip_address(question.destination).version}
         if len(families) > 1:
@@ -145,16 +147,28 @@ def _say(notes: Sequence[str]) -> None:
 
 def _rows(path: Path, question: Question, fresh: bool) -> dict[str, Exposure]:
     """Return the judge's rows, or with another source (or a fresh look) what this process concludes itself."""
-    if not question.source and not question.interface and not fresh:
+    if not question.source and not fresh:
         return {key: msgspec.convert(row, Exposure) for key, row in _subject(path, exposure.SUBJECT)["rows"].items()}
     from analysis.exposure import vantages
     from analysis.firewall.reach import reach
 
     ways, listeners = _ways(path), _listeners(path)
-    given = vantages(ways)
-    if question.source:
-        given = (Vantage(name=question.source, sources=(question.source,), interface=question.interface),)
-    return reach(_read(ways), given, listeners).rows
+    model = _read(ways)
+    given = (_asker(question, model),) if question.source else vantages(ways)
+    return reach(model, given, listeners).rows
+
+
+def _asker(question: Question, model: "Datapath") -> Vantage:
+    """Return the vantage that the source stands for: this host itself for one of its own addresses."""
+    from analysis.firewall.addresses import is_loopback, number
+
+    family, address = number(question.source)
+    links = model.network.links.values()
+    own = any((address, family) == (held[0], held[3]) for link in links for held in link.addresses)
+    interface = "lo" if own or is_loopback(family, address) else question.interface
+    if question.interface and not any(link.name == question.interface and link.up for link in links):
+        raise UsageError(f"there is no interface {question.interface} that is up", advice="see `ip link`")
+    return Vantage(name=question.source, sources=(question.source,), interface=interface)
 
 
 def _subject(path: Path, name: str) -> dict[str, Any]:
@@ -239,8 +253,7 @@ def _ends(question: Question, read: "Datapath", given: Sequence[Vantage]) -> Ite
     from analysis.firewall.vantages import viewpoints
 
     if question.source:
-        wanted = (Vantage(name=question.source, sources=(question.source,), interface=question.interface),)
-        points = viewpoints(wanted, read, (), ())
+        points = viewpoints((_asker(question, read),), read, (), ())
     else:
         points = tuple(point for point in viewpoints(given, read, *named(read)) if point.everywhere)
     if question.destination:
@@ -252,8 +265,9 @@ def _ends(question: Question, read: "Datapath", given: Sequence[Vantage]) -> Ite
             f"no route leads back {where}, so it is not known where it arrives", advice="add --interface I"
         )
     for point in points:
-        for destination in (question.destination,) if question.destination else point.addresses:
-            yield (point.source if point.interface else destination), destination, point.interface
+        own = () if point.interface or not question.source else (question.source,)
+        for destination in (question.destination,) if question.destination else own or point.addresses:
+            yield (point.source if point.interface else destination), destination, question.interface or point.interface
 
 
 def shown(rows: Mapping[str, Exposure]) -> Iterator[str]:
