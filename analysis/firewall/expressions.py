@@ -201,7 +201,7 @@ class Expressions:
         if result == "type":
             return router.type_of(flow.family, flow.destination, device)
         link = router.links.get(iif)
-        if self.hook in ("prerouting", "ingress") and link is not None and link.loopback:
+        if self.hook in ("prerouting", "ingress", "input") and link is not None and link.loopback:
             return _as(result, iif)
         oif = device if flow.family == 6 and flow.destination >> 118 == 0xFE80 >> 6 else ""
         found = router.lookup(flow._replace(oif=oif))

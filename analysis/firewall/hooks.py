@@ -11,7 +11,8 @@ from analysis.firewall.walking import Trail, Walker
 FAMILIES = {"ip": 4, "legacy-ip": 4, "ip6": 6, "legacy-ip6": 6, "inet": 0}
 CONNTRACK = -200
 NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
-_MOST_ORDERS = 4
+_MOST_CHAINS = 6
+_MOST_ORDERS = 24
 _DEVICE_HOOKS = ("ingress", "egress")
 
 
@@ -22,6 +23,8 @@ class Step(NamedTuple):
     run: Callable[[int], int]
     writes: bool
     name: str
+    table: str = ""
+    handle: int = 0
 
 
 class Hooks:
@@ -91,11 +94,11 @@ def run(steps: Iterable[Step], live: int, walker: Walker) -> int:
     """Run the steps of a hook by priority; those of equal priority in every order, if the order could matter."""
     ordered = sorted(steps, key=lambda step: step.priority)
     for _, same in groupby(ordered, key=lambda step: step.priority):
-        group = list(same)
+        group = sorted(same, key=lambda step: -step.handle)
         if len(group) == 1 or not any(step.writes for step in group):
             for step in group:
                 live = step.run(live) if live else 0
-        elif len(group) > _MOST_ORDERS:
+        elif len(group) > _MOST_CHAINS or sum(1 for order in permutations(group) if _possible(order)) > _MOST_ORDERS:
             names = ", ".join(step.name for step in group)
             walker.ended |= live
             walker.doubt(live, f"the order of chains of equal priority: {names}")
@@ -114,6 +117,8 @@ def _any_order(group: list[Step], live: int, walker: Walker) -> int:
     alive = bounds = 0
     surely = -1
     for order in permutations(group):
+        if not _possible(order):
+            continue
         packets.restore(before)
         walker.begin_nat(*bound)
         left = live
@@ -128,6 +133,15 @@ def _any_order(group: list[Step], live: int, walker: Walker) -> int:
         packets.join(other)
     walker.begin_nat(bounds, surely)
     return alive
+
+
+def _possible(order: tuple[Step, ...]) -> bool:
+    """Say whether chains may run in this order: the kernel puts a new one before those of equal priority."""
+    return all(
+        first.table != second.table or not first.table or first.handle >= second.handle
+        for place, first in enumerate(order)
+        for second in order[place + 1 :]
+    )
 
 
 __all__ = ["CONNTRACK", "FAMILIES", "NAT", "Hooks", "Step", "Trail", "run"]

@@ -43,6 +43,7 @@ class Journey:
         arriving = self._arrive(self.everyone & ~self.own)
         delivered, forwarded = self._incoming(arriving, local)
         self.forwarded = forwarded
+        self._ends(delivered | forwarded)
         there = delivered | forwarded | left
         tcp = there & self.packets.tcp
         ended = walker.ended
@@ -133,6 +134,19 @@ class Journey:
         for name in ("meta skuid", "meta skgid", "meta cgroup"):
             self.packets.put(name, Spread({}))
         return live & local, away
+
+    def _elsewhere(self, passage: Passage, live: int, oif: Spread) -> None:
+        """Name answers that leave by another interface than the one their connection came by: whether they get back nobody knows here."""
+        came: dict[str, int] = {}
+        for number in numbers(live & ~self.own):
+            name = self.probes[number].interface
+            link = self.router.links.get(name)
+            name = link.master if link is not None and link.master_kind == "bridge" else name
+            came[name] = came.get(name, 0) | (1 << number)
+        for device, bits in oif.values.items():
+            for name, arrived in came.items():
+                if name != device:
+                    passage.name(arrived & bits & live, f"the answer leaves by {device}, the connection came by {name}")
 
     def _route_out(self, passage: Passage, live: int) -> tuple[int, int, int, Spread]:
         """Return who has a route, who is sent to this host itself, who leaves, and by which interface."""
@@ -253,6 +267,13 @@ class Journey:
         self.leaves = self.leaves.merged(oif.within(live), 0, live)
         return live
 
+    def _ends(self, live: int) -> None:
+        """Name the packets of which address translation leaves open where they go."""
+        several = self.packets.base["th dport"].multi
+        for family in (4, 6):
+            several |= self.packets.address("daddr", family).multi
+        self.passage.name(several & live, "to which address and port it is translated")
+
     # ---- the answer
 
     def _answer(self, from_here: int, from_there: int) -> int:
@@ -298,6 +319,7 @@ class Journey:
             packets.enter("oif", oif, passage.links)
         live = passage.hook("postrouting", live)
         away = live & ~self.own
+        self._elsewhere(passage, away, oif)
         passage.programs(away, oif, "egress")
         passage.bridges(away, oif)
         away = passage.device_hook("egress", away, oif)
@@ -323,6 +345,7 @@ class Journey:
         packets.enter("oif", constant("", self.everyone), passage.links)
         here = passage.hook("input", here)
         ahead = self._forward(passage, ahead, oif)
+        self._elsewhere(passage, ahead, oif)
         return here | ahead
 
     # ---- what is asked afterwards

@@ -302,9 +302,13 @@ class Base(Record, frozen=True):
 
 
 class Chain(Record, frozen=True):
-    """A chain with its rules in order. `unread` says why rules are missing: then it may end a packet's way or not."""
+    """A chain with its rules in order. `unread` says why rules are missing: then it may end a packet's way or not.
+
+    `handle` is its number in nftables: of two base chains of a table with equal priority the later one is walked first.
+    """
 
     name: str
+    handle: int = 0
     rules: tuple[Rule, ...] = ()
     base: Base | None = None
     unread: str = ""
@@ -313,7 +317,7 @@ class Chain(Record, frozen=True):
 class Table(Record, frozen=True):
     """`family` is ip, ip6, inet, arp, bridge, netdev, or legacy-ip and legacy-ip6 for iptables-legacy, which are evaluated like ip and ip6.
 
-    `dormant`: its base chains are not hooked in. `limits` are names of objects whose use is undecided (limit, quota …) -> their type.
+    `dormant`: its base chains are not hooked in. `unsure` says why it is not known whether they are.
     """
 
     family: str
@@ -321,6 +325,7 @@ class Table(Record, frozen=True):
     chains: Mapping[str, Chain]
     sets: Mapping[str, NamedSet] = {}
     dormant: bool = False
+    unsure: str = ""
 
 
 # ---- the network around it

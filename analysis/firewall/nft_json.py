@@ -48,6 +48,8 @@ _BOTH_WAYS = frozenset({"limit", "quota", "ct count", "connlimit"})
 _CHANCE = frozenset(
     {"numgen", "jhash", "symhash", "osf", "socket", "rt", "ipsec", "tcp option", "sctp chunk", "dccp option"}
 )
+_KEYS = frozenset({"range", "prefix", "concat", "elem", "|"})
+"""Forms that are values to compare with where a value is due."""
 _WORDS = 160
 
 
@@ -107,14 +109,14 @@ def _match(value: Any) -> tuple[Statement, ...]:
     if isinstance(left, Fib) and left.result == "oif" and (isinstance(right, bool) or right == "0"):
         left, right = Fib(left.flags, "present"), int(right)
         types = types_of(left)
-    if operator not in ("==", "!=", "<", ">", "<=", ">=", "in"):
+    if operator not in ("==", "!=", "<", ">", "<=", ">=", "in", "!"):
         raise _Strange(operator)
     try:
         compared: Any = _right(right, types)
     except (_Strange, ValueError, KeyError, TypeError):
         return (Match(left, "==", Undecidable(words(right))),)
-    if operator == "in" and not isinstance(compared, Members | SetRef):
-        return (Match(left, "any", Constant(_single(compared))),)
+    if operator in ("in", "!") and not isinstance(compared, Members | SetRef):
+        return (Match(left, "any" if operator == "in" else "none", Constant(_single(compared))),)
     if operator in ("<", ">", "<=", ">=") and not isinstance(compared, Constant):
         compared = Constant(_single(compared))
     return (Match(left, "==" if operator == "in" else operator, compared),)
@@ -130,7 +132,7 @@ def _right(right: Any, types: list[str]) -> Any:
         if name == "set":
             items = value if isinstance(value, list) else [value]
             return Members(tuple(_element(item, types, []) for item in items))
-        if name in _EXPRESSIONS or name in _CHANCE:
+        if name in _CHANCE or (name in _EXPRESSIONS and name not in _KEYS):
             return expression(right)
     return _key(right, types)
 
@@ -217,7 +219,7 @@ def _data(item: Any, types: list[str]) -> Any:
         if name == "concat":
             kinds = types if len(types) == len(value) else [""] * len(value)
             return Concat(tuple(_data(part, [kind]) for part, kind in zip(value, kinds, strict=True)))
-        if name in _EXPRESSIONS or name in _CHANCE:
+        if name in _CHANCE or (name in _EXPRESSIONS and name not in _KEYS):
             return expression(item)
     kind = types[0] if types else ""
     part = _part(item, kind) if kind in STRINGS or not isinstance(item, str) else _loose(item, kind)
@@ -404,6 +406,17 @@ def _update(value: Any) -> tuple[Statement, ...]:
     )
 
 
+_REJECT_FOR = {"tcp reset": ("meta l4proto", 6), "icmp": ("meta nfproto", 2), "icmpv6": ("meta nfproto", 10)}
+"""Conditions that nft puts before a reject of this type and leaves out when it lists the rule."""
+
+
+def _reject(value: Any) -> tuple[Statement, ...]:
+    implied = _REJECT_FOR.get(str(value.get("type"))) if isinstance(value, dict) else None
+    if implied is None:
+        return (Verdict("reject"),)
+    return Match(Field(implied[0]), "==", Span(implied[1], implied[1])), Verdict("reject")
+
+
 def _queue(value: Any) -> tuple[Statement, ...]:
     del value  # the number of the queue decides nothing here
     return (Verdict("queue"),)
@@ -414,7 +427,7 @@ _VERDICTS = frozenset({"accept", "drop", "continue", "return", "jump", "goto"})
 _STATEMENTS: dict[str, Callable[[Any], tuple[Statement, ...]]] = {
     **{kind: (lambda value, kind=kind: _verdict(kind, value)) for kind in _VERDICTS},  # type: ignore[misc]
     "match": _match,
-    "reject": lambda value: (Verdict("reject"),),  # noqa: ARG005
+    "reject": _reject,
     "vmap": _vmap,
     "mangle": _mangle,
     "dnat": _nat("dnat"),

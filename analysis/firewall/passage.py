@@ -1,13 +1,15 @@
 """One direction of a connection: its packets through the hooks, with connection tracking and translation at their places."""
 
+from collections.abc import Callable
 from functools import partial
 
 from analysis.firewall import hooks
+from analysis.firewall.bridges import may_stop
 from analysis.firewall.cohort import NOTHING, Spread
 from analysis.firewall.expressions import Expressions
 from analysis.firewall.fields import ESTABLISHED, INVALID, NEW, TRACKED, UNTRACKED, Packets
 from analysis.firewall.hooks import CONNTRACK, FAMILIES, NAT, Hooks, Step
-from analysis.firewall.model import Chain, Datapath, Link, Table
+from analysis.firewall.model import Base, Chain, Datapath, Link, Table
 from analysis.firewall.network import Router
 from analysis.firewall.translating import Translator
 from analysis.firewall.walking import Walker
@@ -61,12 +63,7 @@ class Passage:
             return 0
         self._at(name)
         steps = [
-            Step(
-                base.priority,
-                partial(self._filter, table, chain),
-                self.hooks.writes(table),
-                f"{table.family} {table.name} {chain.name}",
-            )
+            _step(base, table, chain, partial(self._filter, table, chain), self.hooks.writes(table))
             for table, chain, base in self.hooks.filters(name)
         ]
         if name in _TARGET:
@@ -156,13 +153,7 @@ class Passage:
         while at < len(chains) and rest:
             group = [entry for entry in chains[at:] if entry[2].priority == chains[at][2].priority]
             steps = [
-                Step(
-                    base.priority,
-                    partial(self._nat_chain, table, chain),
-                    True,
-                    f"{table.family} {table.name} {chain.name}",
-                )
-                for table, chain, base in group
+                _step(base, table, chain, partial(self._nat_chain, table, chain), True) for table, chain, base in group
             ]
             rest = hooks.run(steps, rest, self.walker)
             at += len(group)
@@ -210,8 +201,7 @@ class Passage:
     def bridges(self, live: int, devices: Spread) -> None:
         """Name the chains of the bridge family where packets pass a bridge."""
         for table, chain in self.hooks.bridge:
-            base = chain.base
-            if base is None or (not chain.rules and base.policy == "accept" and not chain.unread):
+            if chain.base is None or not may_stop(table, chain):
                 continue
             for device, bits in devices.values.items():
                 link = self.router.links.get(device)
@@ -224,3 +214,8 @@ class Passage:
             self.walker.ended |= bits
             self.walker.doubt(bits, text)
             self.walker.note("unknown", 0, text, may=bits)
+
+
+def _step(base: Base, table: Table, chain: Chain, run: Callable[[int], int], writes: bool) -> Step:
+    place = f"{table.family} {table.name}"
+    return Step(base.priority, run, writes, f"{place} {chain.name}", place, chain.handle)

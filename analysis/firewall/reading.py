@@ -93,6 +93,7 @@ class _Reading:
         self.xtables = Xtables(rows)
         self.tables: dict[tuple[str, str], tuple[dict[str, Chain], dict[str, NamedSet]]] = {}
         self.dormant: set[tuple[str, str]] = set()
+        self.unsure: dict[tuple[str, str], str] = {}
 
     def datapath(self) -> Datapath:
         rules: dict[tuple[str, str, str, int], Row] = {}
@@ -118,7 +119,14 @@ class _Reading:
         network = self._network()
         self.unread += self.xtables.unread
         tables = [
-            Table(family=family, name=name, chains=held[0], sets=held[1], dormant=(family, name) in self.dormant)
+            Table(
+                family=family,
+                name=name,
+                chains=held[0],
+                sets=held[1],
+                dormant=(family, name) in self.dormant,
+                unsure=self.unsure.get((family, name), ""),
+            )
             for (family, name), held in self.tables.items()
         ]
         return Datapath(
@@ -152,8 +160,14 @@ class _Reading:
             held[0]["?"] = Chain(name="?", base=base, unread=f"the table was not read: {row.unread}")
             return
         document = self._document(key, row)
-        if document is not None and "dormant" in nft_json.words(document.get("flags", "")):
+        if document is None:
+            return
+        flags = document.get("flags", [])
+        known = set(row.text.split()) | set(flags if isinstance(flags, list) else str(flags).split(","))
+        if "dormant" in known:
             self.dormant.add((family, name))
+        elif "flags" in document and not known & {"owner", "persist"}:
+            self.unsure[family, name] = f"table {family} {name}: its flags cannot be read, it may be dormant"
 
     def _set(self, key: str, row: Row) -> None:
         words = _words(key)
@@ -177,14 +191,18 @@ class _Reading:
         made: list[Rule] = []
         by_lines = self.xtables.holds(family, table, name)
         for handle in row.order:
-            rule = self.xtables.rule(family, table, name, row.order, handle) if by_lines else None
+            held = rules.get((family, table, name, handle))
+            # `*-save` leaves out what only nft can say: its line is right only where nft cannot say the rule by itself.
+            by_line = by_lines and (held is None or '"xt":' in held.document)
+            rule = self.xtables.rule(family, table, name, row.order, handle) if by_line else None
             if rule is None:
-                held = rules.get((family, table, name, handle))
                 rule = self._rule(f"rule {family} {table} {name} {handle}", held, handle)
             made.append(rule)
         base = self._base(key, document)
         unread = f"the chain was not read: {row.unread}" if row.unread else ""
-        self._held(family, table)[0][name] = Chain(name=name, rules=tuple(made), base=base, unread=unread)
+        self._held(family, table)[0][name] = Chain(
+            name=name, handle=_int(str(document.get("handle", 0))), rules=tuple(made), base=base, unread=unread
+        )
 
     def _rule(self, name: str, row: Row | None, handle: int) -> Rule:
         if row is None:

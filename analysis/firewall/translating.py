@@ -42,7 +42,7 @@ class Translator:
             return self._redirect(nat, hook, certain, bits)
         if nat.kind == "masquerade":
             return self._masquerade(nat, certain, bits)
-        done = Done(bits)
+        done = Done(0)
         for one in (4, 6):
             part = bits & (self.packets.four if one == 4 else self.packets.six)
             if part:
@@ -146,7 +146,7 @@ class Translator:
 
 def _both(first: Done, second: Done) -> Done:
     return Done(
-        first.reached,
+        first.reached | second.reached,
         first.left | second.left,
         first.dropped | second.dropped,
         first.unsure | second.unsure,

@@ -119,6 +119,9 @@ class Walker:
             return 0
         self._table, self._accepted, self._steps = table, 0, 0
         sure, bound = live if sure is None else sure, self._bound
+        if table.unsure:
+            self.doubt(live, table.unsure)
+            sure = 0
         if chain.unread:
             self._lost(chain, live)
         back = self._chain(chain, live, sure & ~self._bound, 0)
@@ -376,10 +379,12 @@ class Walker:
 
     def _nat(self, nat: Nat, rule: Rule, frame: _Frame, live: int, sure: int, may: int) -> int:
         certain = self._certain(frame, sure)
+        self.expressions.partial = 0
         done = self.translator.apply(nat, self._table.family, self.hook, certain, may)
         if done.unsure & may:
             self.doubt(done.unsure & may, done.text, rule)
-        sure, may = sure & ~done.left, may & done.reached
+        doubtful = done.left | self.expressions.partial
+        sure, may, certain = sure & done.reached & ~doubtful, may & done.reached, certain & ~doubtful
         if done.dropped & may:
             self.ended |= done.dropped & may
             self._trace("drop", frame.chain, rule, sure & done.dropped, done.dropped & may, done.text)
@@ -387,7 +392,7 @@ class Walker:
         self._trace("nat", frame.chain, rule, sure & kept, kept)
         self._accepted |= kept
         self._bound |= kept
-        self._bound_surely |= certain & kept & ~done.left
+        self._bound_surely |= certain & kept
         return live & ~sure
 
 
