@@ -73,6 +73,7 @@ class Agent:
             "subject": self.subject(ROWS, None),
             "coverage": {"sights": [{"subject": "firewall", "state": "seen", "blind": [], "last_ok_ms": 1}]},
             "accept": {"subject": "firewall", "revision": 4},
+            "do": {"ok": True, "summary": "saved", "answer": {"tables": ["inet filter"], "unsaved": []}},
         }
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -232,3 +233,16 @@ def test_the_name_of_a_chain_cannot_drive_the_terminal(agent, call) -> None:
     for command in ("show", "diff"):
         shown = call(command).output
         assert "a\\x1b[2Jb" in shown and "\x1b" not in shown
+
+
+def test_accept_has_the_guard_save_what_was_accepted(agent, call) -> None:
+    told = json.loads(call("accept", "--json").output)
+    assert told == {"subject": "firewall", "revision": 4, "saved": ["inet filter"], "unsaved": []}
+    assert ("do", {"action": "guard_save", "arguments": {}, "dry_run": False}) in agent.asked
+
+
+def test_accept_says_when_what_it_accepted_could_not_be_saved(agent, call) -> None:
+    agent.verbs["do"] = {"ok": False, "outcome": {"type": "failed", "error": "no folder"}, "summary": "", "answer": {}}
+    result = call("accept")
+    assert "Accepted the firewall" in result.output
+    assert "The guard could not restore it: no folder" in result.output
