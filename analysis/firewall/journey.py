@@ -167,17 +167,28 @@ class Journey:
                         local |= mine
                         devices["lo"] = devices.get("lo", 0) | mine
                     elif found.kind in (1, 3, 5):
+                        if family == 4 and source >> 24 == 127 and not self._may_leave(found.devices):
+                            self._drop(passage, mine, f"loopback addresses do not leave by {', '.join(found.devices)}")
+                            dropped |= mine
+                            continue
                         leaving |= mine
                         for device in found.devices:
                             devices[device] = devices.get(device, 0) | mine
                     elif not found.unsure:
                         dropped |= mine
-                        passage.walker.hook = "routing"
-                        passage.walker.note("routing", mine, f"no route to {written(family, target)}")
+                        self._drop(passage, mine, f"no route to {written(family, target)}")
             passage.name(rows.unknown & live, "where the packet is sent to")
             leaving |= rows.unknown & live
         passage.walker.ended |= dropped
         return (local | leaving) & live, local, leaving, Spread(devices)
+
+    def _may_leave(self, devices: tuple[str, ...]) -> bool:
+        """Say whether packets from 127.0.0.0/8 may leave by these interfaces."""
+        return any(device == "lo" or self.router.any_of(device, "route_localnet") for device in devices)
+
+    def _drop(self, passage: Passage, bits: int, text: str) -> None:
+        passage.walker.hook = "routing"
+        passage.walker.note("routing", bits, text)
 
     def _near_devices(self, bits: int) -> list[tuple[str, int]]:
         """Return the interfaces that packets to link-local addresses leave by: those their connection came by."""
@@ -304,11 +315,6 @@ class Journey:
             packets.put(name, Spread({}, live))
         live, local, leaving, oif = self._route_out(passage, live)
         passage.walker.hook = "routing"
-        astray = live & local & ~self.own
-        if astray:
-            passage.walker.ended |= astray
-            passage.walker.note("routing", astray & ~leaving, "the answer is routed to this host itself", may=astray)
-            live &= ~(astray & ~leaving)
         packets.enter("oif", oif, passage.links)
         passage.cgroups(live, "egress")
         before = (packets.base["ip daddr"], packets.base["ip6 daddr"], packets.base["meta mark"])
@@ -317,6 +323,7 @@ class Journey:
         if any(a is not b for a, b in zip(before, after, strict=True)):
             live, local, leaving, oif = self._route_out(passage, live)
             packets.enter("oif", oif, passage.links)
+        live = self._astray(passage, live, local & ~self.own, leaving)
         live = passage.hook("postrouting", live)
         away = live & ~self.own
         self._elsewhere(passage, away, oif)
@@ -330,6 +337,14 @@ class Journey:
             looped = self._prerouting(passage, 0, looped)
             looped = passage.hook("input", looped)
         return away | looped
+
+    def _astray(self, passage: Passage, live: int, local: int, leaving: int) -> int:
+        """End the answers that would go to this host itself instead of who called; return the others."""
+        astray = live & local
+        passage.walker.hook = "routing"
+        passage.walker.ended |= astray
+        passage.walker.note("routing", astray & ~leaving, "the answer is routed to this host itself", may=astray)
+        return live & ~(astray & ~leaving)
 
     def _answer_from_there(self, passage: Passage, live: int) -> int:
         """Answers of those to whom a packet was forwarded, or that this host itself called: they arrive, and go on as they came."""

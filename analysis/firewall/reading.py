@@ -198,7 +198,7 @@ class _Reading:
             if rule is None:
                 rule = self._rule(f"rule {family} {table} {name} {handle}", held, handle)
             made.append(rule)
-        base = self._base(key, document)
+        base = self._base(key, row, document)
         unread = f"the chain was not read: {row.unread}" if row.unread else ""
         self._held(family, table)[0][name] = Chain(
             name=name, handle=_int(str(document.get("handle", 0))), rules=tuple(made), base=base, unread=unread
@@ -220,14 +220,14 @@ class _Reading:
             row, parsed = Row(what=row.what, document=row.document, text=row.text, unread="no JSON object"), {}
         return self.reader.rule(row, handle, parsed)
 
-    def _base(self, key: str, document: dict[str, Any]) -> Base | None:
+    def _base(self, key: str, row: Row, document: dict[str, Any]) -> Base | None:
         if "hook" not in document:
             return None
         hook, priority = document.get("hook"), document.get("prio", 0)
         if hook not in _HOOKS or not isinstance(priority, int):
             self.unread.append(f"row {key[:120]}: hook {str(hook)[:40]}")
-            return None
-        devices = document.get("dev", ())
+            return None  # nft 1.0.6 leaves the devices out of its JSON; then the row's text has them
+        devices = document.get("dev") or tuple(row.text.removeprefix("device ").replace(",", " ").split())
         return Base(
             kind=str(document.get("type", "filter")),
             hook=hook,

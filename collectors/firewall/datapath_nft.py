@@ -63,6 +63,9 @@ class Ruleset:
     broken: list[tuple[str, str]] = field(default_factory=list)
     sets: list[tuple[str, str]] = field(default_factory=list)
     blind: list[Blind] = field(default_factory=list)
+    flags: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Flags of tables and devices of chains in the listing's words: nft 1.0.6 states neither in its JSON."""
+    devices: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
 def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
@@ -72,7 +75,6 @@ def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
     """
     trouble = ""
     for _ in range(_TRIES):
-        sets.begin()
         start = host.nftables.generation()
         text = _listing(host)
         try:
@@ -80,7 +82,7 @@ def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
             _adopt_words(ruleset, text)
             tables, managed = _tables(ruleset)
             ruleset.blind += iptables.join(host, tables, managed, ruleset.saved)[0]
-            ruleset.sets = [sets.read(host, sort, raw) for sort, _, raw in ruleset.parts if sort in _SETS]
+            ruleset.sets = sets.read(host, [(sort, raw) for sort, _, raw in ruleset.parts if sort in _SETS])
         except Malformed as error:
             trouble = error.message
             continue
