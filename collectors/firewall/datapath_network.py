@@ -14,7 +14,7 @@ from contracts.text import escape
 FAMILIES = (4, 6)
 _SYS = "/proc/sys/net"
 _FIX = "Install the package iproute2."
-_MAX_BYTES = 64 << 20
+_MAX_BYTES = 48 << 20
 _FLEETING = frozenset(
     {"valid_life_time", "preferred_life_time", "promiscuity", "allmulti", "expires", "age", "used", "users", "cache"}
 )
@@ -29,38 +29,20 @@ ALONE = (
     "ipv4/tcp_fwmark_accept",
     "ipv4/tcp_l3mdev_accept",
     "ipv4/udp_l3mdev_accept",
-    "ipv4/raw_l3mdev_accept",
-    "ipv4/ip_early_demux",
-    "ipv6/bindv6only",
     "ipv6/ip_nonlocal_bind",
     "ipv6/fwmark_reflect",
     "netfilter/nf_conntrack_tcp_loose",
-    "netfilter/nf_conntrack_tcp_be_liberal",
-    "netfilter/nf_conntrack_checksum",
     "bridge/bridge-nf-call-iptables",
     "bridge/bridge-nf-call-ip6tables",
     "bridge/bridge-nf-call-arptables",
-    "bridge/bridge-nf-filter-vlan-tagged",
-    "mptcp/enabled",
 )
 """Switches there is one of; those that the kernel has not got are left out."""
 
 OF_LINKS = {
-    4: (
-        "forwarding",
-        "rp_filter",
-        "accept_local",
-        "route_localnet",
-        "src_valid_mark",
-        "accept_source_route",
-        "disable_policy",
-        "bc_forwarding",
-        "arp_ignore",
-        "proxy_arp",
-    ),
-    6: ("forwarding", "disable_ipv6", "accept_source_route", "disable_policy", "accept_dad", "seg6_enabled"),
+    4: ("forwarding", "rp_filter", "accept_local", "route_localnet", "src_valid_mark"),
+    6: ("forwarding", "force_forwarding", "disable_ipv6"),
 }
-"""Switches there is one of for each link, and for `all` and `default`."""
+"""Switches there is one of for each link, and for `all` and `default`; few, because there may be a thousand links."""
 
 
 def read(host: ReadOnlyHost, sheet: Sheet, max_routes: int) -> None:
@@ -69,6 +51,7 @@ def read(host: ReadOnlyHost, sheet: Sheet, max_routes: int) -> None:
     for what, names, argv in _questions(has_ipv6):
         try:
             answer = _ask(host, *argv)
+            entries = [_entry(raw) for raw in answer[: max_routes if what == "route" else None]]
         except Unavailable as error:
             fix = _FIX if error.why is Why.TOOL_MISSING else error.advice
             follows = f"{_title(what, names)}, so that exposure is uncertain"
@@ -77,8 +60,7 @@ def read(host: ReadOnlyHost, sheet: Sheet, max_routes: int) -> None:
             continue
         if what == "route" and len(answer) > max_routes:
             _too_many(sheet, names, len(answer), max_routes)
-            answer = answer[:max_routes]
-        for entry in answer:
+        for entry in entries:
             _put(sheet, what, names, entry)
 
 
@@ -121,8 +103,8 @@ def _questions(has_ipv6: bool) -> Iterable[tuple[str, tuple[str, ...], tuple[str
         yield "routing-rule", (str(family),), ("-j", f"-{family}", "rule")
 
 
-def _ask(host: ReadOnlyHost, *arguments: str) -> list[dict[str, Any]]:
-    """Return what ip answers; raises `Unavailable`."""
+def _ask(host: ReadOnlyHost, *arguments: str) -> list[msgspec.Raw]:
+    """Return what ip answers, one by one and not yet taken apart; raises `Unavailable`."""
     line = f"ip {' '.join(arguments)}"
     answer = host.commands.ask("ip", *arguments, max_bytes=_MAX_BYTES)
     if answer.code != 0:
@@ -133,9 +115,17 @@ def _ask(host: ReadOnlyHost, *arguments: str) -> list[dict[str, Any]]:
             raise Unavailable(Why.INCOMPATIBLE, f"{line}: {said}", advice="Install iproute2 4.18 or newer.")
         raise Unavailable(Why.OTHER, f"{line}: {said}", advice=f"Run `{line}` by hand.")
     try:
-        return msgspec.json.decode(_text(answer.stdout) or "[]", type=list[dict[str, Any]])
+        return msgspec.json.decode(_text(answer.stdout) or "[]", type=list[msgspec.Raw])
     except msgspec.DecodeError as error:
         raise Unavailable(Why.MALFORMED, f"{line} prints no JSON: {error}", advice=f"Run `{line}` by hand.") from error
+
+
+def _entry(raw: msgspec.Raw) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        message = f"ip prints what is no object: {bytes(raw)[:80]!r}"
+        raise Unavailable(Why.MALFORMED, message, advice="Look at what `ip -j` prints.") from error
 
 
 def _text(raw: bytes) -> str:

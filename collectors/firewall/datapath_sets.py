@@ -3,6 +3,7 @@
 The kernel counts elements before nft is asked for them: nft builds its whole JSON in memory, a gigabyte for a million of them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,9 @@ _ROOM = 64 << 10
 _TIMES = 6
 """How much longer nft's answer may be than what is kept of it: comments, counters and time-outs are left out."""
 _NAMED = 5
+_FEW = 8
+_MANY = 50_000
+"""More than a few sets are read together, if all of them have no more elements than these."""
 _SET_S = 20.0
 _OPTIONS = "collectors.datapath.max_elements and max_set_bytes"
 
@@ -35,24 +39,49 @@ class _Answer(msgspec.Struct):
 
 
 class Sets:
-    """Reads sets one by one and remembers which could not be read."""
+    """Reads sets and remembers which could not be read."""
 
     def __init__(self, max_elements: int, max_bytes: int) -> None:
         self._max_elements, self._max_bytes = max_elements, max_bytes
         self._large: list[str] = []
         self._other: list[tuple[str, Unavailable]] = []
+        self._together: dict[tuple[str, str, str, str], msgspec.Raw] = {}
 
-    def begin(self) -> None:
-        """Forget what an earlier attempt could not read."""
-        self._large, self._other = [], []
+    def read(self, host: ReadOnlyHost, defined: Sequence[tuple[str, msgspec.Raw]]) -> list[tuple[str, str]]:
+        """Return the document of each set or map in `defined` (sort and definition), and why its elements are not in it ("" if they are).
 
-    def read(self, host: ReadOnlyHost, sort: str, raw: msgspec.Raw) -> tuple[str, str]:
-        """Return the document of the set or map that `raw` defines, and why its elements are not in it ("" when they are).
-
-        Raises `Malformed` when it vanished meanwhile.
+        Raises `Malformed` when one vanished meanwhile.
         """
-        names = msgspec.json.decode(raw, type=_Names)
-        bare = bytes(raw).decode()
+        self._large, self._other, self._together = [], [], {}
+        sets = [(sort, msgspec.json.decode(raw, type=_Names), bytes(raw).decode()) for sort, raw in defined]
+        if len(sets) > _FEW:
+            self._read_together(host, [(sort, names) for sort, names, _ in sets])
+        found = [self._one(host, sort, names, bare) for sort, names, bare in sets]
+        self._together = {}
+        return found
+
+    def _read_together(self, host: ReadOnlyHost, sets: Sequence[tuple[str, _Names]]) -> None:
+        """Read many sets in two runs of nft instead of one each, unless they are large."""
+        total = 0
+        for _, names in sets:
+            try:
+                place = (names.family, escape(names.table), escape(names.name))
+                count = host.nftables.count(*place, self._max_elements)
+            except Unavailable:
+                return  # asking for it alone says why
+            total += count
+            if count > self._max_elements or total > _MANY:
+                return
+        for sort in ("set", "map"):
+            try:
+                answer = nft.answered(host.commands.ask("nft", "-j", "-s", "list", f"{sort}s", timeout_s=_SET_S))
+                for raw in parts(answer.stdout, sort):
+                    names = msgspec.json.decode(raw, type=_Names)
+                    self._together[sort, names.family, names.table, names.name] = raw
+            except (Unavailable, Malformed, msgspec.DecodeError):
+                continue  # one by one, then: whichever of them it is about says so
+
+    def _one(self, host: ReadOnlyHost, sort: str, names: _Names, bare: str) -> tuple[str, str]:
         place = f"{sort} {names.family} {escape(names.table)} {escape(names.name)}"
         try:
             document = self._elements(host, sort, names)
@@ -79,6 +108,9 @@ class Sets:
 
     def _elements(self, host: ReadOnlyHost, sort: str, names: _Names) -> str | None:
         """Return the document with its elements, None when there are none; raises `Unavailable`."""
+        known = self._together.get((sort, names.family, names.table, names.name))
+        if known is not None:
+            return self._bounded(_document(known, sort))
         table, name = escape(names.table), escape(names.name)
         count = host.nftables.count(names.family, table, name, self._max_elements)
         if not count:
@@ -94,21 +126,37 @@ class Sets:
         answer = host.commands.ask(*argv, timeout_s=_SET_S, max_bytes=most)
         if b"No such file or directory" in answer.stderr:
             raise Unavailable(Why.NOT_PRESENT, "it is gone")
-        document = stripped(nft.answered(answer).stdout, sort)
+        return self._bounded(stripped(nft.answered(answer).stdout, sort))
+
+    def _bounded(self, document: str) -> str:
         if len(document) > self._max_bytes:
             raise Unavailable(Why.TOO_LARGE, f"more than {self._max_bytes} bytes")
         return document
 
 
 def stripped(answer: bytes, sort: str) -> str:
-    """Return the set or map of nft's `answer`, compact, its elements by their values alone; raises `Malformed`."""
+    """Return the one set or map of nft's `answer`, compact, its elements by their values alone; raises `Malformed`."""
+    found = parts(answer, sort)
+    if len(found) != 1:
+        raise Malformed(f"nft names {len(found)} of one {sort}")
+    return _document(found[0], sort)
+
+
+def parts(answer: bytes, sort: str) -> list[msgspec.Raw]:
+    """Return what `answer` holds of `sort`, compact; raises `Malformed`."""
     try:
         entries = msgspec.json.decode(msgspec.json.format(answer, indent=-1), type=_Answer).nftables
-        raw = next(entry[sort] for entry in entries if sort in entry)
-        if _WRAPPED not in bytes(raw):
-            return bytes(raw).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
+    return [entry[sort] for entry in entries if sort in entry]
+
+
+def _document(raw: msgspec.Raw, sort: str) -> str:
+    if _WRAPPED not in bytes(raw):
+        return bytes(raw).decode()
+    try:
         whole: dict[str, Any] = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, StopIteration) as error:
+    except msgspec.DecodeError as error:
         raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
     elements = whole.get("elem", [])
     whole["elem"] = [_pair(element) if sort == "map" else _value(element) for element in elements]

@@ -166,6 +166,24 @@ def test_configured_vantages_replace_the_derived_ones(netns) -> None:
     assert [spot.what for spot in report.blind] == ["exposure from odd"]
 
 
+def test_many_sets_are_read_in_two_runs_of_nft(netns, looks) -> None:
+    sets = "\n".join(f"set s{n} {{ type ipv4_addr; elements = {{ 192.0.2.{n} }}; }}" for n in range(60))
+    netns.nft(f"table ip t {{ {sets}\n map m {{ type inet_service : verdict; elements = {{ 22 : accept }}; }}\n }}")
+    looks.again()
+    assert looks.document("set ip t s59")["elem"] == ["192.0.2.59"]
+    assert looks.document("map ip t m")["elem"] == [[22, {"accept": None}]]
+    assert sum(argv[:4] == ("nft", "-j", "-s", "list") for argv in netns.asked) == 2
+
+
+def test_one_large_set_among_many_is_not_read(netns) -> None:
+    sets = "\n".join(f"set s{n} {{ type ipv4_addr; elements = {{ 192.0.2.{n} }}; }}" for n in range(20))
+    netns.nft(f"table ip t {{ {sets}\n set big {{ type inet_service; elements = {{ 1, 2, 3 }}; }}\n }}")
+    looks = Looks(netns, Options(max_elements=2))
+    looks.again()
+    assert looks.row("set ip t big").unread == "more than 2 elements"
+    assert looks.document("set ip t s19")["elem"] == ["192.0.2.19"]
+
+
 def test_a_set_larger_than_the_limit_is_not_read(netns) -> None:
     netns.nft(FILTER)
     looks = Looks(netns, Options(max_elements=1))

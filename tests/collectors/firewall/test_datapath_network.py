@@ -83,6 +83,7 @@ def test_a_kernel_that_refuses_ipv6_when_asked_has_none(netns) -> None:
         ),
         (Completed(argv=("ip",), code=1, stdout=b"", stderr=b"Cannot open netlink socket"), Why.OTHER),
         (Completed(argv=("ip",), code=0, stdout=b"[{", stderr=b""), Why.MALFORMED),
+        (Completed(argv=("ip",), code=0, stdout=b"[7]", stderr=b""), Why.MALFORMED),
     ],
 )
 def test_what_ip_cannot_say_is_named_with_what_follows(netns, failure, why) -> None:
@@ -111,7 +112,7 @@ def test_a_name_that_is_no_text_is_escaped() -> None:
             return Completed(argv=argv, code=0, stdout=body, stderr=b"")
 
     (entry,) = datapath_network._ask(Tools(), "-j", "-d", "addr")  # type: ignore[arg-type]
-    assert entry == {"ifname": "e\\xff"}
+    assert datapath_network._entry(entry) == {"ifname": "e\\xff"}
 
 
 @given(

@@ -86,7 +86,7 @@ class Kernel:
 def read(host: Any, name: str = "s", most: int = 10, room: int = 1000) -> tuple[tuple[str, str], Sets]:
     sets = Sets(most, room)
     raw = msgspec.Raw(msgspec.json.encode({"family": "ip", "table": "t", "name": name, "type": "ipv4_addr"}))
-    return sets.read(host, "set", raw), sets
+    return sets.read(host, [("set", raw)])[0], sets
 
 
 def test_an_empty_set_is_not_asked_for() -> None:
