@@ -1,7 +1,7 @@
 """The policy in the evaluator's terms takes the place of our table, and of nothing else."""
 
 from analysis.firewall.evaluate import evaluate
-from analysis.firewall.model import Base, Chain, Datapath, Link, Network, Route, Rule, Table, Verdict
+from analysis.firewall.model import Base, Chain, Datapath, Link, Network, Route, RoutingRule, Rule, Table, Verdict
 from analysis.firewall.policy_model import replaced, table
 from analysis.firewall.probe import Probe
 from analysis.firewall.probe import Verdict as End
@@ -16,8 +16,9 @@ NETWORK = Network(
     },
     routes=(
         Route(family=4, table=255, low=ADDRESS, high=ADDRESS, length=32, kind=2, device="eth0"),
-        Route(family=4, table=254, low=0, high=(1 << 32) - 1, length=0, device="eth0"),
+        Route(family=4, table=254, low=0, high=(1 << 32) - 1, length=0, device="eth0", devices=("eth0",)),
     ),
+    rules=tuple(RoutingRule(family=4, priority=place, table=number) for place, number in ((0, 255), (32766, 254))),
 )
 
 
