@@ -18,7 +18,7 @@ from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Why
 from contracts.event import Event, Kind
-from contracts.exposure_picture import who
+from contracts.exposure_picture import vantage_order, who
 from contracts.judge import View
 from contracts.record import Record
 from contracts.snapshot import Snapshot, compare
@@ -126,7 +126,7 @@ def _turns(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everyw
     """Return what opened, closed or became uncertain; vantages that are new are one summary."""
     then, now = _groups(before.values()), _groups(after.values())
     known, seen = {group.vantage for group in then}, {group.vantage for group in now}
-    new = sorted(seen - known)
+    new = sorted(seen - known, key=vantage_order)
     said = [events.first_look([rows for group, rows in now.items() if group.vantage in new], new)] if new else []
     opened: list[Event] = []
     unsure: list[Event] = []

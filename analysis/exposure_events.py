@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from contracts.event import Event, FieldType, Kind, Severity, Value
-from contracts.exposure_picture import who
+from contracts.exposure_picture import vantage_order, who
 from contracts.subjects.exposure import Exposure
 
 _PLACE: dict[str, FieldType] = {
@@ -137,6 +137,7 @@ def bypass_ended(key: str, row: Exposure) -> Event:
 
 def first_look(groups: Sequence[Sequence[Exposure]], vantages: Sequence[str]) -> Event:
     """Return the one event of a first look: each of `groups` is the rows of one listener at one vantage."""
+    groups = sorted(groups, key=lambda rows: vantage_order(who(rows[0])))
     reachable = [rows for rows in groups if any(row.verdict == "reachable" for row in rows)]
     unsure = [rows for rows in groups if rows not in reachable and any(row.verdict == "uncertain" for row in rows)]
     examples = [f"{_name(rows[0])} from {who(rows[0])}" for rows in reachable[:_EXAMPLES]] or ["none"]

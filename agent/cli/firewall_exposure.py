@@ -40,11 +40,12 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One probe with its answer; `taker` is who takes the packet where it ends."""
+    """One probe with its answer; `taker` is who takes the packet where it ends, `nobody` why nobody does."""
 
     probe: "Probe"
     answer: "Answer"
     taker: str
+    nobody: str
 
 
 @click.command("exposure")
@@ -196,10 +197,7 @@ def _probe(path: Path, question: Question, notes: Sequence[str], as_json: bool) 
     """Ask about one port and say what comes of it."""
     answered = probed(question, _ways(path), _listeners(path))
     if as_json:
-        told = [
-            {"probe": msgspec.to_builtins(each.probe), "answer": msgspec.to_builtins(each.answer), "taker": each.taker}
-            for each in answered
-        ]
+        told = [{name: msgspec.to_builtins(value) for name, value in each._asdict().items()} for each in answered]
         click.echo(to_json({"probes": told, "notes": list(notes)}, indent=2))
         return
     from analysis.firewall.picture import explained
@@ -207,7 +205,7 @@ def _probe(path: Path, question: Question, notes: Sequence[str], as_json: bool) 
     _say(notes)
     for each in answered:
         click.echo()
-        for line in explained(each.probe, each.answer, each.taker, steps=question.explain):
+        for line in explained(*each, steps=question.explain):
             verdict = each.answer.verdict.value
             is_answer = line.startswith("Answer:")
             click.echo(click.style(plain(line), fg=_COLOURS[verdict], bold=True) if is_answer else plain(line))
@@ -238,12 +236,12 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
     found = []
     for number, probe in enumerate(probes):
         answer = answers.answer(number)
-        taker = ""
+        taker = nobody = ""
         if not answer.forwarded:
             end = Place(probe.family, protocol, answer.destination or probe.destination, answer.port or probe.port)
-            key, why = sockets.taker(end, probe.interface)
-            taker = f"{listeners[key].process or 'a process not known'} ({key})" if key else f"nobody: {why}"
-        found.append(Asked(probe, answer, taker))
+            key, nobody = sockets.taker(end, probe.interface)
+            taker = f"{listeners[key].process or 'a process not known'} ({key})" if key else ""
+        found.append(Asked(probe, answer, taker, nobody))
     return found
 
 

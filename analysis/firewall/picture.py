@@ -17,15 +17,18 @@ def question(probe: Probe) -> str:
     return f"{probe.protocol} from {probe.source} to {probe.destination} port {probe.port}, {way}"
 
 
-def explained(probe: Probe, answer: Answer, taker: str = "", steps: bool = True) -> Iterator[str]:
-    """Yield the answer in lines; `taker` says who takes the packet where it ends, `steps` whether the way is told step by step."""
+def explained(probe: Probe, answer: Answer, taker: str = "", nobody: str = "", steps: bool = True) -> Iterator[str]:
+    """Yield the answer in lines.
+
+    `taker` says who takes the packet where it ends, `nobody` why nobody does, `steps` whether the way is told step by step.
+    """
     yield f"Asked:    {question(probe)}"
-    yield f"Answer:   {_WORDS[answer.verdict]}"
+    yield f"Answer:   {conclusion(answer, nobody)}"
     for name in answer.unknown:
         yield f"Unknown:  {name}"
     end = f"{_host(answer.destination)}:{answer.port}" if answer.destination else ""
     if end and (answer.forwarded or (answer.destination, answer.port) != (probe.destination, probe.port)):
-        way = f", forwarded by {answer.interface}" if answer.forwarded else ""
+        way = ", forwarded" + (f" by {answer.interface}" if answer.interface else "") if answer.forwarded else ""
         yield f"Sent to:  {end}{way}"
     if taker:
         yield f"Taken by: {taker}"
@@ -34,6 +37,13 @@ def explained(probe: Probe, answer: Answer, taker: str = "", steps: bool = True)
     if steps and answer.steps:
         yield "Way:"
         yield from _way(answer.steps)
+
+
+def conclusion(answer: Answer, nobody: str = "") -> str:
+    """Return the verdict in words; what arrives where `nobody` takes it is not reachable, whatever the rules say."""
+    if nobody and answer.verdict is Verdict.REACHABLE:
+        return f"let in by the rules, but {nobody}"
+    return _WORDS[answer.verdict]
 
 
 def _way(steps: Sequence[Step]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from analysis import exposure_events
 from analysis.exposure import ExposureJudge
 from analysis.firewall import reach as reach_module
-from analysis.firewall.evaluate import Answers
 from analysis.firewall.model import Datapath
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from contracts.event import Severity
@@ -66,6 +65,19 @@ WAYS = {
 Rule = Callable[[Probe], Answer]
 
 
+class Answers:
+    """The evaluator's answers, as given."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return tuple(answer.verdict for answer in self._answers)
+
+    def answer(self, number: int) -> Answer:
+        return self._answers[number]
+
+
 class World:
     """What the evaluator is made to say, and the bench that judges it."""
 
@@ -78,7 +90,7 @@ class World:
 
     def evaluate(self, datapath: Datapath, probes: Sequence[Probe]) -> Answers:
         answers = [self.answer(probe) for probe in probes]
-        return Answers([answer.verdict for answer in answers], answers)
+        return Answers(answers)
 
     def answer(self, probe: Probe) -> Answer:
         where = (probe.interface, probe.port)

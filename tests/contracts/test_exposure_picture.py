@@ -60,3 +60,8 @@ def test_what_goes_past_a_front_end_says_so_and_where_it_ends() -> None:
 def test_very_many_are_counted() -> None:
     (line,) = drawn(*(row(port=port, process="") for port in range(1, MOST_NAMED + 4)))
     assert line.endswith(f"{MOST_NAMED}/tcp and 3 more")
+
+
+def test_a_fact_that_decides_is_told_by_its_first_words() -> None:
+    (line,) = drawn(row(verdict="blocked", chain="", why="martian: 10.0.0.9 to 127.0.0.1 by eth0"))
+    assert line == "internet --| martian --| 22/tcp sshd"

@@ -200,9 +200,9 @@ def test_a_probe_is_explained_step_by_step_with_rule_handle_and_listener(call) -
 
 def test_without_a_source_a_stranger_of_the_internet_asks_in_both_families(call) -> None:
     text = call("--to-port", "22").output
-    assert text.count("Answer:   reachable") == 2
+    assert "Answer:   reachable\nTaken by: sshd (tcp/0.0.0.0:22)" in text
     assert "to 2001:db8::5 port 22" in text
-    assert "Taken by: nobody: nothing listens there" in text, "sshd listens for IPv4 alone"
+    assert "Answer:   let in by the rules, but nothing listens there" in text, "sshd listens for IPv4 alone"
 
 
 def test_destination_protocol_and_interface_are_as_asked(call) -> None:

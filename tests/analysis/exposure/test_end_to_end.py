@@ -109,7 +109,7 @@ def test_a_container_port_past_ufw_is_called_out_at_the_first_look_and_when_it_e
     assert (published.verdict, published.bypasses, published.chain) == ("reachable", "ufw", "ip filter DOCKER")
     assert scene.connect("9.9.9.9", OUT, 8080) == "reachable"
     assert bench[f"{OUT} 22"].verdict == scene.connect("9.9.9.9", OUT, 22) == "reachable"
-    assert bench[f"{OUT} 22"].why == "-p tcp -m tcp --dport 22 -j ACCEPT"
+    assert "dport 22" in bench[f"{OUT} 22"].why
     assert bench[f"{OUT} 5432"].verdict == scene.connect("9.9.9.9", OUT, 5432) == "blocked"
     assert bench[f"{OUT} 5432"].except_for == ("203.0.113.0/24 reachable",)
     assert scene.connect("203.0.113.7", OUT, 5432) == "reachable"

@@ -50,3 +50,8 @@ def test_where_it_was_not_translated_nothing_is_said_of_it() -> None:
 def test_what_became_of_the_answer_is_told_apart() -> None:
     routing = Cause(what="routing", text="no route to 203.0.113.7", answer=True)
     assert "Because:  the answer: no route to 203.0.113.7" in told(Answer(verdict=Verdict.BLOCKED, causes=(routing,)))
+
+
+def test_what_is_let_in_where_nobody_listens_is_not_called_reachable() -> None:
+    text = told(Answer(verdict=Verdict.REACHABLE), nobody="nothing listens there")
+    assert "Answer:   let in by the rules, but nothing listens there" in text
