@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-from analysis.firewall.reading import read
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.probe import Answer, Cause, Verdict
+from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Outcome, Prober, Shot
 from tests.analysis.firewall.kernel.rulesets import Rule, Ruleset
@@ -120,7 +120,10 @@ class Harness:
         loaded = self.load(ruleset)
         if loaded is None:
             return []
-        datapath, tags = self.look(loaded)
+        seen = self.look(loaded)
+        if seen is None:
+            return []
+        datapath, tags = seen
         last, outcomes = self.prober.fire_twice(shots)
         answers = evaluate(datapath, [shot.probe for shot in last])
         self.tally.rulesets += 1
@@ -136,7 +139,7 @@ class Harness:
             elif agrees(answer, outcome):
                 self.tally.agreed += 1
                 self.tally.reachable += outcome.reachable
-                self.tally.decided_by.update(deciding(answer, tags))
+                self.tally.decided_by.update(list(deciding(answer, tags)))
             elif confirmed := self.confirm(loaded, datapath, shot):
                 self.tally.disagreed += 1
                 found.append(confirmed)
@@ -144,9 +147,16 @@ class Harness:
                 self.tally.agreed += 1
         return found
 
-    def look(self, loaded: Ruleset) -> tuple[Any, Mapping[tuple[str, str, str, int], Rule]]:
-        """Read what is loaded, as the product does; returns the datapath and the rules by family, table, chain and handle."""
+    def look(self, loaded: Ruleset) -> tuple[Any, Mapping[tuple[str, str, str, int], Rule]] | None:
+        """Read what is loaded, as the product does; returns the datapath and the rules by family, table, chain and handle.
+
+        None when nft itself cannot list the ruleset: the product says so and evaluates nothing.
+        """
         answer = self.world.loader.ask(do="rows")
+        if "unreadable" in answer:
+            self.tally.refused += 1
+            self.tally.unknown[f"unreadable: {answer['unreadable'][:160]}"] += 1
+            return None
         rows = msgspec.convert(answer["rows"], dict[str, Row])
         assert not answer["blind"], f"the collector is blind in places: {answer['blind']}"
         return read(rows), places(loaded, rows)
@@ -166,8 +176,8 @@ class Harness:
         loaded = self.load(ruleset)
         if loaded is None:
             return None
-        datapath, _ = self.look(loaded)
-        return self.confirm(loaded, datapath, shot)
+        seen = self.look(loaded)
+        return self.confirm(loaded, seen[0], shot) if seen else None
 
     def smallest(self, found: Disagreement, tries: int = 250) -> Disagreement:
         """Return the same disagreement with as little around it as a greedy search finds."""

@@ -117,15 +117,19 @@ def load(order: dict[str, Any], legacy: Legacy, routing: Routing) -> None:
 
 
 def rows() -> dict[str, Any]:
-    """Look with the product's own collector and return its rows by key."""
+    """Look with the product's own collector and return its rows by key, or why it could not look."""
     import msgspec
 
     from collectors.firewall.datapath import DatapathCollector, Options
+    from contracts.errors import Unavailable
     from contracts.snapshot import Snapshot
     from host.linux import LinuxHost
 
     collector = DatapathCollector(Options())
-    report = collector.collect(LinuxHost(), Snapshot(subject=collector.name))
+    try:
+        report = collector.collect(LinuxHost(), Snapshot(subject=collector.name))
+    except Unavailable as error:
+        return {"unreadable": str(error)}
     return {"rows": msgspec.to_builtins(report.changes.put), "blind": msgspec.to_builtins(report.blind)}
 
 

@@ -83,8 +83,9 @@ class Soak:
         pipes, processes = [], []
         for _ in range(worlds):
             near, far = context.Pipe()
-            process = context.Process(target=worker, args=(far,), daemon=False)
+            process = context.Process(target=worker, args=(far,), daemon=True)
             process.start()
+            far.close()
             pipes.append(near)
             processes.append(process)
         self._feed(pipes, started)
@@ -98,7 +99,10 @@ class Soak:
         while busy:
             for ready in multiprocessing.connection.wait(busy):
                 assert isinstance(ready, Connection)
-                _, tally, reports = ready.recv()
+                try:
+                    _, tally, reports = ready.recv()
+                except EOFError:
+                    raise SystemExit("a world ended with an error (above); nothing is proved") from None
                 self.tally.add(tally)
                 self.reports += reports
                 for report in reports:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
-from analysis.firewall.reading import read
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.probe import Verdict
+from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Prober, Shot
 from tests.analysis.firewall.kernel.test_probing import shot
