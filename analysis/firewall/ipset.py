@@ -113,7 +113,9 @@ class IpSet:
             return {}
         found = {self.name: NamedSet(name=self.name, elements=self.elements, unread=self.unread)}
         if any(element.excluded for element in self.elements):
-            turned = tuple(Element(one.key, None, not one.excluded) for one in self.elements)
+            turned = tuple(
+                Element(one.key, None, one.excluded if _turns_away(one) else not one.excluded) for one in self.elements
+            )
             name = self.name + RETURN_NOMATCH
             found[name] = NamedSet(name=name, elements=turned, unread=self.unread)
         return found
@@ -160,8 +162,22 @@ def _read(name: str, row: Row) -> tuple[IpSet, list[str]]:
             read.append(keys.element(element))
         except Malformed as error:
             found.unread = found.unread or str(error)
-    found.elements = tuple(read)
+    found.elements = tuple(read) + (_nearest(read) if found.dimensions == ("net", "iface") else ())
     return found, []
+
+
+def _nearest(elements: list[Element]) -> tuple[Element, ...]:
+    """Return what turns away other interfaces from each network: in hash:net,iface the smallest network that holds an address decides.
+
+    (The kernel's `ip_set_hash_netiface` ends its search at the first network found, whatever the interface.)
+    """
+    networks = {one.key.parts[0] for one in elements if isinstance(one.key, Joined)}
+    return tuple(Element(Joined((network, Name("*"))), None, True) for network in networks)
+
+
+def _turns_away(element: Element) -> bool:
+    """Say whether an element is one of `_nearest`."""
+    return isinstance(element.key, Joined) and element.key.parts[-1] == Name("*")
 
 
 class _Keys:

@@ -177,9 +177,11 @@ def _exact(part: Span | Name) -> Any:
     return None if part.text.endswith("*") else part.text
 
 
-def _size(element: Element) -> int:
+def _size(element: Element) -> tuple[int, int]:
+    """Return how much an element covers: its numbers first, then names of which only the beginning is given."""
     parts = element.key.parts if isinstance(element.key, Joined) else (element.key,)
-    return sum((part.high - part.low).bit_length() for part in parts if isinstance(part, Span))
+    numbers = sum((part.high - part.low).bit_length() for part in parts if isinstance(part, Span))
+    return numbers, sum(1 for part in parts if isinstance(part, Name) and part.text.endswith("*"))
 
 
 def _overlap(spans: list[Element]) -> bool:
