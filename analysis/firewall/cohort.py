@@ -13,6 +13,9 @@ from analysis.firewall.model import Value
 Point = Value | tuple[Any, ...]
 """One value, or the values of a concatenation side by side."""
 
+_OFTEN = 8
+"""Who asks a spread for the values of single packets so often is answered from an index."""
+
 
 class Spread:
     """`values`: value -> bits of the packets that (may) have it; `unknown`: bits of those that may have any value at all.
@@ -20,7 +23,7 @@ class Spread:
     Never changed after it was made, so that its identity serves as its version.
     """
 
-    __slots__ = ("_keys", "_ranges", "known", "multi", "unknown", "values")
+    __slots__ = ("_asked", "_held", "_keys", "_ranges", "known", "multi", "unknown", "values")
 
     def __init__(self, values: Mapping[Any, int], unknown: int = 0) -> None:
         self.values = values
@@ -33,6 +36,8 @@ class Spread:
         self.multi = multi | unknown
         self._keys: list[Any] | None = None
         self._ranges: dict[tuple[int, int], int] = {}
+        self._held: dict[int, list[Any]] | None = None
+        self._asked = 0
 
     @property
     def present(self) -> int:
@@ -63,7 +68,12 @@ class Spread:
 
     def at(self, bit: int) -> list[Any]:
         """Return the values that the packet of this one bit may have."""
-        return [value for value, bits in self.values.items() if bits & bit]
+        self._asked += 1
+        if self._asked < _OFTEN:
+            return [value for value, bits in self.values.items() if bits & bit]
+        if self._held is None:
+            self._held = _by_bit(self.values)
+        return self._held.get(bit, [])
 
     def within(self, bits: int) -> "Spread":
         """Return the same for these packets alone."""
@@ -90,6 +100,17 @@ class Spread:
     def joined(self, other: "Spread") -> "Spread":
         """Return the spread that may be either."""
         return other if self is other else self.merged(other, 0, -1)
+
+
+def _by_bit(values: Mapping[Any, int]) -> dict[int, list[Any]]:
+    """Return the values that the packet of each bit may have."""
+    held: dict[int, list[Any]] = {}
+    for value, left in values.items():
+        while left:
+            bit = left & -left
+            held.setdefault(bit, []).append(value)
+            left ^= bit
+    return held
 
 
 NOTHING = Spread({})

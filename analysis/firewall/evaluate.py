@@ -36,15 +36,15 @@ class Answers:
         """Return one verdict per probe."""
         return self._verdicts
 
-    def answer(self, number: int) -> Answer:
-        """Return verdict, causes, steps and what is unknown for the probe of that number (made on demand)."""
+    def answer(self, number: int, steps: bool = True) -> Answer:
+        """Return verdict, causes, `steps` if wanted, and what is unknown for the probe of that number (made on demand)."""
         bit, verdict = 1 << number, self._verdicts[number]
         trail = [entry for entry in self._trail if entry.may & bit]
         target, port, interface = self._journey.end_of(number)
         return Answer(
             verdict=verdict,
             causes=_causes(verdict, trail, bit),
-            steps=tuple(dict.fromkeys(_step(entry, bit) for entry in trail)),
+            steps=tuple(dict.fromkeys(_step(entry, bit) for entry in trail)) if steps else (),
             unknown=_unknown(self._doubts, bit) if verdict is Verdict.UNCERTAIN else (),
             forwarded=bool(self._journey.forwarded & bit),
             destination=target,

@@ -70,7 +70,7 @@ def key_of(row: Exposure) -> str:
 def _anybody(datapath: Datapath, aims: Sequence[Aim]) -> list[_Seen]:
     probed = [aim for aim in aims if not aim.barred and not aim.unjudged]
     answers = evaluate(datapath, [aim.probe() for aim in probed])
-    told = {id(aim): answers.answer(number) for number, aim in enumerate(probed)}
+    told = {id(aim): answers.answer(number, steps=False) for number, aim in enumerate(probed)}
     return [_Seen(aim, told.get(id(aim))) for aim in aims]
 
 
@@ -115,7 +115,7 @@ def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str
     answers = evaluate(_untranslated(datapath), [seen[place].aim.probe() for place in forwarded])
     past = {}
     for number, place in enumerate(forwarded):
-        answer = answers.answer(number)
+        answer = answers.answer(number, steps=False)
         cause = _deciding(answer)
         if answer.verdict is Verdict.BLOCKED and cause is not None:
             past[place] = makers.get((cause.family, cause.table), "")

@@ -74,7 +74,7 @@ class Answers:
     def verdicts(self) -> tuple[Verdict, ...]:
         return tuple(answer.verdict for answer in self._answers)
 
-    def answer(self, number: int) -> Answer:
+    def answer(self, number: int, steps: bool = True) -> Answer:
         return self._answers[number]
 
 

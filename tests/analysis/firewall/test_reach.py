@@ -57,7 +57,7 @@ class Played:
             def verdicts(self):
                 return tuple(answer.verdict for answer in answers)
 
-            def answer(self, number: int) -> Answer:
+            def answer(self, number: int, steps: bool = True) -> Answer:
                 return answers[number]
 
         return Answers()
