@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from analysis.firewall.policy_diff import Cut, Difference
 
 _LOOK_S = 120.0
+_MOST_PORTS = 12
+"""So many ports of one difference are named in its line; `--json` has all."""
 _SIGNS = {"open": ("+", "red"), "closed": ("-", "yellow"), "undecided": ("?", "yellow")}
 _WORDS = {
     "open": "reachable now, not declared",
@@ -181,7 +183,9 @@ def do(path: Path, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def difference_line(each: "Difference") -> str:
     """Return one disagreement in one line."""
-    named = [str(port) for port in each.ports]
+    named = [str(port) for port in each.ports[:_MOST_PORTS]]
+    if len(each.ports) > _MOST_PORTS:
+        named.append(f"{len(each.ports) - _MOST_PORTS} more")
     shown = ", ".join([*named, *(["every other port"] if each.others else [])])
     services = f" ({', '.join(each.services)})" if each.services else ""
     reason = "; ".join(each.unknown) if each.change == "undecided" and each.unknown else each.why
@@ -228,9 +232,8 @@ def _not_loaded(path: Path, declared: Policy) -> Iterator[str]:
 
 
 def _datapath(path: Path, look: bool) -> "tuple[Datapath, tuple[Vantage, ...]]":
-    from analysis.firewall.reading import read
-
     from analysis.exposure import vantages
+    from analysis.firewall.reading import read
 
     if look:
         ended = ask(path, "look", {"subject": datapath.SUBJECT}, timeout_s=_LOOK_S).get("outcome") or {}

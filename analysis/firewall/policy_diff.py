@@ -14,6 +14,7 @@ from analysis.firewall.model import Datapath
 from analysis.firewall.policy import Decision, Expected, allowances
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Answer, Probe, Verdict
+from analysis.firewall.targets import counted
 from analysis.firewall.vantages import Viewpoint, detached, viewpoints
 from contracts.policy import LOOPBACK, MAX_PORT, Policy, network
 from contracts.record import Record
@@ -111,8 +112,8 @@ def compare(
 
 
 def reachable_ports(rows: Mapping[str, Listener]) -> set[tuple[str, int]]:
-    """Return (protocol, port) of the listeners that others may reach."""
-    return {(row.protocol, row.port) for row in rows.values() if row.scope != "loopback" and not row.ephemeral}
+    """Return (protocol, port) of the listeners of this host that others may reach."""
+    return {(row.protocol, row.port) for row in counted(rows).values() if row.scope != "loopback"}
 
 
 def cuts(policy: Policy, datapath: Datapath, targets: Sequence[Target]) -> tuple[Cut, ...]:

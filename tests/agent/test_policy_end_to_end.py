@@ -1,5 +1,6 @@
 """The declared policy on a whole agent with real connections: the kernel alone brings the former reachability back."""
 
+import json
 import os
 import signal
 import subprocess
@@ -99,10 +100,10 @@ class Scene:
         except Unreachable:
             return {}
 
-    def holdfast(self, *words: str, code: int = 0, room: str = "policy") -> str:
+    def holdfast(self, *words: str, code: int = 0, room: str = "policy", session: str = "") -> str:
         program = str(Path(sys.executable).with_name("holdfast"))
         command = [program, "firewall", *filter(None, [room]), *words, "-c", str(self.config)]
-        variables = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"}
+        variables = {**os.environ, "SSH_CONNECTION": session}
         done = subprocess.run(
             self.inside(self.server, *command), capture_output=True, text=True, env=variables, check=False
         )
@@ -205,6 +206,38 @@ def test_a_trial_over_a_confirmed_policy_falls_back_to_that_policy(scene: Scene)
     assert "the trial is over" in said
     scene.holdfast("revert", "--all")
     assert (scene.reaches(22), scene.reaches(80)) == (True, True)
+
+
+def test_a_policy_that_would_cut_this_session_is_refused_unless_told_so_twice(scene: Scene) -> None:
+    scene.configure("{web: {ports: [80]}}")
+    scene.start()
+    mine = f"{CLIENT} 50000 {SERVER} 22"
+    for flags in ((), ("--yes-cut",)):
+        said = scene.holdfast("apply", *flags, code=77, session=mine)
+        assert f"would cut the SSH session of this session from {CLIENT} to port 22" in said
+        assert "everything else is refused" in said and "inet holdfast policy_input" in said
+        assert scene.nft("list", "tables") == ""
+    scene.holdfast("apply", "--yes-cut", "--yes-cut-again", session=mine)
+    (applied,) = scene.events("firewall.policy_on_trial")
+    assert CLIENT in applied["fields"]["overridden"][0]
+    scene.holdfast("revert")
+    scene.configure("{web: {ports: [80]}, ssh: {ports: [22], from: [10.99.0.0/24]}}")
+    scene.holdfast("apply", session=mine)
+
+
+def test_the_plan_is_nft_and_the_difference_to_reality(scene: Scene) -> None:
+    scene.configure("{ssh: {ports: [22]}}")
+    scene.start()
+    said = scene.holdfast("plan", "--look", code=1)
+    assert 'tcp dport 22 accept comment "service ssh"' in said
+    assert "+ tcp 80, every other port over IPv4 from " in said
+    told = json.loads(scene.holdfast("plan", "--json", code=1))
+    assert {each["change"] for each in told["differences"]} == {"open"}
+    assert told["cuts"] == []
+    scene.holdfast("apply")
+    scene.holdfast("confirm")
+    assert "Reality is as declared." in scene.holdfast("plan", "--look")
+    until(lambda: scene.events("firewall.policy_in_force") or scene.events("firewall.policy_kept"), 10, scene.log)
 
 
 GUARDED = """

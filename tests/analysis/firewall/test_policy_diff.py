@@ -122,6 +122,7 @@ def test_only_listeners_that_others_may_reach_count() -> None:
     rows = {
         "a": Listener(protocol="tcp", family=4, address="0.0.0.0", port=22, scope="any"),
         "b": Listener(protocol="tcp", family=4, address="127.0.0.1", port=25, scope="loopback"),
+        "tcp/0.0.0.0:80#7": Listener(protocol="tcp", family=4, address="0.0.0.0", port=80, scope="any", netns=7),
         "c": Listener(protocol="udp", family=4, address="0.0.0.0", port=40001, scope="any", ephemeral=True),
     }
     assert reachable_ports(rows) == {("tcp", 22)}
