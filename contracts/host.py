@@ -192,12 +192,14 @@ class PacketProgram(Record):
     """BPF programs that see packets at one place.
 
     `kind` is cgroup or tcx, `place` the cgroup's path or the interface, `direction` ingress or egress, `ids` the kernel's numbers.
+    `unit` is the systemd unit (or scope of a container) whose cgroup it is, "" for one that holds several.
     """
 
     kind: str
     place: str
     direction: str
     ids: tuple[int, ...]
+    unit: str = ""
 
 
 class PacketPrograms(Record):

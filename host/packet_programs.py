@@ -16,7 +16,7 @@ from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.host import PacketProgram, PacketPrograms
 from contracts.text import escape
-from host import capabilities
+from host import capabilities, cgroups
 
 _CALLS = {"x86_64": 321, "aarch64": 280}
 _PROG_QUERY = 16
@@ -69,7 +69,8 @@ def _of_cgroups(root: bytes, blind: list[Blind]) -> Iterator[PacketProgram]:
                 ids = _query(target, kind)
                 if ids:
                     place = escape(folder[len(root) :] or b"/")
-                    yield PacketProgram(kind="cgroup", place=place, direction=_DIRECTIONS[kind], ids=ids)
+                    unit = cgroups.unit_of(place)
+                    yield PacketProgram(kind="cgroup", place=place, direction=_DIRECTIONS[kind], ids=ids, unit=unit)
         finally:
             os.close(target)
 

@@ -1,5 +1,6 @@
 """Names the programs on a packet's way that are no ruleset: XDP, filters of tc that act, BPF programs of cgroups and tcx."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 from collectors.firewall.datapath_network import documents
 from collectors.firewall.datapath_rows import Sheet, compact
 from contracts.errors import Unavailable, Why
-from contracts.host import ReadOnlyHost
+from contracts.host import PacketProgram, ReadOnlyHost
 from contracts.text import escape
 
 _HARMLESS = frozenset(
@@ -17,6 +18,9 @@ _HARMLESS = frozenset(
 """Queues that hold no filters of their own."""
 _BOTH = ("clsact",)
 _INGRESS = ("clsact", "ingress")
+_SETTINGS = ("Id", "IPAddressDeny", "IPAddressAllow", "IPIngressFilterPath", "IPEgressFilterPath")
+_UNIT = re.compile(r"[\w.@:-]+", re.ASCII)
+_MAX_UNITS = 200
 _FLEETING = ("stats", "installed", "last_used", "used", "first_used", "expires", "rate_est", "hw_stats")
 
 
@@ -38,13 +42,35 @@ def read(host: ReadOnlyHost, sheet: Sheet) -> None:
         sheet.missing("BPF programs of cgroups and tcx on the way of packets", error.why, error.message, error.advice)
         return
     sheet.blind += found.blind
+    meanings = _meanings(host, sorted({program.unit for program in found.programs if program.unit}))
     for program in found.programs:
-        ids = ", ".join(map(str, program.ids))
-        plural = "s" if len(program.ids) > 1 else ""
-        text = f"BPF program{plural} {ids} at {program.direction} of {program.place}"
-        kind = "tc" if program.kind == "tcx" else program.kind
-        place = f"{program.place} {program.direction}"
-        sheet.put_next("program", kind, place, document=compact(program).decode(), text=text)
+        _put_bpf(sheet, program, meanings.get(program.unit, ""))
+
+
+def _put_bpf(sheet: Sheet, program: PacketProgram, meaning: str) -> None:
+    kind = "tc" if program.kind == "tcx" else "unit" if program.unit else program.kind
+    place = program.unit or program.place
+    plural = "s" if len(program.ids) > 1 else ""
+    text = f"BPF program{plural} {', '.join(map(str, program.ids))} at {program.direction} of {place}{meaning}"
+    sheet.put_next("program", kind, f"{place} {program.direction}", document=compact(program).decode(), text=text)
+
+
+def _meanings(host: ReadOnlyHost, units: list[str]) -> dict[str, str]:
+    """Return what systemd has those programs do, by unit, in the words of its settings; nothing for a unit that it does not filter."""
+    units = [unit for unit in units if _UNIT.fullmatch(unit)][:_MAX_UNITS]
+    if not units:
+        return {}
+    try:
+        answer = host.commands.ask("systemctl", "show", f"--property={','.join(_SETTINGS)}", "--no-pager", *units)
+    except Unavailable:
+        return {}  # the programs are named all the same
+    found: dict[str, str] = {}
+    for block in escape(answer.stdout).split("\n\n"):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        said = ", ".join(f"{name}={fields[name]}" for name in _SETTINGS[1:] if fields.get(name))
+        if said:
+            found[fields.get("Id", "")] = f" ({said})"
+    return found
 
 
 def _put_xdp(sheet: Sheet) -> None:

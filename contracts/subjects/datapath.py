@@ -24,8 +24,10 @@ hold anything but letters, digits and `_./:+@-` are quoted as JSON; a key only h
 - `link`, `route FAMILY`, `routing-rule FAMILY` with `unread` and no document: they were not read, or not all of them.
 - `switch NAME`: a sysctl, `text` is its value; NAME like `net.ipv4.ip_forward`, `net.ipv4.conf.eth0.rp_filter`. A kernel that does not
   speak IPv6 has none of `net.ipv6`.
-- `program KIND PLACE`: an XDP, tc or cgroup program on the way; `text` names it. KIND is xdp, tc, cgroup; PLACE is `eth0`, `eth0 ingress`,
-  `/system.slice/x.service ingress`; `document` is what the kernel or its tool says of it.
+- `program KIND PLACE`: an XDP, tc, cgroup or unit program on the way; `text` names it; `document` is what the kernel or its tool says.
+  KIND and PLACE: xdp `eth0`; tc `eth0 ingress` (`eth0`: the filters of its queue); cgroup `/system.slice ingress` for a cgroup above
+  several units, which sees the packets of all processes below; unit `ssh.service ingress` for the cgroup of one unit or container, which
+  sees the packets of its processes alone (so systemd does IPAddressDeny=).
 - `vantage NAME`: from where reachability is judged, as configured or derived: `document` is a `Vantage`.
 """
 

@@ -71,6 +71,19 @@ def test_a_program_that_sees_no_packets_is_not_named(cgroup: Path) -> None:
     os.close(target)
 
 
+def test_the_cgroup_of_a_unit_bears_its_name(cgroup: Path) -> None:
+    unit = cgroup / "hf.service"
+    unit.mkdir()
+    program, target = load(_CGROUP_SKB), os.open(unit, os.O_RDONLY)
+    bpf(_ATTACH, struct.pack("=IIII", target, program, 0, 0))
+    (one,) = packet_programs._of_cgroups(os.fsencode(unit.parent), [])
+    assert (one.place, one.unit) == ("/hf.service", "hf.service")
+    bpf(_DETACH, struct.pack("=IIII", target, program, 0, 0))
+    os.close(program)
+    os.close(target)
+    unit.rmdir()
+
+
 def test_a_cgroup_that_goes_meanwhile_is_none(cgroup: Path) -> None:
     gone = os.fsencode(cgroup / "gone")
     assert list(packet_programs._of_cgroups(gone, [])) == []

@@ -30,6 +30,8 @@ class Container:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["systemd-nspawn", "--register=no", "--keep-unit", "--boot", "--private-network", "--quiet",
+                 # As on a machine of its own; a container may otherwise not even ask which BPF programs there are.
+                 "--system-call-filter=bpf",
                  "--console=pipe", f"--directory={root}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip

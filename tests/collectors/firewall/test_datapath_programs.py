@@ -71,17 +71,30 @@ def test_a_filter_with_an_action_is_named_and_its_counts_are_no_change(netns) ->
 def test_programs_of_cgroups_and_tcx_are_named(netns) -> None:
     netns.attached = PacketPrograms(
         programs=(
-            PacketProgram(kind="cgroup", place="/system.slice/a.service", direction="ingress", ids=(7, 8)),
+            PacketProgram(kind="cgroup", place="/system.slice", direction="ingress", ids=(7, 8)),
             PacketProgram(kind="tcx", place="eth0", direction="egress", ids=(9,)),
         ),
         blind=(Blind(what="more", why=Why.TOO_LARGE),),
     )
     sheet = look(netns)
     assert programs(sheet) == {
-        'program cgroup "/system.slice/a.service ingress"': "BPF programs 7, 8 at ingress of /system.slice/a.service",
+        'program cgroup "/system.slice ingress"': "BPF programs 7, 8 at ingress of /system.slice",
         'program tc "eth0 egress"': "BPF program 9 at egress of eth0",
     }
     assert sheet.spots() == netns.attached.blind
+
+
+def test_a_program_of_one_unit_is_named_with_what_systemd_says_it_does(netns) -> None:
+    place = "/system.slice/a.service"
+    one = PacketProgram(kind="cgroup", place=place, direction="ingress", ids=(7,), unit="a.service")
+    netns.attached = PacketPrograms(programs=(one,))
+    said = b"Id=a.service\nIPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=127.0.0.0/8\n"
+    netns.broken["systemctl"] = Completed(argv=("systemctl",), code=0, stdout=said, stderr=b"")
+    text = "BPF program 7 at ingress of a.service"
+    what = " (IPAddressDeny=::/0 0.0.0.0/0, IPAddressAllow=127.0.0.0/8)"
+    assert programs(look(netns)) == {'program unit "a.service ingress"': text + what}
+    netns.broken["systemctl"] = Unavailable(Why.TOOL_MISSING, "systemctl is not installed")
+    assert programs(look(netns)) == {'program unit "a.service ingress"': text}
 
 
 def test_xdp_is_named_by_its_link(netns) -> None:
