@@ -101,7 +101,9 @@ class Net:
             space.run("ip", "addr", "add", address, "dev", device)
             space.run("ip", "link", "set", device, "up")
 
-    def act(self, action: Any, *, cause: str = "", who: str = "root", event: Event | None = None, **arguments: Any) -> Result:
+    def act(
+        self, action: Any, *, cause: str = "", who: str = "root", event: Event | None = None, **arguments: Any
+    ) -> Result:
         command = Command(
             id=uuid.uuid4().hex,
             action=action.name,

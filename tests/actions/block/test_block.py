@@ -5,11 +5,9 @@ import socket
 import pytest
 
 from actions.block.block import Block
-from actions.block.options import Options
-from contracts.errors import UsageError
-from contracts.outcome import Failed, Ok
+from contracts.outcome import Ok
 from contracts.proof import Verb
-from tests.actions.block.conftest import EVENT, HOST, HOST6, INNER, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
+from tests.actions.block.conftest import HOST, HOST6, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
 
 
 def kinds(result) -> list[str]:
@@ -33,7 +31,9 @@ def test_packets_of_a_banned_source_stop_at_once(net: Net, block: Block) -> None
 
 
 def test_an_established_connection_is_cut_on_both_sides(net: Net, block: Block) -> None:
-    net.host.nft("add table inet x; add chain inet x c { type filter hook input priority 0; }; add rule inet x c ct state established accept")
+    net.host.nft(
+        "add table inet x; add chain inet x c { type filter hook input priority 0; }; add rule inet x c ct state established accept"
+    )
     server = net.host.socket(socket.SOCK_STREAM, HOST, 5001, listen=True)
     client = net.outside.socket(socket.SOCK_STREAM, OUTSIDE, 6001)
     client.connect((HOST, 5001))
@@ -88,7 +88,9 @@ def test_a_ban_behind_an_earlier_accept_is_found_ineffective(net: Net, block: Bl
 
 def test_an_accept_in_another_table_does_not_shadow_a_ban(net: Net, block: Block) -> None:
     ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5006)
-    net.host.nft("add table inet x; add chain inet x c { type filter hook input priority -300; }; add rule inet x c accept")
+    net.host.nft(
+        "add table inet x; add chain inet x c { type filter hook input priority -300; }; add rule inet x c accept"
+    )
     net.stream(net.outside, (OUTSIDE, 6006), (HOST, 5006))
     result = net.act(block, address=OUTSIDE)
     arrivals(ear, 0.05)
