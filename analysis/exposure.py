@@ -11,6 +11,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from analysis import exposure_events as events
+from analysis.firewall.named import Names
 from analysis.firewall.reach import Reached, reach
 from analysis.firewall.reading import Reader
 from analysis.firewall.vantages import detached
@@ -56,7 +57,7 @@ class ExposureJudge:
     every_s: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
-        self._reader = Reader()
+        self._reader, self._names = Reader(), Names()
 
     def judge(self, view: View, before: Snapshot[Exposure]) -> Report[Exposure]:
         """Conclude; nothing before the first look at both the datapath and the ports."""
@@ -64,7 +65,7 @@ class ExposureJudge:
             return Report()
         ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
         given = vantages(ways)
-        found = reach(self._reader.read(ways), given, view.snapshots[ports.SUBJECT].rows)
+        found = reach(self._reader.read(ways), given, view.snapshots[ports.SUBJECT].rows, self._names)
         after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in found.rows.items()}
         after |= _unseen(before.rows, after, ways, view.snapshots[ports.SUBJECT].rows)
         everywhere = {point.vantage for point in found.points if point.everywhere}

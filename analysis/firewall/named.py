@@ -48,22 +48,59 @@ class Named(NamedTuple):
         return not self.ports or any(low <= port <= high for low, high in self.ports)
 
 
-def named(datapath: Datapath) -> tuple[tuple[Named, ...], tuple[tuple[int, int, int], ...]]:
-    """Return the sources to try, in the order of the rules, and every span (family, low, high) that any rule or set names.
+class Names:
+    """Finds what rules name, again and again; a rule that stands for itself is read once."""
 
-    The second holds more than the first: of a large set all its networks, so that a stranger can be found who is in none.
-    """
-    found: dict[Named, None] = {}
-    spans: dict[tuple[int, int, int], None] = {}
-    for table in datapath.tables:
-        for chain in table.chains.values():
-            for rule in chain.rules:
-                reading = _Reading(datapath, table, rule)
-                for each in reading.sources():
-                    if table.name != _OWN_TABLE:
-                        found[each] = None
-                spans.update(dict.fromkeys(reading.spans))
-    return tuple(found), tuple(spans)
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Rule, tuple[Named, ...], tuple[tuple[int, int, int], ...]]] = {}
+
+    def of(self, datapath: Datapath) -> tuple[tuple[Named, ...], tuple[tuple[int, int, int], ...]]:
+        """Return the sources to try, in the order of the rules, and every span (family, low, high) that any rule or set names.
+
+        The second holds more than the first: of a large set all its networks, so that a stranger can be found who is in none.
+        """
+        found: dict[Named, None] = {}
+        spans: dict[tuple[int, int, int], None] = {}
+        kept = {}
+        for table in datapath.tables:
+            for chain in table.chains.values():
+                for rule in chain.rules:
+                    known = self._known.get(id(rule))
+                    if known is None or known[0] is not rule:
+                        known, lasts = _read(datapath, table, rule)
+                        if not lasts:
+                            self._note(known, table, found, spans)
+                            continue
+                    kept[id(rule)] = known
+                    if known[2]:
+                        self._note(known, table, found, spans)
+        self._known = kept
+        return tuple(found), tuple(spans)
+
+    @staticmethod
+    def _note(
+        known: tuple[Rule, tuple[Named, ...], tuple[tuple[int, int, int], ...]],
+        table: Table,
+        found: dict[Named, None],
+        spans: dict[tuple[int, int, int], None],
+    ) -> None:
+        if table.name != _OWN_TABLE:
+            found.update(dict.fromkeys(known[1]))
+        spans.update(dict.fromkeys(known[2]))
+
+
+def named(datapath: Datapath) -> tuple[tuple[Named, ...], tuple[tuple[int, int, int], ...]]:
+    """Return the same as `Names.of`, remembering nothing."""
+    return Names().of(datapath)
+
+
+def _read(
+    datapath: Datapath, table: Table, rule: Rule
+) -> tuple[tuple[Rule, tuple[Named, ...], tuple[tuple[int, int, int], ...]], bool]:
+    """Return what `rule` names, and whether that is so as long as the rule is the same: it asks no named set."""
+    reading = _Reading(datapath, table, rule)
+    sources = tuple(reading.sources())
+    return (rule, sources, tuple(reading.spans)), not reading.asks
 
 
 class _Reading:
@@ -73,6 +110,7 @@ class _Reading:
         self._datapath, self._table = datapath, table
         self._statements = rule.statements
         self.spans: list[tuple[int, int, int]] = []
+        self.asks = False
 
     def sources(self) -> Iterator[Named]:
         """Yield what the rule names; fills `spans` on the way."""
@@ -104,6 +142,7 @@ class _Reading:
         if isinstance(right, Members):
             return [element.key for element in right.elements], ""
         if isinstance(right, SetRef):
+            self.asks = True
             where = self._datapath.ipsets if right.ipset else self._table.sets
             known: NamedSet | None = where.get(right.name)
             return ([element.key for element in known.elements] if known else []), f"@{right.name}"

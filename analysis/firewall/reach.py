@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.model import Datapath, Table
-from analysis.firewall.named import named
+from analysis.firewall.named import Names
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from analysis.firewall.published import published
 from analysis.firewall.targets import Aim, Place, Sockets, Targets, counted
@@ -23,6 +23,7 @@ from contracts.subjects.ports import Listener
 
 MOST_EXCEPTIONS = 6000
 """Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
+_NOT_TRIED = "further networks that rules name were not tried"
 _FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:INPUT_ZONES|IN_\w+|filter_INPUT\w*)")))
 
 
@@ -41,10 +42,12 @@ class _Seen(NamedTuple):
     answer: Answer | None
 
 
-def reach(datapath: Datapath, vantages: Sequence[Vantage], listeners: Mapping[str, Listener]) -> Reached:
-    """Return who reaches which listener and published port, and by which rule."""
+def reach(
+    datapath: Datapath, vantages: Sequence[Vantage], listeners: Mapping[str, Listener], names: Names | None = None
+) -> Reached:
+    """Return who reaches which listener and published port, and by which rule; `names` remembers what rules name."""
     ours = counted(listeners)
-    points = viewpoints(vantages, datapath, *named(datapath))
+    points = viewpoints(vantages, datapath, *(names or Names()).of(datapath))
     offered = published(datapath)
     aims = Targets(ours, offered.candidates, datapath.network).aims(points)
     sockets = Sockets(ours)
@@ -78,15 +81,17 @@ def _exceptions(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, tuple[st
     """Return, by the number of the aim, the networks for whom it is otherwise than for anybody."""
     probes: list[Probe] = []
     whose: list[tuple[int, Somebody]] = []
-    untried: dict[int, int] = {}
+    untried: list[int] = []
+    concerned = _Concerned()
     for place, one in enumerate(seen):
         if one.answer is None:
             continue
-        ports = {one.aim.place.port, one.answer.port or one.aim.place.port}
-        concerned = [each for each in one.aim.point.somebodies if any(map(each.named.concerns, ports))]
-        room = max(0, MOST_EXCEPTIONS - len(probes))
-        untried[place] = len(concerned[room:]) + one.aim.point.left_out
-        for each in concerned[:room]:
+        port = one.aim.place.port
+        wanted = concerned.by(one.aim.point, port, one.answer.port or port)
+        room = MOST_EXCEPTIONS - len(probes)
+        if len(wanted) > room or not one.aim.point.is_all:
+            untried.append(place)
+        for each in wanted[:room]:
             probes.append(one.aim.probe(each.source))
             whose.append((place, each))
     verdicts = evaluate(datapath, probes).verdicts() if probes else ()
@@ -96,10 +101,39 @@ def _exceptions(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, tuple[st
         said = f"{each.network} {verdict.value}"
         if answer is not None and verdict is not answer.verdict and said not in found.setdefault(place, []):
             found[place].append(said)
-    for place, count in untried.items():
-        if count:
-            found.setdefault(place, []).append(f"{count} further networks were not tried")
+    for place in untried:
+        found.setdefault(place, []).append(_NOT_TRIED)
     return {place: tuple(words) for place, words in found.items() if words}
+
+
+class _Concerned:
+    """Whom the rules name for a port, by viewpoint: most are named for few ports."""
+
+    def __init__(self) -> None:
+        self._by_point: dict[int, tuple[list[Somebody], dict[int, list[Somebody]]]] = {}
+
+    def by(self, point: Viewpoint, *ports: int) -> list[Somebody]:
+        """Return who may be treated otherwise at one of `ports`, before or after translation."""
+        if not point.somebodies:
+            return []
+        wide, narrow = self._by_point.get(id(point)) or self._index(point)
+        found = {each: None for each in wide if any(map(each.named.concerns, ports))}
+        for port in ports:
+            found.update(dict.fromkeys(narrow.get(port, ())))
+        return list(found)
+
+    def _index(self, point: Viewpoint) -> tuple[list[Somebody], dict[int, list[Somebody]]]:
+        wide: list[Somebody] = []
+        narrow: dict[int, list[Somebody]] = {}
+        for each in point.somebodies:
+            spans = each.named.ports
+            if spans and all(low == high for low, high in spans):
+                for port in {low for low, _ in spans}:
+                    narrow.setdefault(port, []).append(each)
+            else:
+                wide.append(each)
+        made = self._by_point[id(point)] = wide, narrow
+        return made
 
 
 def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str]:

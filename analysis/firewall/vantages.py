@@ -7,7 +7,7 @@ the vantage, up to `MOST_NAMED`, so that "blocked, but reachable from 203.0.113.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from analysis.firewall.addresses import WIDTHS, is_public, number, span, span_text, text
+from analysis.firewall.addresses import is_public, number, span, span_text, text
 from analysis.firewall.model import Datapath, Link, Network, Route
 from analysis.firewall.named import Named
 from contracts.subjects.datapath import Vantage
@@ -36,7 +36,7 @@ class Viewpoint(NamedTuple):
 
     `interface` is where its packets arrive, "" when this host itself is the vantage. `source` is anybody's address. `addresses` are the
     own addresses that are met there, `unmet` counts those beyond `MOST_ADDRESSES`. `everywhere` when the vantage is the whole internet.
-    `left_out` counts networks beyond `MOST_NAMED`.
+    `is_all` is false when rules name more networks than `MOST_NAMED` there.
     """
 
     vantage: str
@@ -46,7 +46,7 @@ class Viewpoint(NamedTuple):
     addresses: tuple[str, ...]
     everywhere: bool = False
     somebodies: tuple[Somebody, ...] = ()
-    left_out: int = 0
+    is_all: bool = True
     unmet: int = 0
 
 
@@ -85,7 +85,8 @@ class _Ground:
     """What all viewpoints share: links and routes, what rules name, which addresses are this host's own."""
 
     def __init__(self, network: Network, named: Sequence[Named], spans: Sequence[tuple[int, int, int]]) -> None:
-        self._network, self._named, self._spans = network, named, spans
+        self._network, self._spans = network, spans
+        self._named = {family: [each for each in named if each.family == family] for family in (4, 6)}
         self._own = {
             (family, address) for link in network.links.values() for address, _, _, family, _ in link.addresses
         }
@@ -107,7 +108,7 @@ class _Ground:
             return None
         source, interface = stranger
         addresses = tuple(self._addresses(family, interface, sources))
-        somebodies, left_out = self._somebodies(vantage, family, interface, source, territory)
+        somebodies, is_all = self._somebodies(vantage, family, interface, source, sources, territory)
         return Viewpoint(
             vantage=vantage.name,
             family=family,
@@ -116,7 +117,7 @@ class _Ground:
             addresses=addresses[:MOST_ADDRESSES],
             everywhere=ANYBODY[family] in sources,
             somebodies=somebodies,
-            left_out=left_out,
+            is_all=is_all,
             unmet=len(addresses[MOST_ADDRESSES:]),
         )
 
@@ -163,27 +164,28 @@ class _Ground:
         family: int,
         interface: str,
         anybody: int,
+        sources: Sequence[tuple[int, int]],
         territory: Sequence[tuple[str, int, int, int]],
-    ) -> tuple[tuple[Somebody, ...], int]:
-        """Return who is named within the vantage, and how many networks were too many."""
+    ) -> tuple[tuple[Somebody, ...], bool]:
+        """Return who is named within the vantage, and whether that is everybody: false when there were too many networks."""
         found: dict[tuple[int, int], Somebody] = {}
-        left_out = 0
-        for each in self._named:
-            if each.family != family or each.low <= anybody <= each.high:
-                continue
-            source = self._within(vantage, each, interface, territory)
-            if source is None:
-                continue
+        is_all = True
+        for each in self._named[family]:
             known = found.get((each.low, each.high))
             if known is not None:
                 ports = known.named.ports + each.ports if known.named.ports and each.ports else ()
                 found[each.low, each.high] = known._replace(named=known.named._replace(ports=ports))
-            elif len(found) < MOST_NAMED:
+                continue
+            if each.low <= anybody <= each.high or not _overlaps(each, sources):
+                continue
+            if len(found) >= MOST_NAMED:
+                is_all = False
+                continue
+            source = self._within(vantage, each, interface, territory)
+            if source is not None:
                 network = each.label or span_text(family, each.low, each.high)
                 found[each.low, each.high] = Somebody(network, text(family, source), each)
-            else:
-                left_out += 1
-        return tuple(found.values()), left_out
+        return tuple(found.values()), is_all
 
     def _within(
         self, vantage: Vantage, each: Named, interface: str, territory: Sequence[tuple[str, int, int, int]]
@@ -228,6 +230,5 @@ def _public(family: int) -> Iterator[int]:
             yield value
 
 
-def _network(family: int, address: int, length: int) -> tuple[int, int]:
-    host = (1 << (WIDTHS[family] - length)) - 1
-    return address & ~host, address | host
+def _overlaps(each: Named, sources: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= each.high and each.low <= high for low, high in sources)

@@ -2,6 +2,8 @@
 
 from ipaddress import ip_network
 
+from msgspec.structs import replace
+
 from analysis.firewall.model import (
     AnyOf,
     Chain,
@@ -22,7 +24,7 @@ from analysis.firewall.model import (
     Verdict,
     VerdictMap,
 )
-from analysis.firewall.named import named
+from analysis.firewall.named import Names, named
 
 SOURCE, PORT = Field("ip saddr"), Field("tcp dport")
 
@@ -94,3 +96,16 @@ def test_who_is_banned_by_our_own_table_is_no_exception_but_no_stranger_either()
 
 def test_a_set_that_is_not_there_names_nobody() -> None:
     assert named(ways((Match(SOURCE, "==", SetRef("gone")),))) == ((), ())
+
+
+def test_what_was_read_before_is_said_again_and_what_changed_is_read_anew() -> None:
+    names = Names()
+    one, other = net("203.0.113.0/24"), net("198.51.100.0/24")
+    first = ways(
+        (Match(SOURCE, "==", one),), (Match(SOURCE, "==", SetRef("office")),), sets={"office": NamedSet(name="office")}
+    )
+    assert [each.low for each in names.of(first)[0]] == [one.low]
+    (table,) = first.tables
+    grown = Datapath(tables=(replace(table, sets={"office": NamedSet(name="office", elements=(Element(other),))}),))
+    assert [each.low for each in names.of(grown)[0]] == [one.low, other.low]
+    assert names.of(ways((Match(SOURCE, "==", other),))) == named(ways((Match(SOURCE, "==", other),)))

@@ -132,7 +132,7 @@ def test_what_was_not_tried_is_said(played, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_EXCEPTIONS", 0)
     rule = (Match(Field("ip saddr"), "==", Span(5 << 24, (5 << 24) + 255)), Verdict("accept"))
     played(lambda probe, _: yes(probe))
-    assert one({"web": WEB}, table(rule)).except_for == ("1 further networks were not tried",)
+    assert one({"web": WEB}, table(rule)).except_for == ("further networks that rules name were not tried",)
 
 
 PUBLISH = (

@@ -117,11 +117,12 @@ def test_the_same_network_in_two_rules_is_tried_once_for_the_ports_of_both() -> 
     assert not somebody.named.concerns(80)
 
 
-def test_more_networks_than_can_be_tried_are_counted(monkeypatch) -> None:
+def test_that_there_are_more_networks_than_can_be_tried_is_said(monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_NAMED", 2)
     many = tuple(named(f"203.0.{number}.0/24") for number in range(5))
     found = points(INTERNET, named=many)["internet", 4]
-    assert (len(found.somebodies), found.left_out) == (2, 3)
+    assert (len(found.somebodies), found.is_all) == (2, False)
+    assert points(INTERNET, named=many[:2])["internet", 4].is_all
 
 
 def test_what_no_route_leads_to_is_not_judged_from_and_said() -> None:
