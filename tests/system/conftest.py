@@ -85,6 +85,15 @@ class Container:
             )
             time.sleep(0.2)
 
+    def reboot(self) -> None:
+        """Boot it anew; its network is a new one, too."""
+        former = self.leader
+        self.run("systemctl", "reboot", "--no-block")
+        self.wait_for(lambda: not Path(f"/proc/{former}").exists(), 60, "it goes down")
+        self.leader = self._find_leader()
+        states = {"running", "degraded"}
+        self.wait_for(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in states, 120)
+
     def stop(self) -> None:
         """Power the container off."""
         if self._process.poll() is None:
