@@ -137,7 +137,7 @@ class Translator:
             for device, had in self.packets.base["meta oifname"].within(part).values.items():
                 link = self.router.links.get(device)
                 own = [entry[0] for entry in (link.addresses if link else ()) if entry[3] == family]
-                value = constant(own[0], had) if len(own) == 1 else Spread({}, had)
+                value = Spread(dict.fromkeys(own, had)) if own else Spread({}, had)
                 self._put("ip saddr" if family == 4 else "ip6 saddr", value, certain & had, had)
         if nat.port is not None:
             self._put("th sport", Spread({}, bits), certain, bits)

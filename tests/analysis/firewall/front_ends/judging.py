@@ -1,7 +1,7 @@
 """Asks the evaluator and the kernel the same about the ruleset that stands in the world's host, and holds both against each other."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,18 +44,23 @@ class Bench:
         self.world = world
         self.prober = Prober(world)
 
-    def load(self, *restores: tuple[str, str], nft: str = "", ipset: str = "", **switches: str) -> None:
-        """Replace everything in the host by this; `switches` have underscores for the dots of their names' last part."""
-        turned = {**SWITCHES, **{name.replace("__", "."): value for name, value in switches.items()}}
-        order = {"do": "load", "switches": turned, "ipset": ipset, "nft": nft, "restores": restores, "routing": []}
-        answer = self.world.loader.ask(**order)
+    def load(
+        self, *restores: tuple[str, str], nft: str = "", ipset: str = "", switches: Mapping[str, str] | None = None
+    ) -> None:
+        """Replace everything in the host by this: what each tool restores, a program of nft, ipsets and switches by their names."""
+        order = {"ipset": ipset, "nft": nft, "restores": restores, "routing": []}
+        answer = self.world.loader.ask(do="load", switches={**SWITCHES, **(switches or {})}, **order)
         assert not answer, answer["refused"]
 
     def rows(self) -> dict[str, Row]:
-        """Look with the product's own collector, which must be blind in nothing."""
+        """Look with the product's own collector, which must be blind in nothing.
+
+        Programs of cgroups are the whole machine's (its services, containers of other tests); no listener of this world is in one of them.
+        """
         answer = self.world.loader.ask(do="rows")
         assert not answer["blind"], answer["blind"]
-        return msgspec.convert(answer["rows"], dict[str, Row])
+        rows = msgspec.convert(answer["rows"], dict[str, Row])
+        return {key: row for key, row in rows.items() if not key.startswith("program cgroup ")}
 
     def judge(self, shots: Sequence[Shot], datapath: Datapath | None = None) -> "Picture":
         """Ask evaluator and kernel about `shots`."""
@@ -128,8 +133,8 @@ def shots(
     found = []
     for sender in senders:
         for family in (4, 6):
-            for source in _chosen(sources, family) or ADDRESSES["host" if sender == "host" else sender][family][:1]:
-                for destination in _chosen(destinations, family) or [_nearest(sender, family)]:
+            for source in _chosen(sources or ADDRESSES[sender][family][:1], family):
+                for destination in _chosen(destinations or [_nearest(sender, family)], family):
                     found += [_shot(sender, family, source, destination, *what) for what in _what(ports)]
     return found
 

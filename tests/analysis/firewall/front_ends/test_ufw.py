@@ -59,5 +59,5 @@ def test_the_rule_of_ufw_that_decided_is_named(bench: Bench, ufw: Room) -> None:
     picture = bench.judge(shots(senders=("internet",), ports=(443,)))
     (cause, *_) = next(one for one in picture.judged if one.shot.probe.protocol == "tcp").answer.causes
     assert (cause.what, cause.family, cause.table, cause.chain) == ("rule", "ip", "filter", "ufw-user-input")
-    assert cause.text == "-p tcp -m tcp --dport 443 -j DROP"
+    assert cause.text == "tcp dport 443 counter drop"
     assert cause.handle > 0
