@@ -23,7 +23,15 @@ COMPOSITION_ROOT = "agent.wiring"
 DOORS = {
     "yaml": {"settings.yaml"},
     "psutil": {"host.processes"},
-    "cryptography": {"agent.enrolment", "console.authority", "console.authority_backup", "console.enrolment"},
+    "cryptography": {
+        "agent.enrolment",
+        "console.authority",
+        "console.authority_backup",
+        "console.enrolment",
+        "actions.backup.crypto",
+    },
+    "zstandard": {"actions.backup.compression", "agent.reporter", "console.ingest"},
+    "pyfastcdc": {"actions.backup.chunker"},
     "apprise": {"actions.notify"},
     "watchdog": {"agent.config_watch"},
     "schedule": {"agent.timesofday"},

@@ -1,0 +1,46 @@
+"""zstandard, as restic's format version 2 uses it: blobs and unpacked files, each one frame.
+
+Compressor objects belong to one thread each, so every thread keeps its own.
+"""
+
+import threading
+
+import zstandard
+
+from actions.backup.stores.store import Buffer
+from contracts.errors import HoldfastError
+
+LEVEL = 2
+"""About the speed at which one core encrypts and hashes as well; restic's default is near level 3."""
+
+_local = threading.local()
+
+
+class BadFrame(HoldfastError):
+    """Not a zstandard frame, or one that does not hold what it should."""
+
+
+def compress(data: Buffer, level: int = LEVEL) -> bytes:
+    """One frame that carries its content size."""
+    found: dict[int, zstandard.ZstdCompressor] = _local.__dict__.setdefault("compressors", {})
+    compressor = found.get(level)
+    if compressor is None:
+        compressor = found[level] = zstandard.ZstdCompressor(level=level, write_checksum=False)
+    return compressor.compress(data)
+
+
+def decompress(data: Buffer, limit: int) -> bytes:
+    """The content of one frame, at most `limit` bytes; raises BadFrame, also for a frame that would grow beyond."""
+    found = _local.__dict__
+    if "decompressor" not in found:
+        found["decompressor"] = zstandard.ZstdDecompressor()
+    decompressor: zstandard.ZstdDecompressor = found["decompressor"]
+    try:
+        size = zstandard.frame_content_size(data)
+        if size > limit:
+            raise BadFrame(f"the content is said to be {size} bytes, more than {limit}")
+        if size == 0:
+            return b""
+        return decompressor.decompress(data, max_output_size=limit, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise BadFrame(f"does not decompress: {error}") from error

@@ -1,0 +1,53 @@
+"""Unpacked files: indexes, snapshots and locks, each a JSON document that is compressed (version 2), encrypted, and named by its hash.
+
+Source: restic's doc/design.rst, "Unpacked Data Format".
+"""
+
+from collections.abc import Iterator
+
+from actions.backup.compression import BadFrame, compress, decompress
+from actions.backup.crypto import Key, Unauthenticated
+from actions.backup.errors import Damaged
+from actions.backup.ids import id_of
+from actions.backup.stores.store import FileType, Handle, Store
+
+MAX_DOCUMENT = 1 << 30
+_COMPRESSED = 2
+
+
+class Files:
+    """The unpacked files of one repository."""
+
+    def __init__(self, store: Store, key: Key, version: int) -> None:
+        self.store = store
+        self._key = key
+        self._version = version
+
+    def save(self, type: FileType, document: bytes) -> str:
+        """Publish a document; returns the name of the file."""
+        if self._version >= 2:
+            document = bytes([_COMPRESSED]) + compress(document)
+        sealed = self._key.seal(document)
+        name = id_of(sealed).hex()
+        self.store.save(Handle(type, name), [sealed])
+        return name
+
+    def load(self, type: FileType, name: str) -> bytes:
+        """The document of a file; Damaged when the file is not what was written."""
+        sealed = self.store.load(Handle(type, name))
+        where = f"{type.value}/{name}"
+        if id_of(sealed).hex() != name:
+            raise Damaged(where, "its SHA-256 is not its name")
+        try:
+            plain = bytes(self._key.open(sealed))
+            if plain[:1] in (b"{", b"["):
+                return plain
+            if self._version < 2 or plain[:1] != bytes([_COMPRESSED]):
+                raise Damaged(where, f"begins with {plain[:1]!r}, which marks no encoding that is known")
+            return decompress(memoryview(plain)[1:], MAX_DOCUMENT)
+        except (Unauthenticated, BadFrame) as error:
+            raise Damaged(where, error.message) from error
+
+    def names(self, type: FileType) -> Iterator[str]:
+        """The names of all files of a type."""
+        return (name for name, _ in self.store.list(type))

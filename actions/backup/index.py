@@ -1,0 +1,143 @@
+"""The index in memory: which pack holds which blob, for ten million blobs in about 600 MB.
+
+A Python object per blob would cost several times as much. Entries lie in packed arrays (id, pack, offset, two lengths: 48 bytes) and are
+found through an open-addressed hash table of entry numbers; ids are hashes themselves, so their first bytes serve.
+"""
+
+import threading
+from array import array
+from collections.abc import Iterable, Iterator
+
+from actions.backup.blobs import Blob, BlobType, Location
+from actions.backup.ids import ID_SIZE
+
+_START = 1 << 10
+_MAX_LOAD = 0.8
+
+
+class _Table:
+    """The blobs of one type."""
+
+    def __init__(self) -> None:
+        self.ids = bytearray()
+        self.packs = array("I")
+        self.offsets = array("I")
+        self.lengths = array("I")
+        self.uncompressed = array("I")
+        self._slots = array("I", bytes(4 * _START))
+        self._mask = _START - 1
+
+    def __len__(self) -> int:
+        return len(self.packs)
+
+    def add(self, id: bytes, pack: int, offset: int, length: int, uncompressed: int) -> None:
+        if len(self.packs) >= _MAX_LOAD * (self._mask + 1):
+            self._grow()
+        self.ids += id
+        self.packs.append(pack)
+        self.offsets.append(offset)
+        self.lengths.append(length)
+        self.uncompressed.append(uncompressed)
+        self._place(id, len(self.packs))
+
+    def entries(self, id: bytes) -> Iterator[int]:
+        """Numbers of the entries of an id, the earliest first."""
+        slots, mask, ids = self._slots, self._mask, self.ids
+        position = int.from_bytes(id[:8], "little") & mask
+        while number := slots[position]:
+            start = (number - 1) * ID_SIZE
+            if ids[start : start + ID_SIZE] == id:
+                yield number - 1
+            position = (position + 1) & mask
+
+    def has(self, id: bytes) -> bool:
+        return next(self.entries(id), None) is not None
+
+    def _place(self, id: bytes, number: int) -> None:
+        slots, mask = self._slots, self._mask
+        position = int.from_bytes(id[:8], "little") & mask
+        while slots[position]:
+            position = (position + 1) & mask
+        slots[position] = number
+
+    def _grow(self) -> None:
+        size = 2 * (self._mask + 1)
+        self._slots = array("I", bytes(4 * size))
+        self._mask = size - 1
+        ids = self.ids
+        for number in range(len(self.packs)):
+            self._place(bytes(ids[number * ID_SIZE : number * ID_SIZE + 8]), number + 1)
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.ids) + 4 * (4 * len(self.packs) + len(self._slots))
+
+
+class Index:
+    """Every blob of the repository that an index file names, and those saved since; safe for use by several threads."""
+
+    def __init__(self) -> None:
+        self._tables = {type: _Table() for type in BlobType}
+        self._pack_ids = bytearray()
+        self._pack_numbers: dict[bytes, int] = {}
+        self._lock = threading.Lock()
+
+    def add_pack(self, pack: bytes, blobs: Iterable[Blob]) -> bool:
+        """Take up a pack; one that is known already is left out (index files may name a pack twice). Returns whether it was new."""
+        with self._lock:
+            if pack in self._pack_numbers:
+                return False
+            number = self._pack_numbers[pack] = len(self._pack_numbers)
+            self._pack_ids += pack
+            for blob in blobs:
+                self._tables[blob.type].add(blob.id, number, blob.offset, blob.length, blob.uncompressed_length)
+            return True
+
+    def has(self, type: BlobType, id: bytes) -> bool:
+        """Whether a blob is there."""
+        with self._lock:
+            return self._tables[type].has(id)
+
+    def find(self, type: BlobType, id: bytes) -> list[Location]:
+        """Every place of a blob; empty when there is none."""
+        table = self._tables[type]
+        with self._lock:
+            return [self._location(table, number) for number in table.entries(id)]
+
+    def plain_length(self, type: BlobType, id: bytes) -> int | None:
+        """Bytes of a blob's plaintext, None when there is no such blob."""
+        places = self.find(type, id)
+        return Blob(type, id, *places[0][1:]).plain_length if places else None
+
+    def has_pack(self, pack: bytes) -> bool:
+        """Whether a pack is named."""
+        return pack in self._pack_numbers
+
+    def packs(self) -> list[bytes]:
+        """The ids of all packs."""
+        return list(self._pack_numbers)
+
+    def blobs(self) -> Iterator[tuple[bytes, Blob]]:
+        """Every entry with its pack; the index must not grow meanwhile."""
+        for type, table in self._tables.items():
+            for number in range(len(table)):
+                place = self._location(table, number)
+                id = bytes(table.ids[number * ID_SIZE : (number + 1) * ID_SIZE])
+                yield place.pack, Blob(type, id, place.offset, place.length, place.uncompressed_length)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(table.nbytes for table in self._tables.values()) + len(self._pack_ids)
+
+    def _location(self, table: _Table, number: int) -> Location:
+        start = table.packs[number] * ID_SIZE
+        return Location(
+            bytes(self._pack_ids[start : start + ID_SIZE]),
+            table.offsets[number],
+            table.lengths[number],
+            table.uncompressed[number],
+        )

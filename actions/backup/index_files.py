@@ -1,0 +1,85 @@
+"""Index files: JSON documents that list packs and the blobs in them, and which index files they replace.
+
+Source: restic's doc/design.rst, "Indexing". The order of fields is restic's.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from actions.backup.blobs import Blob, BlobType
+from actions.backup.crypto import OVERHEAD
+from actions.backup.ids import parse_id
+from contracts.errors import HoldfastError
+
+MAX_BLOBS = 50_000
+"""An index file is closed at so many blobs: near 8 MB of JSON, as restic does."""
+
+_MAX_NUMBER = (1 << 32) - 1
+
+
+class BadIndex(HoldfastError):
+    """The document is not an index."""
+
+
+class _Blob(msgspec.Struct, omit_defaults=True):
+    id: str
+    type: Literal["data", "tree"]
+    offset: int
+    length: int
+    uncompressed_length: int = 0
+
+
+class _Pack(msgspec.Struct):
+    id: str
+    blobs: list[_Blob]
+
+
+class _File(msgspec.Struct, omit_defaults=True, kw_only=True):
+    supersedes: list[str] = []
+    packs: list[_Pack]
+
+
+_DECODER = msgspec.json.Decoder(_File)
+_TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
+
+
+def encode_index(packs: Iterable[tuple[bytes, Sequence[Blob]]], supersedes: Iterable[bytes] = ()) -> bytes:
+    """The document for these packs."""
+    return msgspec.json.encode(
+        _File(
+            supersedes=[id.hex() for id in supersedes],
+            packs=[
+                _Pack(
+                    pack.hex(),
+                    [_Blob(b.id.hex(), b.type.word, b.offset, b.length, b.uncompressed_length) for b in blobs],  # type: ignore[arg-type]
+                )
+                for pack, blobs in packs
+            ],
+        )
+    )
+
+
+def decode_index(document: bytes | bytearray) -> tuple[list[tuple[bytes, list[Blob]]], list[bytes]]:
+    """The packs of a document and the index files that it replaces; raises BadIndex."""
+    if document[:1] == b"[":
+        raise BadIndex("an index of restic's first, abandoned form", advice="run `restic rebuild-index` once")
+    try:
+        file = _DECODER.decode(document)
+        packs = [(parse_id(pack.id), [_checked(entry) for entry in pack.blobs]) for pack in file.packs]
+        return packs, [parse_id(id) for id in file.supersedes]
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadIndex(f"not an index: {error}") from error
+
+
+def _checked(entry: _Blob) -> Blob:
+    if not (
+        0 <= entry.offset <= _MAX_NUMBER
+        and OVERHEAD <= entry.length <= _MAX_NUMBER
+        and 0 <= entry.uncompressed_length <= _MAX_NUMBER
+    ):
+        raise ValueError(
+            f"blob {entry.id}: offset {entry.offset}, length {entry.length}, uncompressed {entry.uncompressed_length}"
+        )
+    return Blob(_TYPES[entry.type], parse_id(entry.id), entry.offset, entry.length, entry.uncompressed_length)

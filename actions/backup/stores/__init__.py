@@ -1,0 +1,1 @@
+"""Where a repository lives: one interface, one file per kind of place."""

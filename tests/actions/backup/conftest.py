@@ -1,0 +1,56 @@
+"""A cheap key cost, a repository to play in, and the stock restic as the judge."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actions.backup.crypto import ScryptParameters
+from actions.backup.repository import Repository
+from actions.backup.stores.local import LocalStore
+
+PASSWORD = "correct horse"
+CHEAP = ScryptParameters(1024, 8, 1)
+
+Restic = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Path:
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def repository(where: Path) -> Repository:
+    return Repository.create(LocalStore(where), PASSWORD, cost=CHEAP)
+
+
+@pytest.fixture
+def restic(where: Path, tmp_path: Path) -> Restic:
+    """Run the stock restic on the repository; it must succeed unless `code` says otherwise."""
+
+    def run(*words: str | Path, code: int | None = 0, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        environment = {
+            **os.environ,
+            "RESTIC_PASSWORD": PASSWORD,
+            "RESTIC_CACHE_DIR": str(tmp_path / "cache"),
+            "TMPDIR": str(tmp_path),
+        }
+        done = subprocess.run(
+            ["restic", "-r", where, "--no-cache", *words],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+        assert code is None or done.returncode == code, (words, done.stdout, done.stderr)
+        return done
+
+    return run

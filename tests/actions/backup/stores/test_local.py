@@ -1,0 +1,177 @@
+"""The local store: restic's layout, nothing half-written ever under a final name, every error of the system in our words."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from actions.backup.stores import local
+from actions.backup.stores.local import TEMPORARY, LocalStore
+from actions.backup.stores.store import CONFIG, AlreadyThere, Denied, FileType, NoSpace, StoreError
+from tests.actions.backup.stores.conformance import Conformance, a_pack
+
+
+class TestLocalStore(Conformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> LocalStore:
+        return LocalStore(tmp_path / "repository")
+
+
+class TestLocalStoreWithoutHardLinks(Conformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        return LocalStore(tmp_path / "repository")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    made = LocalStore(tmp_path / "repository")
+    made.create()
+    return made
+
+
+def test_the_layout_and_modes_are_those_of_restic(store: LocalStore, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    subprocess.run(
+        ["restic", "-q", "--no-cache", "-r", theirs, "init"],
+        env={**os.environ, "RESTIC_PASSWORD": "x"},
+        check=True,
+        capture_output=True,
+    )
+    store.save(CONFIG, [b"x"])
+
+    def shape(root: Path) -> set[tuple[str, int]]:
+        return {(str(p.relative_to(root)), p.stat().st_mode) for p in root.rglob("*") if p.parent.name != "keys"}
+
+    assert shape(Path(store.location)) == shape(theirs)
+
+
+def test_a_shared_repository_stays_readable_by_its_group(store: LocalStore) -> None:
+    store.save(CONFIG, [b"x"])
+    Path(store.location, "config").chmod(0o440)
+    store.save(a_pack(), [b"x"])
+    assert Path(store.location, "data", a_pack().name[:2], a_pack().name).stat().st_mode & 0o777 == 0o440
+
+
+def test_a_missing_data_folder_is_made_when_needed(store: LocalStore) -> None:
+    Path(store.location, "data", a_pack().name[:2]).rmdir()
+    store.save(a_pack(), [b"x"])
+    assert store.load(a_pack()) == b"x"
+
+
+def test_leftovers_and_strangers_are_not_listed(store: LocalStore) -> None:
+    folder = Path(store.location, "data", a_pack().name[:2])
+    (folder / f"{a_pack().name}{TEMPORARY}0123").write_bytes(b"torn")
+    (folder / ".nfs0001").write_bytes(b"")
+    (folder / ("b" * 64)).symlink_to("/etc/passwd")
+    assert list(store.list(FileType.PACK)) == []
+
+
+def test_sweep_removes_only_old_leftovers(store: LocalStore) -> None:
+    store.save(a_pack(), [b"x"])
+    folder = Path(store.location, "data", a_pack().name[:2])
+    old, young, foreign = (folder / f"{a_pack().name}{TEMPORARY}{n}" for n in "123")
+    foreign = folder / f"letter{TEMPORARY}3"
+    for path in (old, young, foreign):
+        path.write_bytes(b"torn")
+    for path in (old, foreign):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    assert store.sweep(3600) == 1
+    assert (old.exists(), young.exists(), foreign.exists()) == (False, True, True)
+    assert store.load(a_pack()) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "permanent"),
+    [
+        (errno.ENOSPC, NoSpace, True),
+        (errno.EDQUOT, NoSpace, True),
+        (errno.EROFS, Denied, True),
+        (errno.EACCES, Denied, True),
+        (errno.EIO, StoreError, False),
+        (errno.ESTALE, StoreError, False),
+        (errno.ENAMETOOLONG, StoreError, True),
+    ],
+)
+def test_errors_of_the_system_are_translated_and_leave_nothing(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StoreError], permanent: bool
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(local.os, "writev", fail)
+    with pytest.raises(StoreError) as caught:
+        store.save(a_pack(), [b"x"])
+    assert type(caught.value) is kind
+    assert caught.value.permanent is permanent
+    assert a_pack().name in caught.value.message
+    assert [p for p in Path(store.location).rglob("*") if p.is_file()] == []
+
+
+def test_a_full_disk_is_no_space(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=True)
+    try:
+        store = LocalStore(small / "repository")
+        store.create()
+        with pytest.raises(NoSpace) as caught:
+            store.save(a_pack(), [bytes(4 << 20)])
+        assert "make room" in str(caught.value)
+        assert list(store.list(FileType.PACK)) == []
+        store.save(a_pack(), [b"small"])
+        assert store.load(a_pack()) == b"small"
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+_WRITER = """
+import hashlib, sys
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import FileType, Handle
+store = LocalStore(sys.argv[1])
+number = 0
+print("go", flush=True)
+while True:
+    data = f"{number} ".encode() * 40_000
+    store.save(Handle(FileType.PACK, hashlib.sha256(data).hexdigest()), [data])
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_kill_at_any_moment_leaves_whole_files_or_none(store: LocalStore) -> None:
+    import hashlib
+
+    dice = random.Random(5)
+    for _ in range(8):
+        writer = subprocess.Popen([sys.executable, "-c", _WRITER, store.location], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"go\n"
+        time.sleep(dice.uniform(0, 0.05))
+        writer.send_signal(signal.SIGKILL)
+        said = len(writer.stdout.read().splitlines())
+        writer.wait()
+        writer.stdout.close()
+        names = dict(store.list(FileType.PACK))
+        assert len(names) >= said
+        for name in names:
+            handle = a_pack()._replace(name=name)
+            assert hashlib.sha256(store.load(handle)).hexdigest() == name
+            store.remove(handle)
+
+
+def test_writing_over_the_config_is_refused(store: LocalStore) -> None:
+    store.save(CONFIG, [b"mine"])
+    with pytest.raises(AlreadyThere):
+        store.save(CONFIG, [b"theirs"])
