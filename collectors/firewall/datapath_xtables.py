@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from collectors.firewall import iptables
-from collectors.firewall.datapath_rows import Sheet, compact
+from collectors.firewall.datapath_rows import MAX_ROW, Sheet, compact
 from collectors.firewall.ruleset import Table
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
@@ -12,9 +12,12 @@ from contracts.subjects.datapath import XTABLES_LINES
 from contracts.text import escape
 
 _ASKS_SETS = re.compile(r"--(?:match-set|add-set|del-set|map-set) ")
+_MASKS = re.compile(r"\b(netmask|bitmask|markmask) (\S+)")
+_DECIDING = ("nomatch", "wildcard")
 _FIX = "Install the package ipset."
 _MAX_LIST = 4 << 20
-_NO_ELEMENTS = "elements not read"
+_MAX_PART = MAX_ROW // 4
+"""Letters; one of them is up to four bytes."""
 
 
 def put_saved(sheet: Sheet, saved: Mapping[str, iptables.Saved], chains: Iterable[tuple[str, str, str]]) -> None:
@@ -38,12 +41,26 @@ def put_legacy(sheet: Sheet, host: ReadOnlyHost) -> list[Table]:
 
 def _put(sheet: Sheet, place: tuple[str, str, str], policy: str, rules: list[str]) -> None:
     """Put one chain, a long one in parts."""
-    lines = [f"-A {place[2]} {rule}".rstrip().replace("\n", " ") for rule in rules]
     document = compact({"policy": policy}).decode() if policy != "-" else "{}"
-    sheet.put("xtables", *place, document=document, text="\n".join(lines[:XTABLES_LINES]))
-    for part, start in enumerate(range(XTABLES_LINES, len(lines), XTABLES_LINES), start=2):
-        text = "\n".join(lines[start : start + XTABLES_LINES])
-        sheet.put("xtables", *place, str(part), document=compact({"part": part}).decode(), text=text)
+    for number, text in enumerate(_parts(place[2], rules), start=1):
+        if number == 1:
+            sheet.put("xtables", *place, document=document, text=text)
+        else:
+            sheet.put("xtables", *place, str(number), document=compact({"part": number}).decode(), text=text)
+
+
+def _parts(chain: str, rules: list[str]) -> Iterator[str]:
+    """Yield the lines of a chain in texts that travel, at least one (perhaps empty)."""
+    lines: list[str] = []
+    size = 0
+    for rule in rules:
+        line = f"-A {chain} {rule}".rstrip().replace("\n", " ")
+        if len(lines) >= XTABLES_LINES or size + len(line) > _MAX_PART:
+            yield "\n".join(lines)
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line) + 1
+    yield "\n".join(lines)
 
 
 def put_ipsets(sheet: Sheet, host: ReadOnlyHost, max_elements: int, max_bytes: int) -> None:
@@ -58,8 +75,8 @@ def put_ipsets(sheet: Sheet, host: ReadOnlyHost, max_elements: int, max_bytes: i
         return
     large: list[str] = []
     for name, header in sets.items():
-        sort, family, count = header
-        shape = {"type": sort} | ({"family": family} if family else {})
+        sort, family, masks, count = header
+        shape = {"type": sort} | ({"family": family} if family else {}) | masks
         elements, unread = list[str](), f"more than {max_elements} elements"
         if count <= max_elements:
             elements, unread = _elements(host, name, max_bytes)
@@ -72,16 +89,17 @@ def put_ipsets(sheet: Sheet, host: ReadOnlyHost, max_elements: int, max_bytes: i
         sheet.missing(f"the elements of {len(large)} ipsets", Why.TOO_LARGE, "; ".join(large)[:400], fix)
 
 
-def _headers(listing: str) -> dict[str, tuple[str, str, int]]:
-    """Return type, family ("" for none) and number of entries of every set in what `ipset list -t` prints."""
-    found: dict[str, tuple[str, str, int]] = {}
+def _headers(listing: str) -> dict[str, tuple[str, str, dict[str, str], int]]:
+    """Return type, family ("" for none), masks and number of entries of every set in what `ipset list -t` prints."""
+    found: dict[str, tuple[str, str, dict[str, str], int]] = {}
     for block in listing.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
         if "Name" in fields:
             family = re.search(r"\bfamily (\w+)", fields.get("Header", ""))
             count = fields.get("Number of entries", "")
             number = int(count) if count.isdigit() else -1
-            found[fields["Name"]] = (fields.get("Type", ""), family[1] if family else "", number)
+            masks = dict(_MASKS.findall(fields.get("Header", "")))
+            found[fields["Name"]] = (fields.get("Type", ""), family[1] if family else "", masks, number)
     return found
 
 
@@ -102,7 +120,7 @@ def _adds(saved: str, name: str) -> Iterator[str]:
     for line in saved.splitlines():
         if line.startswith(start):
             element, *rest = line[len(start) :].split(" ")
-            yield f"{element} nomatch" if "nomatch" in _unquoted(rest) else element
+            yield " ".join([element, *(word for word in _DECIDING if word in _unquoted(rest))])
 
 
 def _unquoted(words: Iterable[str]) -> list[str]:

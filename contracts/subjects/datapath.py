@@ -14,10 +14,10 @@ hold anything but letters, digits and `_./:+@-` are quoted as JSON; a key only h
   `ip`, `ip6` where the chain lives in nftables (its hook and priority are in the `chain` row of the same name, whose `order` gives the
   handles in the order of the lines), `legacy-ip`, `legacy-ip6` where it does not. A line of a chain in nftables is needed where the rule's
   document holds an `xt` expression; where it holds none the document is to be believed, for `*-save` leaves out what only nft can say.
-  A chain of more than `XTABLES_LINES` lines goes on in `xtables FAMILY TABLE CHAIN 2`, `… 3`, whose document is `{"part": 2}` and so on.
+  A long chain goes on in `xtables FAMILY TABLE CHAIN 2`, `… 3`, whose document is `{"part": 2}` and so on.
 - `ipset NAME`: `document` is `{"type": "hash:ip", "family": "inet", "elements": [...]}`, elements as `ipset save` writes them, without
-  time-outs, counters and comments (`192.0.2.0/24 nomatch`); "family" is absent for types that have none. `unread` as above. Only where a
-  rule of iptables asks a set.
+  time-outs, counters and comments (`192.0.2.0/24 nomatch`, `192.0.2.0/24,eth wildcard`); "family" is absent for types that have none,
+  "netmask", "bitmask" and "markmask" where the set was made without. `unread` as above. Only where a rule of iptables asks a set.
 - `link NAME`: as `ip -j -d addr` writes it (with `addr_info`), without what changes by itself (life times, timers, counts).
 - `route FAMILY …`, `routing-rule FAMILY …` (FAMILY is 4 or 6; table, priority, destination, device): as `ip -j route show table all` and
   `ip -j rule` write them, compact, `text` is the family.
@@ -39,7 +39,7 @@ from contracts.record import Record
 
 SUBJECT = "datapath"
 XTABLES_LINES = 5000
-"""How many lines of one chain of iptables travel in one row."""
+"""How many lines of one chain of iptables travel in one row at most."""
 
 
 class Vantage(Record):

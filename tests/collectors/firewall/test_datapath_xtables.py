@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from agent.paging import report_pages
 from collectors.firewall import datapath_xtables, iptables
 from collectors.firewall.datapath_rows import Sheet
 from contracts.errors import Unavailable, Why
@@ -39,6 +40,18 @@ def test_sets_that_rules_ask_are_stated_with_their_elements(netns) -> None:
     }
     assert json.loads(sheet.rows["ipset ports"].document) == {"type": "bitmap:port", "elements": ["22"]}
     assert sheet.spots() == ()
+
+
+def test_what_widens_an_element_is_stated(netns) -> None:
+    netns.run("ipset", "create", "wide", "hash:ip", "netmask", "24")
+    netns.run("ipset", "add", "wide", "192.0.2.7")
+    netns.run("ipset", "create", "begins", "hash:net,iface")
+    netns.run("ipset", "add", "begins", "192.0.2.0/24,eth", "wildcard")
+    ask_sets(netns, "wide")
+    sheet = ipsets(netns)
+    wide = {"type": "hash:ip", "family": "inet", "netmask": "24", "elements": ["192.0.2.0"]}
+    assert json.loads(sheet.rows["ipset wide"].document) == wide
+    assert json.loads(sheet.rows["ipset begins"].document)["elements"] == ["192.0.2.0/24,eth wildcard"]
 
 
 def test_without_a_rule_that_asks_them_ipset_is_not_asked(netns) -> None:
@@ -81,6 +94,18 @@ def test_a_line_break_in_a_comment_does_not_end_its_line(netns) -> None:
     sheet = Sheet({})
     datapath_xtables.put_saved(sheet, {"ip": saved}, [("ip", "filter", "INPUT")])
     assert sheet.rows["xtables ip filter INPUT"].text == '-A INPUT -m comment --comment "a b" -j DROP'
+
+
+def test_lines_of_any_length_travel_and_stay_in_their_order() -> None:
+    rules = [f'-m comment --comment "{"x" * 250} {number}" -j DROP' for number in range(3000)]
+    saved = iptables.Saved(policies={"filter": {"c": "-"}}, rules={"filter": {"c": rules}})
+    sheet = Sheet({})
+    datapath_xtables.put_saved(sheet, {"ip": saved}, [("ip", "filter", "c")])
+    assert len(sheet.rows) > 1
+    assert sheet.spots() == ()
+    told = "\n".join(row.text for row in sheet.rows.values()).split("\n")
+    assert told == [f"-A c {rule}" for rule in rules]
+    list(report_pages(1, (), sheet.rows, ()))
 
 
 def test_a_table_that_save_refuses_is_not_stated_in_its_words(netns) -> None:
