@@ -229,10 +229,14 @@ class Committer(Record):
 
 
 class RulesetChange(Record):
-    """One burst of changes of the ruleset: `word` is `changed`, or `overflow` when notices were missed; `committers` whom they named."""
+    """One burst of changes of the ruleset: `word` is `changed`, or `overflow` when notices were missed; `committers` whom they named.
+
+    `elements` when nothing but elements of sets and maps came or went, as with every ban.
+    """
 
     word: str
     committers: tuple[Committer, ...] = ()
+    elements: bool = False
 
 
 class ProgramTable(Protocol):

@@ -18,16 +18,39 @@ _MOST = 32
 
 def changes(stop: Stop) -> Iterator[RulesetChange]:
     """Yield every burst of changes until `stop` is set; raises `Unavailable`."""
-    named: dict[tuple[int, str], Committer] = {}
+    burst = _Burst()
+    for word in multicast.bursts(netlink.NETLINK_NETFILTER, (_GROUP,), WHAT, stop, burst.take):
+        yield burst.end(word)
 
-    def take(datagram: bytes) -> None:
+
+class _Burst:
+    """What the datagrams of one burst tell."""
+
+    def __init__(self) -> None:
+        self._named: dict[tuple[int, str], Committer] = {}
+        self._elements = True
+
+    def take(self, datagram: bytes) -> None:
+        """Read one datagram; who committed is looked up at once."""
         who = committed(datagram)
-        if who is not None and who not in named and len(named) < _MOST:
-            named[who] = committers.describe(*who)
+        if who is None:
+            self._elements = self._elements and _only_elements(datagram)
+        elif who not in self._named and len(self._named) < _MOST:
+            self._named[who] = committers.describe(*who)
 
-    for word in multicast.bursts(netlink.NETLINK_NETFILTER, (_GROUP,), WHAT, stop, take):
-        yield RulesetChange(word=word, committers=tuple(named.values()))
-        named.clear()
+    def end(self, word: str) -> RulesetChange:
+        """Return the burst and begin the next."""
+        is_elements = self._elements and word == "changed"
+        change = RulesetChange(word=word, committers=tuple(self._named.values()), elements=is_elements)
+        self._named, self._elements = {}, True
+        return change
+
+
+def _only_elements(datagram: bytes) -> bool:
+    try:
+        return all(kind in nftables.ELEMENTS for kind, _, _, _ in netlink.messages(datagram))
+    except Malformed:
+        return False
 
 
 def committed(datagram: bytes) -> tuple[int, str] | None:

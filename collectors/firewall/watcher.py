@@ -16,6 +16,9 @@ from contracts.host import ReadOnlyHost, Stop
 from contracts.subjects import datapath
 from contracts.subjects.firewall import SUBJECT
 
+ELEMENTS_EVERY_S = 5.0
+"""How often a look at the datapath is asked for while only elements of sets come and go: every ban is such a change, a look reads all."""
+
 
 class FirewallWatcher:
     """Asks for a look at the ruleset, and at all that decides on packets, whenever the ruleset changes; says who changed it."""
@@ -29,13 +32,40 @@ class FirewallWatcher:
 
     def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` where netlink may not be listened to."""
+        later = _Later(emit, host)
         with _legacy_poll(host, emit, stop, self._options.legacy_every):
             for change in host.ruleset_changes(stop):
                 if change.word == "overflow":
                     emit.gap("the kernel dropped notices of ruleset changes", 0.0)
-                _changed(emit)
+                if change.elements:
+                    emit.changed(SUBJECT)
+                    later.changed()
+                else:
+                    _changed(emit)
                 if change.committers:
                     emit.event(committed.event(change.committers))
+
+
+class _Later:
+    """Asks for a look at the datapath at once, but not again before `ELEMENTS_EVERY_S` have passed; the last request is never lost."""
+
+    def __init__(self, emit: Emit, host: ReadOnlyHost) -> None:
+        self._emit, self._host = emit, host
+        self._due = 0.0
+
+    def changed(self) -> None:
+        now = self._host.monotonic()
+        if self._due > now:  # a look is asked for then
+            return
+        wait = self._due + ELEMENTS_EVERY_S - now
+        if self._due == 0.0 or wait <= 0:
+            self._due = now
+            self._emit.changed(datapath.SUBJECT)
+            return
+        self._due = now + wait
+        timer = threading.Timer(wait, self._emit.changed, [datapath.SUBJECT])
+        timer.daemon = True
+        timer.start()
 
 
 def _changed(emit: Emit) -> None:

@@ -1,8 +1,10 @@
 """Changes of a real ruleset are heard at once, bursts once, and nothing is heard without the capability."""
 
 import json
+import os
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 HEAR = """
@@ -14,13 +16,13 @@ class Stop:
     def fileno(self): return self.read
 print("ready", flush=True)
 for change in ruleset_monitor.changes(Stop()):
-    print(json.dumps([change.word, time.monotonic()]), flush=True)
+    named = [[one.process, one.command, one.user, one.parents, one.own] for one in change.committers]
+    print(json.dumps([change.word, time.monotonic(), change.elements, named]), flush=True)
 """
 
 
 def hear(netns: Any) -> subprocess.Popen[bytes]:
     import sys
-    from pathlib import Path
 
     process = subprocess.Popen(
         netns.inside(sys.executable, "-c", HEAR), stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
@@ -32,9 +34,13 @@ def hear(netns: Any) -> subprocess.Popen[bytes]:
 
 
 def heard(process: subprocess.Popen[bytes]) -> tuple[str, float]:
-    assert process.stdout is not None
-    word, at = json.loads(process.stdout.readline())
+    word, at, *_ = told(process)
     return word, at
+
+
+def told(process: subprocess.Popen[bytes]) -> Any:
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
 
 
 def test_a_change_is_heard_within_fifty_milliseconds(netns: Any) -> None:
@@ -60,6 +66,55 @@ def test_a_burst_is_heard_once(netns: Any) -> None:
     netns.run("nft", "flush", "ruleset")
     words.append(heard(process)[0])
     assert words == ["changed", "changed"]
+
+
+LINGER = r"""
+import socket, struct, time
+def a(kind, value): return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+def m(kind, flags, body, resource=0):
+    head = struct.pack("=IHHII", 20 + len(body), kind, flags, 1, 0) + struct.pack("!BBH", 2, 0, resource)
+    return head + body
+s = socket.socket(16, 3, 12)
+s.bind((0, 0))
+s.send(m(16, 1, b"", 10) + m(10 << 8, 0x405, a(1, b"odd\0")) + m(17, 1, b"", 10))
+assert struct.unpack_from("=i", s.recv(4096), 16)[0] == 0
+time.sleep(5)
+"""
+
+
+def test_who_committed_is_told_while_he_lives(netns: Any) -> None:
+    process = hear(netns)
+    committer = subprocess.Popen(netns.inside("/usr/bin/python3", "-c", LINGER))
+    _, _, _, ((name, command, user, parents, own),) = told(process)
+    committer.kill()
+    committer.wait()
+    assert name == command == Path(os.readlink("/usr/bin/python3")).name[:15] or name == "python3"
+    assert user == "root"
+    assert Path("/proc/self/comm").read_text().rstrip("\n") in parents
+    assert own is False
+
+
+def test_who_committed_and_went_is_named_as_the_kernel_named_him(netns: Any) -> None:
+    process = hear(netns)
+    netns.run("nft", "add", "table", "ip", "a")
+    _, _, _, ((name, command, *_),) = told(process)
+    assert name == "nft"
+    assert command in ("nft", "")
+
+
+def test_elements_alone_are_told_apart(netns: Any) -> None:
+    process = hear(netns)
+    seen = []
+    for program in (
+        "add table ip t",
+        "add set ip t s { type ipv4_addr; }",
+        "add element ip t s { 192.0.2.1 }",
+        "delete element ip t s { 192.0.2.1 }",
+        "add element ip t s { 192.0.2.1 }; add chain ip t c",
+    ):
+        subprocess.run(netns.inside("nft", "-f", "-"), input=program.encode(), check=True)
+        seen.append(told(process)[2])
+    assert seen == [False, False, True, True, False]
 
 
 def test_without_the_capability_it_says_so(netns: Any) -> None:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -83,6 +84,9 @@ class Netns:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def names(self, path: str) -> list[bytes]:
         planted = self.overlay.get(path)

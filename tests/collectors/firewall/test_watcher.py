@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from collectors.firewall import watcher
 from collectors.firewall.collector import Options
 from collectors.firewall.watcher import FirewallWatcher
 from contracts.errors import Unavailable, Why
@@ -40,6 +41,25 @@ def test_every_notice_asks_for_both_looks_and_an_overflow_is_a_gap(netns) -> Non
     assert said.changes == ["firewall", "datapath"] * 2
     assert len(said.gaps) == 1
     assert said.events == []
+
+
+def test_elements_that_come_and_go_ask_for_few_looks_at_the_datapath(netns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "ELEMENTS_EVERY_S", 0.3)
+    netns.notices = [RulesetChange(word="changed", elements=True)] * 5
+    said = Emitted()
+    FirewallWatcher(Options()).watch(netns, said, threading.Event())
+    assert said.changes.count("firewall") == 5
+    assert said.changes.count("datapath") == 1, "at once, because none was asked for before"
+    _until(lambda: said.changes.count("datapath") == 2)
+    time.sleep(0.4)
+    assert said.changes.count("datapath") == 2, "and once more for all that came since"
+
+
+def test_a_change_of_rules_does_not_wait_for_elements(netns) -> None:
+    netns.notices = [RulesetChange(word="changed", elements=True)] * 2 + [RulesetChange(word="changed")]
+    said = Emitted()
+    FirewallWatcher(Options()).watch(netns, said, threading.Event())
+    assert said.changes[-1] == "datapath"
 
 
 def test_whoever_committed_is_one_event_for_each_burst(netns) -> None:
