@@ -17,8 +17,9 @@ from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Outcome, Prober, Shot
 from tests.analysis.firewall.kernel.rulesets import Rule, Ruleset
+from tests.analysis.firewall.kernel.scene import sender_of
 from tests.analysis.firewall.kernel.tags import ON_THE_WAY
-from tests.analysis.firewall.kernel.topology import ADDRESSES, SWITCHES, World
+from tests.analysis.firewall.kernel.topology import ADDRESSES, INTERFACES, SWITCHES, World
 from tests.analysis.firewall.kernel.xtables_strategies import tags_of
 
 PATIENCE_S = 0.6
@@ -158,7 +159,7 @@ class Harness:
             self.tally.unknown[f"unreadable: {answer['unreadable'][:160]}"] += 1
             return None
         rows = msgspec.convert(answer["rows"], dict[str, Row])
-        assert not answer["blind"], f"the collector is blind in places: {answer['blind']}"
+        assert not answer["blind"], f"the collector is blind in places: {answer['blind']}\n{loaded.text()}"
         return read(rows), places(loaded, rows)
 
     def confirm(self, loaded: Ruleset, datapath: Any, shot: Shot) -> Disagreement | None:
@@ -238,9 +239,14 @@ def places(loaded: Ruleset, rows: Mapping[str, Row]) -> dict[tuple[str, str, str
 
 
 def moot(shot: Shot, answer: Answer) -> bool:
-    """Say whether a packet is sent back to the namespace it came from: what that one makes of it is not this host's doing."""
+    """Say whether a packet is sent back to the namespace it came from, or on to one that is not its destination's.
+
+    What those make of it is not this host's doing.
+    """
     if not answer.forwarded or not answer.destination:
         return False
+    if answer.interface and answer.interface != INTERFACES[sender_of(answer.destination)]:
+        return True
     here = ADDRESSES[shot.sender][shot.probe.family]
     return shot.sender != "host" and answer.destination in here
 

@@ -3,6 +3,7 @@
 It is run as a script by `topology.py` and needs the standard library alone. It ends when its standard input does.
 """
 
+import errno
 import json
 import selectors
 import socket
@@ -104,6 +105,22 @@ def send(probe: dict[str, Any]) -> socket.socket:
     return client
 
 
+def outcome(client: socket.socket) -> str:
+    """Say what became of a connection that is decided.
+
+    A handshake that was completed and then disturbed (a later packet was rejected) is one that was completed: the socket still has its peer, or
+    was reset, where one that never had a connection says that it was refused.
+    """
+    code = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code in (0, errno.ECONNRESET):
+        return "connected"
+    try:
+        client.getpeername()
+    except OSError:
+        return f"error {code}"
+    return "connected"
+
+
 class Volley:
     """Many probes at once: all are sent, then all are waited for together."""
 
@@ -126,10 +143,8 @@ class Volley:
         deadline = time.monotonic() + seconds
         while self.selector.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _ in self.selector.select(left):
-                client = key.fileobj
-                code = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # type: ignore[union-attr]
-                self.outcomes[key.data] = f"error {code}" if code else "connected"
-                self.selector.unregister(client)
+                self.outcomes[key.data] = outcome(key.fileobj)  # type: ignore[arg-type]
+                self.selector.unregister(key.fileobj)
         return self.outcomes
 
     def close(self) -> None:

@@ -130,7 +130,7 @@ def match_ct(scene: Scene, place: Place) -> Piece:
         ),
         "ct status": ("ct status dnat", "ct status != dnat", "ct status snat", "ct status & dnat == 0", "ct status confirmed"),
         "ct direction": ("ct direction original", "ct direction reply", "ct direction != reply"),
-        "ct l3proto": ("ct l3proto ipv4", "ct l3proto ipv6"),
+        "ct l3proto": (f"ct l3proto ipv{scene.layer3}",),  # nft does not list one that contradicts the rest of its rule
         "ct protocol": ("ct protocol tcp", "ct protocol { tcp, udp }", "ct protocol != udp"),
         "ct zone": ("ct zone 0", "ct zone != 1"),
     }  # fmt: skip
@@ -158,7 +158,7 @@ def match_protocol(scene: Scene, place: Place) -> Piece:
             "meta l4proto 6",
         ),
         "meta nfproto": ("meta nfproto ipv4", "meta nfproto ipv6", "meta nfproto != ipv6"),
-        "meta protocol": ("meta protocol ip", "meta protocol ip6", "meta protocol { ip, ip6 }"),
+        "meta protocol": (f"meta protocol {'ip' if scene.layer3 == 4 else 'ip6'}", "meta protocol { ip, ip6 }"),
         "ip protocol": ("ip protocol tcp", "ip protocol { udp, icmp }", "ip protocol != tcp"),
         "ip6 nexthdr": ("ip6 nexthdr tcp", "ip6 nexthdr { udp, ipv6-icmp }", "ip6 nexthdr != udp"),
     }

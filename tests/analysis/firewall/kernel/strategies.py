@@ -60,8 +60,7 @@ def table(choose: Chooser, pools: Pools, number: int) -> Table:
         chains.append(Chain(f"sub{index}", "", rules))
         scene.subchains.append(f"sub{index}")
     chains += [base_chain(scene, f"base{index}") for index in range(choose.number(1, 4))]
-    flags = "dormant" if choose.chance(3) else ""
-    return Table(family, f"t{number}", tuple(scene.sets), tuple(chains), flags)
+    return Table(family, f"t{number}", tuple(scene.sets), tuple(chains))
 
 
 def _anywhere(scene: Scene, place: Place) -> Rule:
