@@ -88,7 +88,9 @@ def look(program: str) -> dict[str, Any]:
         Vantage(name="loopback", sources=("127.0.0.0/8", "::1/128"), interface="lo"),
     )
     empty: Snapshot[Row] = Snapshot(subject="datapath")
-    return dict(DatapathCollector(Options(vantages=vantages)).collect(cast(ReadOnlyHost, LinuxHost()), empty).changes.put)
+    return dict(
+        DatapathCollector(Options(vantages=vantages)).collect(cast(ReadOnlyHost, LinuxHost()), empty).changes.put
+    )
 
 
 def encoded(rows: dict[str, Any]) -> dict[str, bytes]:
@@ -107,14 +109,14 @@ class Core:
         self.judge = ExposureJudge()
         self.before: dict[str, Any] = {}
 
-    def run(self, ways: dict[str, bytes], ports: dict[str, bytes]) -> tuple[float, int]:
-        """Judge once; returns the seconds that took, and how many rows there are."""
+    def run(self, ways: dict[str, bytes], ports: dict[str, bytes]) -> tuple[float, float, int]:
+        """Judge once; returns the seconds that took, those of the processor, and how many rows there are."""
         from contracts.judge import View
         from contracts.snapshot import Snapshot, apply, decode, encode
         from contracts.subjects.exposure import Exposure
 
         before: Snapshot[Exposure] = Snapshot(subject="exposure", revision=int(bool(self.before)), rows=self.before)
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         stored = {"datapath": ways, "ports": ports}
         snapshots: dict[str, Snapshot[Any]] = {
             name: Snapshot(subject=name, revision=1, rows=decode(stored[name], row))
@@ -122,27 +124,27 @@ class Core:
         }
         report = self.judge.judge(View(snapshots=snapshots, accepted={}, now_ms=1), before)
         encode(report.changes)
-        taken = time.perf_counter() - start
+        taken, busy = time.perf_counter() - start, time.process_time() - busy
         self.before = apply(self.before, report.changes)
-        return taken, len(self.before)
+        return taken, busy, len(self.before)
 
 
-def measure(rounds: int) -> tuple[dict[str, list[float]], int]:
-    """Return the seconds of every round of both cases, and how many rows were judged."""
+def measure(rounds: int) -> tuple[dict[str, list[tuple[float, float]]], int]:
+    """Return the seconds of every round of both cases (all, and the processor's), and how many rows were judged."""
     sys.path.insert(0, str(ROOT))
     subprocess.run(["sh", "-ec", LINKS], check=True)
     ports = encoded(listeners())
     large = encoded(look(ruleset(2000)))
     small, other = encoded(look(ruleset(1000))), encoded(look(ruleset(1000, changed=True)))
-    taken: dict[str, list[float]] = {name: [] for name in REACH_S}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in REACH_S}
     first, second = taken.values()
     rows = 0
     again = Core()
     again.run(small, ports)
     for number in range(rounds):
-        seconds, rows = Core().run(large, ports)
-        first.append(seconds)
-        second.append(again.run(small if number % 2 else other, ports)[0])
+        *seconds, rows = Core().run(large, ports)
+        first.append((seconds[0], seconds[1]))
+        second.append(again.run(small if number % 2 else other, ports)[:2])
     return taken, rows
 
 
@@ -157,16 +159,29 @@ def main() -> int:
             raise SystemExit("needs root to make a network namespace")
         os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, __file__, "--inside", *sys.argv[1:]])
     taken, rows = measure(arguments.rounds)
-    medians = {name: statistics.median(values) for name, values in taken.items()}
+    medians = {name: statistics.median(wall for wall, _ in values) for name, values in taken.items()}
+    busy = {name: statistics.median(cpu for _, cpu in values) for name, values in taken.items()}
+    worst = {name: max(wall for wall, _ in values) for name, values in taken.items()}
     reached = all(medians[name] < limit for name, limit in REACH_S.items())
     if arguments.json:
-        worst = {name: max(values) for name, values in taken.items()}
-        print(json.dumps({"reach_s": REACH_S, "median_s": medians, "max_s": worst, "rows": rows, "reached": reached}))
+        print(
+            json.dumps(
+                {
+                    "reach_s": REACH_S,
+                    "median_s": medians,
+                    "max_s": worst,
+                    "cpu_s": busy,
+                    "rows": rows,
+                    "reached": reached,
+                }
+            )
+        )
     else:
         print(f"exposure, {rows} rows from {LISTENERS} listeners and 4 vantages")
         for name, limit in REACH_S.items():
             print(
-                f"  {name:28} reach {limit * 1000:.0f} ms  median {medians[name] * 1000:.0f} ms  max {max(taken[name]) * 1000:.0f} ms"
+                f"  {name:28} reach {limit * 1000:.0f} ms  median {medians[name] * 1000:.0f} ms"
+                f"  max {worst[name] * 1000:.0f} ms  (processor alone: median {busy[name] * 1000:.0f} ms)"
             )
         print("reached" if reached else "NOT reached")
     return 0 if reached else 1
