@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ from contracts.host import Host
 from contracts.outcome import Cost, Failed, Ok, Outcome, Unavailable
 
 HELLO_S = 20.0
+SWITCH_S = 0.0005
+"""How long a look that computes may keep a command (a ban) waiting each time that command has asked the kernel something."""
 GRACE_S = 2.0
 """How long the end waits for a look or command at work; and how long past its deadline a look may keep the interpreter to itself."""
 BIG_RUN = 500
@@ -63,6 +66,7 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     privileges.bound(expected)
     kernel.spare_memory()
     threading.stack_size(512 << 10)
+    sys.setswitchinterval(SWITCH_S)
     channel, ending = Channel(sock), Ending()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the core ends its workers in order

@@ -84,11 +84,13 @@ class Block:
                 wanted = self._decide(host, memory, saved, command, started_ms)
                 handled = self._place(host, memory, saved, wanted, int(started_ms))
         except Stopped as stop:
+            memory.flush(host)
             return stop.result
         if host.dry:
             return Result(summary=f"would block {canonical(wanted.network)} {_how_long(wanted.entry)}")
         placed, milliseconds, watch = handled
         with memory.watch() as enough:
+            memory.flush(host)
             mended = _mend(host, memory)
             memory.interlocks.refresh(host)
             receipt = watch.over(self._options.watch, enough)
@@ -169,7 +171,9 @@ class Block:
         placed = elements.place(host, saved, BANNED, wanted.network, entry, now_ms)
         milliseconds = host.now().timestamp() * 1000 - wanted.asked_ms
         entry = replace(entry, until_ms=placed.until_ms)
-        watch = Watch(host, wanted.network)
+        if not (placed.loaded or placed.replaced or placed.covered_by or lifted):
+            memory.committed()
+        watch = Watch(host, wanted.network, memory.hook)
         if placed.covered_by and placed.covered_by != name:
             return placed, milliseconds, watch
         offences = counted(saved.offences.get(name), now_ms, self._options.forget_after)

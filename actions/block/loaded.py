@@ -4,7 +4,7 @@ import ipaddress
 
 from msgspec.structs import replace
 
-from actions.block import blocklists, elements, hook, table
+from actions.block import blocklists, elements, table
 from actions.block.blocklists import Interval, Intervals
 from actions.block.memory import Memory
 from actions.block.restore import script
@@ -33,7 +33,7 @@ def mend(host: Host, memory: Memory, now_ms: int, needs_table: bool) -> Mended:
 
     Call it with the memory's lock held. Raises `Unavailable`, `NotLoaded`.
     """
-    found = hook.look(host)
+    found = memory.hook(host)
     if not found.missing:
         return Mended()
     saved = _with_kernel(host, memory.saved(host), now_ms)

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from actions.block import hook
 from actions.block import saved as store
+from actions.block.hook import Hook
 from actions.block.interlocks import Interlocks
 from actions.block.saved import Saved
 from contracts.errors import Unavailable
@@ -25,6 +27,10 @@ class Memory:
         self.interlocks = Interlocks()
         self._saved: Saved | None = None
         self._stamp: tuple[int, int] | None = None
+        self._is_dirty = False
+        self._writing = threading.Lock()
+        self._looked: tuple[int, Hook] | None = None
+        self._commits = 0
         self._bans: deque[float] = deque()
         self._told_s = -MINUTE_S
         self._watches: deque[threading.Event] = deque()
@@ -32,16 +38,44 @@ class Memory:
     def saved(self, host: Host) -> Saved:
         """Return what is saved, read again when somebody else wrote the file; raises `Unavailable`."""
         stamp = self._stamp_of(host)
-        if self._saved is None or stamp != self._stamp:
+        if not self._is_dirty and (self._saved is None or stamp != self._stamp):
             self._saved = store.read(host, self.folder) if self.folder else (self._saved or Saved())
             self._stamp = stamp
+        assert self._saved is not None
         return self._saved
 
     def save(self, host: Host, saved: Saved) -> None:
-        """Keep `saved`; under dry run it is only noted."""
-        store.write(host, self.folder, saved)
+        """Keep `saved`, with `lock` held; it is on disk after the next `flush`. Under dry run nothing is kept."""
         if not host.dry:
-            self._saved, self._stamp = saved, self._stamp_of(host)
+            self._saved, self._is_dirty = saved, True
+
+    def flush(self, host: Host) -> None:
+        """Write what was saved, without `lock`: nobody waits for the disk to be banned, and bans that come together are one write."""
+        with self._writing:
+            with self.lock:
+                saved, is_dirty, self._is_dirty = self._saved, self._is_dirty, False
+            if saved is None or not is_dirty:
+                return
+            try:
+                store.write(host, self.folder, saved)
+            except Unavailable:
+                self._is_dirty = True
+                raise
+            with self.lock:
+                self._stamp = self._stamp_of(host)
+
+    def committed(self) -> None:
+        """Note that this process changed our table by one transaction."""
+        self._commits += 1
+
+    def hook(self, host: Host) -> Hook:
+        """Return what is wrong with our table, read anew unless nobody else has changed the ruleset meanwhile; raises `Unavailable`."""
+        with self.lock:
+            generation = host.nftables.generation()
+            if self._looked is None or generation - self._looked[0] != self._commits or self._looked[1].missing:
+                self._commits = 0
+                self._looked = (generation, hook.look(host))
+            return self._looked[1]
 
     def may_ban(self, now_s: float, most: int) -> bool:
         """Count one more ban by a rule, if the minute has room for it."""

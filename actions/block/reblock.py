@@ -33,6 +33,7 @@ class Reblock:
             if not saved.begun_ms:
                 memory.save(host, replace(saved, begun_ms=now_ms))
             mended = loaded.mend(host, memory, now_ms, needs_table=False)
+        memory.flush(host)
         memory.interlocks.refresh(host)  # so that the first ban does not wait for it
         if not mended.wrong:
             return Result(summary="the table of bans is as it should be")

@@ -2,9 +2,8 @@
 
 import ipaddress
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from actions.block import hook
 from actions.block.address import Network, canonical
 from actions.block.hook import Hook
 from contracts.blocking import BANNED, LEAKED, TABLE, set_name
@@ -47,8 +46,9 @@ class Receipt(Record):
 class Watch:
     """One ban under watch, from the moment its element is in the kernel."""
 
-    def __init__(self, host: Host, network: Network) -> None:
-        self._host, self._network, self._name = host, network, canonical(network)
+    def __init__(self, host: Host, network: Network, look: Callable[[Host], Hook]) -> None:
+        """`look` says what is wrong with our table."""
+        self._host, self._network, self._name, self._look = host, network, canonical(network), look
         self._not_checked: list[str] = []
         self._causes: list[str] = []
         self._before = counts(host, network)
@@ -85,7 +85,7 @@ class Watch:
 
     def _look_at_hook(self) -> None:
         try:
-            found: Hook = hook.look(self._host)
+            found = self._look(self._host)
         except Unavailable as error:
             self._not_checked.append(f"whether our rules are reached ({error.message})")
             return

@@ -72,6 +72,7 @@ class Unblock:
                 elements.remove(host, what, gone)
             if not host.dry or lifted or wider:
                 memory.save(host, _after(saved, lifted, name, entry if seconds else None))
+        memory.flush(host)
         return _told(name, entry, seconds, lifted, wider)
 
 
