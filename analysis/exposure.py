@@ -15,6 +15,7 @@ from analysis.firewall.named import Names
 from analysis.firewall.reach import Reached, reach
 from analysis.firewall.reading import Reader
 from analysis.firewall.vantages import detached
+from analysis.unit_programs import doubted
 from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Why
@@ -66,7 +67,8 @@ class ExposureJudge:
         ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
         given = vantages(ways)
         found = reach(self._reader.read(ways), given, view.snapshots[ports.SUBJECT].rows, self._names)
-        after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in found.rows.items()}
+        rows = doubted(found.rows, ways, view.snapshots[ports.SUBJECT].rows)
+        after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in rows.items()}
         after |= _unseen(before.rows, after, ways, view.snapshots[ports.SUBJECT].rows)
         everywhere = {point.vantage for point in found.points if point.everywhere}
         said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
