@@ -65,7 +65,7 @@ class Ruleset:
     blind: list[Blind] = field(default_factory=list)
     flags: dict[tuple[str, str], str] = field(default_factory=dict)
     """Flags of tables and devices of chains in the listing's words: nft 1.0.6 states neither in its JSON."""
-    devices: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    devices: dict[Place, str] = field(default_factory=dict)
 
 
 def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
@@ -119,10 +119,12 @@ def state(ruleset: Ruleset, sheet: Sheet) -> None:
 def _put_part(ruleset: Ruleset, sheet: Sheet, sort: str, head: _Head, raw: msgspec.Raw) -> None:
     table, name = escape(head.table), escape(head.name)
     if sort == "table":
-        sheet.put("table", head.family, name, document=_text(raw))
+        flags = ruleset.flags.get((head.family, name), "")
+        sheet.put("table", head.family, name, document=_text(raw), text=flags)
     elif sort == "chain":
         order = tuple(ruleset.orders[head.family, table, name])
-        sheet.put("chain", head.family, table, name, document=_text(raw), order=order, bare=_text(raw))
+        words = ruleset.devices.get((head.family, table, name), "")
+        sheet.put("chain", head.family, table, name, document=_text(raw), text=words, order=order, bare=_text(raw))
     elif sort == "flowtable":
         sheet.put("flowtable", head.family, table, name, document=_text(raw))
     else:
@@ -194,8 +196,10 @@ def _adopt_words(ruleset: Ruleset, text: str) -> None:
         except Malformed:
             continue
         for table in tables:
+            ruleset.flags.setdefault((table.family, table.name), table.flags)
             for chain in table.chains:
                 place = (table.family, table.name, chain.name)
+                ruleset.devices.setdefault(place, f"device {chain.device}" if chain.device else "")
                 if place not in ruleset.words and len(ruleset.orders.get(place, ())) == len(chain.rules):
                     ruleset.words[place] = chain.rules
         if len(ruleset.words) == len(ruleset.orders):
