@@ -275,7 +275,8 @@ class Journey:
         passage.programs(live, oif, "egress")
         passage.bridges(live, oif)
         live = passage.device_hook("egress", live, oif)
-        self.leaves = self.leaves.merged(oif.within(live), 0, live)
+        if passage is self.passage:
+            self.leaves = self.leaves.merged(oif.within(live), 0, live)
         return live
 
     def _ends(self, live: int) -> None:
@@ -305,7 +306,7 @@ class Journey:
         back = self._answer_from_here(passage, from_here)
         if from_there:
             back |= self._answer_from_there(passage, from_there)
-        return back
+        return passage.untranslated(back)
 
     def _answer_from_here(self, passage: Passage, live: int) -> int:
         if not live:
@@ -313,6 +314,7 @@ class Journey:
         packets = passage.packets
         for name in ("meta skuid", "meta skgid", "meta cgroup"):
             packets.put(name, Spread({}, live))
+        live = self._own_sources(passage, live)
         live, local, leaving, oif = self._route_out(passage, live)
         passage.walker.hook = "routing"
         packets.enter("oif", oif, passage.links)
@@ -337,6 +339,17 @@ class Journey:
             looped = self._prerouting(passage, 0, looped)
             looped = passage.hook("input", looped)
         return away | looped
+
+    def _own_sources(self, passage: Passage, live: int) -> int:
+        """Leave out answers over IPv4 from an address that the table `local` does not hold: the kernel finds no route for them.
+
+        A socket made for it (`IP_TRANSPARENT`) would be excepted, so it is not certain.
+        """
+        for source, bits in passage.packets.address("saddr", 4).values.items():
+            if bits & live and self.router.type_of(4, source) != LOCAL_TYPE:
+                text = f"{written(4, source)} is not among this host's own addresses: only a transparent socket answers"
+                passage.name(bits & live, text)
+        return live
 
     def _astray(self, passage: Passage, live: int, local: int, leaving: int) -> int:
         """End the answers that would go to this host itself instead of who called; return the others."""

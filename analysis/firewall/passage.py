@@ -11,7 +11,7 @@ from analysis.firewall.fields import ESTABLISHED, INVALID, NEW, TRACKED, UNTRACK
 from analysis.firewall.hooks import CONNTRACK, FAMILIES, NAT, Hooks, Step
 from analysis.firewall.model import Base, Chain, Datapath, Link, Table
 from analysis.firewall.network import Router
-from analysis.firewall.translating import Translator
+from analysis.firewall.translating import DNAT_BIT, SNAT_BIT, Translator
 from analysis.firewall.walking import Walker
 
 _TARGET = ("prerouting", "output")
@@ -180,22 +180,43 @@ class Passage:
             self.packets.assign(f"th {port}", spread, mine & spread.known & ~known.unsure, mine & spread.present)
         return live
 
+    def untranslated(self, live: int) -> int:
+        """End the answers of translated connections that were not translated back, since nobody expects them; return the others."""
+        if self.known is None:
+            return live
+        translated = 0
+        for status, bits in self.known.status.values.items():
+            translated |= bits if status & (SNAT_BIT | DNAT_BIT) else 0
+        tracked = self.packets.base[TRACKED]
+        lost = live & translated & ~tracked.values.get(2, 0)
+        unsure = live & translated & (tracked.multi | self.known.status.multi)
+        self.walker.ended |= lost | unsure
+        self.walker.hook = "postrouting"
+        text = "the answer is not tracked, so its address is not translated back"
+        self.walker.note("routing", lost & ~unsure, text, may=lost | unsure)
+        self.walker.doubt(unsure, "whether the answer is tracked")
+        return live & ~(lost & ~unsure)
+
     # ---- what is not evaluated, but named
 
     def programs(self, live: int, devices: Spread, direction: str) -> None:
         """Name the programs that see packets of these devices: nobody knows what they do."""
         for kind, place, text in self.datapath.programs:
             device, _, way = place.partition(" ")
-            if kind == "cgroup" or (kind == "xdp" and direction != "ingress") or (way and way != direction):
+            if kind in ("cgroup", "unit") or (kind == "xdp" and direction != "ingress") or (way and way != direction):
                 continue
             if kind != "xdp" and not way and direction == "ingress":
                 continue  # the queue of a device sees what leaves
             self.name(live & (devices.values.get(device, 0) | devices.unknown), text)
 
     def cgroups(self, live: int, direction: str) -> None:
-        """Name the programs of cgroups that see packets of this host's processes."""
+        """Name the programs of the root cgroup, which see the packets of all processes.
+
+        Those of other cgroups see what some service's sockets get; who knows the listener has to look for them.
+        """
         for kind, place, text in self.datapath.programs:
-            if kind == "cgroup" and place.endswith(direction):
+            path, _, way = place.rpartition(" ")
+            if kind == "cgroup" and way == direction and path in ("", "/"):
                 self.name(live, text)
 
     def bridges(self, live: int, devices: Spread) -> None:

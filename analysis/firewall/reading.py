@@ -163,10 +163,12 @@ class _Reading:
         if document is None:
             return
         flags = document.get("flags", [])
-        known = set(row.text.split()) | set(flags if isinstance(flags, list) else str(flags).split(","))
+        if "flags" not in document:
+            return
+        known = set(row.text.replace(",", " ").split()) | set(flags if isinstance(flags, list) else str(flags).split(","))
         if "dormant" in known:
             self.dormant.add((family, name))
-        elif "flags" in document and not known & {"owner", "persist"}:
+        elif not known & {"owner", "persist"}:
             self.unsure[family, name] = f"table {family} {name}: its flags cannot be read, it may be dormant"
 
     def _set(self, key: str, row: Row) -> None:
