@@ -6,6 +6,7 @@ JUDGES: tuple[Entry, ...] = (
     Entry(name="listeners", target="analysis.listeners:Listeners", worker="core"),
     Entry(name="firewall_state", target="analysis.firewall_state:FirewallState", worker="core"),
     Entry(name="policy_drift", target="analysis.policy_drift:PolicyDrift", worker="core"),
+    Entry(name="policy_trial", target="analysis.policy_trial:PolicyTrial", worker="core"),
     Entry(name="exposure", target="analysis.exposure:ExposureJudge", worker="core"),
     Entry(name="stale", target="analysis.stale:Stale", worker="core"),
 )

@@ -4,6 +4,7 @@ What `holdfast` itself changes is no loss, because it changes the saved state fi
 guard rests (`holdfast firewall guard pause`). The rule that calls the guard bounds how often it may act (`firewall.guard.at_most`).
 """
 
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -68,6 +69,7 @@ PAUSED = Kind(
 
 MOST_PAUSE_S = 24 * 3600
 PROOF_VALID_S = 30 * 86400
+SETTLE_S = 0.3
 _MOST_REMEMBERED = 1000
 
 
@@ -142,10 +144,7 @@ class GuardRestore:
         with TURN:
             saved = store.read(host, store.GOOD, store.Good)
             policy = _own_policy(host)
-            missing = {} if saved is None else good.lost(saved, good.current(host))
-            own = "" if policy is None else _own_loss(policy, held(host))
-            if own:
-                missing = {**missing, TABLE: own}
+            missing = _settled(host, saved, policy)
             nothing = saved is None and policy is None
             why_not = "" if not (missing or nothing) else _why_not(host, nothing, command)
             if why_not:
@@ -153,12 +152,28 @@ class GuardRestore:
             if not missing:
                 return Result(summary="nothing that was accepted is missing", answer={"tables": []})
             try:
-                _restore(host, saved or store.Good(who="", at_ms=0), policy if own else None, missing)
+                _restore(host, saved or store.Good(who="", at_ms=0), policy if TABLE in missing else None, missing)
             except NftRefused as error:
                 event = NOT_RESTORED.event("ruleset", reason=str(error), tables=sorted(missing))
                 return Result(outcome=Failed(error=str(error)), summary=str(error), events=_real(command, event))
             _remember(host)
         return _restored(host, command, saved.who if saved is not None else "", missing)
+
+
+def _settled(host: Host, saved: store.Good | None, policy: Policy | None) -> dict[str, str]:
+    """Return what is lost, and still is a moment later: tools that reload take their tables away and bring them back."""
+    first = _missing(host, saved, policy)
+    if not first:
+        return {}
+    time.sleep(SETTLE_S)
+    return {name: why for name, why in _missing(host, saved, policy).items() if name in first}
+
+
+def _missing(host: Host, saved: store.Good | None, policy: Policy | None) -> dict[str, str]:
+    """Return what is lost now, by table: why."""
+    missing = {} if saved is None else good.lost(saved, good.current(host))
+    own = "" if policy is None else _own_loss(policy, held(host))
+    return {**missing, TABLE: own} if own else missing
 
 
 def _own_policy(host: Host) -> Policy | None:

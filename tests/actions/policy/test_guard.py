@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from actions.policy import store
+from actions.policy import guard, store
 from actions.policy.confirm import PolicyConfirm
 from actions.policy.guard import GuardPause, GuardRestore, GuardSave
 from actions.policy.revert import PolicyRevert
@@ -17,6 +17,11 @@ from contracts.policy import digest
 from .conftest import NetnsHost, order, policy
 from .test_apply import apply
 from .test_good import RULESET
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "SETTLE_S", 0.01)
 
 
 @pytest.fixture
@@ -61,6 +66,14 @@ def test_what_is_not_lost_is_not_touched(saved: NetnsHost) -> None:
     assert "192.0.2.67" in text  # a table beside the lost one keeps its newest rules
     assert "elements = { 192.0.2.1 }" in text
     assert "table inet site" in text
+
+
+def test_a_tool_that_reloads_is_not_in_the_way(saved: NetnsHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved.nft("delete table inet site")
+    monkeypatch.setattr(guard.time, "sleep", lambda _: saved.nft(RULESET))  # it is back before the guard acts
+    saved.ran.clear()
+    assert restore(saved).events == ()
+    assert saved.ran == []
 
 
 def test_nothing_missing_is_nothing_done(saved: NetnsHost) -> None:
