@@ -89,6 +89,27 @@ def test_a_cgroup_that_goes_meanwhile_is_none(cgroup: Path) -> None:
     assert list(packet_programs._of_cgroups(gone, [])) == []
 
 
+TCX = r"""
+import ctypes, json, os, socket, struct
+from host.packet_programs import LinuxProgramTable, _CALLS
+def bpf(command, attribute):
+    held = ctypes.create_string_buffer(attribute, len(attribute))
+    answer = ctypes.CDLL(None, use_errno=True).syscall(_CALLS[os.uname().machine], command, held, len(attribute))
+    assert answer >= 0, os.strerror(ctypes.get_errno())
+    return answer
+code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0), 16)
+licence = ctypes.create_string_buffer(b"GPL")
+program = bpf(5, struct.pack("=IIQQ", 3, 2, ctypes.addressof(code), ctypes.addressof(licence)) + bytes(48))
+link = bpf(28, struct.pack("=IIIIQQ", program, socket.if_nametoindex("lo"), 47, 0, 0, 0))
+found = [[one.place, one.direction, len(one.ids)] for one in LinuxProgramTable().on_packets().programs if one.kind == "tcx"]
+print(json.dumps(found))
+"""
+
+
+def test_a_program_of_tcx_is_found(netns: Any) -> None:
+    assert netns.python(TCX) == [["lo", "egress", 1]]
+
+
 def test_every_interface_is_asked() -> None:
     assert all(isinstance(packet_programs._query(index, 46), tuple) for index, _ in socket.if_nameindex())
 

@@ -1,6 +1,7 @@
 """What else is on a packet's way is named where it is there, and only there."""
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -95,6 +96,35 @@ def test_a_program_of_one_unit_is_named_with_what_systemd_says_it_does(netns) ->
     assert programs(look(netns)) == {'program unit "a.service ingress"': text + what}
     netns.broken["systemctl"] = Unavailable(Why.TOOL_MISSING, "systemctl is not installed")
     assert programs(look(netns)) == {'program unit "a.service ingress"': text}
+
+
+XDP = r"""
+import ctypes, os, socket, struct, sys
+def bpf(command, attribute):
+    held = ctypes.create_string_buffer(attribute, len(attribute))
+    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+    answer = ctypes.CDLL(None, use_errno=True).syscall(number, command, held, len(attribute))
+    assert answer >= 0, os.strerror(ctypes.get_errno())
+    return answer
+code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0), 16)
+licence = ctypes.create_string_buffer(b"GPL")
+attribute = struct.pack("=IIQQIIQII16s", 6, 2, ctypes.addressof(code), ctypes.addressof(licence), 0, 0, 0, 0, 0, b"shield")
+program = bpf(5, attribute)
+link = bpf(28, struct.pack("=IIII", program, socket.if_nametoindex("lo"), 37, 0))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_real_xdp_program_is_named(netns) -> None:
+    inside = ("nsenter", f"--net=/run/netns/{netns.name}", "--", "/usr/bin/python3", "-c", XDP)
+    with subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        found = programs(look(netns))
+        process.communicate()
+    assert found == {"program xdp lo": "XDP of lo: shield"}
+    assert programs(look(netns)) == {}
 
 
 def test_xdp_is_named_by_its_link(netns) -> None:
