@@ -67,7 +67,7 @@ def through(row: Exposure) -> str:
     """Return where it is decided: the chain, with the front end that is gone past; else the fact that decides."""
     if row.unknown and row.verdict != "blocked":
         return f"not known: {', '.join(row.unknown)}"
-    place = row.chain or row.why.partition(": ")[0] or "nothing refuses it"
+    place = row.chain or f"{row.why.partition(': ')[0] or 'nothing refuses it'} (IPv{row.family})"
     return f"{place} (past {row.bypasses})" if row.bypasses else place
 
 

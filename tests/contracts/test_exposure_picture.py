@@ -64,4 +64,4 @@ def test_very_many_are_counted() -> None:
 
 def test_a_fact_that_decides_is_told_by_its_first_words() -> None:
     (line,) = drawn(row(verdict="blocked", chain="", why="martian: 10.0.0.9 to 127.0.0.1 by eth0"))
-    assert line == "internet --| martian --| 22/tcp sshd"
+    assert line == "internet --| martian (IPv4) --| 22/tcp sshd"
