@@ -1,7 +1,9 @@
 """The datapath as rows, from the real nftables, iptables and iproute2 in a namespace of their own."""
 
+import itertools
 import json
 import subprocess
+import threading
 from typing import Any
 
 import pytest
@@ -240,6 +242,38 @@ def test_a_ruleset_that_changes_all_the_time_is_not_stated(netns, looks) -> None
     netns.ask = restless
     with pytest.raises(Unavailable, match="changed while it was read"):
         looks.again()
+
+
+def test_what_is_stated_never_mixes_two_rulesets(netns, looks) -> None:
+    over, started = threading.Event(), threading.Event()
+
+    def reload() -> None:
+        for number in itertools.count():
+            rules = "\n".join(f'tcp dport {port} accept comment "g{number}"' for port in range(1, 30 + number % 7))
+            netns.nft(f"table inet t\ndelete table inet t\ntable inet t {{ chain c {{ {rules}\n }}\n }}")
+            started.set()
+            if over.wait(0.2):
+                return
+
+    thread = threading.Thread(target=reload)
+    thread.start()
+    assert started.wait(10)
+    stated = 0
+    for _ in range(25):
+        try:
+            looks.again()
+        except Unavailable as error:
+            assert "changed while" in error.message or "vanished" in error.message
+            continue
+        stated += 1
+        order = looks.row("chain inet t c").order
+        rules = [f"rule inet t c {handle}" for handle in order]
+        assert sorted(looks.keys("rule")) == sorted(rules)
+        (generation,) = {looks.document(rule)["comment"] for rule in rules}
+        assert all(looks.row(rule).text.endswith(f'comment "{generation}"') for rule in rules)
+    over.set()
+    thread.join()
+    assert stated >= 3, stated
 
 
 def test_one_change_while_it_is_read_is_read_again(netns, looks) -> None:
