@@ -25,9 +25,8 @@ class Answers:
         self._journey = journey
         alive, ended = journey.alive, journey.ended
         self._verdicts = tuple(_verdict(alive >> n & 1, ended >> n & 1) for n in range(len(journey.probes)))
-        passages = [journey.passage, *([journey.answers] if journey.answers is not None else [])]
-        self._trail = [entry for passage in passages for entry in passage.walker.trail]
-        self._doubts = [entry for passage in passages for entry in passage.walker.doubts]
+        self._trail = [entry for walker in journey.walkers for entry in walker.trail]
+        self._doubts = [entry for walker in journey.walkers for entry in walker.doubts]
 
     def __len__(self) -> int:
         return len(self._verdicts)
@@ -73,12 +72,12 @@ def _causes(verdict: Verdict, trail: list[Trail], bit: int) -> tuple[Cause, ...]
         filtering = [
             entry for entry in trail if entry.hook in ("input", "forward", "prerouting", "output", "postrouting")
         ]
-        allowed = [entry for entry in filtering if entry.kind in _ALLOWING and not entry.answer]
+        allowed = [entry for entry in filtering if entry.kind in _ALLOWING and not entry.leg]
         if not any(entry.kind == "accept" for entry in allowed):
             policies = [
                 e
                 for e in filtering
-                if e.kind == "policy-accept" and not e.answer and e.hook in ("input", "forward", "output")
+                if e.kind == "policy-accept" and not e.leg and e.hook in ("input", "forward", "output")
             ]
             allowed += policies
         found = allowed + found
@@ -91,13 +90,13 @@ def _causes(verdict: Verdict, trail: list[Trail], bit: int) -> tuple[Cause, ...]
 
 def _cause(entry: Trail) -> Cause:
     if entry.table is None or entry.chain is None:
-        return Cause(what=entry.kind, text=entry.text, answer=entry.answer)
+        return Cause(what=entry.kind, text=entry.text, answer=bool(entry.leg))
     family = entry.table.family
     if entry.rule is None:
         what = "policy" if entry.kind.startswith("policy") else "unknown"
         text = f"{_WORDS[entry.kind]} of chain {entry.chain.name}" if what == "policy" else entry.text
         return Cause(
-            what=what, text=text, family=family, table=entry.table.name, chain=entry.chain.name, answer=entry.answer
+            what=what, text=text, family=family, table=entry.table.name, chain=entry.chain.name, answer=bool(entry.leg)
         )
     return Cause(
         what="unknown" if entry.kind == "unknown" else "rule",
@@ -106,7 +105,7 @@ def _cause(entry: Trail) -> Cause:
         table=entry.table.name,
         chain=entry.chain.name,
         handle=entry.rule.handle,
-        answer=entry.answer,
+        answer=bool(entry.leg),
     )
 
 
@@ -115,7 +114,7 @@ def _step(entry: Trail, bit: int) -> Step:
     text = entry.rule.text if entry.rule else (entry.text or _WORDS.get(entry.kind, entry.kind))
     if entry.rule and entry.kind in ("jump", "goto", "accept", "drop", "reject") and entry.kind not in text.lower():
         text = f"{text} ({entry.kind})"
-    hook = f"answer {entry.hook}" if entry.answer else entry.hook
+    hook = f"{entry.leg} {entry.hook}" if entry.leg else entry.hook
     return Step(
         hook=hook, chain=chain, text=text, handle=entry.rule.handle if entry.rule else 0, maybe=not entry.sure & bit
     )

@@ -1,5 +1,7 @@
 """The fields of all packets at one moment of their way: what a first packet determines, what it leaves open, what rules changed."""
 
+from collections.abc import Mapping
+
 from analysis.firewall.cohort import NOTHING, Spread, constant, grouped
 from analysis.firewall.model import Expression, Link
 
@@ -146,31 +148,33 @@ class Packets:
         self.assign(TRACKED, constant(2, inside), inside, inside)
         self.assign("ct state", Spread({state: inside, UNTRACKED: out}), bits & (inside | out), inside | out)
         self.assign("ct status", constant(status, inside), sure, inside)
-        self.assign("ct direction", constant(direction, inside), sure, inside)
-        self.assign("ct l3proto", Spread({2: inside & self.four, 10: inside & self.six}), sure, inside)
-        self.assign("ct protocol", Spread({6: inside & self.tcp, 17: inside & self.udp}), sure, inside)
         for name in _CT_ZERO:
             self.assign(name, constant(0, inside), sure, inside)
+        self.describe(inside, sure, direction=direction)
+        self._remember(inside)
+
+    def describe(self, bits: int, sure: int, *, direction: int) -> None:
+        """Set what every packet of a connection has: its direction, its protocols, and what nobody can foretell."""
+        self.assign("ct direction", constant(direction, bits), sure, bits)
+        self.assign("ct l3proto", Spread({2: bits & self.four, 10: bits & self.six}), sure, bits)
+        self.assign("ct protocol", Spread({6: bits & self.tcp, 17: bits & self.udp}), sure, bits)
         for name in _TRACKED_OPEN:
-            self.assign(name, Spread({}, inside), sure, inside)
-        if direction == 0:
-            self._remember(inside)
+            self.assign(name, Spread({}, bits), sure, bits)
 
     def _remember(self, bits: int) -> None:
         """Keep the tuple of the connection as it begins."""
+        found: dict[str, Spread] = {}
         for family in ("ip", "ip6"):
             source, target = self.base[f"{family} saddr"].within(bits), self.base[f"{family} daddr"].within(bits)
-            self.put(f"ct original {family} saddr", source)
-            self.put(f"ct original {family} daddr", target)
-            self.put(f"ct reply {family} saddr", target)
-            self.put(f"ct reply {family} daddr", source)
+            found |= {f"original {family} saddr": source, f"original {family} daddr": target}
+            found |= {f"reply {family} saddr": target, f"reply {family} daddr": source}
         source, target = self.base["th sport"].within(bits), self.base["th dport"].within(bits)
-        for key, spread in (("original proto-src", source), ("original proto-dst", target)):
-            self.put(f"ct {key}", spread)
-        self.put("ct reply proto-src", target)
-        self.put("ct reply proto-dst", source)
+        found |= {"original proto-src": source, "original proto-dst": target}
+        found |= {"reply proto-src": target, "reply proto-dst": source}
+        for name, spread in found.items():  # packets that were seen before (sent by this host to itself) keep theirs
+            self.assign(f"ct {name}", spread, bits, bits)
 
-    def enter(self, end: str, devices: Spread, links: dict[str, Link]) -> None:
+    def enter(self, end: str, devices: Spread, links: Mapping[str, Link]) -> None:
         """Set the interface packets came by (`end` iif) or leave by (oif), with what is known of it."""
         self.put(f"meta {end}name", devices)
         rows: dict[str, dict[object, int]] = {"group": {}, "type": {}, "kind": {}}

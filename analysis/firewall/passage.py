@@ -1,6 +1,7 @@
 """One direction of a connection: its packets through the hooks, with connection tracking and translation at their places."""
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 
 from analysis.firewall import hooks
@@ -9,20 +10,21 @@ from analysis.firewall.cohort import NOTHING, Spread
 from analysis.firewall.expressions import Expressions
 from analysis.firewall.fields import ESTABLISHED, INVALID, NEW, TRACKED, UNTRACKED, Packets
 from analysis.firewall.hooks import CONNTRACK, FAMILIES, NAT, Hooks, Step
-from analysis.firewall.model import Base, Chain, Datapath, Link, Table
+from analysis.firewall.model import Base, Chain, Datapath, Table
 from analysis.firewall.network import Router
 from analysis.firewall.translating import DNAT_BIT, SNAT_BIT, Translator
-from analysis.firewall.walking import Walker
+from analysis.firewall.walking import Leg, Walker
 
 _TARGET = ("prerouting", "output")
 _DONE = {"prerouting": 256, "output": 256, "input": 128, "postrouting": 128}
 _CONFIRMED = 8
 _SEEN_REPLY = 2
+_ASSURED = 4
 _KEPT = ("ct mark", "ct zone", "ct label", "ct helper", "ct event", "ct secmark")
 
 
 class Known:
-    """What connection tracking remembers of the first packets: their tuples, marks and who has no connection."""
+    """What connection tracking remembers of the first packets: their tuples, marks, and who has a connection."""
 
     def __init__(self, packets: Packets) -> None:
         tracked = packets.base[TRACKED]
@@ -34,26 +36,35 @@ class Known:
         self.fields |= {name: packets.base[name] for name in _KEPT}
         self.status = packets.base["ct status"]
 
+    def answered(self, packets: Packets) -> "Known":
+        """Return what is remembered after the answer, whose fields `packets` are: an answer that was not tracked leaves no connection."""
+        later = copy(self)
+        tracked = packets.base[TRACKED]
+        later.tracked = self.tracked & tracked.values.get(2, 0)
+        later.unsure = later.tracked & (self.unsure | tracked.multi)
+        later.fields = {**self.fields, **{name: packets.base[name] for name in _KEPT}}
+        return later
+
 
 class Passage:
-    """Takes packets through hooks. `known` is given for answers: what the first packets left in connection tracking."""
+    """Takes packets of one leg through hooks: the first packet, the answer, or the packet after it.
+
+    `known` is given for the later ones: what the first packets left in connection tracking.
+    """
 
     def __init__(
-        self, datapath: Datapath, router: Router, order: Hooks, packets: Packets, known: Known | None = None
+        self, datapath: Datapath, router: Router, order: Hooks, packets: Packets, leg: Leg, known: Known | None = None
     ) -> None:
         self.datapath = datapath
         self.router = router
         self.hooks = order
         self.packets = packets
+        self.leg = leg
         self.known = known
         self.expressions = Expressions(packets, router, lambda ref: self.walker.find_set(ref), datapath.cache)
         self.walker = Walker(packets, self.expressions, Translator(packets, self.expressions, router), datapath.ipsets)
-        self.walker.answer = known is not None
+        self.walker.leg = leg
         self._initialised = {True: 0, False: 0}
-
-    @property
-    def links(self) -> dict[str, Link]:
-        return dict(self.router.links)
 
     # ---- hooks
 
@@ -107,25 +118,21 @@ class Passage:
             self.packets.track(live, NEW, 0, 0)
             return live
         packets, known = self.packets, self.known
-        here = packets.base[TRACKED].values.get(0, 0) & live
-        mine = here & known.tracked
+        tracked = packets.base[TRACKED]
+        here, out = tracked.values.get(0, 0) & live, tracked.values.get(1, 0) & live
+        mine, sure = here & known.tracked, here & ~tracked.multi
         strangers = here & (~known.tracked | known.unsure)
-        out = packets.base[TRACKED].values.get(1, 0) & live
-        sure = here & ~packets.base[TRACKED].multi
         packets.assign(TRACKED, Spread({2: mine, 3: strangers}), sure, here)
-        state = Spread({ESTABLISHED: mine, INVALID: strangers, UNTRACKED: out})
+        picked_up = strangers if self.leg is Leg.THIRD else 0
+        state = Spread({ESTABLISHED: mine, INVALID: strangers, UNTRACKED: out, NEW: picked_up})
         packets.assign("ct state", state, (here | out) & live, here | out)
         for name, spread in known.fields.items():
             packets.put(name, (packets.get(name) or NOTHING).merged(spread, mine & sure, mine))
-        packets.assign("ct direction", Spread({1: mine}), mine & sure, mine)
-        status = known.status.mapped(lambda had: had | _SEEN_REPLY | _CONFIRMED | _DONE["prerouting"] | _DONE["input"])
-        if not any(self.hooks.translates.values()):
-            status = known.status.mapped(lambda had: had | _SEEN_REPLY | _CONFIRMED)
-        packets.assign("ct status", status, mine & sure, mine)
-        packets.assign("ct l3proto", Spread({2: mine & packets.four, 10: mine & packets.six}), mine & sure, mine)
-        packets.assign("ct protocol", Spread({6: mine}), mine & sure, mine)
-        for name in ("ct expiration", "ct id", "ct packets", "ct bytes", "ct avgpkt", "ct timeout"):
-            packets.assign(name, Spread({}, mine), mine & sure, mine)
+        packets.describe(mine, mine & sure, direction=int(self.leg is Leg.ANSWER))
+        flags = _SEEN_REPLY | _CONFIRMED | (_ASSURED if self.leg is Leg.THIRD else 0)
+        if any(self.hooks.translates.values()):
+            flags |= _DONE["prerouting"] | _DONE["input"]
+        packets.assign("ct status", known.status.mapped(lambda had: had | flags), mine & sure, mine)
         return live
 
     def _mark(self, bits: int, flag: int) -> None:
@@ -167,22 +174,25 @@ class Passage:
         return (live & ~mine) | self.walker.base(table, chain, mine)
 
     def _restore(self, name: str, live: int, known: Known) -> int:
-        """Translate answers back: their destination to who began the connection, their source to what he had addressed."""
+        """Translate later packets as their connection is: their destination before routing, their source after it.
+
+        Answers go to who began the connection and come from what he had addressed; what he sends goes where his first packet went.
+        """
         mine = live & known.tracked & self.packets.base[TRACKED].values.get(2, 0)
-        ends = (("daddr", "saddr", "dport", "src"),) if name in _TARGET else (("saddr", "daddr", "sport", "dst"),)
-        for end, original, port, proto in ends:
-            for family in ("ip", "ip6"):
-                spread = known.fields.get(f"ct original {family} {original}", NOTHING)
-                self.packets.assign(
-                    f"{family} {end}", spread, mine & spread.known & ~known.unsure, mine & spread.present
-                )
-            spread = known.fields.get(f"ct original proto-{proto}", NOTHING)
-            self.packets.assign(f"th {port}", spread, mine & spread.known & ~known.unsure, mine & spread.present)
+        side = "original" if self.leg is Leg.ANSWER else "reply"
+        end, other = ("daddr", "saddr") if name in _TARGET else ("saddr", "daddr")
+        for family in ("ip", "ip6"):
+            self._set(f"{family} {end}", known.fields.get(f"ct {side} {family} {other}", NOTHING), mine, known)
+        port, proto = ("th dport", "proto-src") if name in _TARGET else ("th sport", "proto-dst")
+        self._set(port, known.fields.get(f"ct {side} {proto}", NOTHING), mine, known)
         return live
+
+    def _set(self, name: str, spread: Spread, mine: int, known: Known) -> None:
+        self.packets.assign(name, spread, mine & spread.known & ~known.unsure, mine & spread.present)
 
     def untranslated(self, live: int) -> int:
         """End the answers of translated connections that were not translated back, since nobody expects them; return the others."""
-        if self.known is None:
+        if self.known is None or self.leg is not Leg.ANSWER:
             return live
         translated = 0
         for status, bits in self.known.status.values.items():

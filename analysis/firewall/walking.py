@@ -4,6 +4,7 @@ For every packet this keeps whether it may have ended (`ended`) and whether it m
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from analysis.firewall.cohort import Spread
@@ -36,6 +37,14 @@ _DEEPEST = 16
 _MOST_STEPS = 200_000
 
 
+class Leg(StrEnum):
+    """Which packet of a connection it is: the first, the answer to it, or the one that completes a TCP connection."""
+
+    FIRST = ""
+    ANSWER = "answer"
+    THIRD = "third packet"
+
+
 class Trail(NamedTuple):
     """One thing that happened: to which packets surely (`sure`) or perhaps (`may`, which holds `sure`).
 
@@ -50,7 +59,7 @@ class Trail(NamedTuple):
     sure: int
     may: int
     text: str = ""
-    answer: bool = False
+    leg: "Leg | None" = None
 
 
 class Doubt(NamedTuple):
@@ -87,7 +96,7 @@ class Walker:
         self.trail: list[Trail] = []
         self.doubts: list[Doubt] = []
         self.hook = ""
-        self.answer = False
+        self.leg = Leg.FIRST
         self._ipsets = ipsets
         self._table = Table(family="", name="", chains={})
         self._accepted = 0
@@ -101,7 +110,7 @@ class Walker:
     def note(self, kind: str, bits: int, text: str, *, may: int = 0) -> None:
         """Put on the trail what is no rule: routing, rp_filter, martian, forwarding …"""
         if bits | may:
-            self.trail.append(Trail(kind, self.hook, None, None, None, bits, bits | may, text, self.answer))
+            self.trail.append(Trail(kind, self.hook, None, None, None, bits, bits | may, text, self.leg))
 
     def doubt(self, bits: int, text: str, rule: Rule | None = None) -> None:
         """Name what could not be decided for `bits`."""
@@ -154,7 +163,7 @@ class Walker:
 
     def _trace(self, kind: str, chain: Chain | None, rule: Rule | None, sure: int, may: int, text: str = "") -> None:
         if may:
-            self.trail.append(Trail(kind, self.hook, self._table, chain, rule, sure, may, text, self.answer))
+            self.trail.append(Trail(kind, self.hook, self._table, chain, rule, sure, may, text, self.leg))
 
     # ---- chains and rules
 
@@ -408,4 +417,4 @@ def _shown(value: int | str) -> str:
     return f"{value:#x}" if isinstance(value, int) else value
 
 
-__all__ = ["Doubt", "Split", "Trail", "Walker"]
+__all__ = ["Doubt", "Leg", "Split", "Trail", "Walker"]

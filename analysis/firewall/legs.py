@@ -1,0 +1,205 @@
+"""One leg of a connection through this host: out of its processes or in from the wire, routed, delivered, forwarded, and out again."""
+
+from analysis.firewall.arriving import decide
+from analysis.firewall.cohort import NOTHING, Spread, constant, product
+from analysis.firewall.fields import Packets
+from analysis.firewall.network import LOCAL_TYPE, Flow
+from analysis.firewall.passage import Passage
+from analysis.firewall.values import written
+from analysis.firewall.walking import Leg
+
+_OF_SOCKETS = ("meta skuid", "meta skgid", "meta cgroup")
+_ROUTED = ("ip daddr", "ip6 daddr", "meta mark")
+
+
+class Trip:
+    """Takes the packets of one leg. `own` are connections that this host itself makes, `came` the interface that the others came by.
+
+    `leaves` is by which interface packets left or were forwarded.
+    """
+
+    def __init__(self, passage: Passage, own: int, came: Spread) -> None:
+        self.passage = passage
+        self.packets: Packets = passage.packets
+        self.walker = passage.walker
+        self.router = passage.router
+        self.own = own
+        self.came = came
+        self.leaves = NOTHING
+        self._nowhere = constant("", self.packets.everyone)
+
+    # ---- out of this host's processes
+
+    def outgoing(self, live: int) -> tuple[int, int]:
+        """Take packets that processes send; return those that come in again by the loopback interface, and those that left."""
+        if not live:
+            return 0, 0
+        for name in _OF_SOCKETS:
+            self.packets.put(name, Spread({}, live))
+        live, local, leaving, oif = self._route_out(live)
+        self.packets.enter("oif", oif, self.router.links)
+        self.passage.cgroups(live, "egress")
+        before = [self.packets.base[name] for name in _ROUTED]
+        live = self.passage.hook("output", live)
+        if any(self.packets.base[name] is not spread for name, spread in zip(_ROUTED, before, strict=True)):
+            live, local, leaving, oif = self._route_out(live)
+            self.packets.enter("oif", oif, self.router.links)
+        live = self._astray(live, local & ~self.own, leaving)
+        live = self.passage.hook("postrouting", live)
+        away = self._out(live & leaving, oif)
+        for name in _OF_SOCKETS:
+            self.packets.put(name, NOTHING)
+        return live & local & self.own, away
+
+    def _out(self, live: int, oif: Spread) -> int:
+        """Take packets to the wire; return those that may get there."""
+        self.passage.programs(live, oif, "egress")
+        self.passage.bridges(live, oif)
+        live = self.passage.device_hook("egress", live, oif)
+        self.leaves = self.leaves.merged(oif.within(live), 0, live)
+        if self.passage.leg is Leg.ANSWER:
+            self._elsewhere(live, oif)
+        return live
+
+    def _elsewhere(self, live: int, oif: Spread) -> None:
+        """Name answers that leave by another interface than the one their connection came by: whether they get back nobody knows here."""
+        for device, bits in oif.values.items():
+            for name, arrived in self.came.values.items():
+                if name != device:
+                    text = f"the answer leaves by {device}, the connection came by {name}"
+                    self.passage.name(arrived & bits & live & ~self.own, text)
+
+    def _astray(self, live: int, local: int, leaving: int) -> int:
+        """End the answers that would go to this host itself instead of who called; return the others."""
+        astray = live & local
+        self.walker.hook = "routing"
+        self.walker.ended |= astray
+        self.walker.note("routing", astray & ~leaving, "the answer is routed to this host itself", may=astray)
+        return live & ~(astray & ~leaving)
+
+    def _route_out(self, live: int) -> tuple[int, int, int, Spread]:
+        """Return who has a route, who is sent to this host itself, who leaves, and by which interface."""
+        local = leaving = dropped = 0
+        devices: dict[str, int] = {}
+        for family in (4, 6):
+            rows = self._flows(family, live)
+            for (target, source, mark, sport, dport, protocol), bits in rows.values.items():
+                near = family == 6 and target >> 118 == 0xFE80 >> 6
+                for oif, mine in self._near(bits) if near else [("", bits)]:
+                    flow = Flow(family, target, source, "", oif, mark, protocol, sport, dport)
+                    here, ways = self._way_out(flow, mine, near)
+                    local |= mine if here else 0
+                    leaving |= mine if ways else 0
+                    dropped |= 0 if here or ways else mine
+                    for device in ("lo",) if here else ways:
+                        devices[device] = devices.get(device, 0) | mine
+            self.passage.name(rows.unknown & live, "where the packet is sent to")
+            leaving |= rows.unknown & live
+        self.walker.ended |= dropped
+        return (local | leaving) & live, local, leaving, Spread(devices)
+
+    def _way_out(self, flow: Flow, bits: int, near: bool) -> tuple[bool, tuple[str, ...]]:
+        """Return whether a packet of this host is for itself, and otherwise by which interfaces it leaves: by none if it is dropped."""
+        found = self.router.lookup(flow)
+        if near and not flow.oif:
+            self.passage.name(bits, "the interface of a link-local address")
+        if found.unsure:
+            self.passage.name(bits, found.unsure)
+        if found.kind in (LOCAL_TYPE, 4):
+            return True, ()
+        self.walker.hook = "routing"
+        if found.kind not in (1, 3, 5):
+            self.walker.note("routing", bits, f"no route to {written(flow.family, flow.destination)}")
+            return False, ()
+        bound = flow.family == 4 and flow.source >> 24 == 127
+        if bound and not any(name == "lo" or self.router.any_of(name, "route_localnet") for name in found.devices):
+            self.walker.note("routing", bits, f"loopback addresses do not leave by {', '.join(found.devices)}")
+            return False, ()
+        return False, found.devices
+
+    def _near(self, bits: int) -> list[tuple[str, int]]:
+        """Return the interfaces that packets to link-local addresses leave by: those their connection came by."""
+        rows = [(name, had & bits) for name, had in self.came.values.items() if had & bits]
+        rest = bits & ~self.came.known
+        return [*rows, ("", rest)] if rest else rows
+
+    def _flows(self, family: int, live: int) -> Spread:
+        """Return the tuples (destination, source, mark, ports, protocol) that routing may look at."""
+        packets, zero = self.packets, constant(0, self.packets.everyone)
+        ports = any(rule.source_ports or rule.destination_ports for rule in self.router.rules[family])
+        bits = live & (packets.four if family == 4 else packets.six)
+        parts = [
+            packets.address("daddr", family),
+            packets.address("saddr", family),
+            packets.base["meta mark"] if self.router.by_mark[family] else zero,
+            packets.base["th sport"] if ports else zero,
+            packets.base["th dport"] if ports else zero,
+            packets.base["meta l4proto"],
+        ]
+        return product([part.within(bits) for part in parts])
+
+    # ---- in
+
+    def arrive(self, live: int, devices: Spread) -> int:
+        """Take packets from the wire to their interfaces; return those still alive."""
+        if not live:
+            return 0
+        self.packets.enter("iif", devices.within(live), self.router.links)
+        self._broadcasts(live)
+        self.passage.programs(live, devices, "ingress")
+        self.passage.bridges(live, devices)
+        return self.passage.device_hook("ingress", live, devices)
+
+    def _broadcasts(self, live: int) -> None:
+        """Set the link layer's type of packet by where it is sent to."""
+        kinds: dict[int, int] = {}
+        for family in (4, 6):
+            for target, bits in self.packets.address("daddr", family).values.items():
+                kind = {3: 1, 5: 2}.get(self.router.type_of(family, target), 0)
+                kinds[kind] = kinds.get(kind, 0) | (bits & live)
+        kinds[0] = kinds.get(0, 0) | (self.packets.everyone & ~live)
+        self.packets.put("meta pkttype", Spread({kind: bits for kind, bits in kinds.items() if bits}))
+
+    def incoming(self, arriving: int, looped: int) -> tuple[int, int]:
+        """Take packets from prerouting on; return those that may be delivered here and those that may be forwarded."""
+        devices = dict(self.packets.base["meta iifname"].within(arriving).values)
+        devices["lo"] = devices.get("lo", 0) | looped
+        self.packets.enter("iif", Spread({name: bits for name, bits in devices.items() if bits}), self.router.links)
+        self.packets.enter("oif", self._nowhere, self.router.links)
+        live = self.passage.hook("prerouting", arriving | looped)
+        here, ahead, oif = self._route_in(live & arriving)
+        here |= live & looped
+        here = self.passage.hook("input", here)
+        self.passage.cgroups(here, "ingress")
+        if ahead:
+            self.packets.enter("oif", oif, self.router.links)
+            ahead = self.passage.hook("forward", ahead)
+            ahead = self.passage.hook("postrouting", ahead)
+            ahead = self._out(ahead, oif)
+        return here, ahead
+
+    def _route_in(self, live: int) -> tuple[int, int, Spread]:
+        """Return who may be delivered here, who may be forwarded, and by which interfaces."""
+        here = ahead = ended = 0
+        devices: dict[str, int] = {}
+        walker = self.walker
+        walker.hook = "routing"
+        for family in (4, 6):
+            rows = product([self._flows(family, live), self.packets.base["meta iifname"]])
+            for ((target, source, mark, sport, dport, protocol), device), bits in rows.values.items():
+                decision = decide(self.router, Flow(family, target, source, device, "", mark, protocol, sport, dport))
+                if decision.way == "drop":
+                    ended |= bits
+                    walker.note(decision.cause, bits, decision.text)
+                elif decision.way == "forward":
+                    ahead |= bits
+                    for name in decision.devices:
+                        devices[name] = devices.get(name, 0) | bits
+                else:
+                    here |= bits
+                    if decision.way == "unsure":
+                        self.passage.name(bits, decision.text)
+            self.passage.name(rows.unknown & live, "where the packet is sent to after address translation")
+            here |= rows.unknown & live
+        walker.ended |= ended
+        return here, ahead, Spread(devices)
