@@ -22,9 +22,9 @@ from contracts.policy import Policy, digest
 APPLIED = Kind(
     name="firewall.policy_on_trial",
     meaning="A declared policy was loaded on trial: it goes by itself unless it is confirmed in time.",
-    title="Firewall policy {digest} is on trial for {seconds} s, applied by {who}",
+    title="Firewall policy {digest} is on trial for {seconds:g} s, applied by {who}",
     severity=Severity.MEDIUM,
-    fields={"digest": "str", "former": "str", "seconds": "int", "who": "str", "services": "list", "overridden": "list"},
+    fields={"digest": "str", "former": "str", "seconds": "float", "who": "str", "services": "list", "overridden": "list"},
     advice="Confirm it from a new session with `holdfast firewall policy confirm`.",
     ocsf_class=5019,
 )
@@ -64,7 +64,7 @@ class PolicyApply:
             digest(policy),
             digest=digest(policy),
             former="" if former is None else digest(former),
-            seconds=seconds,
+            seconds=float(seconds),
             who=who,
             services=list(policy.services),
             overridden=_texts(command.arguments.get("overridden")),

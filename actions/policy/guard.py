@@ -25,7 +25,7 @@ RESTORED = Kind(
     meaning="The firewall had lost what was accepted, and the guard brought it back.",
     title="Firewall restored: {tables} ({reason})",
     severity=Severity.HIGH,
-    fields={"tables": "list", "reason": "str", "milliseconds": "int", "accepted_by": "str"},
+    fields={"tables": "list", "reason": "str", "milliseconds": "float", "accepted_by": "str"},
     attack=("T1562.004",),
     advice="Find out who opened the firewall: `holdfast events --kind 'firewall.*'`.",
     ocsf_class=5019,
@@ -60,9 +60,9 @@ SAVED = Kind(
 PAUSED = Kind(
     name="firewall.guard_paused",
     meaning="The guard rests for an announced time, or was called back before it was over.",
-    title="Firewall guard rests for {seconds} s, said {who}",
+    title="Firewall guard rests for {seconds:g} s, said {who}",
     severity=Severity.LOW,
-    fields={"seconds": "int", "who": "str"},
+    fields={"seconds": "float", "who": "str"},
     attack=("T1562.004",),
     ocsf_class=5019,
 )
@@ -122,7 +122,7 @@ class GuardPause:
         who = command.who or "a rule"
         until_ms = store.now_ms(host) + seconds * 1000
         store.write(host, store.PAUSE, store.Pause(until_ms=until_ms, who=who))
-        event = PAUSED.event("guard", seconds=seconds, who=who)
+        event = PAUSED.event("guard", seconds=float(seconds), who=who)
         summary = f"the guard rests for {seconds} s" if seconds else "the guard is awake"
         return Result(summary=summary, events=_real(command, event), answer={"until_ms": until_ms})
 
@@ -238,7 +238,7 @@ def _restored(host: Host, command: Command, who: str, missing: Mapping[str, str]
     since = command.event.observed_ms if command.event is not None and command.event.observed_ms else at_ms
     reason = "; ".join(f"{name} {why}" for name, why in missing.items())
     tables, took = sorted(missing), max(0, at_ms - since)
-    event = RESTORED.event("ruleset", tables=tables, reason=reason, milliseconds=took, accepted_by=who)
+    event = RESTORED.event("ruleset", tables=tables, reason=reason, milliseconds=float(took), accepted_by=who)
     proof = Proof(
         subject="firewall",
         verb=Verb.RESTORED,

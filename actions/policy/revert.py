@@ -16,9 +16,9 @@ from contracts.policy import Policy, digest
 REVERTED = Kind(
     name="firewall.policy_reverted",
     meaning="A trial was ended, or the confirmed policy was removed.",
-    title="Firewall policy {digest} taken back by {who}; in force now: {remaining}",
+    title="Firewall policy {digest} taken back by {who}; in force now: {in_force}",
     severity=Severity.MEDIUM,
-    fields={"digest": "str", "remaining": "str", "who": "str"},
+    fields={"digest": "str", "in_force": "str", "who": "str"},
     ocsf_class=5019,
 )
 
@@ -52,7 +52,7 @@ class PolicyRevert:
             load(host, REMOVE if remaining is None else script(remaining))
         gone = ", ".join(filter(None, (state.trial, state.confirmed if everything else ""))) or "none"
         left = "none" if remaining is None else digest(remaining)
-        event = REVERTED.event(gone, digest=gone, remaining=left, who=who)
+        event = REVERTED.event(gone, digest=gone, in_force=left, who=who)
         summary = f"policy {gone} is taken back; in force now: {left}"
         answer = {"digest": gone, "remaining": "" if remaining is None else left}
         return Result(summary=summary, events=() if command.dry_run else (event,), answer=answer)

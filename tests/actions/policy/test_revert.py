@@ -36,7 +36,7 @@ def test_all_of_it_is_removed_and_stays_so(host: NetnsHost) -> None:
     assert not held(host).present
     assert "inet other" in host.ruleset()
     assert store.confirmed(host) is None
-    assert result.events[0].fields["remaining"] == "none"
+    assert result.events[0].fields["in_force"] == "none"
 
 
 def test_without_a_trial_the_confirmed_policy_is_not_removed_by_mistake(host: NetnsHost) -> None:
