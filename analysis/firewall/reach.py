@@ -24,6 +24,7 @@ from contracts.subjects.ports import Listener
 MOST_EXCEPTIONS = 6000
 """Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
 _NOT_TRIED = "further networks that rules name were not tried"
+_TRANSLATES = re.compile(r"\b(?:dnat|DNAT|redirect|REDIRECT)\b(?! accept)")
 _FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:INPUT_ZONES|IN_\w+|filter_INPUT\w*)")))
 
 
@@ -152,8 +153,16 @@ def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str
         answer = answers.answer(number, steps=False)
         cause = _deciding(answer)
         if answer.verdict is Verdict.BLOCKED and cause is not None:
-            past[place] = makers.get((cause.family, cause.table), "")
+            maker = makers.get((cause.family, cause.table), "")
+            is_its_own = any(makers.get((by.family, by.table)) == maker for by in _translations(seen[place].answer))
+            past[place] = "" if is_its_own else maker
     return {place: maker for place, maker in past.items() if maker}
+
+
+def _translations(answer: Answer | None) -> list[Cause]:
+    """Return the rules that translated the packet on its way in."""
+    causes = answer.causes if answer is not None else ()
+    return [cause for cause in causes if not cause.answer and _TRANSLATES.search(cause.text)]
 
 
 def front_end(table: Table) -> str:

@@ -1,5 +1,7 @@
 """Exposure judged from real rules, real listeners and real routes, and held against real connections from outside."""
 
+from pathlib import Path
+
 import msgspec
 
 from analysis.exposure import ExposureJudge
@@ -8,6 +10,7 @@ from contracts.judge import View
 from contracts.snapshot import Snapshot, apply
 from contracts.subjects.exposure import Exposure
 
+ROOT = Path(__file__).resolve().parents[3]
 UFW_AND_DOCKER = """*nat
 :PREROUTING ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
@@ -190,3 +193,28 @@ def test_without_any_rule_everything_that_listens_is_reachable_and_a_flush_says_
     )
     assert both.fields["families"] == ["IPv4", "IPv6"]
     assert scene.connect("9.9.9.9", OUT, 443) == "reachable"
+
+
+PUBLISHED_PAST_FIREWALLD = """
+table ip docker {
+    chain prerouting {
+        type nat hook prerouting priority dstnat - 1;
+        tcp dport 8080 dnat to 172.17.0.2:80
+    }
+}
+add rule inet firewalld nat_PRE_public_allow tcp dport 8081 dnat ip to 172.17.0.2:80
+"""
+
+
+def test_a_port_past_firewalld_is_called_out_and_one_that_firewalld_forwards_itself_is_not(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:22", "0.0.0.0:5432")
+    scene.listen(scene.inside, "0.0.0.0:80")
+    scene.run(scene.host, "nft -f -", (ROOT / "tests/fixtures/firewall/firewalld.nft").read_text())
+    scene.run(scene.host, "nft -f -", PUBLISHED_PAST_FIREWALLD)
+    bench = Bench(scene)
+    networks = ("internet", "network docker0", "network eth0")
+    assert bench.look() == [f"published_port_bypasses {network} 8080" for network in networks]
+    assert bench[f"{OUT} 8080"].bypasses == "firewalld"
+    assert (bench[f"{OUT} 8081"].verdict, bench[f"{OUT} 8081"].bypasses) == ("reachable", "")
+    for port, verdict in ((22, "reachable"), (5432, "blocked"), (8080, "reachable"), (8081, "reachable")):
+        assert bench[f"{OUT} {port}"].verdict == scene.connect("9.9.9.9", OUT, port) == verdict
