@@ -10,7 +10,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
@@ -29,7 +31,8 @@ _COUNT_AT = 24
 _MOUNTS = "/proc/self/mounts"
 _MAX_FOLDERS = 20_000
 _DIRECTIONS = {_INGRESS: "ingress", _EGRESS: "egress", _TCX_INGRESS: "ingress", _TCX_EGRESS: "egress"}
-_UNKNOWN = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+_NONE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV, errno.ENOENT})
+"""A kernel that knows no such programs, or a place that has just gone."""
 
 
 class LinuxProgramTable:
@@ -97,23 +100,28 @@ def _root() -> bytes:
     return b""
 
 
+@cache
+def _call() -> tuple[Any, int]:
+    """Return `syscall(2)` and the number of bpf(2)."""
+    machine = os.uname().machine
+    if machine not in _CALLS:
+        raise Unavailable(Why.OTHER, f"bpf(2) is not known here for {machine}")
+    return ctypes.CDLL(None, use_errno=True).syscall, _CALLS[machine]
+
+
 def _query(target: int, kind: int) -> tuple[int, ...]:
     """Return the ids of the programs attached right there; empty on a kernel that knows no such programs."""
-    number = _CALLS.get(os.uname().machine)
-    if number is None:
-        raise Unavailable(Why.OTHER, f"bpf(2) is not known here for {os.uname().machine}")
+    call, number = _call()
     ids = (ctypes.c_uint32 * _MOST)()
     packed = _ATTRIBUTE.pack(target, kind, 0, 0, ctypes.addressof(ids), _MOST, 0, 0, 0, 0, 0)
     attribute = ctypes.create_string_buffer(packed, len(packed))
-    if ctypes.CDLL(None, use_errno=True).syscall(number, _PROG_QUERY, attribute, len(packed)) == 0:
+    if call(number, _PROG_QUERY, attribute, len(packed)) == 0:
         count: int = struct.unpack_from("=I", attribute, _COUNT_AT)[0]
         return tuple(ids[:count])
     failed = ctypes.get_errno()
     if failed == errno.ENOSPC:  # more than fit: there are some, that is what counts
         return tuple(ids)
-    if failed in _UNKNOWN:
-        return ()
-    if failed in (errno.ENODEV, errno.ENOENT):
+    if failed in _NONE:
         return ()
     lacking = capabilities.missing("CAP_NET_ADMIN")
     message = f"bpf(2) may not be asked for programs ({os.strerror(failed)})"
