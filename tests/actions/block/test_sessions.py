@@ -1,0 +1,88 @@
+"""Who is logged in, and who only guessed until he was right."""
+
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions.block import sessions
+from actions.block.sessions import Session, trusted
+from contracts.errors import Unavailable
+from host.fake import FakeHost
+from tests.actions.block.test_interlocks import plant
+
+BEGAN_S = 1_767_225_600
+
+
+def logind(host: str = "203.0.113.50", state: str = "active", service: str = "sshd") -> str:
+    return (
+        f"# kept\nUSER=eva\nSTATE={state}\nREMOTE=1\nREMOTE_HOST={host}\nSERVICE={service}\nREALTIME={BEGAN_S}000000\n"
+    )
+
+
+def record(kind: int, host: str, at_s: int, address: str = "", user: str = "eva") -> bytes:
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address) if address else b""
+    return struct.pack(
+        "<hxxi32s4s32s256shhiii16s20x", kind, 1, b"pts/0", b"", user.encode(), host.encode(), 0, 0, 0, at_s, 0, packed
+    )
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path)
+
+
+def test_a_live_session_over_ssh_is_trusted(host: FakeHost, tmp_path: Path) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", logind())
+    assert trusted(host, {}, 3600.0) == [Session(address="203.0.113.50", user="eva", began_ms=BEGAN_S * 1000)]
+
+
+@pytest.mark.parametrize(
+    "text", [logind(state="closing"), logind(service="login"), logind(host=""), logind(host="name.example"), "", "\0"]
+)
+def test_other_sessions_protect_nobody(host: FakeHost, tmp_path: Path, text: str) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", text)
+    assert trusted(host, {}, 3600.0) == []
+
+
+@pytest.mark.parametrize(
+    ("failed_s", "is_trusted"), [(BEGAN_S - 60, False), (BEGAN_S - 7200, True), (BEGAN_S + 60, True)]
+)
+def test_who_failed_before_he_came_in_is_not_trusted(
+    host: FakeHost, tmp_path: Path, failed_s: int, is_trusted: bool
+) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", logind())
+    plant(
+        tmp_path, "/var/log/btmp", record(6, "192.0.2.1", BEGAN_S - 5) + record(6, "203.0.113.50", failed_s) + b"torn"
+    )
+    assert bool(trusted(host, {}, 3600.0)) is is_trusted
+
+
+def test_where_logind_does_not_run_utmp_says_who_is_there(host: FakeHost, tmp_path: Path) -> None:
+    entries = [
+        record(7, "name.example", BEGAN_S, "203.0.113.50"),
+        record(8, "192.0.2.9", BEGAN_S),
+        record(7, "2001:db8::5", BEGAN_S),
+    ]
+    plant(tmp_path, "/var/run/utmp", b"".join(entries))
+    assert [one.address for one in trusted(host, {}, 3600.0)] == ["203.0.113.50", "2001:db8::5"]
+
+
+def test_a_log_of_failures_that_may_not_be_read_is_not_taken_for_an_empty_one(host: FakeHost, tmp_path: Path) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", logind())
+    plant(tmp_path, "/var/log/btmp", b"")
+    host.files.denied.add("/var/log/btmp")
+    with pytest.raises(Unavailable):
+        trusted(host, {}, 3600.0)
+
+
+def test_nobody_is_logged_in_where_no_file_says_so(host: FakeHost) -> None:
+    assert trusted(host, {}, 3600.0) == []
+
+
+@given(st.binary(max_size=1600))
+def test_any_bytes_are_records_or_nothing(content: bytes) -> None:
+    assert len(list(sessions._records(content))) == len(content) // 384
