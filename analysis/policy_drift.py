@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from analysis.conclusions import turn
 from analysis.exposure import vantages
 from analysis.firewall.policy_diff import CLOSED, OPEN, Difference, compare, reachable_ports
-from analysis.firewall.reading import read
+from analysis.firewall.reading import Reader
 from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Why
@@ -94,6 +94,9 @@ class PolicyDrift:
     row: type[Drift] = Drift
     every_s: ClassVar[float] = 0.0
 
+    def __init__(self) -> None:
+        self._reader = Reader()  # remembers what was parsed, and changes nothing in what is concluded
+
     def judge(self, view: View, before: Snapshot[Drift]) -> Report[Drift]:
         """Conclude; nothing before the first look at the datapath, and nothing without a declared policy."""
         seen: Snapshot[datapath.Row] = view.snapshots[datapath.SUBJECT]
@@ -104,7 +107,7 @@ class PolicyDrift:
         blind: tuple[Blind, ...] = ()
         if declared is not None:
             listening = reachable_ports(view.snapshots[ports.SUBJECT].rows)
-            found = compare(declared.policy, read(seen.rows), vantages(seen.rows), listening)
+            found = compare(declared.policy, self._reader.read(seen.rows), vantages(seen.rows), listening)
             now = {key(each): Drift(difference=each, since_ms=view.now_ms) for each in found.differences}
             blind = tuple(_unjudged(place) for place in found.not_judged)
         now = {name: _kept(before.rows.get(name), row) for name, row in now.items()}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.policy import Expected, confirming, script
-from analysis.firewall.policy_diff import OPEN, compare
+from analysis.firewall.policy_diff import OPEN, Target, compare, cuts
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Probe, Verdict
 from analysis.firewall.reading import read
@@ -150,3 +150,15 @@ def test_an_open_host_differs_in_everything_that_is_not_declared(world: World) -
     assert internet.others
     office = next(each for each in found.differences if (each.vantage, each.protocol) == ("10.1.0.0/24", "tcp"))
     assert office.ports == (8080,)
+
+
+def test_answers_that_conntrack_does_not_know_would_be_cut(world: World) -> None:
+    program = "table ip raw {\n chain p {\n type filter hook prerouting priority raw; notrack\n }\n"
+    program += " chain o {\n type filter hook output priority raw; notrack\n }\n}\n"
+    console = Probe(family=4, protocol="tcp", source="192.0.2.10", destination="203.0.113.5", port=8444)
+    session = Probe(family=4, protocol="tcp", source="203.0.113.5", destination="192.0.2.10", port=22, interface="wan0")
+    targets = [Target(name="the console", probe=console), Target(name="ssh", probe=session)]
+    policy = Policy(services={"ssh": Service(ports=("22",))})
+    (cut,) = cuts(policy, read(loaded(world, program)), targets)
+    assert (cut.name, cut.chain) == ("the console", "inet holdfast policy_input")
+    assert cuts(policy, read(loaded(world, "")), targets) == ()
