@@ -85,6 +85,16 @@ def test_a_name_with_a_line_break_or_backslash_is_read_as_the_kernel_names_it() 
         child.kill()
 
 
+def test_a_real_login_survives_a_change_of_user() -> None:
+    login = "import os, time; open('/proc/self/loginuid', 'w').write('1'); os.setresuid(2, 2, 2); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", login], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        who = committers.describe(child.pid, Path(f"/proc/{child.pid}/comm").read_text().rstrip("\n"))
+        child.kill()
+    assert (who.user, who.login) == (pwd.getpwuid(2).pw_name, pwd.getpwuid(1).pw_name)
+
+
 def test_a_circle_of_parents_ends(tmp_path: Path) -> None:
     fake(tmp_path, 10, 11, "a")
     fake(tmp_path, 11, 10, "b")
