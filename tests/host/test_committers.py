@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,20 @@ def test_a_living_process_is_described_up_to_its_session(long_sleep: subprocess.
     assert who.user == pwd.getpwuid(os.geteuid()).pw_name
     assert who.parents[0] == Path("/proc/self/comm").read_text().rstrip("\n")
     assert not who.own
+
+
+SEEN = """
+import json, sys
+from host import committers
+who = committers.describe(int(sys.argv[1]), "sleep")
+print(json.dumps([who.command, who.user, list(who.parents)]))
+"""
+
+
+def test_whoever_has_no_privileges_is_told_the_same(netns: Any, long_sleep: subprocess.Popen[bytes]) -> None:
+    command, user, parents = netns.python(SEEN, str(long_sleep.pid), capabilities=())
+    assert (command, user) == ("sleep", pwd.getpwuid(os.geteuid()).pw_name)
+    assert parents
 
 
 def test_a_process_that_is_gone_leaves_what_the_kernel_said() -> None:
