@@ -71,15 +71,12 @@ class Policy(Record):
             description="Whether `holdfast firewall policy apply` may load it; otherwise it is only compared with reality."
         ),
     ] = False
-    zones: Annotated[
-        dict[Name, Zone],
-        Meta(description="Parts of the world by name.", examples=[{"office": {"networks": ["198.51.100.0/24"]}}]),
-    ] = {}
+    zones: Annotated[dict[Name, Zone], Meta(description="Parts of the world by name, for `from` of the services.")] = {}
     services: Annotated[
         dict[Name, Service],
         Meta(
             description="What may be reached, by name; everything else that arrives is refused.",
-            examples=[{"ssh": {"ports": [22], "from": ["office"]}, "web": {"ports": [80, 443]}}],
+            examples=[{"ssh": {"ports": [22], "from": ["198.51.100.0/24"]}, "web": {"ports": [80, 443]}}],
         ),
     ] = {}
     ping: Annotated[bool, Meta(description="Whether echo requests are answered; what IP itself needs always is.")] = (
@@ -116,6 +113,8 @@ def problems(policy: Policy) -> Iterator[str]:
     """Yield what is wrong with a policy, each beginning with the setting."""
     if policy.zones and not policy.services:
         yield "services: none is declared, so the policy is empty; name what may be reached"
+    if policy.enforce and not policy.services:
+        yield "enforce: there is no policy to enforce; declare services"
     for name, zone in policy.zones.items():
         yield from _zone(f"zones.{name}", zone)
     yield from _contradictions(policy.zones)

@@ -39,6 +39,7 @@ def test_nothing_is_declared_by_default_and_nothing_is_enforced() -> None:
     ("parts", "said"),
     [
         ({"zones": {"a": Zone(interfaces=("eth0",))}}, "services: none is declared"),
+        ({"enforce": True}, "enforce: there is no policy to enforce"),
         ({"services": {"s": SSH}, "zones": {"a": Zone()}}, "zones.a: names neither"),
         ({"services": {"s": SSH}, "zones": {"a": Zone(interfaces=("lo",))}}, "zones.a.interfaces[0]: this host itself"),
         ({"services": {"s": SSH}, "zones": {"a": Zone(interfaces=('x"; drop',))}}, "zones.a.interfaces[0]:"),
