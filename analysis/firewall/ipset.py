@@ -187,8 +187,8 @@ class _Keys:
         self.found = found
         self.family = found.family or IPV4
         self.prefix = int(document["netmask"]) if str(document.get("netmask", "")).isdigit() else self.family.bits
-        if "bitmask" in document:
-            raise Malformed("a set with a bitmask")
+        if "bitmask" in document or self.prefix > self.family.bits:
+            raise Malformed("a set with a bitmask, or a netmask that cannot be")
         self.wildcard = False
         readers: dict[str, Callable[[str], Parts]] = {
             "ip": self._address,

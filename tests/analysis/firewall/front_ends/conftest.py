@@ -1,4 +1,4 @@
-"""One world for the tests of this folder, empty before each of them."""
+"""A room for a front end, and what the fixtures say."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,20 +7,6 @@ import pytest
 
 from tests.analysis.firewall.front_ends.judging import Bench
 from tests.analysis.firewall.front_ends.room import Room
-from tests.analysis.firewall.kernel.topology import World
-
-
-@pytest.fixture(scope="module")
-def module_world() -> Iterator[World]:
-    with World() as made:
-        yield made
-
-
-@pytest.fixture
-def bench(module_world: World) -> Bench:
-    made = Bench(module_world)
-    made.load()
-    return made
 
 
 @pytest.fixture

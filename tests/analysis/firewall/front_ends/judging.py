@@ -107,7 +107,9 @@ class Picture:
 
     def assert_agreed(self) -> None:
         """Fail where the kernel did otherwise than was predicted, or where there was nothing to compare."""
-        differing = [one for one in self.decided if not moot(one.shot, one.answer) and not agrees(one.answer, one.outcome)]
+        differing = [
+            one for one in self.decided if not moot(one.shot, one.answer) and not agrees(one.answer, one.outcome)
+        ]
         wrong = [one for one in differing if self.bench.still_differs(one)]
         assert not wrong, f"{len(wrong)} of {len(self.decided)} differ:\n" + "\n".join(map(str, wrong[:4]))
         assert self.decided

@@ -98,7 +98,9 @@ def test_whom_the_user_drops_does_not_reach_the_published_port(bench: Bench, doc
         bench.world.run("host", "nft", "insert rule ip docker-bridges filter-FORWARD ip saddr 203.0.113.200 drop")
     picture = bench.judge(shots(senders=("internet",), ports=(8080,), sources=("203.0.113.200", "203.0.113.5")))
     picture.assert_agreed()
-    verdicts = {each.shot.probe.source: each.answer.verdict for each in picture.judged if each.shot.probe.protocol == "tcp"}
+    verdicts = {
+        each.shot.probe.source: each.answer.verdict for each in picture.judged if each.shot.probe.protocol == "tcp"
+    }
     assert verdicts == {"203.0.113.200": Verdict.BLOCKED, "203.0.113.5": Verdict.REACHABLE}
 
 

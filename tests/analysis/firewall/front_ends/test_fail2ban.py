@@ -55,7 +55,9 @@ def offend(room: Room, address: str) -> None:
     """Fail to log in from `address` until fail2ban has banned it."""
     for number in range(1, 60):
         now = room.run("date", "+%b %e %H:%M:%S").strip()
-        room.run("sh", "-c", "cat >>/var/log/auth.log", stdin=FAILED.format(now=now, number=number, address=address) * 3)
+        room.run(
+            "sh", "-c", "cat >>/var/log/auth.log", stdin=FAILED.format(now=now, number=number, address=address) * 3
+        )
         if address in room.run("fail2ban-client", "get", "sshd", "banip"):
             return
         time.sleep(0.25)

@@ -17,10 +17,16 @@ CHANGES = (
     ("--zone=public", "--add-service=dns"),
     ("--zone=internal", "--add-port=3000-3010/tcp"),
     ("--zone=drop", "--add-source=203.0.113.200"),
-    ("--zone=public", '--add-rich-rule=rule family="ipv4" source address="203.0.113.0/24" port port="5432" protocol="tcp" accept'),
+    (
+        "--zone=public",
+        '--add-rich-rule=rule family="ipv4" source address="203.0.113.0/24" port port="5432" protocol="tcp" accept',
+    ),
     ("--zone=public", '--add-rich-rule=rule family="ipv4" source ipset="staff" port port="9000" protocol="tcp" accept'),
     ("--zone=public", '--add-rich-rule=rule port port="123" protocol="udp" accept limit value="3/m"'),
-    ("--zone=public", '--add-rich-rule=rule family="ipv6" port port="443" protocol="tcp" reject type="icmp6-adm-prohibited"'),
+    (
+        "--zone=public",
+        '--add-rich-rule=rule family="ipv6" port port="443" protocol="tcp" reject type="icmp6-adm-prohibited"',
+    ),
     ("--zone=public", "--add-forward-port=port=8443:proto=tcp:toport=80"),
     ("--zone=public", "--add-forward-port=port=8080:proto=tcp:toport=80:toaddr=172.18.0.2"),
 )
@@ -32,7 +38,9 @@ def firewalld(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> I
     with Room(bench.world, tmp_path) as room:
         room.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
         room.wait_for("socket", "sh", "-c", "test -S /run/dbus/system_bus_socket && echo socket")
-        room.run("sed", "-i", f"s/^FirewallBackend=.*/FirewallBackend={request.param}/", "/etc/firewalld/firewalld.conf")
+        room.run(
+            "sed", "-i", f"s/^FirewallBackend=.*/FirewallBackend={request.param}/", "/etc/firewalld/firewalld.conf"
+        )
         room.run("firewall-offline-cmd", "--new-ipset=staff", "--type=hash:net")
         room.run("firewall-offline-cmd", "--ipset=staff", "--add-entry=198.51.100.0/24")
         room.start("firewalld", "--nofork", "--nopid")
