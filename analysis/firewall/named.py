@@ -20,12 +20,13 @@ from analysis.firewall.model import (
     Span,
     Statement,
     Table,
+    Update,
     VerdictMap,
 )
 
 SOURCES = {"ip saddr": 4, "ip6 saddr": 6, "ct original ip saddr": 4, "ct original ip6 saddr": 6}
 _PORTS = {"tcp dport": "tcp", "udp dport": "udp", "th dport": ""}
-_OWN_TABLE = "holdfast_block"
+OWN_TABLE = "holdfast_block"
 """Who is banned is shown as bans; it would be an exception to every single row."""
 LISTED_ONE_BY_ONE = 4
 """A named set of at most so many networks is told network by network; of a larger one some stand for all."""
@@ -84,7 +85,7 @@ class Names:
         found: dict[Named, None],
         spans: dict[tuple[int, int, int], None],
     ) -> None:
-        if table.name != _OWN_TABLE:
+        if table.name != OWN_TABLE:
             found.update(dict.fromkeys(known[1]))
         spans.update(dict.fromkeys(known[2]))
 
@@ -114,11 +115,11 @@ class _Reading:
 
     def sources(self) -> Iterator[Named]:
         """Yield what the rule names; fills `spans` on the way."""
-        comparisons = [pair for pair in _comparisons(self._statements) if _has_source(pair[0])]
-        if not comparisons:
+        found = [pair for pair in comparisons(self._statements) if _has_source(pair[0])]
+        if not found:
             return
-        ports = tuple(_ports(self._statements))
-        for left, right in comparisons:
+        ports = tuple(ports_of(self._statements))
+        for left, right in found:
             fields = left.parts if isinstance(left, Concat) else (left,)
             for place, field in enumerate(fields):
                 family = SOURCES.get(field.name, 0) if isinstance(field, Field) else 0
@@ -149,18 +150,18 @@ class _Reading:
         return [], ""
 
 
-def _comparisons(statements: Iterable[Statement]) -> Iterator[tuple[Expression, object]]:
+def comparisons(statements: Iterable[Statement]) -> Iterator[tuple[Expression, object]]:
     """Yield every left-hand side with what it is compared with, those inside of conditions too."""
     for statement in statements:
         if isinstance(statement, Match):
             yield statement.left, statement.right
         elif isinstance(statement, VerdictMap):
             yield statement.key, statement.where
-        elif isinstance(statement, Not):
-            yield from _comparisons(statement.conditions)
+        elif isinstance(statement, Not | Update):
+            yield from comparisons(statement.conditions)
         elif isinstance(statement, AnyOf):
             for option in statement.options:
-                yield from _comparisons(option)
+                yield from comparisons(option)
 
 
 def _has_source(left: Expression) -> bool:
@@ -169,7 +170,7 @@ def _has_source(left: Expression) -> bool:
     return isinstance(left, Field) and left.name in SOURCES
 
 
-def _ports(statements: Iterable[Statement]) -> Iterator[tuple[int, int]]:
+def ports_of(statements: Iterable[Statement]) -> Iterator[tuple[int, int]]:
     """Yield the destination ports the rule itself is bound to; nothing when it holds for every port (or it is not plain to see)."""
     for statement in statements:
         if not (isinstance(statement, Match) and statement.operator == "=="):

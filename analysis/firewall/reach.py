@@ -15,6 +15,7 @@ from analysis.firewall.model import Datapath, Table
 from analysis.firewall.named import Names
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from analysis.firewall.published import published
+from analysis.firewall.strangers import strange
 from analysis.firewall.targets import Aim, Place, Sockets, Targets, counted
 from analysis.firewall.vantages import Somebody, Viewpoint, viewpoints
 from contracts.subjects.datapath import Vantage
@@ -48,6 +49,7 @@ def reach(
 ) -> Reached:
     """Return who reaches which listener and published port, and by which rule; `names` remembers what rules name."""
     ours = counted(listeners)
+    datapath, unread = strange(datapath)
     points = viewpoints(vantages, datapath, *(names or Names()).of(datapath))
     offered = published(datapath)
     aims = Targets(ours, offered.candidates, datapath.network).aims(points)
@@ -61,7 +63,8 @@ def reach(
         if row is None:
             continue
         if one.answer is not None and row.verdict == one.answer.verdict.value:
-            row = replace(row, except_for=exceptions.get(place, ()), bypasses=past.get(place, ""))
+            besides = tuple(f"{each.label} not known" for each in unread if each.concerns(row.family, row.port))
+            row = replace(row, except_for=exceptions.get(place, ()) + besides, bypasses=past.get(place, ""))
         rows[key_of(row)] = row
     return Reached(rows, offered.left_out, points)
 
@@ -187,7 +190,7 @@ def _untranslated(datapath: Datapath) -> Datapath:
         )
         for table in datapath.tables
     )
-    return replace(datapath, tables=tables, cache={})
+    return replace(datapath, tables=tables)
 
 
 def _row(one: _Seen, sockets: Sockets, listeners: Mapping[str, Listener]) -> Exposure | None:
