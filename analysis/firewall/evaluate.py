@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis.firewall.journey import Journey
 from analysis.firewall.model import Datapath
 from analysis.firewall.probe import Answer, Cause, Probe, Step, Verdict
-from analysis.firewall.walking import Doubt, Trail
+from analysis.firewall.walking import Doubt, Leg, Trail
 
 _ENDS = frozenset({"drop", "reject", "policy-drop", "routing", "rp_filter", "martian", "forwarding", "unknown"})
 _MOST_UNKNOWN = 20
@@ -38,7 +38,9 @@ class Answers:
     def answer(self, number: int, steps: bool = True) -> Answer:
         """Return verdict, causes, `steps` if wanted, and what is unknown for the probe of that number (made on demand)."""
         bit, verdict = 1 << number, self._verdicts[number]
-        trail = [entry for entry in self._trail if entry.may & bit]
+        trail = [
+            entry for entry in self._trail if entry.may & bit and (entry.leg is not Leg.THIRD or entry.kind == "reject")
+        ]
         target, port, interface = self._journey.end_of(number)
         return Answer(
             verdict=verdict,

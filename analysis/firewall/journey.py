@@ -37,7 +37,6 @@ class Journey:
 
     def run(self) -> None:
         """Go all legs."""
-        walker = self.first.walker
         for text in self.datapath.unread:
             self.first.passage.name(self.everyone, text)
         for number, probe in enumerate(self.probes):
@@ -50,9 +49,10 @@ class Journey:
         tcp = there & self.packets.tcp
         if tcp:
             there = (there & ~tcp) | self._connect(delivered & tcp, (forwarded | left) & tcp)
-        self.alive = there
+        self.alive |= there
         for walker in self.walkers:
-            self.ended |= walker.ended
+            if walker.leg is not Leg.THIRD:
+                self.ended |= walker.ended | walker.refused
 
     def _forth(self, trip: Trip, live: int) -> tuple[int, int, int]:
         """Take packets of who makes the connections: return those delivered here, forwarded, and gone out of this host."""
@@ -62,7 +62,11 @@ class Journey:
         return delivered, forwarded, left
 
     def _connect(self, from_here: int, from_there: int) -> int:
-        """Take the answers back and the packets after them forth; return the connections that may be made."""
+        """Take the answers back and the packets after them forth; return the connections that may be made.
+
+        Of the packets that complete a connection only those count that are rejected: that ends it as soon as it is made. If they are
+        dropped the first packet was delivered and its answer got out all the same.
+        """
         former = self.packets
         packets = self._fresh()
         for name in ("ip", "ip6"):
@@ -86,7 +90,9 @@ class Journey:
         last.put("tcp flags", constant(_ACK, last.tcp))
         third = self._trip(last, Leg.THIRD, known.answered(packets))
         delivered, forwarded, left = self._forth(third, back)
-        return delivered | forwarded | left
+        refused = third.walker.refused
+        self.ended |= refused
+        return back & ~(refused & ~(delivered | forwarded | left | third.walker.ended))
 
     def _trip(self, packets: Packets, leg: Leg, known: Known | None = None) -> Trip:
         passage = Passage(self.datapath, self.router, self.hooks, packets, leg, known)

@@ -198,14 +198,15 @@ class Passage:
         for status, bits in self.known.status.values.items():
             translated |= bits if status & (SNAT_BIT | DNAT_BIT) else 0
         tracked = self.packets.base[TRACKED]
-        lost = live & translated & ~tracked.values.get(2, 0)
-        unsure = live & translated & (tracked.multi | self.known.status.multi)
-        self.walker.ended |= lost | unsure
+        astray = live & translated & ~(tracked.values.get(2, 0) & ~tracked.multi)
+        unsure = astray & (tracked.multi | self.known.status.multi)
+        lost = astray & ~unsure
+        self.walker.ended |= astray
         self.walker.hook = "postrouting"
         text = "the answer is not tracked, so its address is not translated back"
-        self.walker.note("routing", lost & ~unsure, text, may=lost | unsure)
+        self.walker.note("routing", lost, text, may=astray)
         self.walker.doubt(unsure, "whether the answer is tracked")
-        return live & ~(lost & ~unsure)
+        return live & ~lost
 
     # ---- what is not evaluated, but named
 

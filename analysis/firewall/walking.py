@@ -84,7 +84,10 @@ class _Frame:
 
 
 class Walker:
-    """Walks `packets`; `ended` gathers packets that may have been dropped or taken, `trail` what happened, `doubts` what was open."""
+    """Walks `packets`; `ended` gathers those that may have been dropped or taken, `refused` those that may have been rejected.
+
+    `trail` is what happened, `doubts` what was open.
+    """
 
     def __init__(
         self, packets: Packets, expressions: Expressions, translator: Translator, ipsets: Mapping[str, NamedSet]
@@ -92,7 +95,7 @@ class Walker:
         self.packets = packets
         self.expressions = expressions
         self.translator = translator
-        self.ended = 0
+        self.ended = self.refused = 0
         self.trail: list[Trail] = []
         self.doubts: list[Doubt] = []
         self.hook = ""
@@ -258,7 +261,10 @@ class Walker:
             return 0
         if kind in ("drop", "reject"):
             self._trace(kind, frame.chain, rule, sure, may)
-            self.ended |= may
+            if kind == "drop":
+                self.ended |= may
+            else:
+                self.refused |= may
             return 0
         if kind == "return":
             frame.returned |= may
