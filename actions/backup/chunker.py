@@ -33,7 +33,7 @@ class Chunker:
             min_size=MIN_SIZE,
             max_size=MAX_SIZE,
             normalized_chunking=1,
-            seed=int.from_bytes(digest[:8], "big"),
+            seed=int.from_bytes(digest[:8], "big") >> 1,
         )
 
     def chunks(self, source: Source) -> Iterator[bytes]:

@@ -1,0 +1,246 @@
+"""Restorer: a snapshot, or a part of it, back into a directory, with all metadata, each blob verified on the way.
+
+Everything is created anew and relative to open directories without following links, so neither what a snapshot holds nor what others do in
+the target meanwhile can lead outside of it. What exists already is left alone and reported.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from actions.backup.archiver import Told
+from actions.backup.blobs import BlobType
+from actions.backup.errors import Damaged, NoSuchBlob
+from actions.backup.ids import id_of
+from actions.backup.node import Node
+from actions.backup.repository import Repository
+from contracts.errors import HoldfastError
+
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_STEP = 64 << 10
+_ZEROS = bytes(_STEP)
+
+
+class NoSuchPath(HoldfastError):
+    """The snapshot does not hold that path."""
+
+
+@dataclass(slots=True)
+class Restored:
+    """What a restore did; `failed` names what is not there or not right, each with the reason."""
+
+    files: int = 0
+    dirs: int = 0
+    others: int = 0
+    bytes: int = 0
+    failed: list[Told] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Frame:
+    path: bytes
+    descriptor: int
+    node: Node | None
+    entries: Iterator[tuple[bytes, Node]]
+
+
+class Restorer:
+    """Restores from one repository, whose index must be loaded. `verify` reads back and hashes what was written."""
+
+    def __init__(self, repository: Repository, *, verify: bool = False) -> None:
+        self._repository = repository
+        self._verify = verify
+        self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
+        self.restored = Restored()
+
+    def restore(self, tree: str, target: str | bytes) -> Restored:
+        """Restore the directory whose tree is `tree` as `target`, which is made when it is not there."""
+        self.restored = Restored()
+        self._links = {}
+        root = os.fsencode(target)
+        os.makedirs(root, mode=0o700, exist_ok=True)  # noqa: PTH103 (a path of bytes)
+        self._root = os.open(root, _DIR)
+        try:
+            self._walk(tree)
+        finally:
+            os.close(self._root)
+        return self.restored
+
+    def _walk(self, tree: str) -> None:
+        stack = [_Frame(b"", os.dup(self._root), None, self._entries(tree, b""))]
+        try:
+            while stack:
+                frame = stack[-1]
+                for name, node in frame.entries:
+                    below = self._entry(frame, name, node)
+                    if below is not None:
+                        stack.append(below)
+                        break
+                else:
+                    self._leave(stack.pop())
+        finally:
+            for frame in stack:
+                os.close(frame.descriptor)
+
+    def _entries(self, tree: str | None, path: bytes) -> Iterator[tuple[bytes, Node]]:
+        try:
+            if tree is None:
+                raise Damaged("tree", "the directory has no tree")
+            return iter(self._repository.load_tree(bytes.fromhex(tree)))
+        except (Damaged, NoSuchBlob, ValueError) as error:
+            self._fail(path, error)
+            return iter(())
+
+    def _entry(self, frame: _Frame, name: bytes, node: Node) -> _Frame | None:
+        path = frame.path + b"/" + name if frame.path else name
+        try:
+            if node.type == "dir":
+                os.mkdir(name, 0o700, dir_fd=frame.descriptor)
+                below = os.open(name, _DIR, dir_fd=frame.descriptor)
+                self.restored.dirs += 1
+                return _Frame(path, below, node, self._entries(node.subtree, path))
+            if node.type == "file":
+                self._file(frame, name, node, path)
+            else:
+                self._other(frame, name, node, path)
+        except (OSError, Damaged, NoSuchBlob, ValueError) as error:
+            self._fail(path, error)
+        return None
+
+    def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+        link = (node.device_id, node.inode) if node.links > 1 and node.inode else None
+        if link is not None and link in self._links and self._link(frame, name, *self._links[link]):
+            self.restored.files += 1
+            return
+        descriptor = os.open(name, _NEW, 0o600, dir_fd=frame.descriptor)
+        try:
+            try:
+                self._content(descriptor, node)
+            except BaseException:
+                # A file that is not whole never stands under the name of one that is.
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=frame.descriptor)
+                raise
+            self._metadata(descriptor, None, node, path)
+            if link is not None:
+                self._links[link] = path, os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
+        self.restored.files += 1
+
+    def _link(self, frame: _Frame, name: bytes, first: bytes, inode: int) -> bool:
+        """Make a further name for a file that was restored; False when what stands under its first name is another file by now."""
+        os.link(first, name, src_dir_fd=self._root, dst_dir_fd=frame.descriptor, follow_symlinks=False)
+        if os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False).st_ino == inode:
+            return True
+        os.unlink(name, dir_fd=frame.descriptor)
+        return False
+
+    def _content(self, descriptor: int, node: Node) -> None:
+        """Write the blobs of a file, leaving holes where they are zero."""
+        position = 0
+        ids = [bytes.fromhex(id) for id in node.content or ()]
+        lengths = []
+        for id in ids:
+            data = self._repository.load_blob(BlobType.DATA, id)
+            for start, end in _runs(data):
+                _pwrite_all(descriptor, memoryview(data)[start:end], position + start)
+            position += len(data)
+            lengths.append(len(data))
+        os.ftruncate(descriptor, position)
+        if position != node.size:
+            raise Damaged(node.name, f"the blobs have {position} bytes, the file is said to have {node.size}")
+        if self._verify:
+            position = 0
+            for id, length in zip(ids, lengths, strict=True):
+                if id_of(os.pread(descriptor, length, position)) != id:
+                    raise Damaged(node.name, f"what was written at byte {position} does not read back the same")
+                position += length
+        self.restored.bytes += position
+
+    def _other(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+        if node.type == "symlink":
+            os.symlink(node.raw_target, name, dir_fd=frame.descriptor)
+        elif node.type in {"dev", "chardev"}:
+            kind = stat.S_IFBLK if node.type == "dev" else stat.S_IFCHR
+            os.mknod(name, kind | 0o600, node.device, dir_fd=frame.descriptor)
+        elif node.type == "fifo":
+            os.mkfifo(name, 0o600, dir_fd=frame.descriptor)
+        else:
+            return  # a socket belongs to a process that is no more
+        self._metadata(frame.descriptor, name, node, path)
+        self.restored.others += 1
+
+    def _leave(self, frame: _Frame) -> None:
+        try:
+            if frame.node is not None:
+                self._metadata(frame.descriptor, None, frame.node, frame.path)
+        finally:
+            os.close(frame.descriptor)
+
+    def _metadata(self, descriptor: int, name: bytes | None, node: Node, path: bytes) -> None:
+        """Owner first (it clears setuid and capabilities), then mode, attributes, and times last."""
+        try:
+            self._owner(descriptor, name, node)
+            place: int | bytes = descriptor if name is None else b"/proc/self/fd/%d/%s" % (descriptor, name)
+            if node.type != "symlink":
+                os.chmod(place, node.permissions)  # noqa: PTH101 (a descriptor)
+            for attribute in node.extended_attributes:
+                follow = {} if name is None else {"follow_symlinks": False}
+                os.setxattr(place, attribute.name, attribute.value or b"", **follow)
+            times = (node.atime_ns, node.mtime_ns)
+            if name is None:
+                os.utime(descriptor, ns=times)
+            else:
+                os.utime(name, ns=times, dir_fd=descriptor, follow_symlinks=False)
+        except (OSError, ValueError) as error:
+            self._fail(path, error)
+
+    def _owner(self, descriptor: int, name: bytes | None, node: Node) -> None:
+        try:
+            if name is None:
+                os.chown(descriptor, node.uid, node.gid)
+            else:
+                os.chown(name, node.uid, node.gid, dir_fd=descriptor, follow_symlinks=False)
+        except PermissionError:
+            if os.geteuid() == 0:
+                raise
+
+    def _fail(self, path: bytes, error: Exception) -> None:
+        what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        self.restored.failed.append(Told(path, what))
+
+
+def find_tree(repository: Repository, tree: str, path: str | bytes) -> str:
+    """The id of the tree of the directory `path` within the tree of a snapshot; NoSuchPath."""
+    for part in os.fsencode(path).split(b"/"):
+        if part:
+            node = dict(repository.load_tree(bytes.fromhex(tree))).get(part)
+            if node is None or node.type != "dir" or node.subtree is None:
+                raise NoSuchPath(f"{os.fsdecode(path)}: the snapshot holds no such directory")
+            tree = node.subtree
+    return tree
+
+
+def _runs(data: bytes) -> Iterator[tuple[int, int]]:
+    """Begin and end of what is not zero, in steps of 64 KiB; the rest stays a hole."""
+    begin = None
+    for at in range(0, len(data), _STEP):
+        if data.startswith(_ZEROS, at) or (at + _STEP > len(data) and not any(data[at:])):
+            if begin is not None:
+                yield begin, at
+            begin = None
+        elif begin is None:
+            begin = at
+    if begin is not None:
+        yield begin, len(data)
+
+
+def _pwrite_all(descriptor: int, view: memoryview, position: int) -> None:
+    while view:
+        written = os.pwrite(descriptor, view, position)
+        position += written
+        view = view[written:]
