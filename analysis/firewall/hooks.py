@@ -25,6 +25,7 @@ class Step(NamedTuple):
     name: str
     table: str = ""
     handle: int = 0
+    family: int = 0
 
 
 class Hooks:
@@ -98,14 +99,28 @@ def run(steps: Iterable[Step], live: int, walker: Walker) -> int:
         if len(group) == 1 or not any(step.writes for step in group):
             for step in group:
                 live = step.run(live) if live else 0
-        elif len(group) > _MOST_CHAINS or sum(1 for order in permutations(group) if _possible(order)) > _MOST_ORDERS:
-            names = ", ".join(step.name for step in group)
-            walker.ended |= live
-            walker.doubt(live, f"the order of chains of equal priority: {names}")
-            for step in group:
-                live = step.run(live) | live
-        elif live:
-            live = _any_order(group, live, walker)
+            continue
+        alive = 0
+        for family, bits in ((4, walker.packets.four), (6, walker.packets.six)):
+            alive |= _together([step for step in group if step.family in (0, family)], live & bits, walker)
+        live = alive
+    return live
+
+
+def _together(group: list[Step], live: int, walker: Walker) -> int:
+    """Run the steps of one priority that packets of one family meet."""
+    if not live:
+        return 0
+    if len(group) == 1 or not any(step.writes for step in group):
+        for step in group:
+            live = step.run(live) if live else 0
+        return live
+    if len(group) <= _MOST_CHAINS and sum(1 for order in permutations(group) if _possible(order)) <= _MOST_ORDERS:
+        return _any_order(group, live, walker)
+    walker.ended |= live
+    walker.doubt(live, f"the order of chains of equal priority: {', '.join(step.name for step in group)}")
+    for step in group:
+        live = step.run(live) | live
     return live
 
 

@@ -64,8 +64,8 @@ class Journey:
     def _connect(self, from_here: int, from_there: int) -> int:
         """Take the answers back and the packets after them forth; return the connections that may be made.
 
-        Of the packets that complete a connection only those count that are rejected: that ends it as soon as it is made. If they are
-        dropped the first packet was delivered and its answer got out all the same.
+        If the packet that completes a connection is dropped, the first one was delivered and its answer got out all the same. If it is
+        rejected, it is a matter of time whether who calls sees a connection or an error first: undecided.
         """
         former = self.packets
         packets = self._fresh()
@@ -89,10 +89,10 @@ class Journey:
         last = self._packets()
         last.put("tcp flags", constant(_ACK, last.tcp))
         third = self._trip(last, Leg.THIRD, known.answered(packets))
-        delivered, forwarded, left = self._forth(third, back)
-        refused = third.walker.refused
-        self.ended |= refused
-        return back & ~(refused & ~(delivered | forwarded | left | third.walker.ended))
+        self._forth(third, back)
+        self.ended |= third.walker.refused
+        third.walker.doubt(third.walker.refused, "the packet that completes the connection is rejected")
+        return back
 
     def _trip(self, packets: Packets, leg: Leg, known: Known | None = None) -> Trip:
         passage = Passage(self.datapath, self.router, self.hooks, packets, leg, known)

@@ -250,4 +250,4 @@ class Passage:
 
 def _step(base: Base, table: Table, chain: Chain, run: Callable[[int], int], writes: bool) -> Step:
     place = f"{table.family} {table.name}"
-    return Step(base.priority, run, writes, f"{place} {chain.name}", place, chain.handle)
+    return Step(base.priority, run, writes, f"{place} {chain.name}", place, chain.handle, FAMILIES.get(table.family, 0))
