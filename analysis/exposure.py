@@ -11,7 +11,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from analysis import exposure_events as events
-from analysis.firewall.named import Names
+from analysis.firewall.named import OWN_TABLE, Names
 from analysis.firewall.reach import Reached, reach
 from analysis.firewall.reading import Reader
 from analysis.firewall.vantages import detached
@@ -30,6 +30,7 @@ from contracts.subjects.exposure import Exposure
 
 _BLOCKED, _UNCERTAIN, _REACHABLE = range(3)
 _LEVELS = {"blocked": _BLOCKED, "uncertain": _UNCERTAIN, "reachable": _REACHABLE}
+_OWN_SETS = f"set inet {OWN_TABLE} "
 _GROUND = ("link", "route")
 _GONE = "nothing listens there or publishes it any more"
 _NO_WAY = "nothing leads there any more"
@@ -48,6 +49,15 @@ class Group(NamedTuple):
         return f"{self.vantage} {self.listener or f'{self.protocol} port {self.port}'}"
 
 
+class _Concluded(NamedTuple):
+    """The last conclusion and what it was drawn from; from the same the same follows."""
+
+    ground: Mapping[str, datapath.Row]
+    listeners: Mapping[str, ports.Listener]
+    rows: Mapping[str, Exposure]
+    blind: tuple[Blind, ...]
+
+
 class ExposureJudge:
     """Who reaches which listener, each opening and closing stated once."""
 
@@ -59,20 +69,27 @@ class ExposureJudge:
 
     def __init__(self) -> None:
         self._reader, self._names = Reader(), Names()
+        self._last: _Concluded | None = None
 
     def judge(self, view: View, before: Snapshot[Exposure]) -> Report[Exposure]:
         """Conclude; nothing before the first look at both the datapath and the ports."""
         if any(view.snapshots[subject].first for subject in self.subjects):
             return Report()
         ways: Mapping[str, datapath.Row] = view.snapshots[datapath.SUBJECT].rows
+        listeners: Mapping[str, ports.Listener] = view.snapshots[ports.SUBJECT].rows
+        ground = {key: row for key, row in ways.items() if not (row.what == "set" and key.startswith(_OWN_SETS))}
+        last = self._last
+        if last is not None and (last.ground, last.listeners, last.rows) == (ground, listeners, before.rows):
+            return Report(blind=last.blind)  # at most bans came or went, which are no matter of exposure
         given = vantages(ways)
-        found = reach(self._reader.read(ways), given, view.snapshots[ports.SUBJECT].rows, self._names)
-        rows = doubted(found.rows, ways, view.snapshots[ports.SUBJECT].rows)
+        found = reach(self._reader.read(ways), given, listeners, self._names)
+        rows = doubted(found.rows, ways, listeners)
         after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in rows.items()}
-        after |= _unseen(before.rows, after, ways, view.snapshots[ports.SUBJECT].rows)
+        after |= _unseen(before.rows, after, ways, listeners)
         everywhere = {point.vantage for point in found.points if point.everywhere}
         said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
-        return Report(events=tuple(said), changes=compare(before.rows, after), blind=tuple(_unjudged(given, found)))
+        self._last = _Concluded(ground, dict(listeners), after, tuple(_unjudged(given, found)))
+        return Report(events=tuple(said), changes=compare(before.rows, after), blind=self._last.blind)
 
 
 def vantages(rows: Mapping[str, datapath.Row]) -> tuple[Vantage, ...]:

@@ -109,7 +109,10 @@ class World:
         return Answer(verdict=Verdict.REACHABLE, causes=(RULE,), destination=probe.destination, port=probe.port)
 
     def judge(self, now_ms: int = 1_000) -> list[str]:
-        return self.bench.judge({"datapath": self.ways, "ports": self.listeners}, now_ms=now_ms)
+        state = Row(what="object", text=f"{sorted(self.open)} {sorted(self.unsure)} {self.forwarded}")
+        return self.bench.judge(
+            {"datapath": {**self.ways, "object ip t played": state}, "ports": self.listeners}, now_ms=now_ms
+        )
 
     def row(self, key: str):
         return self.bench.before.rows[key]
@@ -290,6 +293,29 @@ def test_a_vantage_that_leads_nowhere_is_a_blind_spot(world, court) -> None:
 
     court(Keeping()).judge({"datapath": world.ways, "ports": world.listeners})
     assert [spot.what for spot in view[0].blind] == ["exposure from vpn over IPv4"]
+
+
+def test_a_ban_that_comes_or_goes_asks_nobody_and_a_rule_that_changes_does(world) -> None:
+    calls = []
+    inner = world.evaluate
+    reach_module.evaluate = lambda *given: calls.append(1) or inner(*given)
+    world.ways["set inet holdfast_block banned4"] = Row(what="set", document='{"elem":[]}')
+    world.judge()
+    calls.clear()
+    world.ways["set inet holdfast_block banned4"] = Row(what="set", document='{"elem":["203.0.113.9"]}')
+    assert world.judge() == []
+    assert calls == []
+    world.ways["set inet filter banned"] = Row(what="set", document='{"elem":["203.0.113.9"]}')
+    world.judge()
+    assert calls
+
+
+def test_rows_that_were_lost_are_concluded_anew(world) -> None:
+    world.judge()
+    held = dict(world.bench.before.rows)
+    world.bench.before = type(world.bench.before)(subject="exposure")
+    assert world.judge() == [FIRST]
+    assert world.bench.before.rows == held
 
 
 STATES = st.fixed_dictionaries(
