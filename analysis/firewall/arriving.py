@@ -80,7 +80,9 @@ def _validate(router: Router, flow: Flow, decision: Decision) -> Decision:
             return _martian(flow, "the source is an address of this host")
         return decision
     mark = flow.mark if router.any_of(device, "src_valid_mark") else 0
-    ahead = decision.devices[0] if decision.devices else ""  # a packet to be forwarded is looked up as if it came from there
+    ahead = (
+        decision.devices[0] if decision.devices else ""
+    )  # a packet to be forwarded is looked up as if it came from there
     found = router.lookup(Flow(4, source, flow.destination, iif=ahead, mark=mark))
     if found.unsure:
         return Decision("unsure", "unknown", found.unsure)

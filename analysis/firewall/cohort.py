@@ -89,6 +89,18 @@ class Spread:
                 values[value] = values.get(value, 0) | (bits & may)
         return Spread(values, (self.unknown & ~sure) | (other.unknown & may))
 
+    def compared(self, other: "Spread") -> tuple[int, int]:
+        """Return the bits that do not have exactly the same values in `other`, and those that may have one value in both."""
+        if other is self:
+            return 0, self.present
+        changed = self.unknown ^ other.unknown
+        kept = (self.unknown & other.present) | (self.present & other.unknown)
+        for value in {**self.values, **other.values}:
+            one, another = self.values.get(value, 0), other.values.get(value, 0)
+            changed |= one ^ another
+            kept |= one & another
+        return changed, kept
+
     def mapped(self, change: Callable[[Any], Any]) -> "Spread":
         """Return the spread of `change(value)`."""
         values: dict[Any, int] = {}

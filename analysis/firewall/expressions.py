@@ -30,19 +30,22 @@ from analysis.firewall.sets import Index, matches
 
 _IP4 = (
     (0, 4, "ip version"), (4, 4, "ip hdrlength"), (8, 6, "ip dscp"), (14, 2, "ip ecn"), (16, 16, "ip length"), (32, 16, "ip id"),
-    (48, 16, "ip frag-off"), (64, 8, "ip ttl"), (72, 8, "ip protocol"), (80, 16, "ip checksum"), (96, 32, "ip saddr"), (128, 32, "ip daddr"),
+    (48, 16, "ip frag-off"), (64, 8, "ip ttl"), (72, 8, "ip protocol"), (80, 16, "ip checksum"), (96, 32, "ip saddr"),
+    (128, 32, "ip daddr"),
 )  # fmt: skip
 _IP6 = (
-    (0, 4, "ip6 version"), (4, 6, "ip6 dscp"), (10, 2, "ip6 ecn"), (12, 20, "ip6 flowlabel"), (32, 16, "ip6 length"), (48, 8, "ip6 nexthdr"),
-    (56, 8, "ip6 hoplimit"), (64, 128, "ip6 saddr"), (192, 128, "ip6 daddr"),
+    (0, 4, "ip6 version"), (4, 6, "ip6 dscp"), (10, 2, "ip6 ecn"), (12, 20, "ip6 flowlabel"), (32, 16, "ip6 length"),
+    (48, 8, "ip6 nexthdr"), (56, 8, "ip6 hoplimit"), (64, 128, "ip6 saddr"), (192, 128, "ip6 daddr"),
 )  # fmt: skip
 _TCP = (
-    (0, 16, "tcp sport"), (16, 16, "tcp dport"), (32, 32, "tcp sequence"), (64, 32, "tcp ackseq"), (96, 4, "tcp doff"), (104, 8, "tcp flags"),
+    (0, 16, "tcp sport"), (16, 16, "tcp dport"), (32, 32, "tcp sequence"), (64, 32, "tcp ackseq"), (96, 4, "tcp doff"),
+    (104, 8, "tcp flags"),
     (112, 16, "tcp window"), (128, 16, "tcp checksum"), (144, 16, "tcp urgptr"),
 )  # fmt: skip
 _UDP = ((0, 16, "udp sport"), (16, 16, "udp dport"), (32, 16, "udp length"), (48, 16, "udp checksum"))
 _LAYOUTS = {"nh": (_IP4, _IP6), "th": (_TCP, _UDP)}
 _MANY = 4096
+_SMALL = 64
 
 
 class Split(NamedTuple):
@@ -254,7 +257,12 @@ class Expressions:
 
     def split(self, match: Match) -> Split:
         """Return which packets may match and which may not."""
-        left, right, operator = self.value(match.left), match.right, match.operator
+        right, operator = match.right, match.operator
+        if isinstance(match.left, Concat) and isinstance(right, Members | SetRef):
+            few = self._by_parts(match.left, right)
+            if few is not None:
+                return Split(few.miss, few.hit) if operator == "!=" else few
+        left = self.value(match.left)
         if isinstance(right, Span | Name | Joined | Members | SetRef):
             found = self._among(left, match.left, right)
         elif isinstance(right, Constant):
@@ -284,6 +292,22 @@ class Expressions:
         if open_bits:
             hit, miss = hit | (open_bits & left.present), miss | (open_bits & left.present)
         return self._dynamic(right, key, left, hit, miss) if isinstance(right, SetRef) else Split(hit, miss)
+
+    def _by_parts(self, left: Concat, right: Members | SetRef) -> Split | None:
+        """Return the split for a small set of concatenations without making the concatenation; None where that would not be right."""
+        index, unread, open_bits = self.index(right, left)
+        if unread or open_bits or index.excludes or len(index.elements) > _SMALL:
+            return None
+        if isinstance(right, SetRef) and self.packets.updates:
+            return None
+        parts = [self.value(part) for part in left.parts]
+        present = self.packets.everyone
+        for part in parts:
+            if part.multi:
+                return None
+            present &= part.known
+        hit = index.hits_by_parts(parts) & present
+        return Split(hit, present & ~hit)
 
     def index(self, where: Members | SetRef, key: Expression) -> tuple[Index, bool, int]:
         """Return the elements of a set, whether more may be in it, and the packets for which nothing is known of it."""

@@ -137,8 +137,10 @@ def _any_order(group: list[Step], live: int, walker: Walker) -> int:
         packets.restore(before)
         walker.begin_nat(*bound)
         left = live
+        walker.unordered += 1
         for step in order:
             left = step.run(left) if left else 0
+        walker.unordered -= 1
         results.append(packets.snapshot())
         alive |= left
         bounds |= walker.bound[0]

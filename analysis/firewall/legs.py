@@ -3,13 +3,14 @@
 from analysis.firewall.arriving import decide
 from analysis.firewall.cohort import NOTHING, Spread, constant, product
 from analysis.firewall.fields import Packets
-from analysis.firewall.network import LOCAL_TYPE, Flow
+from analysis.firewall.network import ANYCAST, LOCAL_TYPE, Flow
 from analysis.firewall.passage import Passage
 from analysis.firewall.values import written
 from analysis.firewall.walking import Leg
 
 _OF_SOCKETS = ("meta skuid", "meta skgid", "meta cgroup")
-_ROUTED = ("ip daddr", "ip6 daddr", "meta mark")
+_LOOPBACK6 = 1
+_TCP = 6
 
 
 class Trip:
@@ -27,6 +28,8 @@ class Trip:
         self.came = came
         self.leaves = NOTHING
         self._nowhere = constant("", self.packets.everyone)
+        self._local = self._leaving = 0
+        self._oif = NOTHING
 
     # ---- out of this host's processes
 
@@ -36,29 +39,59 @@ class Trip:
             return 0, 0
         for name in _OF_SOCKETS:
             self.packets.put(name, Spread({}, live))
-        live, local, leaving, oif = self._route_out(live)
-        self.packets.enter("oif", oif, self.router.links)
+        live, self._local, self._leaving, self._oif = self._route_out(live)
+        if self.passage.leg is Leg.ANSWER:
+            self._foreign_sources(live)
+        self.packets.enter("oif", self._oif, self.router.links)  # the hook keeps it, whatever way is found there
         self.passage.cgroups(live, "egress")
-        before = [self.packets.base[name] for name in _ROUTED]
+        self.passage.reroute = self._route_again
         live = self.passage.hook("output", live)
-        if any(self.packets.base[name] is not spread for name, spread in zip(_ROUTED, before, strict=True)):
-            live, local, leaving, oif = self._route_out(live)
-            self.packets.enter("oif", oif, self.router.links)
-        live = self._astray(live, local & ~self.own, leaving)
+        self.packets.enter("oif", self._oif, self.router.links)
+        live = self._astray(live, self._local & ~self.own, self._leaving)
         live = self.passage.hook("postrouting", live)
-        away = self._out(live & leaving, oif)
+        away = self._out(live & self._leaving, self._oif)
         for name in _OF_SOCKETS:
             self.packets.put(name, NOTHING)
-        return live & local & self.own, away
+        return live & self._local & self.own, away
+
+    def _route_again(self, sure: int, may: int) -> int:
+        """Find a new way for packets that surely or perhaps need one; return those of `sure` that have none."""
+        hook = self.walker.hook
+        sure = 0 if self.walker.unordered else sure
+        there, local, leaving, oif = self._route_out(may)
+        self._local = (self._local & ~sure) | local
+        self._leaving = (self._leaving & ~sure) | leaving
+        self._oif = self._oif.merged(oif, sure, may)
+        self.walker.hook = hook
+        return sure & ~there
+
+    def _foreign_sources(self, live: int) -> None:
+        """Name answers over IPv4 from an address that the table `local` does not hold: only a transparent socket may send them."""
+        for source, bits in self.packets.address("saddr", 4).values.items():
+            if bits & live and self.router.type_of(4, source) != LOCAL_TYPE:
+                text = f"{written(4, source)} is not among this host's own addresses: only a transparent socket answers"
+                self.passage.name(bits & live, text)
 
     def _out(self, live: int, oif: Spread) -> int:
         """Take packets to the wire; return those that may get there."""
         self.passage.programs(live, oif, "egress")
         self.passage.bridges(live, oif)
-        live = self.passage.device_hook("egress", live, oif)
+        live = self._from_loopback(self.passage.device_hook("egress", live, oif))
         self.leaves = self.leaves.merged(oif.within(live), 0, live)
         if self.passage.leg is Leg.ANSWER:
             self._elsewhere(live, oif)
+        return live
+
+    def _from_loopback(self, live: int) -> int:
+        """End packets that leave with the source ::1, which nobody takes from the wire; return the others."""
+        sources = self.packets.base["ip6 saddr"]
+        lost = live & sources.values.get(_LOOPBACK6, 0)
+        if lost:
+            sure = lost & ~sources.multi
+            self.walker.ended |= lost
+            self.walker.hook = "routing"
+            self.walker.note("martian", sure, "::1 leaves this host, and nobody takes packets from it", may=lost)
+            live &= ~sure
         return live
 
     def _elsewhere(self, live: int, oif: Spread) -> None:
@@ -76,6 +109,14 @@ class Trip:
         self.walker.ended |= astray
         self.walker.note("routing", astray & ~leaving, "the answer is routed to this host itself", may=astray)
         return live & ~(astray & ~leaving)
+
+    def _past(self, live: int, here: int) -> int:
+        """End the answers to this host's own connections that would be sent on past it; return the others."""
+        past = live & self.own
+        self.walker.hook = "routing"
+        self.walker.ended |= past
+        self.walker.note("routing", past & ~here, "the answer is routed past this host", may=past)
+        return live & ~(past & ~here)
 
     def _route_out(self, live: int) -> tuple[int, int, int, Spread]:
         """Return who has a route, who is sent to this host itself, who leaves, and by which interface."""
@@ -105,9 +146,12 @@ class Trip:
             self.passage.name(bits, "the interface of a link-local address")
         if found.unsure:
             self.passage.name(bits, found.unsure)
-        if found.kind in (LOCAL_TYPE, 4):
-            return True, ()
         self.walker.hook = "routing"
+        if found.kind == ANYCAST and flow.protocol == _TCP and self.passage.leg is not Leg.ANSWER:
+            self.walker.note("routing", bits, "TCP to an anycast address is not answered")
+            return False, ()
+        if found.kind in (LOCAL_TYPE, ANYCAST):
+            return True, ()
         if found.kind not in (1, 3, 5):
             self.walker.note("routing", bits, f"no route to {written(flow.family, flow.destination)}")
             return False, ()
@@ -169,6 +213,9 @@ class Trip:
         live = self.passage.hook("prerouting", arriving | looped)
         here, ahead, oif = self._route_in(live & arriving)
         here |= live & looped
+        if self.passage.leg is Leg.ANSWER:
+            here = self._astray(here, here & ~self.own, ahead)
+            ahead = self._past(ahead, here)
         here = self.passage.hook("input", here)
         self.passage.cgroups(here, "ingress")
         if ahead:

@@ -82,7 +82,8 @@ class Field(Record, frozen=True, kw_only=False):
     """A field of the packet, of what the kernel knows beside it (meta, ct), by its name as nftables writes it.
 
     A packet that has no such field (`ip saddr` of an IPv6 packet, `tcp dport` of a UDP packet) matches no comparison with it, not
-    even `!=`: the rule is left. Interface names where there is no interface (`iifname` in output) are "", so `!=` matches them. The evaluator knows these; any other name is unknown, named, and may match:
+    even `!=`: the rule is left. Interface names where there is no interface (`iifname` in output) are "", so `!=` matches them.
+    The evaluator knows these; any other name is unknown, named, and may match:
 
     `ip saddr|daddr|protocol|version|hdrlength|ttl|length|dscp|ecn|id|frag-off|checksum`, `ip6 saddr|daddr|nexthdr|hoplimit|length|
     dscp|flowlabel|version`, `tcp|udp|udplite|sctp|dccp|th sport|dport` (`th` is whatever of them the packet has), `tcp flags`
@@ -99,7 +100,8 @@ class Field(Record, frozen=True, kw_only=False):
 
 
 class Fib(Record, frozen=True, kw_only=False):
-    """A route lookup. `flags` of saddr, daddr, mark, iif, oif; `result` is type, oif, oifname (both a name, "" without route) or present (0, 1).
+    """A route lookup. `flags` of saddr, daddr, mark, iif, oif; `result` is type, present (0, 1), or oif and oifname: a
+    name, "" without route.
 
     `type` is a number: unspec 0, unicast 1, local 2, broadcast 3, anycast 4, multicast 5, blackhole 6, unreachable 7, prohibit 8.
     iptables' `addrtype --dst-type` is `Fib(("daddr",), "type")`, with `--limit-iface-in` `("daddr", "iif")`.
@@ -110,7 +112,7 @@ class Fib(Record, frozen=True, kw_only=False):
 
 
 class Payload(Record, frozen=True, kw_only=False):
-    """Raw bits of the packet: `base` ll, nh, th or ih, `offset` and `length` in bits. The evaluator reads those that are fields it knows."""
+    """Raw bits of the packet: `base` ll, nh, th or ih, `offset` and `length` in bits. The evaluator reads those it knows as fields."""
 
     base: str
     offset: int
@@ -189,7 +191,7 @@ class Match(Record, frozen=True, kw_only=False):
 
 
 class AnyOf(Record, frozen=True, kw_only=False):
-    """Goes on if at least one of the `options` does; each is a row of conditions (`Match`, `AnyOf`, `Not`, `Maybe`) of which all must match."""
+    """Goes on if at least one of the `options` does; each is a row of conditions (`Match`, `AnyOf`, `Not`, `Maybe`) that must all match."""
 
     options: "tuple[tuple[Statement, ...], ...]"
 
@@ -210,7 +212,7 @@ class Maybe(Record, frozen=True, kw_only=False):
 
 
 class Unknown(Record, frozen=True, kw_only=False):
-    """A statement that is not understood: it may match or not, and may end the packet's way, accept it, or go on. `text` is its own words."""
+    """A statement that is not understood: it may match or not, end the packet's way, accept it, or go on. `text` is its own words."""
 
     text: str
 
@@ -242,9 +244,10 @@ class NoTrack(Record, frozen=True):
 class Nat(Record, frozen=True):
     """Translates the connection and accepts. `kind` is dnat, snat, masquerade or redirect; redirect goes to an address of the interface.
 
-    `family` is 4, 6, or 0 for the packet's own. `address` None keeps it (redirect: the interface's own), `port` None keeps the port. `netmap`
+    `family` is 4, 6, or 0 for the packet's own. `address` None keeps it (redirect: the interface's own), `port` None the port. `netmap`
     replaces the prefix only (`address` is then the network: a `Range` or a lookup that gives one). In a map that gives address and port
-    together, `address` is the `Lookup` of a `Concat` and `port` is None. `random`: a port out of a range is chosen at random. Only chains of type nat hold it, and the first one in a hook binds.
+    together, `address` is the `Lookup` of a `Concat` and `port` is None.
+    `random`: a port out of a range is chosen at random. Only chains of type nat hold it, and the first one in a hook binds.
     """
 
     kind: str
@@ -258,7 +261,8 @@ class Nat(Record, frozen=True):
 class Update(Record, frozen=True):
     """Adds the value of `key` to the named set (`delete`: takes it out) and goes on; later lookups of this packet in it find it.
 
-    `ipset` as in `SetRef`. `conditions` stand in the statement's braces: `update @m { ip saddr limit rate 5/minute }` goes on only if they match.
+    `ipset` as in `SetRef`. `conditions` stand in the statement's braces: `update @m { ip saddr limit rate 5/minute }` goes on
+    only if they match.
     """
 
     name: str

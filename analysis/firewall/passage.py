@@ -1,6 +1,6 @@
 """One direction of a connection: its packets through the hooks, with connection tracking and translation at their places."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 
@@ -16,6 +16,8 @@ from analysis.firewall.translating import DNAT_BIT, SNAT_BIT, Translator
 from analysis.firewall.walking import Leg, Walker
 
 _TARGET = ("prerouting", "output")
+_ROUTED = ("ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "meta mark")
+_DESTINATIONS = ("ip daddr", "ip6 daddr")
 _DONE = {"prerouting": 256, "output": 256, "input": 128, "postrouting": 128}
 _CONFIRMED = 8
 _SEEN_REPLY = 2
@@ -64,6 +66,8 @@ class Passage:
         self.expressions = Expressions(packets, router, lambda ref: self.walker.find_set(ref), datapath.cache)
         self.walker = Walker(packets, self.expressions, Translator(packets, self.expressions, router), datapath.ipsets)
         self.walker.leg = leg
+        self.reroute: Callable[[int, int], int] = lambda _sure, _may: 0
+        """Told who is surely and who perhaps routed again on its way out; returns those who then surely have no route."""
         self._initialised = {True: 0, False: 0}
 
     # ---- hooks
@@ -105,7 +109,21 @@ class Passage:
 
     def _filter(self, table: Table, chain: Chain, live: int) -> int:
         mine = self._of(table, live)
-        return (live & ~mine) | self.walker.base(table, chain, mine) if mine else live
+        if not mine:
+            return live
+        before = [self.packets.base[name] for name in _ROUTED]
+        live = (live & ~mine) | self.walker.base(table, chain, mine)
+        routes = chain.base is not None and chain.base.kind == "route"
+        return self._routed_anew(dict(zip(_ROUTED, before, strict=True)), live) if routes else live
+
+    def _routed_anew(self, before: Mapping[str, Spread], live: int) -> int:
+        """Have those of `live` routed again of which a field is not any more what it was `before`; return those still alive."""
+        sure = may = 0
+        for name, former in before.items():
+            changed, kept = former.compared(self.packets.base[name])
+            sure |= changed & ~kept
+            may |= changed
+        return live & ~self.reroute(sure & live, may & live) if may & live else live
 
     def _of(self, table: Table, live: int) -> int:
         family = FAMILIES.get(table.family, 0)
@@ -155,6 +173,7 @@ class Passage:
         self._initialised[target] |= mine
         self.walker.begin_nat(mine & tracked.multi)
         rest = mine
+        before = {end: self.packets.base[end] for end in _DESTINATIONS}
         chains = self.hooks.translations(name)
         at = 0
         while at < len(chains) and rest:
@@ -166,7 +185,8 @@ class Passage:
             at += len(group)
         self.walker.begin_nat()
         self._mark(mine, _DONE[name])
-        return (live & ~mine) | rest | (live & mine & tracked.multi)
+        live = (live & ~mine) | rest | (live & mine & tracked.multi)
+        return self._routed_anew(before, live) if name == "output" else live
 
     def _nat_chain(self, table: Table, chain: Chain, live: int) -> int:
         """Take through a nat chain who is not surely translated already; the others are past it."""
@@ -179,13 +199,14 @@ class Passage:
         Answers go to who began the connection and come from what he had addressed; what he sends goes where his first packet went.
         """
         mine = live & known.tracked & self.packets.base[TRACKED].values.get(2, 0)
+        before = {one: self.packets.base[one] for one in _DESTINATIONS}
         side = "original" if self.leg is Leg.ANSWER else "reply"
         end, other = ("daddr", "saddr") if name in _TARGET else ("saddr", "daddr")
         for family in ("ip", "ip6"):
             self._set(f"{family} {end}", known.fields.get(f"ct {side} {family} {other}", NOTHING), mine, known)
         port, proto = ("th dport", "proto-src") if name in _TARGET else ("th sport", "proto-dst")
         self._set(port, known.fields.get(f"ct {side} {proto}", NOTHING), mine, known)
-        return live
+        return self._routed_anew(before, live) if name == "output" else live
 
     def _set(self, name: str, spread: Spread, mine: int, known: Known) -> None:
         self.packets.assign(name, spread, mine & spread.known & ~known.unsure, mine & spread.present)

@@ -28,7 +28,7 @@ class Reader:
 
     def read(self, rows: Mapping[str, Row]) -> Datapath:
         """Return the datapath that `rows` state. Rows that are not understood are named in it and make uncertain; nothing raises."""
-        if len(self._rules) > _KEPT or len(self._sets) > _KEPT:
+        if max(len(self._rules), len(self._sets), len(self._cache.get("indexes", ()))) > _KEPT:
             self._rules.clear()
             self._sets.clear()
             self._cache.clear()
@@ -165,7 +165,9 @@ class _Reading:
         flags = document.get("flags", [])
         if "flags" not in document:
             return
-        known = set(row.text.replace(",", " ").split()) | set(flags if isinstance(flags, list) else str(flags).split(","))
+        known = set(row.text.replace(",", " ").split()) | set(
+            flags if isinstance(flags, list) else str(flags).split(",")
+        )
         if "dormant" in known:
             self.dormant.add((family, name))
         elif not known & {"owner", "persist"}:

@@ -1,7 +1,7 @@
 """Finds a value in a set or map without walking through it: bisection over intervals, dictionaries for names and concatenations."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from analysis.firewall.cohort import Spread
@@ -61,20 +61,30 @@ class Concatenations:
                 shape = tuple(_exact(part) is not None for part in element.key.parts)
                 exact = tuple(_exact(part) for part in element.key.parts if _exact(part) is not None)
                 shapes.setdefault(shape, {}).setdefault(exact, []).append(element)
-        self.shapes = {shape: {k: _Bucket(shape, v) for k, v in groups.items()} for shape, groups in shapes.items()}
+        self.shapes = [
+            (len(shape), _chooser(shape), {k: _Bucket(shape, v) for k, v in groups.items()})
+            for shape, groups in shapes.items()
+        ]
 
     def find(self, value: tuple[Any, ...]) -> Element | None:
         """Return the element all of whose parts match; of several the one with the smallest intervals."""
         best: Element | None = None
-        for shape, buckets in self.shapes.items():
-            if len(shape) != len(value):
+        for length, exact, buckets in self.shapes:
+            if length != len(value):
                 continue
-            exact = tuple(part for part, fixed in zip(value, shape, strict=True) if fixed)
-            bucket = buckets.get(exact)
+            bucket = buckets.get(exact(value))
             found = bucket.find(value) if bucket else None
             if found is not None and (best is None or _size(found) < _size(best)):
                 best = found
         return best
+
+
+def _chooser(shape: tuple[bool, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return what takes the exact parts out of a value."""
+    if all(shape):
+        return lambda value: value
+    places = tuple(place for place, fixed in enumerate(shape) if fixed)
+    return lambda value: tuple([value[place] for place in places])
 
 
 class _Bucket:
@@ -118,6 +128,7 @@ class Index:
         self.numbers = Numbers(elements)
         self.names = Names(elements)
         self.concatenations = Concatenations(elements)
+        self.excludes = any(element.excluded for element in elements)
         self.plain = len(self.numbers.layers) <= 1 and all(isinstance(e.key, Span) and not e.excluded for e in elements)
 
     def find(self, value: Any) -> Element | None:
@@ -141,6 +152,33 @@ class Index:
             if had & ~bits and self.find(value) is not None:
                 bits |= had
         return bits
+
+    def hits_by_parts(self, parts: list[Spread]) -> int:
+        """Return the same for concatenations, part by part; only right where no packet has several values and nothing is excluded."""
+        bits = 0
+        for element in self.elements:
+            key = element.key
+            if not isinstance(key, Joined) or len(key.parts) != len(parts):
+                continue
+            mine = -1
+            for part, spread in zip(key.parts, parts, strict=True):
+                mine &= _part_hits(part, spread)
+                if not mine:
+                    break
+            bits |= mine
+        return bits
+
+
+def _part_hits(part: Span | Name, spread: Spread) -> int:
+    if isinstance(part, Span):
+        return spread.between(part.low, part.high)
+    if not part.text.endswith("*"):
+        return spread.values.get(part.text, 0)
+    bits = 0
+    for value, had in spread.values.items():
+        if isinstance(value, str) and value.startswith(part.text[:-1]):
+            bits |= had
+    return bits
 
 
 def matches(key: Any, value: Any) -> bool:

@@ -100,6 +100,8 @@ class Walker:
         self.doubts: list[Doubt] = []
         self.hook = ""
         self.leg = Leg.FIRST
+        self.unordered = 0
+        """More than 0 while steps are tried in several orders: nothing that is remembered then may be taken for certain."""
         self._ipsets = ipsets
         self._table = Table(family="", name="", chains={})
         self._accepted = 0
