@@ -1,13 +1,20 @@
 """Bans against the real kernel: packets stop, flows are cut, and a ban that does not hold is found out."""
 
 import socket
+import time
 
+import msgspec
 import pytest
 
 from actions.block.block import Block
+from actions.block.options import Options
+from contracts.action import Command
+from contracts.blocking import TABLE
+from contracts.errors import UsageError
 from contracts.outcome import Ok
 from contracts.proof import Verb
-from tests.actions.block.conftest import HOST, HOST6, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
+from host.dry_run import DryRun
+from tests.actions.block.conftest import EVENT, HOST, HOST6, INNER, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
 
 
 def kinds(result) -> list[str]:
@@ -132,3 +139,162 @@ def test_a_path_past_the_hooks_is_found_out(net: Net, block: Block) -> None:
     fields = result.events[1].fields
     assert fields["packets_leaked"] > 5
     assert "past the hooks" in fields["causes"][0] and "fwd to" in fields["causes"][0]
+
+
+def test_a_rule_s_ban_without_a_proven_handshake_only_limits(net: Net, block: Block) -> None:
+    ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5010)
+    net.stream(net.outside, (OUTSIDE, 6010), (HOST, 5010), 0.002)
+    result = net.act(block, cause="0190", event=EVENT, address=OUTSIDE)
+    assert kinds(result) == ["block.not_banned_spoofable"]
+    arrivals(ear, 0.2)
+    assert 5 <= arrivals(ear, 1.0) <= 25
+    assert net.host.do(net.machine.netfilter.element, TABLE, "banned4", OUTSIDE) is None
+
+
+def test_a_rule_s_ban_is_timed_from_its_event(net: Net, block: Block) -> None:
+    observed_ms = int(time.time() * 1000) - 500
+    event = msgspec.structs.replace(EVENT, observed_ms=observed_ms)
+    result = net.act(block, cause="0190", event=event, address="203.0.113.7", handshake=True)
+    fields = result.events[0].fields
+    assert 500 < fields["milliseconds"] < 1500
+    assert (fields["who"], fields["cause"], fields["reason"]) == ("rule", "0190", "bench.failed_login: sshd")
+
+
+def test_in_the_shadow_time_a_rule_s_ban_is_only_recorded_and_a_person_s_is_real(net: Net) -> None:
+    shadowed = Block(Options(watch=0.0))
+    result = net.act(shadowed, cause="0190", event=EVENT, address="203.0.113.7", handshake=True)
+    assert kinds(result) == ["block.would_block"]
+    assert result.events[0].fields["seconds"] == 600.0
+    assert "holdfast_block" not in net.host.run("nft", "list", "tables")
+    assert kinds(net.act(shadowed, address="203.0.113.7")) == ["block.address_blocked"]
+
+
+def test_the_shadow_time_is_counted_from_the_first_start_and_ends(net: Net) -> None:
+    shadowed = Block(Options(shadow=1.0, watch=0.0))
+    first = net.act(shadowed, cause="0190", event=EVENT, address="203.0.113.7", handshake=True)
+    time.sleep(1.1)
+    second = net.act(shadowed, cause="0190", event=EVENT, address="203.0.113.7", handshake=True)
+    assert kinds(first) + kinds(second) == ["block.would_block", "block.address_blocked"]
+
+
+def test_a_runaway_rule_is_capped_and_a_person_is_not(net: Net) -> None:
+    capped = Block(Options(shadow=0.0, watch=0.0, max_per_minute=2))
+    results = [
+        net.act(capped, cause="0190", event=EVENT, address=f"203.0.113.{number}", handshake=True)
+        for number in range(1, 6)
+    ]
+    assert [kinds(result) for result in results] == [["block.address_blocked"]] * 2 + [["block.capped"], [], []]
+    assert results[2].answer["refused"] == "more than 2 bans within a minute"
+    assert kinds(net.act(capped, address="203.0.113.9")) == ["block.address_blocked"]
+
+
+@pytest.mark.parametrize(
+    "address", [HOST, INNER, "127.0.0.1", "::1", "0.0.0.0/0", "::/0", "198.51.100.0/24", "10.0.0.0/7", "2000::/15"]
+)
+def test_what_must_not_be_banned_is_refused_with_its_reason_and_nothing_is_changed(
+    net: Net, block: Block, address: str
+) -> None:
+    for cause in ("", "0190"):
+        result = net.act(block, cause=cause, event=EVENT if cause else None, address=address, handshake=True)
+        assert result.outcome == Ok() and kinds(result) == ["block.refused"]
+        assert result.answer["refused"]
+    assert net.host.run("nft", "list", "ruleset") == ""
+
+
+def test_several_addresses_of_a_64_ban_the_whole(net: Net, block: Block) -> None:
+    for number in (1, 2, 3):
+        result = net.act(block, cause="0190", event=EVENT, address=f"2001:db8:5::{number}", handshake=True)
+    assert result.events[0].fields["network"] == "2001:db8:5::/64"
+    found = net.host.do(net.machine.netfilter.elements, TABLE, "banned6")
+    assert [one.network for one in found] == ["2001:db8:5::/64"]
+
+
+def test_the_64_of_this_host_itself_is_not_taken(net: Net, block: Block) -> None:
+    for number in (11, 12, 13):
+        result = net.act(block, cause="0190", event=EVENT, address=f"2001:db8::{number}", handshake=True)
+    assert result.events[0].fields["network"] == "2001:db8::13"
+
+
+def test_repeat_offenders_are_banned_for_longer(net: Net, block: Block) -> None:
+    lengths = []
+    for _ in range(3):
+        result = net.act(block, cause="0190", event=EVENT, address="203.0.113.7", handshake=True)
+        (element,) = net.host.do(net.machine.netfilter.elements, TABLE, "banned4")
+        lengths.append(round(element.timeout_ms / 1000))
+        net.host.do(net.machine.netfilter.delete, TABLE, "banned4", ["203.0.113.7"])
+    assert kinds(result) == ["block.address_blocked"]
+    assert lengths == [600, 3600, 86400]
+
+
+def test_a_wider_ban_takes_in_those_inside_and_keeps_the_longer_time(net: Net, block: Block) -> None:
+    net.act(block, address="203.0.113.7", seconds=5000.0)
+    result = net.act(block, address="203.0.113.0/24", seconds=60.0)
+    (element,) = net.host.do(net.machine.netfilter.elements, TABLE, "banned4")
+    assert element.network == "203.0.113.0/24" and 4900 < element.left_ms / 1000 <= 5000
+    assert result.answer["until_ms"] > time.time() * 1000 + 4_000_000
+    again = net.act(block, address="203.0.113.9", seconds=60.0)
+    assert again.answer["covered_by"] == "203.0.113.0/24" and again.events == ()
+
+
+def test_a_table_that_somebody_flushed_comes_back_with_every_ban(net: Net, block: Block) -> None:
+    net.act(block, address="203.0.113.7", reason="first")
+    net.host.run("nft", "flush", "ruleset")
+    result = net.act(block, address="203.0.113.8")
+    assert kinds(result) == ["block.restored", "block.address_blocked"]
+    found = net.host.do(net.machine.netfilter.elements, TABLE, "banned4")
+    assert sorted(one.network for one in found) == ["203.0.113.7", "203.0.113.8"]
+
+
+@pytest.mark.parametrize(
+    "deed", ["flush chain inet holdfast_block sources", "add table inet holdfast_block { flags dormant; }"]
+)
+def test_a_damaged_table_is_mended_by_the_next_ban(net: Net, block: Block, deed: str) -> None:
+    net.act(block, address="203.0.113.7")
+    net.host.nft(deed)
+    ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5011)
+    net.stream(net.outside, (OUTSIDE, 6011), (HOST, 5011))
+    result = net.act(block, address=OUTSIDE)
+    assert kinds(result)[0] == "block.restored"
+    arrivals(ear, 0.05)
+    assert arrivals(ear, 0.3) == 0
+    assert len(net.host.do(net.machine.netfilter.elements, TABLE, "banned4")) == 2
+
+
+def test_a_dry_run_changes_nothing(net: Net, block: Block) -> None:
+    dry = DryRun(net.machine)
+    command = Command(id="1", action="block", arguments={"address": "203.0.113.7"}, who="root")
+    result = net.host.do(block.do, dry, command, lambda *_: None)
+    assert result.summary.startswith("would block 203.0.113.7 until ")
+    assert net.host.run("nft", "list", "ruleset") == ""
+    assert dry.planned
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"address": "nonsense"},
+        {},
+        {"address": "203.0.113.7", "seconds": -1.0},
+        {"address": "203.0.113.7", "seconds": 1e12},
+    ],
+)
+def test_what_is_no_ban_is_an_error_in_words(net: Net, block: Block, arguments: dict) -> None:
+    with pytest.raises(UsageError):
+        net.act(block, **arguments)
+    assert net.host.run("nft", "list", "ruleset") == ""
+
+
+def test_the_kernel_itself_ends_a_ban(net: Net, block: Block) -> None:
+    ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5012)
+    net.act(block, address=OUTSIDE, seconds=1.0)
+    net.stream(net.outside, (OUTSIDE, 6012), (HOST, 5012))
+    assert arrivals(ear, 0.2) == 0
+    time.sleep(1.0)
+    assert arrivals(ear, 0.3) > 5
+
+
+def test_a_ban_for_good_has_no_end(net: Net, block: Block) -> None:
+    result = net.act(block, address="203.0.113.7", permanent=True)
+    (element,) = net.host.do(net.machine.netfilter.elements, TABLE, "banned4")
+    assert element.timeout_ms == 0 and result.answer["until_ms"] == 0
+    assert result.events[0].fields["until"] == "for good"

@@ -1,0 +1,84 @@
+"""What holds without being configured: bans come back, and the console is never blocked."""
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent import standing, wiring
+
+
+def planned(tmp_path: Path, text: str = "{}"):
+    file = tmp_path / "agent.yaml"
+    file.write_text(text)
+    return wiring.plan(file)
+
+
+def options(plan, action: str):
+    (spec,) = [spec for spec in plan.workers if action in spec.actions]
+    return msgspec.msgpack.decode(spec.options[action])
+
+
+def test_bans_come_back_at_the_start_and_when_the_table_is_lost(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    assert [(rule.when, rule.do, rule.dry_run) for rule in plan.settings.rules] == [
+        ("agent.started", "reblock", False),
+        ("bans.table_lost", "reblock", False),
+    ]
+
+
+def test_configured_rules_come_first_and_keep_their_numbers(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "rules: [{when: ports.listener_opened, do: notify}]")
+    assert plan.settings.rules[0].do == "notify" and len(plan.settings.rules) == 3
+
+
+def test_configured_lists_are_loaded_by_themselves(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "actions: {blocklist: {lists: {drop: /etc/holdfast/drop.txt}}}")
+    assert [rule.when for rule in plan.settings.rules if rule.do == "blocklist"] == [
+        "agent.started",
+        "bans.table_lost",
+        "agent.config_loaded",
+    ]
+
+
+def test_the_console_is_never_blocked(tmp_path: Path) -> None:
+    text = "console: {url: 'https://192.0.2.9:8444'}\nactions: {block: {never: {198.51.100.1: backup target}}}"
+    plan = planned(tmp_path, text)
+    assert options(plan, "block")["never"] == {"198.51.100.1": "backup target", "192.0.2.9": "it is the console"}
+    assert options(plan, "blocklist")["never"] == {"198.51.100.1": "backup target", "192.0.2.9": "it is the console"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", {}),
+        ("https://[2001:db8::9]:8444", {"2001:db8::9": "it is the console"}),
+        ("https://192.0.2.9:8444/", {"192.0.2.9": "it is the console"}),
+    ],
+)
+def test_a_literal_address_needs_no_lookup(url: str, expected: dict[str, str]) -> None:
+    assert standing.console(url) == expected
+
+
+def test_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        (2, 1, 6, "", ("192.0.2.9", 0)),
+        (2, 1, 6, "", ("192.0.2.9", 0)),
+        (10, 1, 6, "", ("2001:db8::9", 0, 0, 0)),
+    ]
+    monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: answers)
+    assert set(standing.console("https://console.example:8444")) == {"192.0.2.9", "2001:db8::9"}
+
+
+def test_a_lookup_that_hangs_or_fails_does_not_hold_up_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no resolver")
+
+    monkeypatch.setattr(standing.socket, "getaddrinfo", refuse)
+    assert standing.console("https://console.example:8444") == {}
+    monkeypatch.setattr(standing, "RESOLVE_S", 0.1)
+    monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: time.sleep(1))
+    started = time.monotonic()
+    assert standing.console("https://console.example:8444") == {}
+    assert time.monotonic() - started < 0.9
