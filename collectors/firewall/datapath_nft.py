@@ -7,12 +7,14 @@ comes from the JSON alone: the listing escapes nothing, so that a comment can ma
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
 from collectors.firewall import iptables, listing, nft
 from collectors.firewall.datapath_rows import Sheet, compact
 from collectors.firewall.datapath_sets import Sets
+from collectors.firewall.rows import key
 from collectors.firewall.ruleset import Chain, Table
 from contracts.coverage import Blind
 from contracts.errors import Malformed, Unavailable, Why
@@ -96,15 +98,15 @@ def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
 def state(ruleset: Ruleset, sheet: Sheet) -> None:
     """Put the rows of `ruleset` on `sheet`."""
     elements = iter(ruleset.sets)
-    place, number, words = ("", "", ""), 0, list[str]()
+    chain: tuple[str, str, str] | None = None
+    start, words = "", iter(list[str]())
     for sort, head, raw in ruleset.parts:
         if sort == "rule":
-            here = _chain(head)
-            if here != place:
-                place, number, words = here, 0, ruleset.words.get(here, [])
-            text = words[number] if words else ""
-            sheet.put("rule", *place, str(head.handle), document=_text(raw), text=text)
-            number += 1
+            here = head.family, head.table, head.chain
+            if here != chain:
+                chain, place = here, _place(*here)
+                start, words = key("rule", *place), iter(ruleset.words.get(place, ()))
+            sheet.put_as(f"{start} {head.handle}", "rule", document=_text(raw), text=next(words, ""))
         elif sort in _SETS:
             document, unread = next(elements)
             names = (head.family, escape(head.table), escape(head.name))
@@ -172,9 +174,9 @@ def _take(ruleset: Ruleset, answer: bytes) -> None:
         raise Unavailable(Why.INCOMPATIBLE, message, advice=advice)
     for sort, head, raw in found:
         if sort == "chain":
-            ruleset.orders.setdefault((head.family, escape(head.table), escape(head.name)), [])
+            ruleset.orders.setdefault(_place(head.family, head.table, head.name), [])
         elif sort == "rule":
-            ruleset.orders.setdefault(_chain(head), []).append(head.handle)
+            ruleset.orders.setdefault(_place(head.family, head.table, head.chain), []).append(head.handle)
         if sort != "metainfo":
             ruleset.parts.append((sort, head, raw))
 
@@ -211,12 +213,14 @@ def _tables(ruleset: Ruleset) -> tuple[list[Table], frozenset[tuple[str, str]]]:
     tables: dict[tuple[str, str], Table] = {}
     managed: set[tuple[str, str]] = set()
     for sort, head, raw in ruleset.parts:
-        family, name = head.family, escape(head.table)
+        if sort not in ("chain", "rule"):
+            continue
+        family, name, _ = _place(head.family, head.table, "")
         if sort == "chain":
             table = tables.setdefault((family, name), Table(family, name))
             rules = [""] * len(ruleset.orders[family, name, escape(head.name)])
             table.chains.append(Chain(escape(head.name), rules, hook=head.hook))
-        elif sort == "rule" and (family, name) not in managed and _XT in bytes(raw):
+        elif (family, name) not in managed and _XT in bytes(raw):
             managed.add((family, name))
     return list(tables.values()), frozenset(managed)
 
@@ -231,8 +235,9 @@ def _unstated(broken: Iterable[tuple[str, str]]) -> Blind:
     )
 
 
-def _chain(head: _Head) -> Place:
-    return head.family, escape(head.table), escape(head.chain)
+@lru_cache(maxsize=256)
+def _place(family: str, table: str, chain: str) -> Place:
+    return family, escape(table), escape(chain)
 
 
 def _object(sort: str, raw: msgspec.Raw) -> str:

@@ -40,13 +40,26 @@ class Sheet:
         bare: str = "",
     ) -> str:
         """Add a row and return its key. One that is too large to travel is `unread`, and keeps `bare` for its document."""
-        name = key(what, *names)
+        return self.put_as(key(what, *names), what, document=document, text=text, order=order, unread=unread, bare=bare)
+
+    def put_as(
+        self,
+        name: str,
+        what: str,
+        *,
+        document: str = "",
+        text: str = "",
+        order: tuple[int, ...] = (),
+        unread: str = "",
+        bare: str = "",
+    ) -> str:
+        """Do the same with a key that is made already."""
         row = Row(what=what, document=document, text=text, order=order, unread=unread)
         if len(document) + len(text) + len(order) > _ASCII_SAFE and (size := _size(row)) > MAX_ROW:
             self._large.append(name)
             row = Row(what=what, document=bare, unread=f"too large to travel: {size} bytes of at most {MAX_ROW}")
         old = self._before.get(name)
-        self.rows[name] = old if old is not None and old == row else row
+        self.rows[name] = old if old == row and old is not None else row
         return name
 
     def put_next(self, what: str, *names: str, document: str, text: str = "") -> None:
