@@ -108,8 +108,8 @@ def send(probe: dict[str, Any]) -> socket.socket:
 def outcome(client: socket.socket) -> str:
     """Say what became of a connection that is decided.
 
-    A handshake that was completed and then disturbed (a later packet was rejected) is one that was completed: the socket still has its peer, or
-    was reset, where one that never had a connection says that it was refused.
+    A handshake that was completed and then disturbed (a later packet was rejected) is one that was completed: the socket still has its
+    peer, or was reset, where one that never had a connection says that it was refused.
     """
     code = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code in (0, errno.ECONNRESET):

@@ -130,7 +130,7 @@ def match_ct(scene: Scene, place: Place) -> Piece:
         ),
         "ct status": ("ct status dnat", "ct status != dnat", "ct status snat", "ct status & dnat == 0", "ct status confirmed"),
         "ct direction": ("ct direction original", "ct direction reply", "ct direction != reply"),
-        "ct l3proto": (f"ct l3proto ipv{scene.layer3}",),  # nft does not list one that contradicts the rest of its rule
+        "ct l3proto": (f"ct l3proto != ipv{10 - scene.layer3}",),  # nft leaves `ct l3proto ipv4 tcp dport 80` out of its lists
         "ct protocol": ("ct protocol tcp", "ct protocol { tcp, udp }", "ct protocol != udp"),
         "ct zone": ("ct zone 0", "ct zone != 1"),
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """Random policies in a real kernel: what is declared, what nft loaded and the evaluator makes of it, and what packets do are one."""
 
 import os
+import subprocess
 from typing import Any
 
 import msgspec
@@ -75,6 +76,17 @@ def shots() -> list[Shot]:
     ]  # fmt: skip
 
 
+def passing() -> list[Shot]:
+    """Return probes through the host: from the internet to what is behind it, and between the networks behind it."""
+    return [
+        Shot(sender, Probe(family=family, protocol=protocol, source=ADDRESSES[sender][family][0],
+                           destination=ADDRESSES[place][family][0], port=80, interface=INTERFACES[sender]))
+        for sender, place in (("internet", "lan"), ("internet", "container"), ("container", "lan"), ("lan", "internet"))
+        for family in (4, 6)
+        for protocol in ("tcp", "udp")
+    ]  # fmt: skip
+
+
 def _near(sender: str, family: int) -> str:
     return {
         "internet": {4: "192.0.2.10", 6: "2001:db8:2::10"},
@@ -104,16 +116,17 @@ def test_declared_loaded_and_real_are_one(world: World, prober: Prober) -> None:
     @given(policies(), st.randoms(use_true_random=False))
     def one(policy: Policy, chance: Any) -> None:
         empty = read(loaded(world, ""))
-        every = shots()
+        every = [*shots(), *passing()]
         declared = Expected(policy)
-        expected = [declared.of(shot.probe).verdict for shot in every]
+        expected = [declared.of(shot.probe, forwarded=n >= len(shots())).verdict for n, shot in enumerate(every)]
         real = read(loaded(world, script(policy)))
         assert told(real, every) == expected
         assert told(replaced(empty, policy), every) == expected
         assert told(replaced(real, policy), every) == expected
         found = compare(policy, real)
         assert {each.change for each in found.differences} <= {"undecided"}, found
-        sample = chance.sample([n for n, verdict in enumerate(expected) if verdict is not Verdict.UNCERTAIN], 24)
+        decided = [n for n, verdict in enumerate(expected) if verdict is not Verdict.UNCERTAIN]
+        sample = [*chance.sample(decided, 24), *range(len(shots()), len(every))]
         _, outcomes = prober.fire_twice([every[n] for n in sample])
         for number, outcome in zip(sample, outcomes, strict=True):
             wanted = expected[number] is Verdict.REACHABLE
@@ -150,6 +163,40 @@ def test_an_open_host_differs_in_everything_that_is_not_declared(world: World) -
     assert internet.others
     office = next(each for each in found.differences if (each.vantage, each.protocol) == ("10.1.0.0/24", "tcp"))
     assert office.ports == (8080,)
+
+
+def test_a_published_port_is_a_difference_unless_a_service_names_it(world: World) -> None:
+    program = "table ip nat {\n chain p {\n type nat hook prerouting priority dstnat; "
+    program += "tcp dport 8080 dnat to 172.18.0.2:80; tcp dport 81 redirect to :80\n }\n}\n"
+    for services, wanted in (
+        ({"web": Service(ports=("80",))}, {("open", (8080,))}),  # what is redirected is the declared port itself
+        ({"web": Service(ports=("80", "8080"))}, set()),
+    ):
+        policy = Policy(services=services)
+        found = compare(policy, read(loaded(world, script(policy) + program)))
+        four = {(each.change, each.ports) for each in found.differences if each.protocol == "tcp" and each.family == 4}
+        assert four == wanted
+    both = Policy(services={"web": Service(ports=("80", "8080"), family="ipv4")}, forward="drop")
+    (cut,) = compare(both, read(loaded(world, script(both) + program))).differences
+    assert (cut.change, cut.ports, cut.chain) == ("closed", (8080,), "inet holdfast policy_forward")
+
+
+def test_what_ip_needs_goes_through_and_ping_as_declared(world: World) -> None:
+    def answers(target: str) -> bool:
+        argv = (*world.inside("lan"), "ping", "-n", "-c", "1", "-W", "1", target)
+        return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+    neighbour = ("fd00:10::1", "lladdr", "02:00:00:00:02:01", "nud", "permanent", "dev", "eth0")
+    for ping in (True, False):
+        loaded(world, script(Policy(services={"ssh": Service(ports=("22",))}, ping=ping)))
+        assert answers("10.1.0.1") is ping
+        world.run("lan", "ip", "neighbour", "del", neighbour[0], "dev", "eth0")
+        try:  # without the fixed entry the kernel asks for the neighbour first
+            assert answers("fd00:10::1") is ping
+            shown = world.run("lan", "ip", "neighbour", "show", neighbour[0])
+            assert "lladdr" in shown and "FAILED" not in shown
+        finally:
+            world.run("lan", "ip", "neighbour", "replace", *neighbour)
 
 
 def test_answers_that_conntrack_does_not_know_would_be_cut(world: World) -> None:
