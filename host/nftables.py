@@ -55,7 +55,7 @@ class LinuxNftables:
         body = _text(_LIST_TABLE, table) + _text(_LIST_SET, name)
         flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
         found = 0
-        for _, payload in _answer(_GETSETELEM, flags, _FAMILIES[family], body):
+        for _, payload in _answer(_GETSETELEM, flags, _FAMILIES.get(family, 0), body):
             for kind, start, end in attributes(payload, GENERIC.size, len(payload)):
                 if kind == _LIST_ELEMENTS:
                     found += _elements(payload, start, end)

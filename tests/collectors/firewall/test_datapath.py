@@ -361,6 +361,16 @@ def test_comments_with_quotes_and_line_breaks_stay_comments(netns, looks, commen
     assert looks.keys("table") == ["table ip t"]
 
 
+@pytest.mark.parametrize("name", [rb'a "b', rb"a\nb", rb"x {\n\t\tdrop\n\t}\n}", rb"\\", rb"b c; flush ruleset"])
+def test_chains_of_any_name_are_stated(netns, looks, name: bytes) -> None:
+    raw = name.decode("unicode_escape").encode()
+    netns.run("/usr/bin/python3", "-c", NOT_UTF8.replace(r'b"x\xff\0"', repr(raw + b"\0")))
+    looks.again()
+    assert looks.keys("table") == ["table ip odd"]
+    (chain,) = looks.keys("chain")
+    assert looks.document(chain)["name"] == raw.decode()
+
+
 def test_ten_thousand_rules_are_read_in_about_twice_the_time_of_nft_alone(netns, looks) -> None:
     rules = "\n".join(f"add rule inet t c ip saddr 10.1.{n >> 8}.{n & 255} tcp dport {n} accept" for n in range(10_000))
     netns.nft(f"add table inet t\nadd chain inet t c {{ type filter hook input priority 0; }}\n{rules}\n")
