@@ -57,7 +57,8 @@ def _of_cgroups(root: bytes, blind: list[Blind]) -> Iterator[PacketProgram]:
     for count, folder in enumerate(_folders(root)):
         if count >= _MAX_FOLDERS:
             what = "programs of further cgroups that see packets"
-            blind.append(Blind(what=what, why=Why.TOO_LARGE, detail=f"more than {_MAX_FOLDERS} cgroups"))
+            fix = "Find out what makes so many cgroups."
+            blind.append(Blind(what=what, why=Why.TOO_LARGE, detail=f"more than {_MAX_FOLDERS} cgroups", fix=fix))
             return
         try:
             target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -65,7 +66,8 @@ def _of_cgroups(root: bytes, blind: list[Blind]) -> Iterator[PacketProgram]:
             continue
         except OSError as error:
             what = f"programs of the cgroup {escape(folder)[:200]} that see packets"
-            blind.append(Blind(what=what, why=Why.PERMISSION, detail=error.strerror or "may not be opened"))
+            fix = capabilities.advice(capabilities.missing("CAP_DAC_READ_SEARCH"))
+            blind.append(Blind(what=what, why=Why.PERMISSION, detail=error.strerror or "may not be opened", fix=fix))
             continue
         try:
             for kind in (_INGRESS, _EGRESS):

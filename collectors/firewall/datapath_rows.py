@@ -16,6 +16,7 @@ MAX_ROW = MAX_FRAME - PAGE_BYTES - (64 << 10)
 _ASCII_SAFE = MAX_ROW // 4
 _HANDLE = 9
 _NAMED = 5
+_ANY_FIX = "Look for what keeps it from being read; the next look tries again."
 
 compact = msgspec.json.Encoder().encode
 
@@ -72,7 +73,7 @@ class Sheet:
 
     def missing(self, what: str, why: Why, detail: str, fix: str) -> None:
         """State a blind spot."""
-        self.blind.append(Blind(what=what, why=why, detail=detail, fix=fix))
+        self.blind.append(Blind(what=what, why=why, detail=detail, fix=fix or _ANY_FIX))
 
     def spots(self) -> tuple[Blind, ...]:
         """Return all blind spots, rows that are too large to travel as one of them."""
