@@ -17,6 +17,7 @@ from analysis.firewall.xtables_values import (
     bits,
     interface,
     is_address,
+    masked,
     number,
     opposite,
     ports,
@@ -29,7 +30,7 @@ from contracts.errors import Malformed
 Conditions = tuple[Statement, ...]
 TCP_FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ALL": 63, "NONE": 0}
 PACKET_TYPES = {"unicast": 0, "host": 0, "broadcast": 1, "multicast": 2, "otherhost": 3}
-_EXTENSION_HEADERS = frozenset(("proto", "protocol"))
+_EXTENSION_HEADERS = frozenset(("prot", "proto", "protocol"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +253,19 @@ def hops(part: Part, place: Place) -> Conditions:
 def service(part: Part, place: Place) -> Conditions:
     """Return the condition on the type of service: `tos` is the whole byte, `dscp` its upper six bits."""
     word = place.family.word
-    whole = Binary("|", Binary("<<", Field(f"{word} dscp"), Constant(2)), Field(f"{word} ecn"))
 
     def tos(option: Option) -> Conditions:
-        value, _, mask = option.value.partition("/")
-        wanted, kept = number(value, 255), number(mask, 255) if mask else 255
-        return turned(option.negated, Match(Binary("&", whole, Constant(kept)), "==", Span(wanted, wanted)))
+        value, mask = masked(option.value, 255)
+        halves = ((f"{word} dscp", value >> 2, mask >> 2, 63), (f"{word} ecn", value & 3, mask & 3, 3))
+        conditions: list[Statement] = []
+        for name, wanted, kept, full in halves:
+            field = Field(name)
+            if kept:
+                left = field if kept == full else Binary("&", field, Constant(kept))
+                conditions.append(Match(left, "==", Span(wanted, wanted)))
+            elif wanted:
+                conditions.append(NEVER)
+        return turned(option.negated, *conditions)
 
     def dscp(option: Option) -> Conditions:
         return turned(option.negated, _is(f"{word} dscp", number(option.value, 63)))

@@ -236,24 +236,20 @@ def _dscp(part: Part, place: Place) -> Conditions:
 
 
 def _tos(part: Part, place: Place) -> Conditions:
-    text = words_of(part, "-j")
-    word = place.family.word
-    option = part.get("set-tos")
+    """Return the change of the type of service, in the two halves that nftables knows."""
+    word, option = place.family.word, part.get("set-tos")
     if option is None:
+        text = words_of(part, "-j")
         return tuple(Assign(Field(f"{word} {half}"), Undecidable(text)) for half in ("dscp", "ecn"))
     value, mask = masked(option.value, 255)
-    old = Binary("|", Binary("<<", Field(f"{word} dscp"), Constant(2)), Field(f"{word} ecn"))
-    new = Constant(value) if mask == 255 else Binary("^", Binary("&", old, Constant(~mask & 255)), Constant(value))
-    if isinstance(new, Constant):
-        return (
-            Assign(Field(f"{word} dscp"), Constant(value >> 2)),
-            Assign(Field(f"{word} ecn"), Constant(value & 3)),
-        )
-    # Both halves are made of the old byte; the lower half first would change it for the upper.
-    upper = Binary(">>", new, Constant(2))
-    keeps_lower = not mask & 3 and not value & 3
-    lower = () if keeps_lower else (Assign(Field(f"{word} ecn"), Undecidable(text)),)
-    return (Assign(Field(f"{word} dscp"), upper), *lower)
+    found: list[Statement] = []
+    for name, new, cleared, full in (("dscp", value >> 2, mask >> 2, 63), ("ecn", value & 3, mask & 3, 3)):
+        field = Field(f"{word} {name}")
+        if cleared == full:
+            found.append(Assign(field, Constant(new)))
+        elif cleared or new:
+            found.append(Assign(field, Binary("^", Binary("&", field, Constant(~cleared & full)), Constant(new))))
+    return tuple(found)
 
 
 TARGETS: dict[str, Maker] = {

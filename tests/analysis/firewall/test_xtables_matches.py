@@ -34,21 +34,19 @@ OWN = {
         "-m iprange ! --src-range 203.0.113.5-203.0.113.199 --dst-range 192.0.2.0-192.0.2.11",
         "! -f",
         "-f",
-        "-m ttl --ttl-gt 0",
-        "-m ttl ! --ttl-eq 1",
     ),
     6: (
         "-s 2001:db8:77::/64",
         "! -s 2001:db8:77::5",
         "-d 2001:db8:2::11/128",
         "-m iprange --src-range 2001:db8:77::5-2001:db8:77::199",
-        "-m hl --hl-gt 0",
         "-m frag --fragid 0:99",
         "-m rt ! --rt-type 1",
         "-m hbh --hbh-len 8",
         "-m ipv6header --header hop-by-hop --soft",
         "-m ipv6header ! --header hop-by-hop --soft",
-        "-m ipv6header --header proto",
+        "-m ipv6header --header protocol",
+        "-m ipv6header ! --header protocol",
     ),
 }
 TRANSPORT = (
@@ -111,6 +109,7 @@ def test_what_a_probe_leaves_open_is_both_ways(bench: Bench) -> None:
     lines = [
         "filter -A INPUT -p tcp -m tcp --dport 22 --tcp-option 8 -j DROP",
         "filter -A INPUT -p udp -m udp --dport 22 -m length --length 1:20 -j DROP",
+        "filter -A INPUT -p udp -m udp --dport 53 -m ttl --ttl-lt 3 -j DROP",
         "filter -A INPUT -p tcp -m tcp --dport 53 -m mac --mac-source 02:00:00:00:01:02 -j DROP",
     ]
     for tool in TOOLS[4]:
@@ -122,6 +121,7 @@ def test_what_a_probe_leaves_open_is_both_ways(bench: Bench) -> None:
             ("tcp", 22),
             ("udp", 22),
             ("tcp", 53),
+            ("udp", 53),
         }
         assert ("tcp", 22) in {(one.shot.probe.protocol, one.shot.probe.port) for one in unsure}
         assert all(one.answer.unknown for one in unsure)

@@ -70,7 +70,10 @@ CHANGES = {
     ),
     "the type of service and the hops": (
         "mangle -A PREROUTING -i wan0 -j DSCP --set-dscp 0x0a",
-        "mangle -A PREROUTING -i lan0 -j TOS --set-tos 0x10/0x3c",
+        "mangle -A PREROUTING -i lan0 -j TOS --set-tos 0x10",
+        "mangle -A PREROUTING -i br0 -j TOS --set-tos 0x20/0xff",
+        "mangle -A PREROUTING -i lo -j DSCP --set-dscp 0x00",
+        "mangle -A PREROUTING -i br0 -j TOS --set-tos 0x10/0x30",
         "filter -A INPUT -p tcp -m tcp --dport 22 -m dscp --dscp 0x0a -j DROP",
         "filter -A INPUT -p tcp -m tcp --dport 80 -m tos --tos 0x10/0x3c -j DROP",
     ),
@@ -124,6 +127,11 @@ def judged(bench: Bench, tool: str, version: int, lines: Iterable[str], ipset: s
     return picture
 
 
+def _at(picture: Picture, version: int, port: int) -> Verdict:
+    destination = "192.0.2.10" if version == 4 else "2001:db8:2::10"
+    return picture.of("internet", "tcp", port, version, destination)
+
+
 def _behind() -> list[Shot]:
     return shots(
         senders=("internet",), ports=(22, 443), destinations=("172.18.0.2", "fd00:18::2", "10.1.0.2", "fd00:10::2")
@@ -161,8 +169,20 @@ def test_where_a_translation_leads(bench: Bench, name: str) -> None:
             assert moved or "source" in name, (tool, version)
 
 
+def test_hops_that_were_set_are_known_to_later_rules(bench: Bench) -> None:
+    for version, target, match in ((4, "TTL --ttl-set", "ttl --ttl-eq"), (6, "HL --hl-set", "hl --hl-eq")):
+        lines = (
+            f"mangle -A PREROUTING -j {target} 77",
+            f"filter -A INPUT -p tcp -m tcp --dport 22 -m {match} 77 -j DROP",
+            f"filter -A INPUT -p tcp -m tcp --dport 80 -m {match.replace('eq', 'gt')} 77 -j DROP",
+        )
+        for tool in TOOLS[version]:
+            picture = judged(bench, tool, version, lines)
+            assert _at(picture, version, 80) is Verdict.REACHABLE
+
+
 def test_a_range_of_ports_is_shifted_as_the_kernel_shifts_it(bench: Bench) -> None:
-    lines = ["nat -A PREROUTING -i wan0 -p tcp -m tcp --dport 22:53 -j DNAT --to-destination 172.18.0.2:80-111/22"]
+    lines = ["nat -A PREROUTING -i wan0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.18.0.2:79-111/21"]
     for tool in TOOLS[4]:
         picture = judged(bench, tool, 4, lines)
         (one,) = (
