@@ -270,6 +270,21 @@ def test_a_flush_is_an_alarm_within_a_second_and_the_guard_brings_everything_bac
     assert restored["fields"]["tables"] == ["inet guarded", "inet holdfast"]
     assert restored["fields"]["accepted_by"].startswith("root")
     assert (scene.reaches(22), scene.reaches(80)) == (True, False)
+    for number, (change, table) in enumerate(
+        (
+            ("add chain inet guarded input { policy accept; }", "inet guarded"),
+            ("delete table inet holdfast", "inet holdfast"),
+        ),
+        start=2,
+    ):
+        time.sleep(1)  # the look that the restored tables asked for is over
+        scene.nft(change)
+        until(lambda wanted=number: len(scene.events("firewall.guard_restored")) == wanted, 5, scene.log)
+        assert scene.events("firewall.guard_restored")[-1]["fields"]["tables"] == [table]
+    time.sleep(1)
+    scene.nft("delete table inet guarded")  # more often than three times an hour it only alarms
+    until(lambda: scene.events("firewall.guard_held_back"), 5, scene.log)
+    assert "inet guarded" not in scene.nft("list", "tables")
 
 
 def test_the_guard_rests_while_work_is_announced(scene: Scene) -> None:
