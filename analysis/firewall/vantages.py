@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from analysis.firewall.addresses import is_public, number, span, span_text, text
-from analysis.firewall.model import Datapath, Link, Network, Route
+from analysis.firewall.model import Datapath, Link, Network
 from analysis.firewall.named import Named
+from analysis.firewall.network import UNICAST, Flow, Router
 from contracts.subjects.datapath import Vantage
 
 MOST_NAMED = 32
@@ -17,8 +18,6 @@ MOST_NAMED = 32
 MOST_ADDRESSES = 8
 """A listener on every address is judged at so many of the vantage's interface; a host with more has them by the hundred."""
 ANYBODY = {4: (0, (1 << 32) - 1), 6: (0, (1 << 128) - 1)}
-_MAIN_TABLE = 254
-_UNICAST = 1
 _STRIDE = 2654435761
 _CANDIDATES = 64
 
@@ -57,7 +56,7 @@ def viewpoints(
     spans: Sequence[tuple[int, int, int]],
 ) -> tuple[Viewpoint, ...]:
     """Return a viewpoint per vantage and family that is attached; one that no route leads back to is left out (see `detached`)."""
-    ground = _Ground(datapath.network, named, spans)
+    ground = _Ground(datapath, named, spans)
     territory = [(vantage.name, *span(source)) for vantage in vantages for source in vantage.sources]
     made = (ground.viewpoint(vantage, family, territory) for vantage in vantages for family in (4, 6))
     return tuple(each for each in made if each is not None)
@@ -70,27 +69,31 @@ def detached(vantages: Sequence[Vantage], points: Iterable[Viewpoint]) -> tuple[
     return tuple(sorted(wanted - reached))
 
 
-def route_back(network: Network, family: int, address: int) -> str:
-    """Return the interface of the main table's route to `address`, "" when there is none."""
-    best: Route | None = None
-    for route in network.routes:
-        if route.family != family or route.table != _MAIN_TABLE or route.dead or not route.low <= address <= route.high:
-            continue
-        if best is None or (-route.length, route.metric) < (-best.length, best.metric):
-            best = route
-    return best.device if best is not None and best.kind == _UNICAST else ""
+def route_back(network: Network | Router, family: int, address: int) -> str:
+    """Return the interface that the route to `address` leads out of, "" when there is none. A router is asked faster than a network."""
+    router = network if isinstance(network, Router) else Router(network)
+    found = router.lookup(Flow(family=family, destination=address))
+    return found.devices[0] if found.kind == UNICAST and found.devices else ""
+
+
+def _router(datapath: Datapath) -> Router:
+    """Return the router that the evaluator keeps with the datapath, too."""
+    known = datapath.cache.get("router")
+    if not isinstance(known, Router) or known.network is not datapath.network:
+        known = datapath.cache["router"] = Router(datapath.network)
+    return known
 
 
 class _Ground:
     """What all viewpoints share: links and routes, what rules name, which addresses are this host's own."""
 
-    def __init__(self, network: Network, named: Sequence[Named], spans: Sequence[tuple[int, int, int]]) -> None:
-        self._network, self._spans = network, spans
+    def __init__(self, datapath: Datapath, named: Sequence[Named], spans: Sequence[tuple[int, int, int]]) -> None:
+        self._network, self._router, self._spans = datapath.network, _router(datapath), spans
         self._named = {family: [each for each in named if each.family == family] for family in (4, 6)}
         self._own = {
-            (family, address) for link in network.links.values() for address, _, _, family, _ in link.addresses
+            (family, address) for link in self._network.links.values() for address, _, _, family, _ in link.addresses
         }
-        self._loops = {name for name, link in network.links.items() if link.loopback} | {"lo"}
+        self._loops = {name for name, link in self._network.links.items() if link.loopback} | {"lo"}
 
     def viewpoint(
         self, vantage: Vantage, family: int, territory: Sequence[tuple[str, int, int, int]]
@@ -133,7 +136,7 @@ class _Ground:
         for candidate in _candidates(family, sources):
             if (family, candidate) in self._own:
                 continue
-            device = interface or route_back(self._network, family, candidate)
+            device = interface or route_back(self._router, family, candidate)
             if not device or device in self._loops or not self._is_up(device):
                 continue
             times = sum(low <= candidate <= high for low, high in spans)
@@ -201,7 +204,7 @@ class _Ground:
             ]
             if not holders or all(name != vantage.name for size, name in holders if size == min(holders)[0]):
                 continue
-            if vantage.interface or route_back(self._network, each.family, candidate) == interface:
+            if vantage.interface or route_back(self._router, each.family, candidate) == interface:
                 return candidate
         return None
 

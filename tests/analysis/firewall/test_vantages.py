@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from analysis.firewall import vantages as module
-from analysis.firewall.model import Datapath, Link, Network, Route
+from analysis.firewall.model import Datapath, Link, Network, Route, RoutingRule, Span
 from analysis.firewall.named import Named
 from analysis.firewall.vantages import detached, route_back, viewpoints
 from contracts.subjects.datapath import Vantage
@@ -26,7 +26,7 @@ def route(text: str, device: str, metric: int = 0, **more) -> Route:
     network = ip_network(text)
     return Route(
         family=network.version, table=254, low=int(network.network_address), high=int(network.broadcast_address),
-        length=network.prefixlen, device=device, metric=metric, **more,
+        length=network.prefixlen, device=device, devices=(device,), metric=metric, **more,
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ NETWORK = Network(
         route("10.9.0.0/16", "lan"),
     ),
 )  # fmt: skip
-WAYS = Datapath(network=NETWORK)
+WAYS = Datapath(network=NETWORK, cache={})
 
 
 def points(*given: Vantage, named: tuple[Named, ...] = (), spans: tuple[tuple[int, int, int], ...] = ()):
@@ -150,3 +150,22 @@ def test_of_equal_routes_the_smaller_metric_wins_and_refusing_routes_lead_nowher
     assert route_back(two, 4, number("8.8.8.8")) == "fast"
     refused = Network(routes=(route("0.0.0.0/0", "eth0"), route("8.8.8.0/24", "eth0", kind=7)))
     assert route_back(refused, 4, number("8.8.8.8")) == ""
+
+
+def test_a_rule_of_policy_routing_leads_back_where_it_says() -> None:
+    table = route("0.0.0.0/0", "lan")
+    network = Network(
+        links=NETWORK.links,
+        routes=(
+            *NETWORK.routes,
+            Route(**{name: getattr(table, name) for name in table.__struct_fields__} | {"table": 77}),
+        ),
+        rules=(
+            RoutingRule(
+                family=4, priority=10, table=77, destination=Span(number("203.0.113.0"), number("203.0.113.255"))
+            ),
+            RoutingRule(family=4, priority=32766, table=254),
+        ),
+    )
+    assert route_back(network, 4, number("203.0.113.7")) == "lan"
+    assert route_back(network, 4, number("8.8.8.8")) == "eth0"
