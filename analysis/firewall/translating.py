@@ -119,7 +119,7 @@ class Translator:
         return done._replace(dropped=dropped, text="redirect: the interface has no address" if dropped else done.text)
 
     def _own(self, family: int, device: str, bits: int) -> Spread:
-        """Return the addresses of a link that a redirect may choose."""
+        """Return the address of a link that a redirect chooses: its first, for IPv6 of those of the source's scope."""
         link = self.router.links.get(device)
         own = [entry for entry in (link.addresses if link else ()) if entry[3] == family]
         if family == 4:
@@ -127,9 +127,9 @@ class Translator:
         values: dict[int, int] = {}
         for source, had in self.packets.base["ip6 saddr"].within(bits).values.items():
             near = source >> 118 == 0xFE80 >> 6
-            for entry in own:
-                if (entry[0] >> 118 == 0xFE80 >> 6) == near:
-                    values[entry[0]] = values.get(entry[0], 0) | had
+            fitting = [entry[0] for entry in own if (entry[0] >> 118 == 0xFE80 >> 6) == near]
+            if fitting:
+                values[fitting[0]] = values.get(fitting[0], 0) | had
         return Spread(values)
 
     def _masquerade(self, nat: Nat, certain: int, bits: int) -> Done:
