@@ -269,6 +269,7 @@ class Walker:
                 self.refused |= may
             return 0
         if kind == "return":
+            self._trace("return", frame.chain, rule, sure, may)
             frame.returned |= may
             return 0
         if kind in ("jump", "goto"):

@@ -224,7 +224,7 @@ def match_header(scene: Scene, place: Place) -> Piece:
         "ip version": ("ip version 4",), "ip hdrlength": ("ip hdrlength 5", "ip hdrlength > 5"),
         "ip frag-off": ("ip frag-off & 0x1fff == 0", "ip frag-off & 0x1fff != 0"), "ip6 version": ("ip6 version 6",),
         "meta pkttype": ("meta pkttype host", "meta pkttype { broadcast, multicast }", "meta pkttype != host"),
-        "meta iiftype": ("meta iiftype ether", "meta iiftype loopback", "meta iiftype != ether"),
+        "meta iiftype": ("meta iiftype != loopback", "meta iiftype != ether"),
         "meta iifgroup": ("meta iifgroup 0", "meta iifgroup default", "meta iifgroup != 0"),
         "meta iifkind": ('meta iifkind "veth"', 'meta iifkind "bridge"', 'meta iifkind != "veth"'),
         "meta oifgroup": ("meta oifgroup 0",), "meta oiftype": ("meta oiftype ether", "meta oiftype loopback"),

@@ -27,7 +27,7 @@ from tests.analysis.firewall.kernel.choosing import Seeded
 from tests.analysis.firewall.kernel.probing import Prober, Shot
 from tests.analysis.firewall.kernel.rulesets import decode
 from tests.analysis.firewall.kernel.strategies import draw_round
-from tests.analysis.firewall.kernel.tags import TAGS
+from tests.analysis.firewall.kernel.tags import TAGS, choices
 from tests.analysis.firewall.kernel.topology import World
 
 BATCH = 25
@@ -59,8 +59,9 @@ def worker(pipe: Connection) -> None:
 
 def wanted(tally: Tally) -> dict[str, float]:
     """Return weights for the tags that decided too little so far, in proportion to the rest."""
-    aim = max(ENOUGH, 4)
-    return {tag: 4.0 for tag in TAGS if tally.decided_by[tag] < aim * 2}
+    lacking = [tag for tag in TAGS if tally.decided_by[tag] < 2 * ENOUGH]
+    weights = {choice: 4.0 for tag in lacking for choice in choices(tag)}
+    return weights | {"iptables only": 1.6} if "iptables only" in weights else weights
 
 
 class Soak:

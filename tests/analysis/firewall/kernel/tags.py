@@ -110,7 +110,6 @@ MATCHES = (
     "ipset hash_net_port",
     "ipset list_set",
     "xt !",
-    "xt --and-mark",
     "xt --comment",
     "xt --ctdir",
     "xt --ctorigdst",
@@ -134,14 +133,12 @@ MATCHES = (
     "xt --loose",
     "xt --mark",
     "xt --notrack",
-    "xt --or-mark",
     "xt --pkt-type",
     "xt --pol",
     "xt --ports",
     "xt --reject-with",
     "xt --restore-mark",
     "xt --save-mark",
-    "xt --set-mark",
     "xt --set-xmark",
     "xt --sport",
     "xt --sports",
@@ -149,14 +146,12 @@ MATCHES = (
     "xt --src-range",
     "xt --src-type",
     "xt --state",
-    "xt --syn",
     "xt --tcp-flags",
     "xt --to",
     "xt --to-destination",
     "xt --to-ports",
     "xt --to-source",
     "xt --validmark",
-    "xt --xor-mark",
     "xt -d",
     "xt -i",
     "xt -m addrtype",
@@ -226,3 +221,49 @@ ON_THE_WAY = frozenset(
     }
 )
 """What does not itself end a packet's way but changes what follows: counted for decided probes that went through it."""
+
+_STEERED_BY = (
+    ("ct original", ("ct original", "ct")),
+    ("ct reply", ("ct original", "ct")),
+    ("ct ", ("ct",)),
+    ("fib ", ("fib",)),
+    ("meta oif", ("header", "interface")),
+    ("ip ", ("header",)),
+    ("ip6 version", ("header",)),
+    ("udp sport", ("port",)),
+    ("ipset ", ("set",)),
+    ("xt --ctorig", ("ctorig",)),
+    ("xt --ctrepl", ("ctorig",)),
+    ("xt --ct", ("conntrack",)),
+    ("xt --src-group", ("devgroup",)),
+    ("xt --dst-group", ("devgroup",)),
+    ("xt --dir", ("policy",)),
+    ("xt --pol", ("policy",)),
+    ("xt --loose", ("rpfilter",)),
+    ("xt --invert", ("rpfilter",)),
+    ("xt --validmark", ("rpfilter",)),
+    ("xt --limit-iface-in", ("addrtype",)),
+    ("xt --dst-type", ("addrtype",)),
+    ("xt --src-type", ("addrtype",)),
+    ("xt --dst-range", ("iprange",)),
+    ("xt --src-range", ("iprange",)),
+    ("xt --sports", ("multiport",)),
+    ("xt --ports", ("multiport",)),
+    ("xt --sport", ("sport",)),
+    ("xt --to", ("NETMAP",)),
+    ("cause rp_filter", ("spoofed",)),
+)
+
+
+def choices(tag: str) -> tuple[str, ...]:
+    """Return the choices of the generator that make `tag` more likely, itself among them."""
+    found = [tag]
+    for start, names in _STEERED_BY:
+        if tag.startswith(start):
+            found += names
+            break
+    if tag.startswith("ipset "):
+        found.append(tag.removeprefix("ipset ").replace("_", ":", 1).replace("_", ","))
+    if tag.startswith(("xt", "ipset")):
+        found += ["iptables only", tag.split()[-1]]
+    return tuple(found)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.policy import Expected, confirming, script
-from analysis.firewall.policy_diff import OPEN, Target, compare, cuts
+from analysis.firewall.policy_diff import OPEN, InForce, Target, compare, cuts, in_force
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Probe, Verdict
 from analysis.firewall.reading import read
-from contracts.policy import Policy, Service, Zone
+from contracts.policy import Policy, Service, Zone, digest
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Prober, Shot
 from tests.analysis.firewall.kernel.topology import ADDRESSES, INTERFACES, PORTS, SWITCHES, World
@@ -160,11 +160,16 @@ def test_a_trial_decides_while_it_lasts_and_what_was_confirmed_after_it(world: W
     def declared(policy: Policy) -> list[Verdict]:
         return [Expected(policy).of(shot.probe).verdict for shot in probes]
 
-    trial = script(first, second, 3600)
-    assert told(read(loaded(world, trial)), probes) == declared(second)
-    over = "delete element inet holdfast trial { ipv4, ipv6 }\n"
-    assert told(read(loaded(world, trial + over)), probes) == declared(first)
-    assert told(read(loaded(world, trial + confirming(second))), probes) == declared(second)
+    trial, over = script(first, second, 3600), "delete element inet holdfast trial { ipv4, ipv6 }\n"
+    for program, wanted, held in (
+        (trial, second, InForce(confirmed=digest(first), trial=digest(second))),
+        (trial + over, first, InForce(confirmed=digest(first))),
+        (trial + confirming(second), second, InForce(confirmed=digest(second))),
+    ):
+        datapath = read(loaded(world, program))
+        assert told(datapath, probes) == declared(wanted)
+        assert in_force(datapath) == held
+    assert in_force(read(loaded(world, ""))) == InForce()
 
 
 def test_an_open_host_differs_in_everything_that_is_not_declared(world: World) -> None:

@@ -4,7 +4,7 @@ from tests.analysis.firewall.kernel.agreement import without_refused
 from tests.analysis.firewall.kernel.choosing import Seeded
 from tests.analysis.firewall.kernel.rulesets import Ruleset, decode
 from tests.analysis.firewall.kernel.strategies import SHOTS, draw_round
-from tests.analysis.firewall.kernel.tags import CAUSES, ON_THE_WAY, TAGS
+from tests.analysis.firewall.kernel.tags import CAUSES, ON_THE_WAY, TAGS, choices
 from tests.analysis.firewall.kernel.topology import SWITCHES, World
 
 MANY = 250
@@ -33,7 +33,9 @@ def test_every_tag_is_generated_and_every_generated_tag_is_known() -> None:
     steered = {
         tag
         for number in range(MANY)
-        for _, tags in rules(draw_round(Seeded(f"steered {number}", dict.fromkeys(rare, 8.0)))[0])
+        for _, tags in rules(
+            draw_round(Seeded(f"steered {number}", dict.fromkeys((c for tag in rare for c in choices(tag)), 8.0)))[0]
+        )
         for tag in tags
     }
     assert rare - steered == set()

@@ -17,6 +17,8 @@ TABLES = {
 }
 IN = ("PREROUTING", "INPUT", "FORWARD")
 OUT = ("FORWARD", "OUTPUT", "POSTROUTING")
+SAVED_AS = {"--syn": "--tcp-flags", **{f"--{way}-mark": "--set-xmark" for way in ("set", "and", "or", "xor")}}
+"""What `iptables-save` writes for another spelling of the same."""
 COMMENT = re.compile(r'"[^"]*"')
 TAG = re.compile(r"(!)? ?(-s|-d|-i|-o|-p|-[jg]|-m|--[a-z-]+)\b(?: (\S+))?")
 
@@ -67,7 +69,7 @@ def tags_of(line: str) -> tuple[str, ...]:
         elif word == "--match-set":
             found.append(f"ipset {value.rstrip('0123456789')}")
         else:
-            found.append(f"xt {word}")
+            found.append(f"xt {SAVED_AS.get(word, word)}")
         if no:
             found.append("xt !")
     return tuple(dict.fromkeys(found))
