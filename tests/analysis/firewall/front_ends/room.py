@@ -1,6 +1,7 @@
 """A room for a real firewall front end: the host's network namespace, with an /etc, /run, /var/log and processes of its own.
 
-Nothing it does reaches the machine: /etc is an overlay that is thrown away (in which names are not asked of any server), and every process in it ends with the room, which ends with the test.
+Nothing it does reaches the machine: /etc is an overlay that is thrown away (in which names are not asked of any server), and every
+process in it ends with the room, which ends with the test.
 """
 
 import subprocess
