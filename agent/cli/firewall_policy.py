@@ -22,7 +22,7 @@ from contracts.subjects.ports import Listener
 
 if TYPE_CHECKING:
     from analysis.firewall.model import Datapath
-    from analysis.firewall.policy_diff import Cut, Difference
+    from analysis.firewall.policy_diff import Cut, Difference, InForce
 
 _LOOK_S = 120.0
 _MOST_PORTS = 12
@@ -80,7 +80,7 @@ def plan(config: Path, path: Path, as_json: bool, look: bool) -> int:
     """Show the policy as nft and how reality differs; exit code 0 when it does not, 1 when it does."""
     from agent.cli.policy_targets import targets
     from analysis.firewall.policy import script
-    from analysis.firewall.policy_diff import compare, cuts, reachable_ports
+    from analysis.firewall.policy_diff import compare, cuts, in_force, reachable_ports
 
     declared = _declared(config)
     world, places = _datapath(path, look)
@@ -91,12 +91,20 @@ def plan(config: Path, path: Path, as_json: bool, look: bool) -> int:
     cut = cuts(declared, world, wanted)
     notes = [*_not_loaded(path, declared), *unknown]
     notes += [f"not judged from {place}: no route leads there" for place in found.not_judged]
-    text = script(declared)
+    text, held = script(declared), in_force(world)
     if as_json:
-        body = {"digest": digest(declared), "nft": text, "differences": differences, "cuts": cut, "notes": notes}
+        body = {
+            "digest": digest(declared),
+            "in_force": held,
+            "nft": text,
+            "differences": differences,
+            "cuts": cut,
+            "notes": notes,
+        }
         click.echo(to_json(msgspec.to_builtins(body), indent=2))
         return int(bool(differences))
     click.echo(text)
+    click.echo(_state(held, digest(declared)))
     for note in notes:
         click.secho(f"Note: {plain(note)}", fg="yellow")
     for each in differences:
@@ -198,6 +206,13 @@ def cut_line(each: "Cut") -> str:
     """Return one connection that would be cut, and by which rule, in one line."""
     place = f" [{each.chain}]" if each.chain else ""
     return f"{'would cut' if each.certain else 'may cut'} {each.name}: {each.why}{place}"
+
+
+def _state(held: "InForce", declared: str) -> str:
+    """Return which policy the kernel holds, in one line."""
+    named = {"": "no policy of Holdfast", declared: "this policy"}
+    line = f"In force: {named.get(held.confirmed, f'another policy ({held.confirmed})')}"
+    return f"{line}; on trial: {named.get(held.trial, f'another one ({held.trial})')}" if held.trial else line
 
 
 def _stand_by(cut: list[str], unknown: list[str], yes: bool, again: bool) -> None:

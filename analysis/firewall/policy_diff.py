@@ -11,7 +11,7 @@ from typing import NamedTuple
 from analysis.firewall.addresses import span
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.model import Datapath
-from analysis.firewall.policy import Decision, Expected, allowances
+from analysis.firewall.policy import CONFIRMED, FAMILY, NAME, TRIAL, Decision, Expected, allowances
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Answer, Probe, Verdict
 from analysis.firewall.targets import counted
@@ -29,6 +29,7 @@ _ANYBODY = ("0.0.0.0/0", "::/0")
 _DPORT = re.compile(r"dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
 _NUMBER = re.compile(r"\d+")
 _STRANGE = 47111
+_COMMENT = re.compile(rf'comment "({CONFIRMED}|{TRIAL}) ([0-9a-f]+)"')
 
 
 class Difference(Record, omit_defaults=True):
@@ -50,6 +51,13 @@ class Difference(Record, omit_defaults=True):
     chain: str = ""
     services: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+
+
+class InForce(Record):
+    """Which policies the kernel holds in our table, by digest; "" for none. A trial that has run out is none."""
+
+    confirmed: str = ""
+    trial: str = ""
 
 
 class Comparison(Record):
@@ -114,6 +122,16 @@ def compare(
 def reachable_ports(rows: Mapping[str, Listener]) -> set[tuple[str, int]]:
     """Return (protocol, port) of the listeners of this host that others may reach."""
     return {(row.protocol, row.port) for row in counted(rows).values() if row.scope != "loopback"}
+
+
+def in_force(datapath: Datapath) -> InForce:
+    """Return what the comments of our own rules say of the policies in force."""
+    table = next((each for each in datapath.tables if (each.family, each.name) == (FAMILY, NAME)), None)
+    if table is None or table.dormant or "input" not in table.chains:
+        return InForce()
+    found = dict(_COMMENT.findall("\n".join(rule.text for rule in table.chains["input"].rules)))
+    lives = TRIAL in table.sets and bool(table.sets[TRIAL].elements)
+    return InForce(confirmed=found.get(CONFIRMED, ""), trial=found.get(TRIAL, "") if lives else "")
 
 
 def cuts(policy: Policy, datapath: Datapath, targets: Sequence[Target]) -> tuple[Cut, ...]:

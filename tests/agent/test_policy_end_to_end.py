@@ -236,7 +236,9 @@ def test_the_plan_is_nft_and_the_difference_to_reality(scene: Scene) -> None:
     assert told["cuts"] == []
     scene.holdfast("apply")
     scene.holdfast("confirm")
-    assert "Reality is as declared." in scene.holdfast("plan", "--look")
+    assert "In force: no policy of Holdfast" in said
+    said = scene.holdfast("plan", "--look")
+    assert "Reality is as declared." in said and "In force: this policy" in said
     until(lambda: scene.events("firewall.policy_in_force") or scene.events("firewall.policy_kept"), 10, scene.log)
 
 
