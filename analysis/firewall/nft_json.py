@@ -99,16 +99,10 @@ def _object(name: str, value: Any, item: Any) -> tuple[Statement, ...]:
     if isinstance(value, dict) and isinstance(value.get("map"), dict):
         key = expression(value["map"]["key"])
         found = (Match(key, "==", _where(value["map"]["data"], types_of(key), [])),)
-    return (*found, Maybe(text=_limit(value) or words(item))) if name in _BOTH_WAYS else found
-
-
-def _limit(value: Any) -> str:
-    """Return a rate limit in nft's own words, "" for anything else."""
-    if not isinstance(value, dict) or "rate" not in value or "per" not in value:
-        return ""
-    unit = value.get("rate_unit", "packets")
-    amount = f"{value['rate']}" if unit == "packets" else f"{value['rate']} {unit}"
-    return f"limit rate {'over ' if value.get('inv') else ''}{amount}/{value['per']}"
+    text = words(item)
+    if isinstance(value, dict) and {"rate", "per"} <= value.keys():  # a rate limit, in nft's own words
+        text = f"limit rate {value['rate']} {value.get('rate_unit', '')}".rstrip() + f"/{value['per']}"
+    return (*found, Maybe(text=text)) if name in _BOTH_WAYS else found
 
 
 def _match(value: Any) -> tuple[Statement, ...]:
