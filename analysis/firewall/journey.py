@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.firewall.cohort import Spread, constant, grouped
+from analysis.firewall.cohort import Spread, constant, grouped, numbers
 from analysis.firewall.fields import Packets
 from analysis.firewall.hooks import Hooks
 from analysis.firewall.legs import Trip
@@ -11,6 +11,7 @@ from analysis.firewall.model import Datapath
 from analysis.firewall.network import Router
 from analysis.firewall.passage import Known, Passage
 from analysis.firewall.probe import Probe
+from analysis.firewall.translating import DNAT_BIT, SNAT_BIT
 from analysis.firewall.values import address, written
 from analysis.firewall.walking import Leg, Walker
 from contracts.errors import UsageError
@@ -79,6 +80,7 @@ class Journey:
             marks = former.base["meta mark"].within(from_here)
             packets.put("meta mark", marks.joined(constant(0, self.everyone & ~from_here)))
         known = Known(former)
+        from_there = self._turned_back(from_there, known)
         trip = self._trip(packets, Leg.ANSWER, known)
         looped, back = trip.outgoing(from_here)
         arriving = trip.arrive(from_there, self.first.leaves)
@@ -93,6 +95,44 @@ class Journey:
         self.ended |= third.walker.refused
         third.walker.doubt(third.walker.refused, "the packet that completes the connection is rejected")
         return back
+
+    def _turned_back(self, live: int, known: Known) -> int:
+        """End or name connections that are sent on, translated, by the interface they came by; return the others.
+
+        Neighbours on one link answer each other directly, so that nobody translates the answer back.
+        """
+        translated = 0
+        for status, bits in known.status.values.items():
+            translated |= bits if status & DNAT_BIT and not status & SNAT_BIT else 0
+        for device, out in self.first.leaves.values.items():
+            for number in numbers(translated & out & live & self.came.values.get(device, 0)):
+                if self._are_neighbours(device, number) and not known.status.multi >> number & 1:
+                    self.first.walker.hook = "routing"
+                    self.first.walker.ended |= 1 << number
+                    self.first.walker.note(
+                        "routing", 1 << number, f"neighbours at {device}: the answer is not translated back"
+                    )
+                    live &= ~(1 << number)
+                else:
+                    self.first.passage.name(
+                        1 << number, f"whether the answer, which comes by {device} as the call did, passes here"
+                    )
+        return live
+
+    def _are_neighbours(self, device: str, number: int) -> bool:
+        """Say whether both ends of a connection are in one network at `device` whose frames netfilter does not see."""
+        link, probe = self.router.links.get(device), self.probes[number]
+        target = _only(self.packets.address("daddr", probe.family), 1 << number)
+        source = _only(self.packets.address("saddr", probe.family), 1 << number)
+        seen = "net.bridge.bridge-nf-call-iptables" if probe.family == 4 else "net.bridge.bridge-nf-call-ip6tables"
+        if link is None or target is None or source is None or (link.kind == "bridge" and self.router.switch(seen, 0)):
+            return False
+        bits = 32 if probe.family == 4 else 128
+        shifts = [bits - entry[1] for entry in link.addresses if entry[3] == probe.family]
+        bases = [entry[0] for entry in link.addresses if entry[3] == probe.family]
+        return any(
+            base >> shift == target >> shift == source >> shift for base, shift in zip(bases, shifts, strict=True)
+        )
 
     def _trip(self, packets: Packets, leg: Leg, known: Known | None = None) -> Trip:
         passage = Passage(self.datapath, self.router, self.hooks, packets, leg, known)
