@@ -85,7 +85,7 @@ class ExposureJudge:
         found = reach(self._reader.read(ways), given, listeners, self._names)
         rows = doubted(found.rows, ways, listeners)
         after = {key: _kept(before.rows.get(key), row, view.now_ms) for key, row in rows.items()}
-        after |= _unseen(before.rows, after, ways, listeners)
+        after |= _unseen(before.rows, after, _missing(ways, found), listeners)
         everywhere = {point.vantage for point in found.points if point.everywhere}
         said = [*_turns(before.rows, after, everywhere), *_bypasses(before.rows, after, everywhere)]
         self._last = _Concluded(ground, dict(listeners), after, tuple(_unjudged(given, found)))
@@ -101,10 +101,15 @@ def vantages(rows: Mapping[str, datapath.Row]) -> tuple[Vantage, ...]:
 
 def _unjudged(given: Sequence[Vantage], found: Reached) -> Iterator[Blind]:
     """Yield what was not judged although it was to be."""
-    for name, family in detached(given, found.points):
+    for name, family in detached(given, (*found.points, *found.skipped)):
         detail = "no interface that is up and no route leads there"
         fix = "Correct collectors.datapath.vantages, or bring the interface up."
         yield Blind(what=f"exposure from {name} over IPv{family}", why=Why.NOT_PRESENT, detail=detail, fix=fix)
+    if found.skipped:
+        names = list(dict.fromkeys(point.vantage for point in found.skipped))
+        detail = f"too many for the listeners there are: {', '.join(names[:5])}" + (" …" if len(names) > 5 else "")
+        fix = "Name the networks that matter in collectors.datapath.vantages."
+        yield Blind(what=f"exposure from {len(names)} further networks", why=Why.TOO_LARGE, detail=detail, fix=fix)
     for point in found.points:
         if point.unmet:
             what = f"exposure of {point.unmet} further IPv{point.family} addresses of {point.interface}"
@@ -123,23 +128,27 @@ def _kept(former: Exposure | None, row: Exposure, now_ms: int) -> Exposure:
     return replace(row, since_ms=former.since_ms if former.verdict == row.verdict else now_ms)
 
 
+def _missing(ways: Mapping[str, datapath.Row], found: Reached) -> dict[str, tuple[str, ...]]:
+    """Return why nothing is known this time, by vantage; under "" what holds for all of them."""
+    unread = {f"{row.what}s: {row.unread}" for row in ways.values() if row.what in _GROUND and row.unread}
+    skipped = {point.vantage: ("not judged this time: too many listeners and networks",) for point in found.skipped}
+    return {**skipped, **({"": tuple(sorted(unread))} if unread else {})}
+
+
 def _unseen(
     before: Mapping[str, Exposure],
     after: Mapping[str, Exposure],
-    ways: Mapping[str, datapath.Row],
+    missing: Mapping[str, tuple[str, ...]],
     listeners: Mapping[str, ports.Listener],
 ) -> dict[str, Exposure]:
-    """Return the former rows that are missing only because links or routes could not be read this time: they are not closed."""
-    unread = tuple(
-        sorted({f"{row.what}s: {row.unread}" for row in ways.values() if row.what in _GROUND and row.unread})
-    )
-    if not unread:
-        return {}
-    return {
-        key: replace(row, verdict="reachable" if row.verdict == "reachable" else "uncertain", unknown=unread)
-        for key, row in before.items()
-        if key not in after and (not row.listener or row.listener in listeners)
-    }
+    """Return the former rows that are not there only because it could not be looked from there this time: they are not closed."""
+    kept = {}
+    for key, row in before.items() if missing else ():
+        unknown = missing.get(row.vantage) or missing.get("")
+        if unknown and key not in after and (not row.listener or row.listener in listeners):
+            verdict = "reachable" if row.verdict == "reachable" else "uncertain"
+            kept[key] = replace(row, verdict=verdict, unknown=unknown)
+    return kept
 
 
 def _turns(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everywhere: set[str]) -> list[Event]:

@@ -22,6 +22,8 @@ from contracts.subjects.datapath import Vantage
 from contracts.subjects.exposure import Exposure
 from contracts.subjects.ports import Listener
 
+MOST_AIMS = 3000
+"""Listeners times vantages; with more, attached networks are left out, and that is stated. It bounds how long the core is busy."""
 MOST_EXCEPTIONS = 6000
 """Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
 _NOT_TRIED = "further networks that rules name were not tried"
@@ -30,11 +32,12 @@ _FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:I
 
 
 class Reached(NamedTuple):
-    """The rows by key, how many published ports were too many to judge, and the viewpoints that were judged from."""
+    """The rows by key, how many published ports were too many to judge, from where was judged, and from where not: it was too much."""
 
     rows: dict[str, Exposure]
     left_out: int
     points: tuple[Viewpoint, ...]
+    skipped: tuple[Viewpoint, ...]
 
 
 class _Seen(NamedTuple):
@@ -52,7 +55,7 @@ def reach(
     datapath, unread = strange(datapath)
     points = viewpoints(vantages, datapath, *(names or Names()).of(datapath))
     offered = published(datapath)
-    aims = Targets(ours, offered.candidates, datapath.network).aims(points)
+    aims, skipped = _aims(Targets(ours, offered.candidates, datapath.network), points)
     sockets = Sockets(ours)
     seen = _anybody(datapath, aims)
     exceptions = _exceptions(datapath, seen)
@@ -66,7 +69,21 @@ def reach(
             besides = tuple(f"{each.label} not known" for each in unread if each.concerns(row.family, row.port))
             row = replace(row, except_for=exceptions.get(place, ()) + besides, bypasses=past.get(place, ""))
         rows[key_of(row)] = row
-    return Reached(rows, offered.left_out, points)
+    judged = tuple(point for point in points if point not in skipped)
+    return Reached(rows, offered.left_out, judged, skipped)
+
+
+def _aims(targets: Targets, points: Sequence[Viewpoint]) -> tuple[list[Aim], tuple[Viewpoint, ...]]:
+    """Return what is probed, and the viewpoints that would be too much: never the internet nor this host, and the last ones first."""
+    aims: list[Aim] = []
+    skipped: list[Viewpoint] = []
+    for point in sorted(points, key=lambda point: not (point.everywhere or not point.interface)):
+        mine = targets.aims([point])
+        if point.interface and not point.everywhere and len(aims) + len(mine) > MOST_AIMS:
+            skipped.append(point)
+        else:
+            aims += mine
+    return aims, tuple(skipped)
 
 
 def key_of(row: Exposure) -> str:

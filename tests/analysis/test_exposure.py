@@ -108,6 +108,10 @@ class World:
             )
         return Answer(verdict=Verdict.REACHABLE, causes=(RULE,), destination=probe.destination, port=probe.port)
 
+    @property
+    def blind(self) -> list[str]:
+        return [spot.what for spot in self.bench.judging._last.blind]
+
     def judge(self, now_ms: int = 1_000) -> list[str]:
         state = Row(what="object", text=f"{sorted(self.open)} {sorted(self.unsure)} {self.forwarded}")
         return self.bench.judge(
@@ -316,6 +320,18 @@ def test_rows_that_were_lost_are_concluded_anew(world) -> None:
     world.bench.before = type(world.bench.before)(subject="exposure")
     assert world.judge() == [FIRST]
     assert world.bench.before.rows == held
+
+
+def test_more_than_can_be_judged_leaves_out_networks_and_closes_nothing(world, monkeypatch) -> None:
+    world.open = {("eth0", 22), ("eth1", 22)}
+    world.judge()
+    monkeypatch.setattr(reach_module, "MOST_AIMS", 5)
+    world.listeners["tcp/0.0.0.0:9"] = msgspec.structs.replace(SSH, port=9)
+    assert CLOSED not in world.judge()
+    row = world.row("eth1 10.1.0.0/24 tcp 10.1.0.1 22")
+    assert (row.verdict, row.unknown) == ("reachable", ("not judged this time: too many listeners and networks",))
+    assert world.row("internet tcp 198.51.100.5 9").verdict == "blocked"
+    assert world.blind == ["exposure from 1 further networks"]
 
 
 STATES = st.fixed_dictionaries(
