@@ -14,7 +14,6 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,11 @@ class Soak:
     def __init__(self, seed: int, rulesets: int, state: Path | None) -> None:
         self.seed, self.rulesets, self.state = seed, rulesets, state
         self.tally, self.next, self.reports = Tally(), 0, list[str]()
+        self.open, self.left = set[int](), list[int]()
         if state and state.exists():
             kept = json.loads(state.read_text())
             if kept["seed"] == seed:
-                self.next, self.reports = kept["next"], kept["reports"]
+                self.next, self.reports, self.left = kept["next"], kept["reports"], kept["open"]
                 counted = kept["tally"]
                 self.tally = Tally(**{**counted, **{k: Counter(counted[k]) for k in ("decided_by", "unknown")}})
 
@@ -101,9 +101,10 @@ class Soak:
             for ready in multiprocessing.connection.wait(busy):
                 assert isinstance(ready, Connection)
                 try:
-                    _, tally, reports = ready.recv()
+                    numbers, tally, reports = ready.recv()
                 except EOFError:
                     raise SystemExit("a world ended with an error (above); nothing is proved") from None
+                self.open.discard(numbers.start)
                 self.tally.add(tally)
                 self.reports += reports
                 for report in reports:
@@ -113,10 +114,14 @@ class Soak:
                     busy.remove(ready)
 
     def _order(self, pipe: Connection) -> bool:
-        if self.next >= self.rulesets:
-            return False
-        numbers = range(self.next, min(self.next + BATCH, self.rulesets))
-        self.next = numbers.stop
+        if not self.left:
+            if self.next >= self.rulesets:
+                return False
+            self.left.append(self.next)
+            self.next += BATCH
+        start = self.left.pop()
+        self.open.add(start)
+        numbers = range(start, min(start + BATCH, self.rulesets))
         pipe.send((self.seed, numbers, wanted(self.tally)))
         return True
 
@@ -130,7 +135,8 @@ class Soak:
             flush=True,
         )
         if self.state:
-            kept = {"seed": self.seed, "next": self.next, "reports": self.reports, "tally": asdict(tally)}
+            begun = sorted({*self.open, *self.left})
+            kept = {"seed": self.seed, "next": self.next, "open": begun, "reports": self.reports, "tally": vars(tally)}
             self.state.write_text(json.dumps(kept))
 
     def verdict(self) -> int:

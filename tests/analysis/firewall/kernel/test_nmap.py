@@ -4,10 +4,10 @@ import re
 
 import msgspec
 import pytest
-from analysis.firewall.reading import read
 
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.probe import Probe, Verdict
+from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.topology import PORTS, SWITCHES, World
 
@@ -20,6 +20,7 @@ table inet filter {
  chain input {
   type filter hook input priority 0; policy drop;
   ct state established,related accept
+  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
   tcp dport { 22, 7 } accept
   ip saddr @clients tcp dport { 443, 8443, 81 } accept
   ip6 saddr 2001:db8:77::/48 tcp dport 443 accept
@@ -31,7 +32,7 @@ table inet filter {
 table inet nat {
  chain prerouting {
   type nat hook prerouting priority -100;
-  tcp dport 80 dnat ip to 172.18.0.2:8080
+  iifname != "br0" tcp dport 80 dnat ip to 172.18.0.2:8080
   tcp dport 8080 redirect to :22
  }
 }
