@@ -305,8 +305,9 @@ def _table(rows: Iterable[Exposure]) -> Iterator[str]:
 def _cells(group: Sequence[Exposure]) -> list[str]:
     row = group[0]
     sent = f" -> {row.delivered}" if row.delivered else ""
-    why = through(row)
-    if row.chain and row.why:
+    is_fact = row.why and not row.chain and not row.unknown
+    why = row.why if is_fact else through(row)
+    if row.chain and row.why and not row.unknown:
         why += f" [handle {row.handle}]: {row.why}" if row.handle else f": {row.why}"
     places = sorted({each.address for each in group})
     return [row.verdict, f"{row.port}/{row.protocol}", row.process or "-", f"{', '.join(places)}{sent}", why]

@@ -163,6 +163,17 @@ def test_the_table_tells_per_vantage_what_is_reached_and_by_which_rule(call) -> 
     assert "From loopback (this host itself)" in lines
 
 
+def test_a_fact_that_decides_is_told_in_full_and_what_is_not_known_too(agent, call) -> None:
+    row = agent.rows["exposure"]["internet tcp 198.51.100.5 22"]
+    agent.rows["exposure"] = {
+        "a": msgspec.structs.replace(row, chain="", why="martian: 127.0.0.1 by eth0", verdict="blocked"),
+        "b": msgspec.structs.replace(row, port=23, verdict="uncertain", unknown=("limit rate 3/minute",)),
+    }
+    lines = call().output.splitlines()
+    assert any(line.endswith("martian: 127.0.0.1 by eth0") for line in lines)
+    assert any(line.endswith("not known: limit rate 3/minute") for line in lines)
+
+
 def test_the_picture_says_who_by_which_chain_reaches_what(call) -> None:
     text = call().output
     assert "internet --> inet filter input --> 22/tcp sshd" in text
