@@ -4,7 +4,7 @@ Everything speaks of this host's own network namespace. Tables are of the family
 `192.0.2.0/24`, `2001:db8::/64`). Every method raises `contracts.errors.Unavailable` when the kernel does not let it look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from contracts.errors import HoldfastError
@@ -77,6 +77,9 @@ class NetfilterReader(Protocol):
     def elements(self, table: str, name: str) -> list[Element]:
         """Return every element of a set; raises `NoSuchSet`."""
 
+    def intervals(self, table: str, name: str) -> list[tuple[int, int]]:
+        """Return first and last address of every element as numbers, ascending; for sets of a hundred thousand. Raises `NoSuchSet`."""
+
     def element(self, table: str, name: str, address: str) -> Element | None:
         """Return the element that holds `address`, None when none does; raises `NoSuchSet`. Costs the same whatever the set's size."""
 
@@ -92,6 +95,12 @@ class Netfilter(NetfilterReader, Protocol):
 
     def delete(self, table: str, name: str, networks: Sequence[str]) -> None:
         """Delete all elements that are exactly `networks`, or none; raises `NoSuchSet` when one (or the set) is not there."""
+
+    def change(self, table: str, gone: Mapping[str, Sequence[Element]], come: Mapping[str, Sequence[Element]]) -> None:
+        """Delete and add elements of several sets, by set, in one transaction; raises `Overlap`, `NoSuchSet`.
+
+        Costs by the number of elements named, whatever the sets hold, where `nft` first reads all of a set.
+        """
 
     def cut(self, network: str) -> Cut:
         """Delete the tracked flows that addresses of `network` began, and close this host's sockets that are connected with one."""

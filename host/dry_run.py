@@ -1,6 +1,6 @@
 """A host that looks as always and only notes what it would change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from contracts.host import Completed, Facts, Host, RulesetChange, Stop
@@ -80,6 +80,7 @@ class DryNetfilter:
 
     def __init__(self, real: Netfilter, planned: list[Planned]) -> None:
         self._planned = planned
+        self.intervals = real.intervals
         self.elements, self.element, self.flows, self.departures = (
             real.elements,
             real.element,
@@ -94,6 +95,12 @@ class DryNetfilter:
     def delete(self, table: str, name: str, networks: Sequence[str]) -> None:
         """Note the networks."""
         self._note("delete", table, name, networks)
+
+    def change(self, table: str, gone: Mapping[str, Sequence[Element]], come: Mapping[str, Sequence[Element]]) -> None:
+        """Note the networks of each set."""
+        for verb, sets in (("delete", gone), ("add", come)):
+            for name, elements in sets.items():
+                self._note(verb, table, name, [element.network for element in elements])
 
     def cut(self, network: str) -> Cut:
         """Note that the flows of `network` would be cut; say how many there are."""

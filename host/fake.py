@@ -211,6 +211,11 @@ class FakeNetfilter:
             raise NoSuchSet(f"there is no set {name} in table inet {table}")
         return list(self.sets[table, name])
 
+    def intervals(self, table: str, name: str) -> list[tuple[int, int]]:
+        """Return the elements as numbers."""
+        networks = [ipaddress.ip_network(one.network) for one in self.elements(table, name)]
+        return sorted((int(one.network_address), int(one.broadcast_address)) for one in networks)
+
     def element(self, table: str, name: str, address: str) -> Element | None:
         """Return the element that holds `address`."""
         wanted = ipaddress.ip_address(address)
@@ -236,6 +241,13 @@ class FakeNetfilter:
         if not {one.network for one in held} >= set(networks):
             raise NoSuchSet(f"an element of the set {name} of table inet {table} is not there")
         self.sets[table, name] = [one for one in held if one.network not in networks]
+
+    def change(self, table: str, gone: Mapping[str, Sequence[Element]], come: Mapping[str, Sequence[Element]]) -> None:
+        """Delete and add; here one after the other."""
+        for name, elements in gone.items():
+            self.delete(table, name, [one.network for one in elements])
+        for name, elements in come.items():
+            self.add(table, name, elements)
 
     def cut(self, network: str) -> Cut:
         """Forget the flows of `network`, unless they are stubborn."""

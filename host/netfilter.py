@@ -1,6 +1,6 @@
 """`contracts.netfilter.Netfilter` for Linux: sets, tracked connections and sockets of this network namespace, over netlink."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contracts.errors import Unavailable, Why
 from contracts.netfilter import Cut, Departures, Element, Flow
@@ -14,6 +14,10 @@ class LinuxNetfilter:
     def elements(self, table: str, name: str) -> list[Element]:
         """Return every element of a set."""
         return set_elements.elements(table, name)
+
+    def intervals(self, table: str, name: str) -> list[tuple[int, int]]:
+        """Return first and last address of every element as numbers, ascending."""
+        return set_elements.intervals(table, name)
 
     def element(self, table: str, name: str, address: str) -> Element | None:
         """Return the element that holds `address`."""
@@ -30,6 +34,10 @@ class LinuxNetfilter:
     def delete(self, table: str, name: str, networks: Sequence[str]) -> None:
         """Delete all elements that are exactly `networks`, or none."""
         set_elements.delete(table, name, networks)
+
+    def change(self, table: str, gone: Mapping[str, Sequence[Element]], come: Mapping[str, Sequence[Element]]) -> None:
+        """Delete and add elements, by set, in one transaction."""
+        set_elements.change(table, gone, come)
 
     def cut(self, network: str) -> Cut:
         """Delete the tracked flows of `network` and close the sockets that are connected with it; what cannot be done is named."""

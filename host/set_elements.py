@@ -8,7 +8,7 @@ import errno
 import ipaddress
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from contracts.errors import Unavailable, Why
 from contracts.netfilter import Element, NoSuchSet, Overlap
@@ -51,14 +51,22 @@ _WHAT = "the elements of nftables sets"
 
 def add(table: str, name: str, elements: Sequence[Element]) -> None:
     """Add `elements` in one transaction; raises `Overlap`, `NoSuchSet`, `Unavailable`."""
-    parts = [part for element in elements for part in _interval(element.network, _details(element))]
-    _change(_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, table, name, parts)
+    change(table, {}, {name: elements})
 
 
 def delete(table: str, name: str, networks: Sequence[str]) -> None:
     """Delete the elements that are exactly `networks` in one transaction; raises `NoSuchSet`, `Unavailable`."""
-    parts = [part for network in networks for part in _interval(network, b"")]
-    _change(_DELSETELEM, 0, table, name, parts)
+    change(table, {name: [Element(network=network) for network in networks]}, {})
+
+
+def change(table: str, gone: Mapping[str, Sequence[Element]], come: Mapping[str, Sequence[Element]]) -> None:
+    """Delete and add elements, by set, in one transaction; raises `Overlap`, `NoSuchSet`, `Unavailable`."""
+    wanted = [(_DELSETELEM, 0, name, [part for one in each for part in _interval(one)]) for name, each in gone.items()]
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    wanted += [
+        (_NEWSETELEM, flags, name, [part for one in each for part in _interval(one)]) for name, each in come.items()
+    ]
+    _transact(table, wanted)
 
 
 def element(table: str, name: str, address: str) -> Element | None:
@@ -79,15 +87,37 @@ def element(table: str, name: str, address: str) -> Element | None:
 
 def elements(table: str, name: str) -> list[Element]:
     """Return all elements; raises `NoSuchSet`, `Unavailable`."""
+    return list(join([raw for answer in _dump(table, name) for raw in _raw(answer)]))
+
+
+def intervals(table: str, name: str) -> list[tuple[int, int]]:
+    """Return first and last address of every element as numbers, ascending; raises `NoSuchSet`, `Unavailable`."""
+    begins: list[bytes] = []
+    ends: set[bytes] = set()
+    for answer in _dump(table, name):
+        for raw in _raw(answer):
+            key = raw[_KEY][4:]  # behind the header of the one attribute inside
+            if _is_end(raw):
+                ends.add(key)
+            else:
+                begins.append(key)
+    marks = sorted({*begins, *ends})
+    following = dict(itertools.pairwise(marks))
+    top = (1 << 8 * len(marks[0])) - 1 if marks else 0
+    number = int.from_bytes
+    found = [(number(key, "big"), number(following[key], "big") - 1 if key in following else top) for key in begins]
+    return sorted(found)
+
+
+def _dump(table: str, name: str) -> list[bytes]:
     for _ in range(_TRIES):
         try:
             with Conversation(_WHAT) as talk:
-                answers = talk.ask(message(_GETSETELEM, netlink.NLM_F_DUMP, _INET, _place(table, name)))
+                return talk.ask(message(_GETSETELEM, netlink.NLM_F_DUMP, _INET, _place(table, name)))
         except Dump:
             continue
         except KernelRefused as refusal:
             raise _refused(table, name, refusal) from refusal
-        return list(join([raw for answer in answers for raw in _raw(answer)]))
     said = f"the set {name} of table inet {table} changed faster than it could be read"
     raise Unavailable(Why.OTHER, said, advice="try again")
 
@@ -104,26 +134,22 @@ def join(raws: Sequence[dict[int, bytes]]) -> Iterator[Element]:
         yield _element(begins[key], last)
 
 
-def _change(kind: int, flags: int, table: str, name: str, parts: Sequence[bytes]) -> None:
-    place = _place(table, name)
-    if not parts:
-        return
-    starts = range(0, len(parts), _PER_MESSAGE)
-    # The kernel tells of every error; only the last message asks for an answer in any case, so that answers never outgrow the socket.
-    messages = [
-        message(
-            kind,
-            flags | (NLM_F_ACK if start == starts[-1] else 0),
-            _INET,
-            place + nested(_LIST_ELEMENTS, *parts[start : start + _PER_MESSAGE]),
-        )
-        for start in starts
+def _transact(table: str, wanted: Sequence[tuple[int, int, str, Sequence[bytes]]]) -> None:
+    pages = [
+        (kind, flags, _place(table, name) + nested(_LIST_ELEMENTS, *parts[start : start + _PER_MESSAGE]))
+        for kind, flags, name, parts in wanted
+        for start in range(0, len(parts), _PER_MESSAGE)
     ]
+    if not pages:
+        return
+    # The kernel tells of every error; only the last message asks for an answer in any case, so that answers never outgrow the socket.
+    acks = [0] * (len(pages) - 1) + [NLM_F_ACK]
+    messages = [message(kind, flags | ack, _INET, body) for (kind, flags, body), ack in zip(pages, acks, strict=True)]
     with Conversation(_WHAT) as talk:
         try:
             talk.change(batch(messages))
         except KernelRefused as refusal:
-            raise _refused(table, name, refusal) from refusal
+            raise _refused(table, ", ".join(dict.fromkeys(name for _, _, name, _ in wanted)), refusal) from refusal
 
 
 def _exists(table: str, name: str) -> bool:
@@ -161,10 +187,10 @@ def _details(element: Element) -> bytes:
     return raw
 
 
-def _interval(network: str, details: bytes) -> Iterator[bytes]:
-    parsed = ipaddress.ip_network(network)
-    yield nested(_LIST_ELEM, nested(_KEY, attribute(_VALUE, parsed.network_address.packed)), details)
-    last = parsed.broadcast_address
+def _interval(element: Element) -> Iterator[bytes]:
+    parsed = ipaddress.ip_network(element.network)
+    yield nested(_LIST_ELEM, nested(_KEY, attribute(_VALUE, parsed.network_address.packed)), _details(element))
+    last = ipaddress.ip_address(element.last) if element.last else parsed.broadcast_address
     if int(last) + 1 < 1 << last.max_prefixlen:
         behind = (int(last) + 1).to_bytes(last.max_prefixlen // 8, "big")
         flags = attribute(_FLAGS, _U32.pack(_INTERVAL_END))

@@ -12,6 +12,7 @@ from actions.block.interlocks import ALWAYS
 from actions.block.memory import Memory, of
 from actions.block.saved import Saved
 from contracts.action import Command, Progress, Result
+from contracts.blocking import LISTED, TABLE, set_name
 from contracts.errors import Unavailable, UsageError
 from contracts.event import Event, Kind, Value
 from contracts.host import Host
@@ -136,12 +137,18 @@ def _load(host: Host, memory: Memory, saved: Saved, wanted: Intervals) -> tuple[
         before, base = loaded.listed_now(host), ""
     except NoSuchSet:
         before, base = {}, table.script(saved, now_ms)
-    text, gone, come = blocklists.difference(before, wanted)
-    if text:
-        table.load(host, base + text)
-        if memory.folder:
-            host.write(f"{memory.folder}/{loaded.LISTS}", blocklists.saved(wanted))
-    return gone, come
+    gone, come = blocklists.difference(before, wanted)
+    if any(before.values()):
+        sets = [
+            {set_name(LISTED, each): blocklists.elements(each, one[each]) for each in (4, 6)} for one in (gone, come)
+        ]
+        host.netfilter.change(TABLE, *sets)
+    elif any(come.values()):  # nothing is to be compared: nft itself is the fastest
+        lines = [line for version in (4, 6) for line in blocklists.commands(version, come[version])]
+        table.load(host, base + "\n".join([*lines, ""]))
+    if memory.folder and (any(gone.values()) or any(come.values())):
+        host.write(f"{memory.folder}/{loaded.LISTS}", blocklists.saved(wanted))
+    return sum(map(len, gone.values())), sum(map(len, come.values()))
 
 
 def _keep(host: Host, memory: Memory, name: str, intervals: Intervals) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contracts.blocking import LISTED, TABLE, set_name
 from contracts.errors import HoldfastError
+from contracts.netfilter import Element
 
 Interval = tuple[int, int]
 Intervals = dict[int, list[Interval]]
@@ -90,23 +91,26 @@ def without(
     return kept, skipped
 
 
-def difference(before: Intervals, after: Intervals) -> tuple[str, int, int]:
-    """Return the nft commands that turn one content of the sets into another, in one transaction, and how many go and come."""
-    lines: list[str] = []
-    gone = come = 0
+def difference(before: Intervals, after: Intervals) -> tuple[Intervals, Intervals]:
+    """Return which intervals have to go and which have to come to turn one content of the sets into another."""
+    gone: Intervals = {}
+    come: Intervals = {}
     for version in (4, 6):
         old, new = set(before.get(version, ())), set(after.get(version, ()))
-        lines += commands("delete", version, sorted(old - new))
-        lines += commands("add", version, [one for one in after.get(version, ()) if one not in old])
-        gone, come = gone + len(old - new), come + len(new - old)
-    return "\n".join([*lines, ""]) if lines else "", gone, come
+        gone[version], come[version] = sorted(old - new), sorted(new - old)
+    return gone, come
 
 
-def commands(verb: str, version: int, intervals: Sequence[Interval]) -> Iterator[str]:
-    """Yield nft commands that add or delete `intervals`."""
+def commands(version: int, intervals: Sequence[Interval]) -> Iterator[str]:
+    """Yield nft commands that add `intervals`."""
     for start in range(0, len(intervals), _PER_LINE):
         words = ",".join(spelled(version, one) for one in intervals[start : start + _PER_LINE])
-        yield f"{verb} element inet {TABLE} {set_name(LISTED, version)} {{ {words} }}"
+        yield f"add element inet {TABLE} {set_name(LISTED, version)} {{ {words} }}"
+
+
+def elements(version: int, intervals: Sequence[Interval]) -> list[Element]:
+    """Return `intervals` as elements of a set."""
+    return [Element(network=_text(version, first), last=_text(version, last)) for first, last in intervals]
 
 
 def spelled(version: int, interval: Interval) -> str:

@@ -124,7 +124,6 @@ def _beside(host: Host, what: str, network: Network, entry: Entry, now_ms: int, 
     lasting = [one for one in found if not one.timeout_ms]
     latest = max((now_ms + one.left_ms for one in found), default=0)
     until_ms = 0 if lasting or not entry.until_ms else max(entry.until_ms, latest)
-    line = table.element(canonical(network), replace(entry, until_ms=until_ms), now_ms)
-    commands = [f"delete element inet {TABLE} {name} {{ {', '.join(gone)} }}"] if gone else []
-    table.load(host, "\n".join([*commands, f"add element inet {TABLE} {name} {{ {line} }}", ""]))
+    element = as_element(canonical(network), replace(entry, until_ms=until_ms), now_ms)
+    host.netfilter.change(TABLE, {name: found}, {name: [element]})
     return Placed(replaced=tuple(gone), until_ms=until_ms, loaded=loaded)

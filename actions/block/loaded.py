@@ -1,11 +1,9 @@
 """Keeps our table whole: loads it with everything that was saved, bans and bulk lists, when it is missing or damaged."""
 
-import ipaddress
-
 from msgspec.structs import replace
 
 from actions.block import blocklists, elements, table
-from actions.block.blocklists import Interval, Intervals
+from actions.block.blocklists import Intervals
 from actions.block.memory import Memory
 from actions.block.restore import script
 from actions.block.saved import Saved
@@ -47,7 +45,7 @@ def mend(host: Host, memory: Memory, now_ms: int, needs_table: bool) -> Mended:
 def listed_commands(host: ReadOnlyHost, memory: Memory) -> list[str]:
     """Return the commands that bring back what the lists came to; none where nothing of that kind is kept."""
     kept = kept_lists(host, memory)
-    return [line for version in (4, 6) for line in blocklists.commands("add", version, kept.get(version, []))]
+    return [line for version in (4, 6) for line in blocklists.commands(version, kept.get(version, []))]
 
 
 def kept_lists(host: ReadOnlyHost, memory: Memory) -> Intervals:
@@ -68,21 +66,7 @@ def kept_lists(host: ReadOnlyHost, memory: Memory) -> Intervals:
 
 def listed_now(host: ReadOnlyHost) -> Intervals:
     """Return what the kernel's sets of bulk lists hold; raises `NoSuchSet`."""
-    found: Intervals = {}
-    for version in (4, 6):
-        found[version] = [
-            interval
-            for one in host.netfilter.elements(TABLE, set_name(LISTED, version))
-            for interval in [_interval(one.network, one.last)]
-        ]
-    return found
-
-
-def _interval(network: str, last: str) -> Interval:
-    if last:
-        return int(ipaddress.ip_address(network)), int(ipaddress.ip_address(last))
-    parsed = ipaddress.ip_network(network)
-    return int(parsed.network_address), int(parsed.broadcast_address)
+    return {version: host.netfilter.intervals(TABLE, set_name(LISTED, version)) for version in (4, 6)}
 
 
 def _with_kernel(host: ReadOnlyHost, saved: Saved, now_ms: int) -> Saved:

@@ -105,7 +105,7 @@ def test_packets_are_counted_by_element(space: Space) -> None:
 
 
 def raw(network: str) -> list[dict[int, bytes]]:
-    parts = b"".join(set_elements._interval(network, b""))
+    parts = b"".join(set_elements._interval(Element(network=network)))
     return [attributes(payload) for _, payload in each(parts)]
 
 
@@ -115,3 +115,29 @@ def test_any_network_comes_back_from_its_two_elements(address: Any, length: int)
     (found,) = set_elements.join(raw(str(network)))
     expected = str(network.network_address) if network.num_addresses == 1 else str(network)
     assert (found.network, found.last) == (expected, "")
+
+
+def test_intervals_are_told_as_numbers_whatever_they_are(space: Space) -> None:
+    ranges = [Element(network="10.0.0.0", last="10.0.0.9"), Element(network="255.255.255.0/24")]
+    space.do(
+        set_elements.change,
+        "t",
+        {},
+        {"a4": ranges, "a6": [Element(network="::/128"), Element(network="2001:db8::/32")]},
+    )
+    ten, top = 10 << 24, (1 << 32) - 1
+    assert space.do(set_elements.intervals, "t", "a4") == [(ten, ten + 9), (top - 255, top)]
+    low, high = space.do(set_elements.intervals, "t", "a6")
+    assert low == (0, 0) and high[1] - high[0] == (1 << 96) - 1
+    first, _ = space.do(set_elements.elements, "t", "a4")
+    assert (first.network, first.last) == ("10.0.0.0", "10.0.0.9")
+
+
+def test_what_goes_and_what_comes_is_one_transaction(space: Space) -> None:
+    space.do(set_elements.add, "t", "a4", [Element(network="192.0.2.1"), Element(network="192.0.2.2")])
+    come = {"a4": [Element(network="192.0.2.0/24", comment="x")], "a6": [Element(network="::1")]}
+    with pytest.raises(Overlap):
+        space.do(set_elements.change, "t", {"a4": [Element(network="192.0.2.1")]}, come)
+    assert len(space.do(set_elements.elements, "t", "a4")) == 2
+    space.do(set_elements.change, "t", {"a4": space.do(set_elements.elements, "t", "a4")}, come)
+    assert [one.network for one in space.do(set_elements.elements, "t", "a4")] == ["192.0.2.0/24"]
