@@ -271,7 +271,7 @@ class Errands:
                 event = own_event(frame.event, self.spec.kinds.get(frame.watcher, ()), self.spec.name)
                 self._sink.emitted(self.spec.name, frame.watcher, event)
             case Changed():
-                if frame.subject not in self.spec.subjects:
+                if frame.subject not in (*self.spec.subjects, *self.spec.off):
                     raise Violation(f"a change of {frame.subject[:80]!r}, which it does not look at")
                 self._sink.changed(frame.watcher, frame.subject)
             case Gap():

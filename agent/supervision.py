@@ -18,7 +18,8 @@ class WorkerSpec(Record):
 
     `options` maps a collector's or action's name to its settings as MessagePack; a watcher is given those of its name.
     `kinds` maps the name of each collector, watcher and action to the kinds of event it declares: whatever else the worker states is
-    refused. An `on_demand` worker is started by a command and told to end after `idle_s` without one.
+    refused. An `on_demand` worker is started by a command and told to end after `idle_s` without one. `off` are subjects that it could look
+    at and that are switched off: a watcher of another subject may ask for them, and nothing follows.
     """
 
     name: str
@@ -26,6 +27,7 @@ class WorkerSpec(Record):
     capabilities: tuple[str, ...] = ()
     on_demand: bool = False
     subjects: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     options: dict[str, bytes] = {}

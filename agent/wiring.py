@@ -160,6 +160,7 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
             capabilities=privileges.capabilities,
             on_demand=name in ON_DEMAND,
             subjects=subjects,
+            off=tuple(e.name for e in COLLECTORS if e.worker == name and e.name not in looks),
             watchers=watching,
             actions=actions,
             options={name: msgspec.msgpack.encode(value) for name, value in options.items()},

@@ -157,6 +157,13 @@ def test_what_a_worker_must_not_say_ends_its_connection_with_a_reason(team, spec
     assert reason in refused(team, spec, speak)
 
 
+def test_a_watcher_may_ask_for_a_subject_that_is_switched_off(team, spec):
+    asks = (Changed(watcher="ticker", subject="firewall"), Changed(watcher="ticker", subject="probe"))
+    crew = team(spec(watchers=("ticker",), off=("firewall",)), connector=Impostor(after_ready(*asks)))
+    crew.until(lambda: ("ticker", "probe") in crew.sink.changes)
+    assert "agent.frame_refused" not in crew.sink.kinds()
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
