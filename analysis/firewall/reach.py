@@ -26,6 +26,8 @@ MOST_AIMS = 3000
 """Listeners times vantages; with more, attached networks are left out, and that is stated. It bounds how long the core is busy."""
 MOST_EXCEPTIONS = 6000
 """Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
+_MOST_TEXT = 400
+_MOST_UNKNOWN = 5
 _NOT_TRIED = "further networks that rules name were not tried"
 _TRANSLATES = re.compile(r"\b(?:dnat|DNAT|redirect|REDIRECT)\b(?! accept)")
 _FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:INPUT_ZONES|IN_\w+|filter_INPUT\w*)")))
@@ -252,16 +254,26 @@ def _row(one: _Seen, sockets: Sockets, listeners: Mapping[str, Listener]) -> Exp
 def _told(row: Exposure, answer: Answer) -> Exposure:
     cause = _deciding(answer)
     if cause is None:
-        return replace(row, verdict=answer.verdict.value, unknown=answer.unknown)
+        return replace(row, verdict=answer.verdict.value, unknown=_unknown(answer))
     chain = f"{cause.family} {cause.table} {cause.chain}" if cause.chain else ""
     return replace(
         row,
         verdict=answer.verdict.value,
-        why=cause.text,
+        why=_short(cause.text),
         chain=chain,
         handle=cause.handle,
-        unknown=answer.unknown,
+        unknown=_unknown(answer),
     )
+
+
+def _unknown(answer: Answer) -> tuple[str, ...]:
+    more = len(answer.unknown) - _MOST_UNKNOWN
+    return (*map(_short, answer.unknown[:_MOST_UNKNOWN]), *((f"and {more} more",) if more > 0 else ()))
+
+
+def _short(text: str) -> str:
+    """Return a rule's text as long as a row may hold it: there are thousands of rows, and a rule may list thousands of addresses."""
+    return text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
 
 
 def _deciding(answer: Answer) -> Cause | None:

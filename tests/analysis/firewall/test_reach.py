@@ -179,3 +179,14 @@ def test_front_ends_are_known_by_the_names_they_give() -> None:
     assert front_end(table(name="firewalld", family="inet")) == "firewalld"
     assert front_end(table(chain="IN_public")) == "firewalld"
     assert front_end(table()) == ""
+
+
+def test_a_rule_that_lists_thousands_of_addresses_does_not_make_rows_of_its_size(played) -> None:
+    endless = msgspec.structs.replace(ACCEPT, text="ip saddr { " + "192.0.2.1, " * 5000 + "} accept")
+    played(lambda probe, _: yes(probe, causes=(endless,)))
+    assert len(one({"web": WEB}).why) == 400
+    doubts = tuple(f"doubt {number} " + "x" * 5000 for number in range(9))
+    played(lambda probe, _: yes(probe, verdict=Says.UNCERTAIN, unknown=doubts))
+    row = one({"web": WEB})
+    assert (len(row.unknown), row.unknown[-1]) == (6, "and 4 more")
+    assert max(map(len, row.unknown)) == 400
