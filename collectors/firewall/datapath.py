@@ -19,7 +19,11 @@ class Options(CollectorOptions):
     """Settings of the collector of what decides on packets."""
 
     every: Annotated[
-        Duration, Meta(description="Time between two full looks; changes that netlink tells of are looked at at once.")
+        Duration,
+        Meta(
+            description="Time between two full looks; changes that netlink tells of are looked at at once (those of the ruleset while the"
+            " collector firewall is enabled)."
+        ),
     ] = 120.0
     max_elements: Annotated[
         int, Meta(description="The elements of larger sets are not read; what depends on them is uncertain.", ge=0)
