@@ -239,13 +239,14 @@ def places(loaded: Ruleset, rows: Mapping[str, Row]) -> dict[tuple[str, str, str
 
 
 def moot(shot: Shot, answer: Answer) -> bool:
-    """Say whether a packet is sent back to the namespace it came from, or on to one that is not its destination's.
+    """Say whether a packet is sent back to the namespace it came from, or on to where its destination is not.
 
     What those make of it is not this host's doing.
     """
     if not answer.forwarded or not answer.destination:
         return False
-    if answer.interface and answer.interface != INTERFACES[sender_of(answer.destination)]:
+    home = sender_of(answer.destination)
+    if not home or (answer.interface and answer.interface != INTERFACES[home]):
         return True
     here = ADDRESSES[shot.sender][shot.probe.family]
     return shot.sender != "host" and answer.destination in here

@@ -214,7 +214,7 @@ def match_raw(scene: Scene, place: Place) -> Piece:
     where = scene.choose.pick(("saddr", "daddr"))
     offset = {(4, "saddr"): 96, (4, "daddr"): 128, (6, "saddr"): 64, (6, "daddr"): 192}[version, where]
     number = int(ipaddress.ip_address(address(scene, version, where)))
-    guard = f"meta protocol {'ip' if version == 4 else 'ip6'} " if scene.family == "inet" else ""
+    guard = f"meta protocol {'ip' if version == 4 else 'ip6'} " if scene.family in ("inet", "netdev") else ""
     bits = 32 if version == 4 else 128
     return f"{guard}@nh,{offset},{bits} {sign}{number:#x}", ("raw @nh",)
 

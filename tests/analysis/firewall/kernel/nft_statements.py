@@ -97,8 +97,12 @@ def ending(scene: Scene, place: Place) -> Piece:
         kinds["reject"] = 9
     if scene.subchains:
         kinds |= {"jump": 14, "goto": 7}
-    if not place.tracked:
+    if not place.tracked and place.hook in ("prerouting", "output"):
         kinds["notrack"] = 14
+    if scene.choose.chance(3):
+        layer = "ip" if scene.version() == 4 else "ip6"
+        final = scene.choose.pick(("drop", "accept"))
+        return f"{layer} dscp set cs1 {layer} dscp {scene.choose.pick(('', '!= '))}cs1 {final}", ("dscp set",)
     if scene.choose.chance(4):
         name = scene.name("d")
         version, where = scene.version(), scene.choose.pick(("saddr", "daddr"))

@@ -52,6 +52,8 @@ class Place:
     @property
     def tracked(self) -> bool:
         """Whether connection tracking has seen the packet before."""
+        if self.hook in ("ingress", "egress"):
+            return False
         return self.hook not in ("prerouting", "output") or self.priority > -200
 
 

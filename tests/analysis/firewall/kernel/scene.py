@@ -42,9 +42,9 @@ def draw_pools(chooser: Chooser) -> Pools:
 
 
 def sender_of(address: str) -> str:
-    """Return the namespace that has `address`."""
+    """Return the namespace that has `address`, "" when none has."""
     family = ipaddress.ip_address(address).version
-    return next(name for name, families in ADDRESSES.items() if address in families[family])
+    return next((name for name, families in ADDRESSES.items() if address in families[family]), "")
 
 
 def draw_shots(chooser: Chooser, pools: Pools, count: int) -> list[Shot]:
@@ -53,7 +53,7 @@ def draw_shots(chooser: Chooser, pools: Pools, count: int) -> list[Shot]:
 
 
 def _shot(chooser: Chooser, pools: Pools, family: int) -> Shot:
-    way = chooser.tag({"to host": 60, "through": 22, "loopback": 14, "spoofed": 4})
+    way = chooser.tag({"to host": 60, "through": 22, "loopback": 14, "outgoing": 5, "spoofed": 4})
     protocol = chooser.pick(("tcp", "tcp", "udp"))
     port = chooser.pick(pools.ports)
     band = chooser.pick((2, 2, 2, 0, 1, 3))
@@ -67,6 +67,9 @@ def _shot(chooser: Chooser, pools: Pools, family: int) -> Shot:
         sender = "host"
         source = chooser.pick(ADDRESSES["host"][family][::-1])
         destination = chooser.pick((source, source, *pools.destinations[family]))
+    elif way == "outgoing":
+        sender, other = "host", sender
+        source, destination = ADDRESSES["host"][family][OWN[other][0]], chooser.pick(ADDRESSES[other][family])
     elif way == "spoofed":
         sender, source, protocol = "lan", SPOOFED[family], "udp"
     probe = Probe(

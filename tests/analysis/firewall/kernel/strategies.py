@@ -63,6 +63,27 @@ def table(choose: Chooser, pools: Pools, number: int) -> Table:
     return Table(family, f"t{number}", tuple(scene.sets), tuple(chains))
 
 
+def device_table(choose: Chooser, pools: Pools, number: int) -> Table:
+    """Return a table whose chains see what a device takes in or gives out, before and after all others."""
+    scene = Scene(choose, pools, "netdev")
+    chains = []
+    for index in range(choose.number(1, 2)):
+        hook = choose.tag({"hook ingress": 8, "hook egress": 3}).removeprefix("hook ")
+        device, priority = choose.pick(("wan0", "lan0", "br0")), choose.pick((-500, 0, 10))
+        policy = "drop" if choose.chance(15) else "accept"
+        rules = []
+        for _ in range(choose.number(1, 5)):
+            scene.begin_rule()
+            kinds = {name: MATCHES[name][0] for name in ("address", "port", "mark", "protocol", "flags", "raw")}
+            place = Place(hook, priority)
+            parts = [MATCHES[choose.tag(kinds)][1](scene, place) for _ in range(choose.pick((1, 1, 2)))]
+            made = joined([*parts, ending(scene, place)])
+            rules.append(Rule(made.text, (f"hook {hook}", *made.tags)))
+        base = f"type filter hook {hook} device {device} priority {priority}; policy {policy};"
+        chains.append(Chain(f"dev{index}", base, tuple(rules)))
+    return Table("netdev", f"t{number}", tuple(scene.sets), tuple(chains))
+
+
 def _anywhere(scene: Scene, place: Place) -> Rule:
     scene.begin_rule()
     kinds = {name: weight for name, (weight, _) in MATCHES.items() if name not in ("interface", "fib", "header")}
@@ -73,7 +94,10 @@ def _anywhere(scene: Scene, place: Place) -> Rule:
 
 def draw_nft(choose: Chooser, pools: Pools) -> tuple[Table, ...]:
     """Return one to three tables."""
-    return tuple(table(choose, pools, number) for number in range(choose.number(1, 3)))
+    tables = [table(choose, pools, number) for number in range(choose.number(1, 3))]
+    if choose.tag({"no device": 92, "device": 8}) == "device":
+        tables.append(device_table(choose, pools, len(tables)))
+    return tuple(tables)
 
 
 def draw_routing(choose: Chooser, pools: Pools) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from tests.analysis.firewall.kernel.rulesets import Ruleset
 from tests.analysis.firewall.kernel.strategies import rounds
 from tests.analysis.firewall.kernel.topology import World
 
-RULESETS = int(os.environ.get("HOLDFAST_RULESETS", "60"))
+RULESETS = int(os.environ.get("HOLDFAST_RULESETS", "150"))
 SEED = int(os.environ.get("HOLDFAST_SEED", "3"))
 UNCERTAIN_LIMIT = 0.02
 
