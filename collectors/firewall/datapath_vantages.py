@@ -6,7 +6,6 @@ from typing import Any
 
 from collectors.firewall.datapath_network import documents
 from collectors.firewall.datapath_rows import Sheet, compact
-from contracts.errors import Why
 from contracts.subjects.datapath import Vantage
 
 INTERNET = "internet"
@@ -17,19 +16,9 @@ _BACK = ("127.0.0.0/8", "::1/128")
 
 def put(sheet: Sheet, configured: Iterable[Vantage]) -> None:
     """Put the vantages on `sheet`: those that are configured, or without any the derived ones."""
-    wanted = tuple(configured)
+    wanted = tuple(configured) or derived(documents(sheet, "link"), documents(sheet, "route"))
     for vantage in wanted:
-        wrong = [source for source in vantage.sources if not _is_network(source)]
-        if wrong:
-            what = f"exposure from {vantage.name}"
-            fix = "Correct collectors.datapath.vantages: networks are written as 192.0.2.0/24 or 2001:db8::/64."
-            sheet.missing(what, Why.MALFORMED, f"no network: {', '.join(wrong)}", fix)
-        else:
-            _put(sheet, vantage)
-    if wanted:
-        return
-    for vantage in derived(documents(sheet, "link"), documents(sheet, "route")):
-        _put(sheet, vantage)
+        sheet.put("vantage", vantage.name, document=compact(vantage).decode())
 
 
 def derived(
@@ -52,10 +41,6 @@ def derived(
     yield Vantage(name=LOOPBACK, sources=_BACK, interface="lo")
 
 
-def _put(sheet: Sheet, vantage: Vantage) -> None:
-    sheet.put("vantage", vantage.name, document=compact(vantage).decode())
-
-
 def _interfaces(route: Mapping[str, Any]) -> list[str]:
     ways = [route, *route.get("nexthops", ())]
     return [str(way["dev"]) for way in ways if "dev" in way]
@@ -75,11 +60,3 @@ def _networks(link: Mapping[str, Any]) -> Iterator[str]:
             continue
         if "address" in entry or network.num_addresses > 1:
             yield str(network)
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

@@ -31,6 +31,7 @@ hold anything but letters, digits and `_./:+@-` are quoted as JSON; a key only h
 - `vantage NAME`: from where reachability is judged, as configured or derived: `document` is a `Vantage`.
 """
 
+from ipaddress import ip_network
 from typing import Annotated
 
 from msgspec import Meta
@@ -47,12 +48,19 @@ class Vantage(Record):
 
     name: Annotated[str, Meta(description="What this place is called.", min_length=1, examples=["office"])]
     sources: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+(/\d{1,3})?$")], ...],
+        tuple[str, ...],
         Meta(description="The networks there.", min_length=1, examples=[["192.0.2.0/24", "2001:db8::/64"]]),
     ]
     interface: Annotated[
         str, Meta(description="Where their packets arrive; empty for the interface that the route back to them names.")
     ] = ""
+
+    def __post_init__(self) -> None:
+        for source in self.sources:
+            try:
+                ip_network(source)
+            except ValueError as error:
+                raise ValueError(f"sources: {error}; write networks such as 192.0.2.0/24 or 2001:db8::/64") from error
 
 
 class Row(Record, omit_defaults=True):
