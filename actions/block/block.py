@@ -81,6 +81,7 @@ class Block:
         try:
             with memory.lock:
                 saved = self._begin(host, memory, int(started_ms))
+                former = memory.saved(host)
                 wanted = self._decide(host, memory, saved, command, started_ms)
                 handled = self._place(host, memory, saved, wanted, int(started_ms))
         except Stopped as stop:
@@ -91,7 +92,7 @@ class Block:
         placed, milliseconds, watch = handled
         with memory.watch() as enough:
             memory.flush(host)
-            mended = _mend(host, memory)
+            mended = _mend(host, memory, renew=(former.reject, former.limit) != (saved.reject, saved.limit))
             memory.interlocks.refresh(host)
             receipt = watch.over(self._options.watch, enough)
         if placed.loaded and saved.holds_any:
@@ -234,11 +235,11 @@ def _would(wanted: Wanted, is_proven: bool) -> Result:
     return Result(summary=f"would have blocked {name} ({detail}): the shadow time is not over", events=(event,))
 
 
-def _mend(host: Host, memory: Memory) -> Mended:
+def _mend(host: Host, memory: Memory, renew: bool) -> Mended:
     """Load our table again where a part of it is missing; what cannot be looked at now, the receipt says."""
     try:
         with memory.lock:
-            return loaded.mend(host, memory, int(host.now().timestamp() * 1000), needs_table=True)
+            return loaded.mend(host, memory, int(host.now().timestamp() * 1000), needs_table=True, renew=renew)
     except (Unavailable, table.NotLoaded):
         return Mended()
 

@@ -26,13 +26,15 @@ class Mended(Record):
     allowed: int = 0
 
 
-def mend(host: Host, memory: Memory, now_ms: int, needs_table: bool) -> Mended:
+def mend(host: Host, memory: Memory, now_ms: int, needs_table: bool, renew: bool = False) -> Mended:
     """Load the table again unless it stands; where nothing is saved and nothing `needs_table`, an absent one is in order.
+
+    With `renew` it is loaded in any case: its settings changed.
 
     Call it with the memory's lock held. Raises `Unavailable`, `NotLoaded`.
     """
     found = memory.hook(host)
-    if not found.missing:
+    if not (found.missing or renew):
         return Mended()
     saved = _with_kernel(host, memory.saved(host), now_ms)
     text = script(saved, now_ms, tuple(listed_commands(host, memory)))

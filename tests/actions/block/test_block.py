@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ from actions.block.block import Block
 from actions.block.options import Options
 from contracts.action import Command
 from contracts.blocking import TABLE
-from contracts.errors import UsageError
+from contracts.errors import Unavailable, UsageError, Why
 from contracts.outcome import Ok
 from contracts.proof import Verb
+from host import commands, linux
 from host.dry_run import DryRun
 from tests.actions.block.conftest import EVENT, HOST, HOST6, INNER, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
 
@@ -298,3 +300,47 @@ def test_a_ban_for_good_has_no_end(net: Net, block: Block) -> None:
     (element,) = net.host.do(net.machine.netfilter.elements, TABLE, "banned4")
     assert element.timeout_ms == 0 and result.answer["until_ms"] == 0
     assert result.events[0].fields["until"] == "for good"
+
+
+def test_a_changed_setting_takes_effect_with_the_next_ban_and_keeps_the_others(net: Net, block: Block) -> None:
+    net.act(block, address="203.0.113.7")
+    result = net.act(Block(Options(shadow=0.0, watch=0.0, reject=True)), address="203.0.113.8")
+    assert kinds(result) == ["block.address_blocked"]
+    assert "@banned4 reject" in net.host.run("nft", "list", "chain", "inet", "holdfast_block", "sources")
+    assert len(net.host.do(net.machine.netfilter.elements, TABLE, "banned4")) == 2
+
+
+def test_a_rejected_source_is_told_so(net: Net) -> None:
+    net.act(Block(Options(shadow=0.0, watch=0.0, reject=True)), address=OUTSIDE)
+    one = net.outside.socket(socket.SOCK_DGRAM, OUTSIDE, 0)
+    one.connect((HOST, 5050))
+    one.send(b"x")
+    with pytest.raises(ConnectionRefusedError):
+        one.recv(1)
+    one.close()
+
+
+def test_without_nft_a_first_ban_says_so_and_a_later_one_is_made_and_says_what_was_not_checked(
+    net: Net, block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(argv: Sequence[str], *_: object) -> None:
+        raise Unavailable(Why.TOOL_MISSING, f"{argv[0]} is not installed", advice="install the package nftables")
+
+    real = commands.run
+
+    def without_nft(argv: Sequence[str], *rest: object) -> object:
+        return missing(argv) if argv[0] == "nft" else real(argv, *rest)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(linux, "run", without_nft)
+        broken.setattr(commands, "run", without_nft)
+        with pytest.raises(Unavailable, match="nft is not installed"):
+            net.act(block, address="203.0.113.7")
+    net.act(block, address="203.0.113.7")
+    net.host.run("nft", "add", "table", "inet", "x")
+    with monkeypatch.context() as broken:
+        broken.setattr(linux, "run", without_nft)
+        broken.setattr(commands, "run", without_nft)
+        result = net.act(block, address="203.0.113.8")
+    assert kinds(result) == ["block.address_blocked"]
+    assert result.events[0].fields["not_checked"] == ["whether our rules are reached (nft is not installed)"]
