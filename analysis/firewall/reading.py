@@ -25,6 +25,7 @@ class Reader:
         self._sets: dict[tuple[str, str], NamedSet] = {}
         self._network: tuple[tuple[Any, ...], Network, tuple[str, ...]] | None = None
         self._cache: dict[str, Any] = {}
+        self.xtables: Xtables | None = None
 
     def read(self, rows: Mapping[str, Row]) -> Datapath:
         """Return the datapath that `rows` state. Rows that are not understood are named in it and make uncertain; nothing raises."""
@@ -90,7 +91,7 @@ class _Reading:
         self.reader = reader
         self.rows = rows
         self.unread: list[str] = []
-        self.xtables = Xtables(rows)
+        self.xtables = reader.xtables = Xtables(rows, reader.xtables)
         self.tables: dict[tuple[str, str], tuple[dict[str, Chain], dict[str, NamedSet]]] = {}
         self.dormant: set[tuple[str, str]] = set()
         self.unsure: dict[tuple[str, str], str] = {}

@@ -113,26 +113,39 @@ class _Chain:
     parts: dict[int, str] = field(default_factory=dict)
     unread: str = ""
 
+    def text(self) -> str:
+        return "\n".join(self.parts[part] for part in sorted(self.parts))
+
     def lines(self) -> list[str]:
-        return [line for part in sorted(self.parts) for line in self.parts[part].split("\n") if line.strip()]
+        return [line for line in self.text().split("\n") if line.strip()]
 
 
 class Xtables:
-    """The lines of iptables that rows hold, and the ipsets; `unread` names rows that could not be understood."""
+    """The lines of iptables that rows hold, and the ipsets; `unread` names rows that could not be understood.
 
-    def __init__(self, rows: Mapping[str, Row]) -> None:
+    `former` is what was read last time: a line that stands in a table of the same chains, beside the same ipsets, is not read again.
+    """
+
+    def __init__(self, rows: Mapping[str, Row], former: "Xtables | None" = None) -> None:
         self.unread: list[str] = []
         self._chains: dict[tuple[str, str], dict[str, _Chain]] = {}
         for key, row in rows.items():
             if row.what == "xtables":
                 self._take(key, row)
-        self._sets: dict[str, IpSet] = read_ipsets(rows) if self._chains else {}
-        self._lines: dict[tuple[str, str, str], list[str]] = {}
+        self._set_rows = {key: row for key, row in rows.items() if row.what == "ipset"} if self._chains else {}
+        same_sets = former is not None and former._set_rows == self._set_rows
+        self._sets: dict[str, IpSet] = former._sets if former is not None and same_sets else read_ipsets(self._set_rows)
+        self._named: dict[str, NamedSet] | None = former._named if former is not None and same_sets else None
+        self._made: dict[tuple[str, str, str, str, int], Rule] = {}
+        self._former = self._reusable(former) if former is not None and same_sets else {}
+        self._lines: dict[tuple[str, str, str], tuple[Sequence[int], dict[int, str]]] = {}
         self._hooks: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
 
     def ipsets(self) -> dict[str, NamedSet]:
         """Return the ipsets by name, for `Datapath.ipsets`."""
-        return {name: found for one in self._sets.values() for name, found in one.named().items()}
+        if self._named is None:
+            self._named = {name: found for one in self._sets.values() for name, found in one.named().items()}
+        return self._named
 
     def holds(self, family: str, table: str, chain: str) -> bool:
         """Return whether there are lines of this chain."""
@@ -144,13 +157,14 @@ class Xtables:
         `order` are the handles of the chain's rules, as the `chain` row has them.
         """
         place = (family, table, chain)
-        if place not in self._lines:
+        known = self._lines.get(place)
+        if known is None or known[0] is not order:
             found = self._chains.get((family, table), {}).get(chain)
-            self._lines[place] = found.lines() if found is not None and not found.unread else []
-        lines = self._lines[place]
-        if len(lines) != len(order) or handle not in order:
-            return None
-        return self._rule(family, table, chain, lines[order.index(handle)], handle)
+            lines = found.lines() if found is not None and not found.unread else []
+            at_handle = dict(zip(order, lines, strict=True)) if len(lines) == len(order) else {}
+            known = self._lines[place] = (order, at_handle)
+        line = known[1].get(handle)
+        return None if line is None else self._rule(family, table, chain, line, handle)
 
     def legacy(self) -> tuple[Table, ...]:
         """Return the tables of iptables-legacy, whole."""
@@ -160,6 +174,16 @@ class Xtables:
                 made = {chain: self._chain(family, name, chain) for chain in chains}
                 found.append(Table(family=family, name=name, chains=made))
         return tuple(found)
+
+    def _reusable(self, former: "Xtables") -> dict[tuple[str, str, str, str, int], Rule]:
+        """Return the rules read last time of tables that have the same chains."""
+        same = {
+            place
+            for place, chains in self._chains.items()
+            if former._chains.get(place, {}).keys() == chains.keys()
+            and not any("NETMAP" in one.text() for one in chains.values())
+        }
+        return {key: rule for key, rule in former._made.items() if key[:2] in same}
 
     def _take(self, key: str, row: Row) -> None:
         try:
@@ -184,6 +208,12 @@ class Xtables:
         return Chain(name=name, rules=rules, base=base, unread=held.unread)
 
     def _rule(self, family: str, table: str, chain: str, line: str, handle: int) -> Rule:
+        key = (family, table, chain, line, handle)
+        rule = self._made.get(key) or self._former.get(key) or self._read(family, table, chain, line, handle)
+        self._made[key] = rule
+        return rule
+
+    def _read(self, family: str, table: str, chain: str, line: str, handle: int) -> Rule:
         try:
             parsed = read_line(_plain(line), chain)
         except Malformed as error:

@@ -5,6 +5,7 @@ character plain and the next double quote ends the word; `!` before an option (o
 options take no value, one or two is a table here: only so is `--comment -j` one comment and not a jump.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,6 +69,8 @@ _BASE = {
     "-4": "ipv4",
     "-6": "ipv6",
 }
+_PLAIN = re.compile(r"[^ \t\n]+")
+_WORD = re.compile(r'([^ \t\n"]*)(?:"((?:[^"\\]|\\.)*)"|(".*))?', re.DOTALL)
 _NOTHING_AFTER = frozenset(("fragment", "ipv4", "ipv6"))
 
 
@@ -135,36 +138,18 @@ def read_line(line: str, chain: str) -> Line:
 
 def words(line: str) -> list[Word]:
     """Return the words of a line; raises `Malformed` for a quote that nothing closes."""
+    if '"' not in line:
+        return [Word(text) for text in _PLAIN.findall(line)]
     found: list[Word] = []
-    at, size = 0, len(line)
-    while at < size:
-        if line[at] in " \t\n":
-            at += 1
-            continue
-        plain: list[str] = []
-        quoted = False
-        while at < size and line[at] not in " \t\n":
-            if line[at] == '"':
-                end = _closing(line, at)
-                plain.append(_unescaped(line[at + 1 : end]))
-                quoted, at = True, end + 1
-                break
-            plain.append(line[at])
-            at += 1
-        found.append(Word("".join(plain), quoted))
+    for match in _WORD.finditer(line):
+        plain, quoted, rest = match.groups()
+        if rest:
+            raise Malformed(f"a quote that nothing closes: {_short(rest)}")
+        if quoted is not None:
+            found.append(Word(plain + _unescaped(quoted), quoted=True))
+        elif plain:
+            found.append(Word(plain))
     return found
-
-
-def _closing(text: str, start: int) -> int:
-    """Return where the quote that opens at `start` closes."""
-    at = start + 1
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == '"':
-            return at
-        at += 1
-    raise Malformed(f"a quote that nothing closes in {_short(text[max(0, start - 20) : start + 60])}")
 
 
 def _unescaped(text: str) -> str:

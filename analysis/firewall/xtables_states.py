@@ -231,7 +231,9 @@ def devgroup(part: Part, _place: Place) -> Conditions:
     """Return the conditions on the groups of the interfaces."""
 
     def group(name: str) -> Callable[[Option], Conditions]:
-        return lambda option: (opposite(option.negated, is_masked(Field(name), option.value)),)
+        return lambda option: (
+            opposite(option.negated, is_masked(Field(name), option.value.replace("default", "0x0"))),
+        )
 
     return each(part, {"src-group": group("meta iifgroup"), "dst-group": group("meta oifgroup")})
 

@@ -1,8 +1,8 @@
 """The values that iptables and ipset write (addresses, ports, protocols, flags, marks) as spans, fields and comparisons of the model."""
 
-import ipaddress
 from typing import NamedTuple
 
+from analysis.firewall import values
 from analysis.firewall.model import AnyOf, Binary, Constant, Expression, Field, Match, Name, Not, Span, Statement
 from contracts.errors import Malformed
 
@@ -135,10 +135,10 @@ def protocol(text: str) -> int:
 
 def address(text: str, family: Family) -> int:
     """Return an address as a number; raises `Malformed`."""
-    try:
-        return int(ipaddress.IPv4Address(text) if family.version == 4 else ipaddress.IPv6Address(text))
-    except ValueError as error:
-        raise Malformed(f"{text[:60]!r} is not an address of IPv{family.version}") from error
+    found = values.address(text)
+    if found is None or found[0] != family.version:
+        raise Malformed(f"{text[:60]!r} is not an address of IPv{family.version}")
+    return found[1]
 
 
 def address_range(text: str, family: Family) -> Span:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.firewall.evaluate import evaluate
-from analysis.firewall.model import Base, Maybe, Rule, Unknown, Verdict
+from analysis.firewall.model import Base, Maybe, Nat, Rule, Unknown, Verdict
 from analysis.firewall.probe import Probe
 from analysis.firewall.probe import Verdict as Outcome
 from analysis.firewall.reading import read
@@ -164,6 +164,53 @@ def test_a_line_belongs_to_the_handle_at_its_place() -> None:
     assert found.rule("ip", "filter", "INPUT", (4, 7), 9) is None
     assert found.rule("ip", "filter", "OTHER", (4, 7), 7) is None
     assert found.holds("ip", "filter", "INPUT") and not found.holds("ip", "nat", "INPUT")
+
+
+def first_rule(found: Xtables) -> Rule:
+    return found.legacy()[0].chains["INPUT"].rules[0]
+
+
+def test_a_line_that_stayed_is_not_read_again() -> None:
+    before = Xtables(rows("-p tcp -j DROP", "-p udp -j DROP"))
+    rule = first_rule(before)
+    after = Xtables(rows("-p tcp -j DROP", "-p udp -j ACCEPT"), before)
+    assert first_rule(after) is rule
+    assert after.legacy()[0].chains["INPUT"].rules[1].statements[-1] == Verdict("accept")
+    assert first_rule(Xtables(rows("-p tcp -j DROP"), after)) is rule
+
+
+def test_a_line_is_read_again_when_what_it_names_came_or_went() -> None:
+    before = Xtables(rows("-j own"))
+    assert isinstance(first_rule(before).statements[0], Unknown)
+    after = Xtables(rows("-j own", own="-A own -j DROP"), before)
+    assert first_rule(after).statements == (Verdict("jump", "own"),)
+    asked = rows("-m set --match-set x src -j DROP")
+    without = Xtables(asked)
+    assert isinstance(first_rule(without).statements[0], Maybe)
+    ipset = {"ipset x": Row(what="ipset", document='{"type":"hash:ip","family":"inet","elements":["192.0.2.1"]}')}
+    found = Xtables(asked | ipset, without)
+    assert not isinstance(first_rule(found).statements[0], Maybe)
+    kept = found.ipsets()
+    assert Xtables(asked | ipset, found).ipsets() is kept
+
+
+def test_a_network_for_a_network_follows_the_hooks_that_lead_to_it() -> None:
+    def lines(hook: str) -> dict[str, Row]:
+        return {
+            "xtables legacy-ip nat own": Row(what="xtables", document="{}", text="-A own -j NETMAP --to 192.0.2.0/24"),
+            **{
+                f"xtables legacy-ip nat {each}": Row(
+                    what="xtables", document='{"policy":"ACCEPT"}', text=f"-A {each} -j own" if each == hook else ""
+                )
+                for each in ("PREROUTING", "POSTROUTING")
+            },
+        }
+
+    before = Xtables(lines("PREROUTING"))
+    (first,) = before.legacy()[0].chains["own"].rules[0].statements
+    (then,) = Xtables(lines("POSTROUTING"), before).legacy()[0].chains["own"].rules[0].statements
+    assert isinstance(first, Nat) and isinstance(then, Nat)
+    assert (first.kind, then.kind) == ("dnat", "snat")
 
 
 def test_what_is_taken_both_ways_is_asked_last() -> None:
