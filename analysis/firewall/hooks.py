@@ -127,7 +127,7 @@ def _together(group: list[Step], live: int, walker: Walker) -> int:
 def _any_order(group: list[Step], live: int, walker: Walker) -> int:
     """Run steps whose order nobody knows in all of them, and keep every result as possible."""
     packets: Packets = walker.packets
-    before, bound = packets.snapshot(), walker.bound
+    before, bound, begun = packets.snapshot(), walker.bound, walker.initialised
     results = []
     alive = bounds = 0
     surely = -1
@@ -136,6 +136,7 @@ def _any_order(group: list[Step], live: int, walker: Walker) -> int:
             continue
         packets.restore(before)
         walker.begin_nat(*bound)
+        walker.initialised = dict(begun)
         left = live
         walker.unordered += 1
         for step in order:

@@ -68,7 +68,6 @@ class Passage:
         self.walker.leg = leg
         self.reroute: Callable[[int, int], int] = lambda _sure, _may: 0
         """Told who is surely and who perhaps routed again on its way out; returns those who then surely have no route."""
-        self._initialised = {True: 0, False: 0}
 
     # ---- hooks
 
@@ -99,7 +98,7 @@ class Passage:
                 here |= devices.values.get(device, 0)
             here = live & (here | devices.unknown) if base.devices else live
             if here:
-                doubtful = 0 if base.devices else here
+                doubtful = here & devices.multi if base.devices else here
                 kept = self.walker.base(table, chain, here, sure=here & ~doubtful)
                 live = (live & ~here) | kept
         return live
@@ -166,11 +165,11 @@ class Passage:
             return self._restore(name, live, self.known)
         target = name in _TARGET
         tracked = self.packets.base[TRACKED]
-        mine = live & tracked.values.get(2, 0) & ~self._initialised[target]
+        mine = live & tracked.values.get(2, 0) & ~self.walker.initialised[target]
         for family, bits in ((4, self.packets.four), (6, self.packets.six)):
             if not self.hooks.translates[family]:
                 mine &= ~bits
-        self._initialised[target] |= mine
+        self.walker.initialised[target] |= mine
         self.walker.begin_nat(mine & tracked.multi)
         rest = mine
         before = {end: self.packets.base[end] for end in _DESTINATIONS}

@@ -100,6 +100,8 @@ class Walker:
         self.doubts: list[Doubt] = []
         self.hook = ""
         self.leg = Leg.FIRST
+        self.initialised = {True: 0, False: 0}
+        """Packets whose destination (True) or source (False) was up for translation already: it is only once."""
         self.unordered = 0
         """More than 0 while steps are tried in several orders: nothing that is remembered then may be taken for certain."""
         self._ipsets = ipsets

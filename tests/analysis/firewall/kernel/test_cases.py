@@ -82,6 +82,16 @@ CASES = (
     Case("translation happens at -100 however early its chain claims to be", True, redirected(-150, -120)),
     Case("translation happens at -100 however late its chain claims to be", False, redirected(50, -90)),
     Case(
+        "a chain at the very priority of the translation leaves no doubt where it goes",
+        True,
+        table(
+            "a",
+            chain("n", "nat hook prerouting priority -100", "tcp dport 80 dnat ip to 172.18.0.2"),
+            chain("f", "filter hook prerouting priority -100", "meta mark set 1"),
+        )
+        + "table netdev d {\n chain i {\n type filter hook ingress device lan0 priority 0\n drop\n }\n}\n",
+    ),
+    Case(
         "a connection is reachable when its first packet and the answer pass, but a rejected third undoes it",
         True,
         table("a", chain("c", "filter hook input priority 0", "tcp flags & (fin|syn|rst|ack) != syn reject")),
