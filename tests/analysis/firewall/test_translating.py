@@ -1,0 +1,87 @@
+"""Address translation: where packets go, what later rules see, and what answers come back as."""
+
+from typing import Any
+
+import pytest
+
+from analysis.firewall.probe import Answer, Verdict
+from tests.analysis.firewall.datapaths import ACCEPT, DROP, ask, base, datapath, field, match, probe, switches, table
+
+FORWARDING = switches(ipv4__ip_forward="1")
+
+
+def translated(
+    *rules: list[Any], port: int = 80, chains: dict[str, Any] | None = None, source: str = "203.0.113.7"
+) -> Answer:
+    nat = {"n": (base("prerouting", -100, kind="nat"), rules), **(chains or {})}
+    return ask(datapath(FORWARDING, table("nat", nat)), probe(port, source=source))
+
+
+def dnat(address: Any = None, port: Any = None, **more: Any) -> dict[str, Any]:
+    return {
+        "dnat": {"family": "ip", **({"addr": address} if address else {}), **({"port": port} if port else {}), **more}
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "destination", "port", "forwarded"),
+    [
+        (dnat("172.18.0.2"), "172.18.0.2", 80, True),
+        (dnat("172.18.0.2", 8080), "172.18.0.2", 8080, True),
+        (dnat("172.18.0.2", {"range": [79, 90]}), "172.18.0.2", 80, True),
+        (dnat("172.18.0.2", {"range": [90, 99]}), "172.18.0.2", 90, True),
+        (dnat({"map": {"key": field("tcp dport"), "data": {"set": [[80, {"concat": ["172.18.0.3", 81]}]]}}}), "172.18.0.3", 81, True),
+        (dnat({"map": {"key": field("tcp dport"), "data": {"set": [[99, "172.18.0.3"]]}}}), "192.0.2.10", 80, False),
+        (dnat({"prefix": {"addr": "172.18.0.0", "len": 24}}, flags="netmap", type_flags="prefix"), "172.18.0.10", 80, True),
+        ({"redirect": {"port": 8080}}, "192.0.2.10", 8080, False),
+        ({"redirect": {"port": {"map": {"key": field("tcp dport"), "data": {"set": [[80, 22]]}}}}}, "192.0.2.10", 22, False),
+    ],
+)  # fmt: skip
+def test_where_it_goes(statement: dict[str, Any], destination: str, port: int, forwarded: bool) -> None:
+    answer = translated([statement])
+    assert answer.verdict is Verdict.REACHABLE
+    assert (answer.destination, answer.port, answer.forwarded) == (destination, port, forwarded)
+    assert answer.interface == ("br0" if forwarded else "")
+
+
+def test_one_of_many_addresses_is_undecided() -> None:
+    answer = translated([dnat({"range": ["172.18.0.2", "172.18.0.200"]})])
+    assert answer.verdict is Verdict.UNCERTAIN
+    assert answer.destination == ""
+
+
+def test_the_first_translation_binds_across_chains() -> None:
+    more = {"later": (base("prerouting", -50, kind="nat"), [[dnat("172.18.0.9")]])}
+    assert translated([dnat("172.18.0.2")], chains=more).destination == "172.18.0.2"
+    assert translated([ACCEPT], chains=more).destination == "172.18.0.9"
+
+
+def test_a_rule_for_the_other_family_is_left() -> None:
+    answer = translated([dnat("172.18.0.2")], source="2001:db8:9::7")
+    assert (answer.verdict, answer.destination) == (Verdict.REACHABLE, "2001:db8::10")
+
+
+def test_later_hooks_see_the_new_address_and_the_status() -> None:
+    status = {
+        "f": (base("forward", 0, "drop"), [[match("ip daddr", "172.18.0.2"), match("ct status", "dnat", "in"), ACCEPT]])
+    }
+    first = translated([dnat("172.18.0.2")], chains=status)
+    assert first.verdict is Verdict.BLOCKED  # the answer is not to 172.18.0.2
+    status["f"][1].append([match("ct state", "established", "in"), ACCEPT])
+    assert translated([dnat("172.18.0.2")], chains=status).verdict is Verdict.REACHABLE
+
+
+def test_the_answer_leaves_with_the_address_that_was_called() -> None:
+    def after(priority: int, source: str) -> Verdict:
+        last = {
+            "p": (base("postrouting", priority), [[match("ip saddr", source), match("ct direction", "reply"), DROP]])
+        }
+        return translated([dnat("172.18.0.2")], chains=last).verdict
+
+    assert after(0, "172.18.0.2") is Verdict.BLOCKED
+    assert after(150, "172.18.0.2") is Verdict.REACHABLE
+    assert after(150, "192.0.2.10") is Verdict.BLOCKED
+
+
+def test_a_drop_in_a_nat_chain_drops() -> None:
+    assert translated([DROP]).verdict is Verdict.BLOCKED
