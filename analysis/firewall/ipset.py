@@ -130,6 +130,7 @@ def read_ipsets(rows: Mapping[str, Row]) -> dict[str, IpSet]:
             continue
         name = key.removeprefix("ipset ")
         try:
+            name = msgspec.json.decode(name, type=str) if name.startswith('"') else name
             sets[name], lists[name] = _read(name, row)
         except (Malformed, msgspec.DecodeError, ValueError) as error:
             sets[name] = IpSet(name, unread=f"not understood ({str(error)[:120]})")

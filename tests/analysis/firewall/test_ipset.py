@@ -158,6 +158,12 @@ def test_a_set_that_is_not_understood_is_undecided_and_named(broken: Row) -> Non
     assert isinstance(condition, Maybe) and "x" in condition.text
 
 
+def test_a_name_that_is_quoted_in_its_key_is_read() -> None:
+    shape = row("hash:ip", "192.0.2.1", family="inet")
+    assert list(read_ipsets({'ipset "odd name"': shape})) == ["odd name"]
+    assert list(read_ipsets({'ipset "cut': shape}).values())[0].unread
+
+
 def test_an_element_that_is_not_understood_leaves_the_rest() -> None:
     found = read("hash:ip", "192.0.2.1", "nonsense", '"cut', family="inet")
     assert len(found.elements) == 1
