@@ -7,9 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.firewall.model import (
-    Assign, Binary, Concat, Constant, Element, Fib, Field, Joined, Lookup, Match, Maybe, Members, Name, Nat, NoTrack, Range, SetRef, Span,
-    Undecidable, Unknown, Update, Verdict, VerdictMap,
-)  # fmt: skip
+    Assign,
+    Binary,
+    Concat,
+    Constant,
+    Element,
+    Fib,
+    Field,
+    Joined,
+    Lookup,
+    Match,
+    Maybe,
+    Members,
+    Name,
+    Nat,
+    NoTrack,
+    Range,
+    SetRef,
+    Span,
+    Undecidable,
+    Unknown,
+    Update,
+    Verdict,
+    VerdictMap,
+)
 from analysis.firewall.nft_json import elements, statements
 from tests.analysis.firewall.datapaths import field, match
 
@@ -28,25 +49,48 @@ TEN = Span(0x0A000000, 0x0AFFFFFF)
         (match("tcp flags", ["fin", "rst"], "!"), Match(Field("tcp flags"), "none", Constant(5))),
         (match("ct status", {"|": ["snat", "dnat"]}, "!="), Match(Field("ct status"), "!=", Span(48, 48))),
         (match({"&": [MARK, 255]}, 16), Match(Binary("&", Field("meta mark"), Constant(255)), "==", Span(16, 16))),
-        (match("meta iifname", {"set": ["lo", "eth*"]}), Match(Field("meta iifname"), "==", Members((Element(Name("lo")), Element(Name("eth*")))))),
-        (match({"concat": [SOURCE, PORT]}, {"set": [{"concat": ["10.0.0.0", 5]}]}),
-         Match(Concat((Field("ip saddr"), Field("tcp dport"))), "==", Members((Element(Joined((Span(0x0A000000, 0x0A000000), Span(5, 5)))),)))),
-        (match({"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, False), Match(Fib(("saddr", "iif"), "present"), "==", Span(0, 0))),
-        ({"vmap": {"key": PORT, "data": {"set": [[22, {"accept": None}], ["*", {"jump": {"target": "c"}}]]}}},
-         VerdictMap(Field("tcp dport"), Members((Element(Span(22, 22), Verdict("accept")), Element(Span(0, 2**128 - 1), Verdict("jump", "c")))))),
-        ({"mangle": {"key": MARK, "value": {"map": {"key": PORT, "data": {"set": [[22, 1]]}}}}},
-         Assign(Field("meta mark"), Lookup(Field("tcp dport"), Members((Element(Span(22, 22), Constant(1)),))))),
-        ({"dnat": {"family": "ip", "addr": "10.0.0.1", "port": {"range": [80, 90]}}},
-         Nat(kind="dnat", family=4, address=Constant(0x0A000001), port=Range(80, 90))),
+        (
+            match("meta iifname", {"set": ["lo", "eth*"]}),
+            Match(Field("meta iifname"), "==", Members((Element(Name("lo")), Element(Name("eth*"))))),
+        ),
+        (
+            match({"concat": [SOURCE, PORT]}, {"set": [{"concat": ["10.0.0.0", 5]}]}),
+            Match(
+                Concat((Field("ip saddr"), Field("tcp dport"))),
+                "==",
+                Members((Element(Joined((Span(0x0A000000, 0x0A000000), Span(5, 5)))),)),
+            ),
+        ),
+        (
+            match({"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, False),
+            Match(Fib(("saddr", "iif"), "present"), "==", Span(0, 0)),
+        ),
+        (
+            {"vmap": {"key": PORT, "data": {"set": [[22, {"accept": None}], ["*", {"jump": {"target": "c"}}]]}}},
+            VerdictMap(
+                Field("tcp dport"),
+                Members((Element(Span(22, 22), Verdict("accept")), Element(Span(0, 2**128 - 1), Verdict("jump", "c")))),
+            ),
+        ),
+        (
+            {"mangle": {"key": MARK, "value": {"map": {"key": PORT, "data": {"set": [[22, 1]]}}}}},
+            Assign(Field("meta mark"), Lookup(Field("tcp dport"), Members((Element(Span(22, 22), Constant(1)),)))),
+        ),
+        (
+            {"dnat": {"family": "ip", "addr": "10.0.0.1", "port": {"range": [80, 90]}}},
+            Nat(kind="dnat", family=4, address=Constant(0x0A000001), port=Range(80, 90)),
+        ),
         ({"redirect": None}, Nat(kind="redirect")),
         ({"notrack": None}, NoTrack()),
-        ({"set": {"op": "update", "elem": SOURCE, "set": "@d", "stmt": [{"limit": {"rate": 5}}]}},
-         Update(name="d", key=Field("ip saddr"), conditions=(Maybe('{"limit":{"rate":5}}'),))),
+        (
+            {"set": {"op": "update", "elem": SOURCE, "set": "@d", "stmt": [{"limit": {"rate": 5}}]}},
+            Update(name="d", key=Field("ip saddr"), conditions=(Maybe('{"limit":{"rate":5}}'),)),
+        ),
         ({"limit": {"rate": 5}}, Maybe('{"limit":{"rate":5}}')),
         ({"queue": {"num": 1}}, Verdict("queue")),
         ({"reject": {"type": "icmpx"}}, Verdict("reject")),
     ],
-)  # fmt: skip
+)
 def test_statements(expression: Any, statement: object) -> None:
     assert statements([expression]) == (statement,)
 
@@ -77,14 +121,48 @@ def test_elements_of_sets_with_all_that_stands_beside_them() -> None:
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 2**33) | st.sampled_from(["accept", "@s", "10.0.0.1", "*", "ssh", ""]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["match", "op", "left", "right", "set", "elem", "vmap", "key", "data", "prefix", "addr", "len", "range", "concat", "dnat",
-                         "meta", "payload", "jump", "target", "&", "|", "<<", "mangle", "value", "map", "ct", "fib", "limit", "val"]),
-        inner, max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "match",
+                    "op",
+                    "left",
+                    "right",
+                    "set",
+                    "elem",
+                    "vmap",
+                    "key",
+                    "data",
+                    "prefix",
+                    "addr",
+                    "len",
+                    "range",
+                    "concat",
+                    "dnat",
+                    "meta",
+                    "payload",
+                    "jump",
+                    "target",
+                    "&",
+                    "|",
+                    "<<",
+                    "mangle",
+                    "value",
+                    "map",
+                    "ct",
+                    "fib",
+                    "limit",
+                    "val",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(ANYTHING)

@@ -9,10 +9,17 @@ from analysis.firewall.values import NAMES, STRINGS
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("ip saddr", "ipv4_addr"), ("ct original ip6 daddr", "ipv6_addr"), ("ct reply ip saddr", "ipv4_addr"), ("ct state", "ct_state"),
-        ("meta l4proto", "inet_proto"), ("meta iifname", "ifname"), ("tcp flags", "tcp_flag"), ("tcp dport", "integer"), ("odd one", "integer"),
+        ("ip saddr", "ipv4_addr"),
+        ("ct original ip6 daddr", "ipv6_addr"),
+        ("ct reply ip saddr", "ipv4_addr"),
+        ("ct state", "ct_state"),
+        ("meta l4proto", "inet_proto"),
+        ("meta iifname", "ifname"),
+        ("tcp flags", "tcp_flag"),
+        ("tcp dport", "integer"),
+        ("odd one", "integer"),
     ],
-)  # fmt: skip
+)
 def test_of_fields(name: str, kind: str) -> None:
     assert of_field(name) == kind
 

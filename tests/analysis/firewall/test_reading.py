@@ -128,11 +128,28 @@ JUNK = st.text(alphabet='{}[]",:a0 ', max_size=20) | st.sampled_from(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["rule inet t c 2", "chain inet t c", "table inet t", "set inet t s", "link eth0", "route 4 x", "routing-rule 4 y", "x", "map",
-                         "program", 'program "', "ipset a", "xtables ip filter INPUT", "switch net.ipv4.ip_forward"]),
-        st.tuples(JUNK, JUNK, st.lists(st.integers(-1, 3), max_size=3)), max_size=6,
+        st.sampled_from(
+            [
+                "rule inet t c 2",
+                "chain inet t c",
+                "table inet t",
+                "set inet t s",
+                "link eth0",
+                "route 4 x",
+                "routing-rule 4 y",
+                "x",
+                "map",
+                "program",
+                'program "',
+                "ipset a",
+                "xtables ip filter INPUT",
+                "switch net.ipv4.ip_forward",
+            ]
+        ),
+        st.tuples(JUNK, JUNK, st.lists(st.integers(-1, 3), max_size=3)),
+        max_size=6,
     )
-)  # fmt: skip
+)
 def test_garbage_never_raises(garbage: dict[str, tuple[str, str, list[int]]]) -> None:
     rows: dict[str, Any] = {**HOST, **TABLE}
     for key, (document, text, order) in garbage.items():

@@ -15,10 +15,19 @@ def read(links: list[Any] = [], routes: list[Any] = [], rules: list[Any] = []) -
 
 
 def test_a_link_with_its_addresses_and_master() -> None:
-    network, strange = read([
-        {"ifname": "veth1", "ifindex": 7, "flags": ["UP"], "link_type": "ether", "master": "br0", "linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"},
-         "addr_info": [{"family": "inet", "local": "10.0.0.1", "prefixlen": 24, "broadcast": "10.0.0.255"}]},
-    ])  # fmt: skip
+    network, strange = read(
+        [
+            {
+                "ifname": "veth1",
+                "ifindex": 7,
+                "flags": ["UP"],
+                "link_type": "ether",
+                "master": "br0",
+                "linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"},
+                "addr_info": [{"family": "inet", "local": "10.0.0.1", "prefixlen": 24, "broadcast": "10.0.0.255"}],
+            },
+        ]
+    )
     link = network.links["veth1"]
     assert strange == []
     assert (link.index, link.kind, link.master, link.master_kind, link.type) == (7, "veth", "br0", "bridge", 1)
@@ -26,13 +35,15 @@ def test_a_link_with_its_addresses_and_master() -> None:
 
 
 def test_routes_of_all_sorts() -> None:
-    network, strange = read(routes=[
-        {"dst": "default", "gateway": "10.0.0.2", "dev": "eth0"},
-        {"type": "blackhole", "dst": "10.9.0.0/16"},
-        {"dst": "10.8.0.0/16", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}, {"dev": "eth2", "flags": ["dead"]}]},
-        {"type": "local", "dst": "10.0.0.1", "dev": "eth0", "table": "local"},
-        {"dst": "10.7.0.0/16", "dev": "eth0", "encap": "mpls", "table": "77"},
-    ])  # fmt: skip
+    network, strange = read(
+        routes=[
+            {"dst": "default", "gateway": "10.0.0.2", "dev": "eth0"},
+            {"type": "blackhole", "dst": "10.9.0.0/16"},
+            {"dst": "10.8.0.0/16", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}, {"dev": "eth2", "flags": ["dead"]}]},
+            {"type": "local", "dst": "10.0.0.1", "dev": "eth0", "table": "local"},
+            {"dst": "10.7.0.0/16", "dev": "eth0", "encap": "mpls", "table": "77"},
+        ]
+    )
     default, black, many, local, strangely = network.routes
     assert strange == []
     assert (default.length, default.table, default.devices) == (0, 254, ("eth0",))
@@ -41,12 +52,30 @@ def test_routes_of_all_sorts() -> None:
 
 
 def test_rules_with_their_selectors_in_order_of_priority() -> None:
-    network, strange = read(rules=[
-        {"priority": 32766, "src": "all", "table": "main"},
-        {"priority": 100, "src": "10.0.0.0", "srclen": 8, "not": None, "fwmark": "0x5", "fwmask": "0xff", "iif": "eth0", "table": "77"},
-        {"priority": 200, "src": "all", "ipproto": "tcp", "dport_start": 80, "dport_end": 90, "action": "unreachable"},
-        {"priority": 300, "src": "all", "uid_start": 0, "uid_end": 5, "table": "main"},
-    ])  # fmt: skip
+    network, strange = read(
+        rules=[
+            {"priority": 32766, "src": "all", "table": "main"},
+            {
+                "priority": 100,
+                "src": "10.0.0.0",
+                "srclen": 8,
+                "not": None,
+                "fwmark": "0x5",
+                "fwmask": "0xff",
+                "iif": "eth0",
+                "table": "77",
+            },
+            {
+                "priority": 200,
+                "src": "all",
+                "ipproto": "tcp",
+                "dport_start": 80,
+                "dport_end": 90,
+                "action": "unreachable",
+            },
+            {"priority": 300, "src": "all", "uid_start": 0, "uid_end": 5, "table": "main"},
+        ]
+    )
     first, second, third, _ = network.rules
     assert strange == []
     assert (first.source, first.inverted, first.mark, first.mask, first.table) == (
@@ -66,7 +95,14 @@ def test_what_is_strange_is_named_and_the_rest_is_read() -> None:
     assert len(strange) == 3
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["ifname", "dst", "dev", "priority", "src", "flags", "nexthops", "addr_info", "table"]),
-                                st.none() | st.integers() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)), max_size=4))  # fmt: skip
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["ifname", "dst", "dev", "priority", "src", "flags", "nexthops", "addr_info", "table"]),
+            st.none() | st.integers() | st.text(max_size=4) | st.lists(st.integers(), max_size=2),
+        ),
+        max_size=4,
+    )
+)
 def test_nothing_raises(garbage: list[Any]) -> None:
     read(garbage, garbage, garbage)

@@ -1,0 +1,57 @@
+"""Base chains of one hook: by priority, across tables and families, and in any order where nobody knows it."""
+
+from analysis.firewall.probe import Verdict
+from tests.analysis.firewall.datapaths import ACCEPT, DROP, ask, base, datapath, field, match, probe, table, verdicts
+
+MARK = {"mangle": {"key": field("meta mark"), "value": 1}}
+MARKED = match("meta mark", 1)
+
+
+def two(first: int, second: int, *, family: str = "inet") -> Verdict:
+    """One chain marks, another drops what is marked."""
+    marking = table("a", {"c": (base("input", first), [[MARK]])})
+    dropping = table("b", {"c": (base("input", second), [[MARKED, DROP]])}, family=family)
+    return ask(datapath(marking, dropping), probe()).verdict
+
+
+def test_the_smaller_priority_goes_first_whatever_the_family() -> None:
+    for family in ("inet", "ip"):
+        assert two(-5, 0, family=family) is Verdict.BLOCKED
+        assert two(5, 0, family=family) is Verdict.REACHABLE
+
+
+def test_equal_priorities_in_two_tables_are_undecided_where_it_matters() -> None:
+    assert two(0, 0) is Verdict.UNCERTAIN
+    assert two(0, 0, family="ip6") is Verdict.REACHABLE
+
+
+def test_equal_priorities_in_one_table_run_the_later_chain_first() -> None:
+    later = table("a", {"first": (base("input"), [[MARKED, DROP]]), "second": (base("input"), [[MARK]])})
+    assert ask(datapath(later), probe()).verdict is Verdict.BLOCKED
+    earlier = table("a", {"first": (base("input"), [[MARK]]), "second": (base("input"), [[MARKED, DROP]])})
+    assert ask(datapath(earlier), probe()).verdict is Verdict.REACHABLE
+
+
+def test_the_order_of_many_chains_that_change_things_is_named() -> None:
+    parts = [table(f"t{number}", {"c": (base("input"), [[MARK]])}) for number in range(8)]
+    answer = ask(datapath(*parts), probe())
+    assert answer.verdict is Verdict.UNCERTAIN
+    assert "equal priority" in " ".join(answer.unknown)
+
+
+def test_chains_that_only_look_need_no_order() -> None:
+    parts = [table(f"t{number}", {"c": (base("input"), [[match("tcp dport", 80), ACCEPT]])}) for number in range(9)]
+    assert ask(datapath(*parts), probe()).verdict is Verdict.REACHABLE
+
+
+def test_a_drop_anywhere_ends_what_another_table_accepted() -> None:
+    accepting = table("a", {"c": (base("input", -10), [[ACCEPT]])})
+    dropping = table("b", {"c": (base("input", 10), [[match("tcp dport", 80), DROP]])}, family="ip")
+    assert verdicts(datapath(accepting, dropping), [probe(80), probe(81)]) == (Verdict.BLOCKED, Verdict.REACHABLE)
+
+
+def test_tables_of_other_worlds_are_left_alone() -> None:
+    assert (
+        ask(datapath(table("a", {"c": (base("input", 0, "drop"), [])}, family="arp")), probe()).verdict
+        is Verdict.REACHABLE
+    )

@@ -1,0 +1,105 @@
+"""Out of this host, in to it, and through it."""
+
+from typing import Any
+
+from analysis.firewall.probe import Verdict
+from contracts.subjects.datapath import Row
+from tests.analysis.firewall.datapaths import (
+    ACCEPT,
+    DROP,
+    HOST,
+    ask,
+    base,
+    datapath,
+    field,
+    match,
+    probe,
+    route,
+    switches,
+    table,
+    verdicts,
+)
+
+OWN: dict[str, Any] = {"source": "127.0.0.1", "destination": "127.0.0.1", "interface": ""}
+OUT: dict[str, Any] = {"source": "192.0.2.10", "destination": "198.51.100.1", "interface": ""}
+FORWARDING = switches(ipv4__ip_forward="1")
+REACHABLE, BLOCKED, UNCERTAIN = Verdict.REACHABLE, Verdict.BLOCKED, Verdict.UNCERTAIN
+
+
+def with_chain(hook: str, *rules: list[dict[str, Any]], policy: str = "accept", **one: Any) -> Verdict:
+    return ask(datapath(FORWARDING, table("t", {"c": (base(hook, 0, policy), rules)})), probe(**one)).verdict
+
+
+def test_own_packets_pass_output_postrouting_and_by_the_loopback_interface_input() -> None:
+    for hook in ("output", "postrouting", "prerouting", "input"):
+        assert with_chain(hook, [match("tcp dport", 80), DROP], **OWN) is BLOCKED
+    assert with_chain("forward", [DROP], **OWN) is REACHABLE
+    assert with_chain("input", [match("meta iif", "lo"), ACCEPT], policy="drop", **OWN) is REACHABLE
+    assert with_chain("output", [match("meta oif", "lo"), DROP], **OWN) is BLOCKED
+
+
+def test_own_packets_to_elsewhere_leave_and_their_answers_come_in() -> None:
+    assert with_chain("output", [match("meta oifname", "eth0"), DROP], **OUT) is BLOCKED
+    assert with_chain("input", [match("ct state", "established", "in"), ACCEPT], policy="drop", **OUT) is REACHABLE
+    assert with_chain("input", policy="drop", **OUT) is BLOCKED
+
+
+def test_who_sends_an_own_packet_is_not_known_but_that_somebody_does() -> None:
+    assert with_chain("output", [match("meta skuid", 0), DROP], **OWN) is UNCERTAIN
+    assert with_chain("input", [match("meta skuid", 0), DROP], **OWN) is REACHABLE
+
+
+def test_what_is_forwarded_passes_forward_and_postrouting_not_input() -> None:
+    there: dict[str, Any] = {"destination": "172.18.0.2"}
+    for hook in ("prerouting", "forward", "postrouting"):
+        assert with_chain(hook, [match("tcp dport", 80), DROP], **there) is BLOCKED
+    for hook in ("input", "output"):
+        assert with_chain(hook, [DROP], **there) is REACHABLE
+    assert (
+        with_chain(
+            "forward",
+            [match("meta iifname", "eth0"), match("meta oifname", "br0"), ACCEPT],
+            [match("meta iifname", "br0"), match("meta oifname", "eth0"), ACCEPT],
+            policy="drop",
+            **there,
+        )
+        is REACHABLE
+    )
+
+
+def test_the_answer_of_what_is_forwarded_has_to_pass_too() -> None:
+    there: dict[str, Any] = {"destination": "172.18.0.2"}
+    assert with_chain("forward", [match("meta iifname", "eth0"), ACCEPT], policy="drop", **there) is BLOCKED
+    assert (
+        with_chain("forward", [match("meta iifname", "eth0"), ACCEPT], policy="drop", protocol="udp", **there)
+        is REACHABLE
+    )
+
+
+def test_an_answer_by_another_interface_is_named() -> None:
+    answer = ask(datapath(HOST, route("203.0.113.0/24", "br0")), probe())
+    assert answer.verdict is UNCERTAIN
+    assert answer.unknown == ("the answer leaves by br0, the connection came by eth0",)
+
+
+def test_an_answer_without_a_way_back_does_not_leave() -> None:
+    lost = {"route 4 default eth0 1": Row(what="route", document='{"dst":"198.51.100.0/24","dev":"eth0"}', text="4")}
+    answer = ask(datapath(lost), probe())
+    assert answer.verdict is BLOCKED
+    assert (answer.causes[0].what, answer.causes[0].answer) == ("routing", True)
+    assert ask(datapath(lost), probe(protocol="udp")).verdict is REACHABLE
+
+
+def test_neighbours_of_one_link_answer_each_other_directly() -> None:
+    nat = table(
+        "n", {"c": (base("prerouting", -100, kind="nat"), [[{"dnat": {"family": "ip", "addr": "172.18.0.2"}}]])}
+    )
+    turned = probe(source="172.18.0.3", destination="172.18.0.1", interface="br0")
+    assert ask(datapath(FORWARDING, nat), turned).verdict is BLOCKED
+    masked = table("m", {"c": (base("postrouting", 100, kind="nat"), [[{"masquerade": None}]])})
+    assert ask(datapath(FORWARDING, nat, masked), turned).verdict is REACHABLE
+
+
+def test_a_packet_for_nobody_in_an_empty_chain_changes_nothing_for_others() -> None:
+    made = datapath(table("t", {"c": (base("input", 0, "drop"), [[match(field("ip saddr"), "203.0.113.7"), ACCEPT]])}))
+    assert verdicts(made, [probe(), probe(source="203.0.113.8"), probe(**OWN)]) == (REACHABLE, BLOCKED, BLOCKED)
