@@ -38,6 +38,8 @@ LEAKING = Kind(
 _KEPT_MS = 2000
 """An end that moved by less is the same: the kernel tells how long an element still has, not until when."""
 _SHOWN = 5
+_ON_THEIR_WAY = 8
+"""So few packets may have been between our first chain and our last when the ban came: they were let in before it."""
 
 
 class Options(CollectorOptions):
@@ -145,5 +147,5 @@ def _lost(rows: Mapping[str, Ban], now_ms: int) -> tuple[Event, ...]:
 def _leaks(before: Mapping[str, Ban], after: Mapping[str, Ban]) -> Iterator[Event]:
     for key, row in after.items():
         former = before.get(key)
-        if row.leaked > (former.leaked if former is not None else 0):
+        if row.leaked > max(_ON_THEIR_WAY - 1, former.leaked if former is not None else 0):
             yield LEAKING.event(key, network=row.network, packets_leaked=row.leaked, cause=row.cause)

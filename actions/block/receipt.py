@@ -13,7 +13,7 @@ from contracts.netfilter import Cut, Departures, Flow, NoSuchSet
 from contracts.record import Record
 
 SETTLE_S = 0.2
-"""Packets that were past our hook when the ban came may still wait in a queue of a device for so long."""
+"""Packets that were past our first chain when the ban came may take so long to our last one, or in a queue of a device."""
 _NAMED = 5
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 
@@ -64,19 +64,21 @@ class Watch:
         try:
             enough.wait(min(SETTLE_S, seconds / 2))
             settled = departures.count() if departures is not None else 0
+            leaked_before = counts(self._host, self._network).leaked
             enough.wait(max(0.0, seconds - (self._host.monotonic() - started)))
             departed = departures.count() - settled if departures is not None else 0
         finally:
             if departures is not None:
                 departures.close()
         after = counts(self._host, self._network)
-        leaked = max(0, after.leaked - self._before.leaked)
+        leaked = max(0, after.leaked - leaked_before)
+        let_past = max(leaked, after.leaked - self._before.leaked)
         self._explain(leaked, departed)
         return Receipt(
             read_back=self.read_back,
             flows_cut=self._cut.deleted,
             sockets_closed=self._cut.sockets,
-            dropped=max(0, after.matched - self._before.matched - leaked),
+            dropped=max(0, after.matched - self._before.matched - let_past),
             leaked=max(leaked, departed),
             watched_s=round(self._host.monotonic() - started, 3),
             causes=tuple(dict.fromkeys(self._causes)),

@@ -109,13 +109,20 @@ def test_a_table_that_goes_away_after_its_bans_ended_is_none(host: FakeHost, loo
 
 def test_a_leak_is_an_event_each_time_it_doubled(host: FakeHost, looks: Looks) -> None:
     counts = []
-    for leaked in (0, 1, 1, 3, 4, 5):
+    for leaked in (0, 1, 7, 8, 8, 15, 16, 17):
         ban(host, network="203.0.113.0/24", packets=10 + leaked)
         host.netfilter.sets[TABLE, "leaked4"] = [Element(network="203.0.113.9", packets=leaked)]
         counts.append([(event.kind, event.fields["packets_leaked"]) for event in looks.again().events])
     leak = "bans.leaking"
-    assert counts == [[], [(leak, 1)], [], [(leak, 2)], [(leak, 4)], []]
+    assert counts == [[], [], [], [(leak, 8)], [], [], [(leak, 16)], []]
     assert looks.snapshot.rows["203.0.113.0/24"].packets == 8
+
+
+def test_packets_that_were_on_their_way_when_the_ban_came_are_no_leak(host: FakeHost, looks: Looks) -> None:
+    ban(host, packets=20)
+    host.netfilter.sets[TABLE, "leaked4"] = [Element(network="203.0.113.7", packets=3)]
+    assert looks.again().events == ()
+    assert looks.snapshot.rows["203.0.113.7"].leaked == 2
 
 
 def test_what_may_not_be_looked_at_is_no_empty_answer(host: FakeHost, looks: Looks) -> None:

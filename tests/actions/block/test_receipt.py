@@ -93,6 +93,17 @@ def test_packets_that_were_on_their_way_when_the_ban_came_do_not_count(host: Fak
     assert watched(host).holds
 
 
+def test_a_packet_that_was_past_our_first_chain_when_the_ban_came_is_no_leak(host: FakeHost) -> None:
+    class Settling(Patient):
+        def wait(self, timeout: float | None = None) -> bool:
+            if self.waits == 0:
+                host.netfilter.sets[TABLE, "leaked4"] = [Element(network=SOURCE, packets=1)]
+            return super().wait(timeout)
+
+    receipt = Watch(host, parse(SOURCE), lambda _: Hook()).over(1.0, Settling())
+    assert receipt.holds and receipt.leaked == 0
+
+
 def test_leaks_are_told_apart_from_drops(host: FakeHost) -> None:
     def count() -> None:
         host.netfilter.sets[TABLE, "banned4"] = [Element(network=SOURCE, packets=30)]
