@@ -97,11 +97,25 @@ class Passage:
             for device in base.devices:
                 here |= devices.values.get(device, 0)
             here = live & (here | devices.unknown) if base.devices else live
+            if here and name == "ingress" and (late := self._after_prerouting(devices) & here):
+                self.name(late, f"chain {chain.name} of a bridge sees packets after prerouting (bridge-nf-call-iptables)")
+                here &= ~late
             if here:
                 doubtful = here & devices.multi if base.devices else here
                 kept = self.walker.base(table, chain, here, sure=here & ~doubtful)
                 live = (live & ~here) | kept
         return live
+
+    def _after_prerouting(self, devices: Spread) -> int:
+        """Return the packets that came by a bridge that has sent them through prerouting before its own ingress."""
+        bits = 0
+        for name, had in devices.values.items():
+            link = self.router.links.get(name)
+            if link is not None and link.kind == "bridge":
+                bits |= had
+        four = self.packets.four if self.router.switch("net.bridge.bridge-nf-call-iptables", 0) else 0
+        six = self.packets.six if self.router.switch("net.bridge.bridge-nf-call-ip6tables", 0) else 0
+        return bits & (four | six)
 
     def _at(self, name: str) -> None:
         self.walker.hook = self.expressions.hook = name

@@ -136,7 +136,7 @@ def match_ct(scene: Scene, place: Place) -> Piece:
     }  # fmt: skip
     if key != "ct original":
         return scene.choose.pick(texts[key]), (key,)
-    direction = scene.choose.pick(("original", "original", "reply"))
+    direction = scene.choose.tag({"ct original tuple": 8, "ct reply tuple": 4}).split()[1]
     tag = f"ct {direction}"
     if scene.choose.chance(40):
         where = "proto-dst" if direction == "original" else "proto-src"

@@ -59,8 +59,7 @@ def worker(pipe: Connection) -> None:
 def wanted(tally: Tally) -> dict[str, float]:
     """Return weights for the tags that decided too little so far, in proportion to the rest."""
     lacking = [tag for tag in TAGS if tally.decided_by[tag] < 2 * ENOUGH]
-    weights = {choice: 4.0 for tag in lacking for choice in choices(tag)}
-    return weights | {"iptables only": 1.6} if "iptables only" in weights else weights
+    return {choice: 4.0 for tag in lacking for choice in choices(tag)}
 
 
 class Soak:

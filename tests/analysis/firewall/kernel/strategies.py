@@ -9,14 +9,14 @@ from ipaddress import ip_network
 from hypothesis import strategies as st
 
 from tests.analysis.firewall.kernel.choosing import Chooser, Drawn
-from tests.analysis.firewall.kernel.nft_matches import MATCHES
+from tests.analysis.firewall.kernel.nft_matches import MATCHES, match
 from tests.analysis.firewall.kernel.nft_statements import ending, joined, nat_rule, rule
 from tests.analysis.firewall.kernel.nft_values import Place, Scene
 from tests.analysis.firewall.kernel.probing import Shot
 from tests.analysis.firewall.kernel.rulesets import Chain, Rule, Ruleset, Table
 from tests.analysis.firewall.kernel.scene import Pools, draw_pools, draw_shots
 from tests.analysis.firewall.kernel.topology import ADDRESSES
-from tests.analysis.firewall.kernel.xtables_strategies import draw_xtables
+from tests.analysis.firewall.kernel.xtables_strategies import draw_simple_xtables, draw_xtables
 
 SHOTS = 40
 HOOKS = {"prerouting": 22, "input": 40, "forward": 20, "output": 14, "postrouting": 8}
@@ -92,6 +92,21 @@ def _anywhere(scene: Scene, place: Place) -> Rule:
     return joined([*parts, last])
 
 
+def simple_table(choose: Chooser, pools: Pools) -> Table:
+    """Return a table with one chain of a few rules, each with one condition and a verdict, so that every condition decides a lot."""
+    scene = Scene(choose, pools, choose.pick(("inet", "inet", "ip", "ip6")))
+    hook = choose.tag({"prerouting": 20, "input": 40, "forward": 10, "output": 15})
+    place = Place(hook, choose.pick((-150, 0)))
+    rules = []
+    for _ in range(choose.number(1, 3)):
+        scene.begin_rule()
+        final = choose.pick(("accept", "drop"))
+        rules.append(joined([match(scene, place), (final, (f"verdict {final}",))]))
+    policy = choose.pick(("accept", "drop"))
+    base = f"type filter hook {hook} priority {place.priority}; policy {policy};"
+    return Table(scene.family, "t0", tuple(scene.sets), (Chain("base0", base, tuple(rules)),))
+
+
 def draw_nft(choose: Chooser, pools: Pools) -> tuple[Table, ...]:
     """Return one to three tables."""
     tables = [table(choose, pools, number) for number in range(choose.number(1, 3))]
@@ -123,9 +138,14 @@ def draw_routing(choose: Chooser, pools: Pools) -> tuple[str, ...]:
 def draw_round(choose: Chooser, shots: int = SHOTS) -> tuple[Ruleset, list[Shot]]:
     """Return a ruleset of nftables, of iptables, or of both, and the shots to try it with."""
     pools = draw_pools(choose)
-    kind = choose.tag({"nft only": 60, "iptables only": 25, "nft and iptables": 15})
-    tables = draw_nft(choose, pools) if kind != "iptables only" else ()
-    xtables, ipsets = draw_xtables(choose, pools) if kind != "nft only" else ((), ())
+    kind = choose.tag(
+        {"nft only": 52, "iptables only": 22, "nft and iptables": 14, "simple nft": 6, "simple iptables": 6}
+    )
+    nft = kind.startswith("nft")
+    tables = draw_nft(choose, pools) if nft else (simple_table(choose, pools),) if kind == "simple nft" else ()
+    xtables, ipsets = draw_xtables(choose, pools) if kind in ("iptables only", "nft and iptables") else ((), ())
+    if kind == "simple iptables":
+        xtables, ipsets = draw_simple_xtables(choose, pools)
     switches = dict([choose.pick(SWITCHED)]) if choose.chance(12) else {}
     routing = draw_routing(choose, pools) if choose.chance(15) else ()
     return Ruleset(tables, xtables, ipsets, switches, routing), draw_shots(choose, pools, shots)

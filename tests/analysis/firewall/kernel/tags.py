@@ -226,8 +226,8 @@ ON_THE_WAY = frozenset(
 """What does not itself end a packet's way but changes what follows: counted for decided probes that went through it."""
 
 _STEERED_BY = (
-    ("ct original", ("ct original", "ct")),
-    ("ct reply", ("ct original", "ct")),
+    ("ct original", ("ct original tuple", "ct original", "ct")),
+    ("ct reply", ("ct reply tuple", "ct original", "ct")),
     ("ct ", ("ct",)),
     ("fib ", ("fib",)),
     ("hook ", ("device",)),
@@ -243,8 +243,8 @@ _STEERED_BY = (
     ("xt --dst-group", ("devgroup",)),
     ("xt --dir", ("policy",)),
     ("xt --pol", ("policy",)),
-    ("xt --loose", ("rpfilter",)),
-    ("xt --invert", ("rpfilter",)),
+    ("xt --loose", ("rpfilter", "spoofed")),
+    ("xt --invert", ("rpfilter", "spoofed")),
     ("xt --validmark", ("rpfilter",)),
     ("xt --limit-iface-in", ("addrtype",)),
     ("xt --dst-type", ("addrtype",)),
@@ -269,5 +269,7 @@ def choices(tag: str) -> tuple[str, ...]:
     if tag.startswith("ipset "):
         found.append(tag.removeprefix("ipset ").replace("_", ":", 1).replace("_", ","))
     if tag.startswith(("xt", "ipset")):
-        found += ["iptables only", tag.split()[-1]]
+        found += ["simple iptables", tag.split()[-1]]
+    elif tag not in ON_THE_WAY:
+        found.append("simple nft")
     return tuple(found)

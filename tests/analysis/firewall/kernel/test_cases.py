@@ -92,6 +92,14 @@ CASES = (
         + "table netdev d {\n chain i {\n type filter hook ingress device lan0 priority 0\n drop\n }\n}\n",
     ),
     Case(
+        "the ingress of a bridge sees packets after prerouting",
+        True,
+        table("a", chain("n", "nat hook prerouting priority -100", "tcp dport 443 redirect to :8080"))
+        + "table netdev d {\n chain i {\n type filter hook ingress device br0 priority 0\n tcp dport 443 drop\n }\n}\n",
+        shot=shot("container", "fd00:18::1", 443),
+        decidable=False,
+    ),
+    Case(
         "a connection is reachable when its first packet and the answer pass, but a rejected third undoes it",
         True,
         table("a", chain("c", "filter hook input priority 0", "tcp flags & (fin|syn|rst|ack) != syn reject")),

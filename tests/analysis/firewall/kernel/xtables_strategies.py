@@ -136,30 +136,32 @@ def extra_match(scene: Scene) -> str:
     kind = choose.tag(kinds)
     if kind == "conntrack":
         states = ("NEW", "NEW,UNTRACKED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED", "DNAT", "NEW,DNAT", "SNAT")
-        others = (f"{scene.no()}--ctstate {choose.pick(states)}",) * 4 + (
-            "--ctdir ORIGINAL",
-            "--ctdir REPLY",
-            f"{scene.no()}--ctproto 6",
-            f"{scene.no()}--ctstatus NONE",
-        )
-        return f"-m conntrack {choose.pick(others)}"
+        option = choose.tag({"xt --ctstate": 12, "xt --ctdir": 4, "xt --ctproto": 3, "xt --ctstatus": 3})
+        values = {"xt --ctstate": choose.pick(states), "xt --ctproto": "6", "xt --ctstatus": "NONE"}
+        if option == "xt --ctdir":
+            return f"-m conntrack --ctdir {choose.pick(('ORIGINAL', 'REPLY'))}"
+        return f"-m conntrack {scene.no()}{option.removeprefix('xt ')} {values[option]}"
     if kind == "ctorig":
-        options = (
-            f"--ctorigdst {scene.destination()}",
-            f"--ctorigsrc {scene.source()}",
-            f"--ctorigdstport {scene.port()}",
-            f"--ctreplsrc {scene.destination()}",
-            f"--ctrepldst {scene.source()}",
-            f"--ctreplsrcport {scene.port()}",
-            "--ctorigsrcport {}:{}".format(*choose.pick(BANDS)),
-        )
-        return f"-m conntrack {scene.no()}{choose.pick(options)}"
+        values = {
+            "xt --ctorigdst": scene.destination(),
+            "xt --ctorigsrc": scene.source(),
+            "xt --ctorigdstport": str(scene.port()),
+            "xt --ctreplsrc": scene.destination(),
+            "xt --ctrepldst": scene.source(),
+            "xt --ctreplsrcport": str(scene.port()),
+            "xt --ctorigsrcport": "{}:{}".format(*choose.pick(BANDS)),
+        }
+        option = choose.tag(dict.fromkeys(values, 4))
+        return f"-m conntrack {scene.no()}{option.removeprefix('xt ')} {values[option]}"
     if kind == "state":
         return f"-m state {scene.no()}--state {choose.pick(('NEW', 'RELATED,ESTABLISHED', 'INVALID,NEW', 'UNTRACKED'))}"
     if kind == "addrtype":
-        limits = ["", "", ""]
-        if scene.chain in ("PREROUTING", "INPUT"):
-            limits.append(" --limit-iface-in")
+        limits = [""]
+        if (
+            scene.chain in ("PREROUTING", "INPUT")
+            and choose.tag({"no limit": 12, "xt --limit-iface-in": 4}) != "no limit"
+        ):
+            limits = [" --limit-iface-in"]
         types = choose.pick(("LOCAL", "UNICAST", "LOCAL,UNICAST", "BROADCAST" if scene.version == 4 else "MULTICAST"))
         return f"-m addrtype {scene.no()}{choose.pick(('--dst-type', '--src-type'))} {types}{choose.pick(limits)}"
     if kind == "iprange":
@@ -172,7 +174,13 @@ def extra_match(scene: Scene) -> str:
     if kind == "set":
         return ipset_match(scene)
     if kind == "rpfilter":
-        return f"-m rpfilter{choose.pick(('', ' --invert', ' --loose', ' --loose --invert', ' --validmark'))}"
+        options = {
+            "rpfilter alone": "",
+            "xt --invert": " --invert",
+            "xt --loose": " --loose",
+            "xt --validmark": " --validmark",
+        }
+        return f"-m rpfilter{options[choose.tag(dict.fromkeys(options, 4))]}"
     if kind == "devgroup":
         side = "--src-group" if scene.chain in IN else "--dst-group"
         return f"-m devgroup {scene.no()}{side} 0x0" if scene.chain in IN + OUT else "-m comment --comment devgroup"
@@ -359,6 +367,23 @@ def xtable(scene: Scene, tool: str) -> XTable:
         heads.append(f":{chain} {policy}")
         rules += [rule(scene, chain) for _ in range(choose.number(1, 5))]
     return XTable(tool, scene.table, tuple(heads), tuple(rules))
+
+
+def draw_simple_xtables(choose: Chooser, pools: Pools) -> tuple[tuple[XTable, ...], tuple[str, ...]]:
+    """Return one table with one chain of a few rules, each with one match and a verdict, so that every match decides a lot."""
+    version = choose.pick((4, 4, 6))
+    tool = f"{'ip' if version == 4 else 'ip6'}tables-{choose.pick(('nft', 'legacy'))}-restore"
+    table, chain = choose.pick(
+        (("filter", "INPUT"), ("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("filter", "OUTPUT"))
+    )
+    scene = Scene(choose, pools, version, table, chain)
+    rules = []
+    for _ in range(choose.number(1, 3)):
+        words = [extra_match(scene)] if choose.chance(75) else protocol_matches(scene)
+        rules.append(" ".join([f"-A {chain}", *words, choose.pick(("-j DROP", "-j ACCEPT"))]))
+    rules.append(f"-A {chain} -j {choose.pick(('DROP', 'ACCEPT'))}")
+    made = tuple(Rule(text, tags_of(text)) for text in rules)
+    return (XTable(tool, table, (f":{chain} ACCEPT",), made),), tuple(scene.ipsets)
 
 
 def draw_xtables(choose: Chooser, pools: Pools) -> tuple[tuple[XTable, ...], tuple[str, ...]]:
