@@ -53,7 +53,7 @@ def load_config(store: Store, key: Key) -> Config:
         version = msgspec.json.decode(document, type=_Version).version
         _check_version(version)
         config = msgspec.json.decode(document, type=Config)
-        if not is_irreducible(config.polynomial) or config.polynomial.bit_length() != DEGREE + 1:
+        if config.polynomial.bit_length() != DEGREE + 1 or not is_irreducible(config.polynomial):
             raise ValueError(
                 f"the chunker polynomial {config.chunker_polynomial} is not irreducible of degree {DEGREE}"
             )

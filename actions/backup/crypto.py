@@ -22,6 +22,7 @@ OVERHEAD = IV_SIZE + MAC_SIZE
 """Bytes by which encryption enlarges a plaintext."""
 
 SALT_SIZE = 64
+_R_MASK = bytes.fromhex("ffffff0f fcffff0f fcffff0f fcffff0f")
 _MAX_SCRYPT_BYTES = 1 << 30
 _MAX_SCRYPT_WORK = 1 << 30
 _CALIBRATION_BYTES = 60 << 20
@@ -51,6 +52,8 @@ class Key:
     __slots__ = ("_encrypt", "_mac_k", "_mac_r")
 
     def __init__(self, encrypt: bytes, mac_k: bytes, mac_r: bytes) -> None:
+        # Poly1305 ignores these bits of r; restic clears them in the keys that it stores, so both forms are one key.
+        mac_r = bytes(byte & mask for byte, mask in zip(mac_r, _R_MASK, strict=False))
         if (len(encrypt), len(mac_k), len(mac_r)) != (32, 16, 16) or not (any(encrypt) and any(mac_k) and any(mac_r)):
             raise BadParameters("a key of the repository is not valid: wrong length or all zero")
         self._encrypt = encrypt

@@ -11,7 +11,7 @@ import pwd
 import stat
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -233,9 +233,3 @@ def _same_time(text: str, ns: int) -> bool:
         return parse_time(text) == ns
     except ValueError:
         return False
-
-
-def as_dict(node: Node) -> dict[str, Any]:
-    """The node as plain values, for `--json`."""
-    found: dict[str, Any] = msgspec.to_builtins(node)
-    return found

@@ -22,7 +22,7 @@ def is_irreducible(polynomial: int) -> bool:
     `q` runs over the prime divisors of n. Works for every degree of at least 1.
     """
     degree = polynomial.bit_length() - 1
-    if degree < 1:
+    if polynomial < 0 or degree < 1:
         return False
     if degree == 1:
         return True

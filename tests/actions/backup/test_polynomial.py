@@ -32,8 +32,8 @@ def test_products_are_reducible() -> None:
         assert not is_irreducible(_times(left, right))
 
 
-@pytest.mark.parametrize("constant", [0, 1])
-def test_constants_are_not(constant: int) -> None:
+@pytest.mark.parametrize("constant", [0, 1, -1, -0x3DA3358B4DC173])
+def test_constants_and_negative_numbers_are_not(constant: int) -> None:
     assert not is_irreducible(constant)
 
 

@@ -1,0 +1,72 @@
+"""The index in memory: every blob found, whatever came before, in little memory."""
+
+import hashlib
+import random
+import subprocess
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions.backup.blobs import Blob, BlobType, Location
+from actions.backup.index import Index
+
+
+def named(number: int) -> bytes:
+    return hashlib.sha256(b"%d" % number).digest()
+
+
+ids = st.integers(0, 30).map(lambda n: bytes([n % 3]) * 8 + bytes([n]) * 24)
+"""Few ids, of which many begin alike: the table must tell them apart."""
+
+blobs = st.builds(Blob, st.sampled_from(BlobType), ids, st.integers(0, 1000), st.integers(32, 1000), st.integers(0, 9))
+
+
+@given(st.dictionaries(st.integers(0, 50).map(named), st.lists(blobs, max_size=5), max_size=20))
+def test_agrees_with_a_plain_dictionary(packs: dict[bytes, list[Blob]]) -> None:
+    index = Index()
+    model: dict[tuple[BlobType, bytes], list[Location]] = {}
+    for pack, held in packs.items():
+        assert index.add_pack(pack, held)
+        assert not index.add_pack(pack, held)
+        for blob in held:
+            model.setdefault((blob.type, blob.id), []).append(Location(pack, *blob[2:]))
+    for type in BlobType:
+        for number in range(31):
+            id = bytes([number % 3]) * 8 + bytes([number]) * 24
+            assert index.find(type, id) == model.get((type, id), [])
+            assert index.has(type, id) == ((type, id) in model)
+    assert sorted(index.packs()) == sorted(packs)
+    assert sorted(index.blobs()) == sorted((pack, blob) for pack, held in packs.items() for blob in held)
+    assert len(index) == sum(map(len, packs.values()))
+
+
+def test_a_hundred_thousand_are_all_found_and_no_others() -> None:
+    index = Index()
+    for pack in range(1000):
+        index.add_pack(
+            named(-pack - 1), [Blob(BlobType.DATA, named(pack * 100 + n), n * 50, 50, n) for n in range(100)]
+        )
+    dice = random.Random(1)
+    for number in (dice.randrange(100_000) for _ in range(5000)):
+        (place,) = index.find(BlobType.DATA, named(number))
+        assert place == (named(-(number // 100) - 1), number % 100 * 50, 50, number % 100)
+        assert not index.has(BlobType.TREE, named(number))
+        assert not index.has(BlobType.DATA, named(number + 100_000))
+    assert index.plain_length(BlobType.DATA, named(100_000)) is None
+
+
+def test_half_a_million_blobs_cost_less_than_sixty_megabytes() -> None:
+    code = """
+import os, resource
+from actions.backup.blobs import Blob, BlobType
+from actions.backup.index import Index
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+index = Index()
+for pack in range(5000):
+    index.add_pack(os.urandom(32), [Blob(BlobType.DATA, os.urandom(32), n, 50, 0) for n in range(100)])
+assert len(index) == 500_000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 60_000
