@@ -135,7 +135,7 @@ class Harness:
             if answer.verdict is Verdict.UNCERTAIN:
                 self.tally.uncertain += 1
                 self.tally.unknown.update(answer.unknown[:1] or ["(nothing named)"])
-            elif moot(shot, answer):
+            elif moot(loaded, shot, answer):
                 self.tally.moot += 1
             elif agrees(answer, outcome):
                 self.tally.agreed += 1
@@ -168,7 +168,7 @@ class Harness:
         (aimed,) = self.prober.aim([shot])
         (outcome,) = self.prober.fire([aimed], PATIENCE_S)
         answer = evaluate(datapath, [aimed.probe]).answer(0)
-        if answer.verdict is Verdict.UNCERTAIN or moot(aimed, answer) or agrees(answer, outcome):
+        if answer.verdict is Verdict.UNCERTAIN or moot(loaded, aimed, answer) or agrees(answer, outcome):
             return None
         return Disagreement(loaded, aimed, answer, outcome)
 
@@ -238,14 +238,16 @@ def places(loaded: Ruleset, rows: Mapping[str, Row]) -> dict[tuple[str, str, str
     return found
 
 
-def moot(shot: Shot, answer: Answer) -> bool:
-    """Say whether a packet is sent back to the namespace it came from, or on to where its destination is not.
+def moot(loaded: Ruleset, shot: Shot, answer: Answer) -> bool:
+    """Say whether a packet is sent to where nobody takes it: back to the namespace it came from, or where its destination is not.
 
-    What those make of it is not this host's doing.
+    What they make of it is not the doing of this host.
     """
+    home = sender_of(answer.destination) if answer.destination else ""
+    if shot.sender == "host" and home != "host" and loaded.routing:
+        return True
     if not answer.forwarded or not answer.destination:
         return False
-    home = sender_of(answer.destination)
     if not home or (answer.interface and answer.interface != INTERFACES[home]):
         return True
     here = ADDRESSES[shot.sender][shot.probe.family]
