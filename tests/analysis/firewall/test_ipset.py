@@ -161,7 +161,7 @@ def test_a_set_that_is_not_understood_is_undecided_and_named(broken: Row) -> Non
 def test_a_name_that_is_quoted_in_its_key_is_read() -> None:
     shape = row("hash:ip", "192.0.2.1", family="inet")
     assert list(read_ipsets({'ipset "odd name"': shape})) == ["odd name"]
-    assert list(read_ipsets({'ipset "cut': shape}).values())[0].unread
+    assert next(iter(read_ipsets({'ipset "cut': shape}).values())).unread
 
 
 def test_an_element_that_is_not_understood_leaves_the_rest() -> None:

@@ -1,13 +1,13 @@
 """The rulesets that firewalld really makes, with both of its back ends, as the kernel sees them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from analysis.firewall.probe import Verdict
 from tests.analysis.firewall.front_ends.judging import Bench, shots
 from tests.analysis.firewall.front_ends.room import Room
+from tests.analysis.firewall.kernel.topology import World
 
 CHANGES = (
     ("--zone=public", "--add-interface=wan0"),
@@ -32,10 +32,14 @@ CHANGES = (
 )
 
 
-@pytest.fixture(params=["nftables", "iptables"])
-def firewalld(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> Iterator[Room]:
-    """firewalld on a bus of its own, with `CHANGES`."""
-    with Room(bench.world, tmp_path) as room:
+@pytest.fixture(scope="module", params=["nftables", "iptables"])
+def firewalld(
+    request: pytest.FixtureRequest, module_world: World, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """The host with firewalld, which runs on a bus of its own, and `CHANGES`."""
+    bench = Bench(module_world)
+    bench.load()
+    with Room(module_world, tmp_path_factory.mktemp("room")) as room:
         room.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
         room.wait_for("socket", "sh", "-c", "test -S /run/dbus/system_bus_socket && echo socket")
         room.run(
@@ -47,11 +51,11 @@ def firewalld(request: pytest.FixtureRequest, bench: Bench, tmp_path: Path) -> I
         room.wait_for("running", "firewall-cmd", "--state")
         for change in CHANGES:
             room.run("firewall-cmd", *change)
-        yield room
+        yield bench
 
 
-def test_firewalld_is_decided_but_for_its_rate_limit_and_the_kernel_agrees(bench: Bench, firewalld: Room) -> None:
-    picture = bench.judge(shots())
+def test_firewalld_is_decided_but_for_its_rate_limit_and_the_kernel_agrees(firewalld: Bench) -> None:
+    picture = firewalld.judge(shots())
     picture.assert_only_rate_limits_are_uncertain()
     picture.assert_agreed()
     for family in (4, 6):
@@ -66,9 +70,9 @@ def test_firewalld_is_decided_but_for_its_rate_limit_and_the_kernel_agrees(bench
         assert picture.of("host", "tcp", 443, family) is Verdict.REACHABLE
 
 
-def test_sources_zones_and_ipsets_of_firewalld_are_decided(bench: Bench, firewalld: Room) -> None:
+def test_sources_zones_and_ipsets_of_firewalld_are_decided(firewalld: Bench) -> None:
     sources = ("203.0.113.5", "203.0.113.200", "198.51.100.7", "2001:db8:77::5")
-    picture = bench.judge(shots(senders=("internet",), sources=sources, ports=(22, 5432, 9000, 3000)))
+    picture = firewalld.judge(shots(senders=("internet",), sources=sources, ports=(22, 5432, 9000, 3000)))
     picture.assert_only_rate_limits_are_uncertain()
     picture.assert_agreed()
     verdicts = {
@@ -83,8 +87,8 @@ def test_sources_zones_and_ipsets_of_firewalld_are_decided(bench: Bench, firewal
     assert verdicts["203.0.113.5", 9000] is Verdict.BLOCKED
 
 
-def test_forwarded_ports_of_firewalld_go_where_the_kernel_sends_them(bench: Bench, firewalld: Room) -> None:
-    picture = bench.judge(shots(senders=("internet", "lan"), ports=(8080, 8443)))
+def test_forwarded_ports_of_firewalld_go_where_the_kernel_sends_them(firewalld: Bench) -> None:
+    picture = firewalld.judge(shots(senders=("internet", "lan"), ports=(8080, 8443)))
     picture.assert_only_rate_limits_are_uncertain()
     picture.assert_agreed()
     assert picture.of("internet", "tcp", 8443) is Verdict.REACHABLE
