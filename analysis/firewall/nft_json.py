@@ -38,6 +38,7 @@ from analysis.firewall.model import (
     Verdict,
     VerdictMap,
 )
+from analysis.firewall.nft_addresses import address_key
 from analysis.firewall.nft_types import of_fib, of_field
 from analysis.firewall.values import NAMES, STRINGS, address, network, number
 
@@ -67,6 +68,8 @@ def statements(expressions: Any) -> tuple[Statement, ...]:
 def elements(items: Any, types: list[str], data_types: list[str]) -> tuple[Element, ...]:
     """Return the elements of a set or map (`elem`), whose keys are of `types`; raises `ValueError` for what is not understood."""
     try:
+        if not data_types and types in (["ipv4_addr"], ["ipv6_addr"]):
+            return tuple(Element(address_key(item) or _key(item, types)) for item in items or ())
         return tuple(_element(item, types, data_types) for item in items or ())
     except (_Strange, TypeError) as error:
         raise ValueError(f"an element that is not understood: {error}") from error

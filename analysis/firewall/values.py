@@ -88,12 +88,10 @@ def number(text: str) -> int | None:
 
 
 def _four(text: str) -> int:
-    parts = text.split(".")
-    if len(parts) != 4:
+    first, second, third, fourth = text.split(".")  # too many or too few parts raise `ValueError` as well
+    if not (text.isascii() and text.replace(".", "").isdigit()) or len(text) > 15:
         raise ValueError(text)
-    total = 0
-    for part in parts:
-        if not part.isascii() or not part.isdigit() or len(part) > 3 or int(part) > 255:
-            raise ValueError(text)
-        total = total << 8 | int(part)
-    return total
+    numbers = int(first), int(second), int(third), int(fourth)
+    if max(numbers) > 255 or max(len(first), len(second), len(third), len(fourth)) > 3:
+        raise ValueError(text)
+    return numbers[0] << 24 | numbers[1] << 16 | numbers[2] << 8 | numbers[3]
