@@ -339,6 +339,8 @@ class Core:
         self._record(
             Run(name=action, started_ms=started_ms, outcome=result.outcome, cost=cost, events=len(result.events))
         )
+        if rule and isinstance(result.outcome, Ok) and not (result.summary or result.events):
+            return  # a rule had an action look, and there was nothing to do
         self.intake.put([*result.events, told], trail=trail)
 
     def _deadline_s(self, subject: str) -> float:

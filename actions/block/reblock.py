@@ -36,7 +36,7 @@ class Reblock:
         memory.flush(host)
         memory.interlocks.refresh(host)  # so that the first ban does not wait for it
         if not mended.wrong:
-            return Result(summary="the table of bans is as it should be")
+            return Result(summary="the table of bans is as it should be" if command.who else "")
         detail = f"missing were: {', '.join(mended.wrong)}"
         event = kinds.RESTORED.event("table", bans=mended.bans, allowed=mended.allowed, detail=detail)
         return Result(summary=f"loaded {mended.bans} bans again ({detail})", events=(event,))
