@@ -57,9 +57,14 @@ def worker(pipe: Connection) -> None:
 
 
 def wanted(tally: Tally) -> dict[str, float]:
-    """Return weights for the tags that decided too little so far, in proportion to the rest."""
-    lacking = [tag for tag in TAGS if tally.decided_by[tag] < 2 * ENOUGH]
-    return {choice: 4.0 for tag in lacking for choice in choices(tag)}
+    """Return weights for the choices that lead to what decided too little so far, the more the less it did."""
+    weights: dict[str, float] = {}
+    for tag in TAGS:
+        count = tally.decided_by[tag]
+        if count < 2 * ENOUGH:
+            for choice in choices(tag):
+                weights[choice] = max(weights.get(choice, 0.0), 2 + 10 * (1 - count / (2 * ENOUGH)) ** 2)
+    return weights
 
 
 class Soak:

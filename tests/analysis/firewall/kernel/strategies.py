@@ -69,7 +69,7 @@ def device_table(choose: Chooser, pools: Pools, number: int) -> Table:
     chains = []
     for index in range(choose.number(1, 2)):
         hook = choose.tag({"hook ingress": 8, "hook egress": 3}).removeprefix("hook ")
-        device, priority = choose.pick(("wan0", "lan0", "br0")), choose.pick((-500, 0, 10))
+        device, priority = choose.pick(("wan0", "lan0", "wan0", "lan0", "br0")), choose.pick((-500, 0, 10))
         policy = "drop" if choose.chance(15) else "accept"
         rules = []
         for _ in range(choose.number(1, 5)):

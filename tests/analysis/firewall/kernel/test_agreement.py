@@ -1,13 +1,18 @@
 """Generated rulesets in a real kernel: what the evaluator predicts of every probe is what happens to it."""
 
+import json
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from analysis.firewall.probe import Answer, Probe, Verdict
+from tests.analysis.firewall.kernel import agreement
 from tests.analysis.firewall.kernel.agreement import Harness
 from tests.analysis.firewall.kernel.probing import Prober, Shot
-from tests.analysis.firewall.kernel.rulesets import Ruleset
+from tests.analysis.firewall.kernel.rulesets import Chain, Rule, Ruleset, Table, decode
 from tests.analysis.firewall.kernel.strategies import rounds
+from tests.analysis.firewall.kernel.test_probing import shot
 from tests.analysis.firewall.kernel.topology import World
 
 RULESETS = int(os.environ.get("HOLDFAST_RULESETS", "150"))
@@ -39,3 +44,35 @@ def test_prediction_and_kernel_agree_on_every_decided_probe(world: World, prober
     assert tally.agreed > tally.probes / 2
     assert 0.15 < tally.reachable / tally.agreed < 0.85, "the rulesets decide nothing"
     assert tally.uncertain < UNCERTAIN_LIMIT * tally.probes, tally.unknown.most_common(5)
+
+
+class Gullible:
+    """Says of every probe that it is reachable."""
+
+    def __init__(self, datapath: object, probes: list[Probe]) -> None:
+        self.probes = probes
+
+    def answer(self, number: int) -> Answer:
+        return Answer(verdict=Verdict.REACHABLE)
+
+
+def test_a_wrong_prediction_is_found_made_small_and_can_be_replayed(
+    world: World, prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "evaluate", Gullible)
+    base = "type filter hook input priority 0; policy accept;"
+    blocking, idle = Rule("tcp dport 80 drop"), Rule("tcp dport 22 accept")
+    ruleset = Ruleset(
+        tables=(
+            Table("inet", "t0", chains=(Chain("c", base, (idle, blocking, idle)),)),
+            Table("ip6", "t1", chains=(Chain("c", base, (idle,)),)),
+        )
+    )
+    harness = Harness(world, prober)
+    found = harness.play(ruleset, [shot("internet", "192.0.2.10", 80), shot("internet", "192.0.2.10", 53)])
+    assert [one.shot.probe.port for one in found] == [80]
+    assert (harness.tally.agreed, harness.tally.disagreed) == (1, 1)
+    smallest = harness.smallest(found[0])
+    assert [rule for table in smallest.ruleset.tables for chain in table.chains for rule in chain.rules] == [blocking]
+    assert decode(json.loads(smallest.encode())["ruleset"]) == smallest.ruleset
+    assert "not reachable" in smallest.report()
