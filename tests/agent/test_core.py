@@ -245,6 +245,15 @@ def test_a_rule_answers_an_event_and_states_what_came_of_it() -> None:
     assert Core(bench.world, bench.world, CoverageBook()).proofs == bench.core.proofs, "it outlives a restart"
 
 
+def test_a_rule_whose_action_found_nothing_to_do_is_no_event() -> None:
+    bench = Bench(Rule(when="ports.*", do="notify", arguments={"channel": "admins"}, dry_run=False))
+    bench.world.advance(0)
+    bench.finish(events=(OPENED,), changes=ROW)
+    _, done = bench.world.commands[0]
+    done(Result(), Cost(wall_s=1))
+    assert bench.world.kinds() == ["ports.listener_opened"]
+
+
 def test_what_an_action_caused_does_not_trigger_its_rule_again() -> None:
     bench = Bench(Rule(when="*", do="notify", arguments={"channel": "admins"}, dry_run=False))
     bench.world.advance(0)
