@@ -12,7 +12,6 @@ from analysis.firewall.model import Datapath
 from analysis.firewall.probe import Answer, Probe, Verdict
 from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
-from tests.analysis.firewall.kernel.agreement import agrees, moot
 from tests.analysis.firewall.kernel.probing import Outcome, Prober, Shot
 from tests.analysis.firewall.kernel.topology import ADDRESSES, INTERFACES, PORTS, SWITCHES, World
 
@@ -35,6 +34,21 @@ class Judged:
             f"{answer.destination} {answer.port}, the kernel: {self.outcome}\n    unknown: {answer.unknown}\n"
             f"    causes: {[f'{cause.what} {cause.chain}: {cause.text}' for cause in answer.causes]}\n{way}"
         )
+
+
+def agrees(answer: Answer, outcome: Outcome) -> bool:
+    """Say whether the kernel did what was predicted: the verdict, and where the packet was heard, if it was."""
+    if (answer.verdict is Verdict.REACHABLE) is not outcome.reachable:
+        return False
+    if not (outcome.reachable and outcome.place and answer.destination):
+        return True
+    return (outcome.address, outcome.port) == (answer.destination, answer.port)
+
+
+def moot(shot: Shot, answer: Answer) -> bool:
+    """Say whether a packet is sent back to the namespace it came from: what that one makes of it is not this host's doing."""
+    own = ADDRESSES[shot.sender][shot.probe.family]
+    return shot.sender != "host" and answer.destination in own
 
 
 class Bench:
