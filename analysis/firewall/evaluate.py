@@ -114,7 +114,11 @@ def _cause(entry: Trail) -> Cause:
 def _step(entry: Trail, bit: int) -> Step:
     chain = f"{entry.table.family} {entry.table.name} {entry.chain.name}" if entry.table and entry.chain else ""
     text = entry.rule.text if entry.rule else (entry.text or _WORDS.get(entry.kind, entry.kind))
-    if entry.rule and entry.kind in ("jump", "goto", "return", "accept", "drop", "reject") and entry.kind not in text.lower():
+    if (
+        entry.rule
+        and entry.kind in ("jump", "goto", "return", "accept", "drop", "reject")
+        and entry.kind not in text.lower()
+    ):
         text = f"{text} ({entry.kind})"
     hook = f"{entry.leg} {entry.hook}" if entry.leg else entry.hook
     return Step(
