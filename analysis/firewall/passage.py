@@ -98,7 +98,9 @@ class Passage:
                 here |= devices.values.get(device, 0)
             here = live & (here | devices.unknown) if base.devices else live
             if here and name == "ingress" and (late := self._after_prerouting(devices) & here):
-                self.name(late, f"chain {chain.name} of a bridge sees packets after prerouting (bridge-nf-call-iptables)")
+                self.name(
+                    late, f"chain {chain.name} of a bridge sees packets after prerouting (bridge-nf-call-iptables)"
+                )
                 here &= ~late
             if here:
                 doubtful = here & devices.multi if base.devices else here
