@@ -22,7 +22,7 @@ from actions.backup.index_files import MAX_BLOBS, encode_index
 from actions.backup.pack import PackBuilder
 from actions.backup.stores.store import Buffer, FileType, Handle
 
-BUDGET = 24 << 20
+BUDGET = 16 << 20
 """Bytes of plaintext that may wait for a worker."""
 
 INDEX_EVERY_S = 60.0
@@ -65,7 +65,7 @@ class Saver:
         self._unnamed: list[tuple[bytes, Sequence[Blob]]] = []
         self._unnamed_blobs = 0
         self._named_at = time.monotonic()
-        count = workers or min(8, (os.cpu_count() or 1) + 1)
+        count = workers or max(2, min(8, os.cpu_count() or 1))
         self._threads = [
             threading.Thread(target=self._work, name=f"backup-saver-{n}", daemon=True) for n in range(count)
         ]
