@@ -17,6 +17,7 @@ IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
 IPV6_TRANSPARENT = 75
 LINGER_NONE = struct.pack("ii", 1, 0)
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+ANSWER = b"heard "
 ANY = {4: "0.0.0.0", 6: "::"}
 
 
@@ -39,7 +40,7 @@ def listener(family: int, protocol: str, port: int) -> socket.socket:
 
 
 class Ears:
-    """The listening sockets of this namespace; UDP tokens are answered with themselves."""
+    """The listening sockets of this namespace; UDP tokens are answered with themselves, marked as answers."""
 
     def __init__(self) -> None:
         self.tcp: list[socket.socket] = []
@@ -77,13 +78,15 @@ def _datagrams(family: int, ear: socket.socket) -> list[dict[str, Any]]:
             data, ancillary, _, peer = ear.recvmsg(256, 256)
         except (BlockingIOError, ConnectionRefusedError):
             return found
+        if data.startswith(ANSWER):
+            continue  # Two listeners would answer each other for ever.
         here = ""
         for _, _, content in ancillary:
             here = socket.inet_ntop(FAMILIES[family], content[8:12] if family == 4 else content[:16])
         port = ear.getsockname()[1]
         found.append({"protocol": "udp", "token": data.decode(errors="replace"), "address": here, "port": port})
         try:
-            ear.sendmsg([data], ancillary, 0, peer)
+            ear.sendmsg([ANSWER, data], ancillary, 0, peer)
         except OSError:
             pass  # The answer is a courtesy: a probe of UDP has arrived when its token has.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.firewall.probe import Probe
-from tests.analysis.firewall.kernel.topology import World
+from tests.analysis.firewall.kernel.topology import PORTS, World
 
 BANDS = ((1024, 9999), (10000, 29999), (30000, 49999), (50000, 65000))
 """Where source ports come from; rules tell only the ranges apart, so that a repetition meets the same rules."""
@@ -49,6 +49,8 @@ class Prober:
         """Return a fresh source port of `band`."""
         low, high = BANDS[band]
         given = self.next[band]
+        while given in PORTS:
+            given += 1
         self.next[band] = low if given >= high else given + 1
         return given
 
