@@ -84,9 +84,9 @@ def test_two_thousand_rules_and_eight_hundred_probes_take_a_fraction_of_a_second
     ]
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(evaluate(Reader().read(rows), probes).verdicts()) == 800
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.3
 
 
@@ -96,7 +96,7 @@ def test_one_changed_rule_of_a_thousand_is_parsed_alone() -> None:
     reader.read({**HOST, **table("t", {"c": (base("input", 0, "drop"), made)})})
     made[500] = [WEB, ACCEPT]
     changed = {**HOST, **table("t", {"c": (base("input", 0, "drop"), made)})}
-    start = time.perf_counter()
+    start = time.process_time()
     found = evaluate(reader.read(changed), [probe(), probe(81)] * 100).verdicts()
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert found[:2] == (Verdict.REACHABLE, Verdict.BLOCKED)

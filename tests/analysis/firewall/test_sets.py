@@ -55,7 +55,7 @@ def test_the_smallest_element_decides_and_may_say_no() -> None:
 
 def test_a_hundred_thousand_intervals_are_not_walked_through() -> None:
     index = Index(tuple(Element(Span(number * 10, number * 10 + 4)) for number in range(100_000)))
-    start = time.perf_counter()
+    start = time.process_time()
     found = [index.find(number * 10 + number % 10) is not None for number in range(5_000)]
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert found == [number % 10 <= 4 for number in range(5_000)]
