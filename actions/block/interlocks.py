@@ -35,6 +35,8 @@ ALWAYS: tuple[tuple[str, str], ...] = (
 MACHINE_S, STALE_S = 30.0, 10.0
 """What tools say of this machine is believed for so long; from then on it is asked anew after a ban, so that no ban waits for it."""
 PEOPLE_S = 2.0
+TRUST_S = 600.0
+"""When the tools do not answer (a busy server), what they said last protects for so long; only then is it unknown."""
 
 
 class Protected(Record):
@@ -57,6 +59,7 @@ class Interlocks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._machine: tuple[float, Needs] | None = None
+        self._whole: tuple[float, Needs] | None = None
         self._people: tuple[float, Needs] | None = None
         self._parsed: dict[str, Network] = {}
 
@@ -83,7 +86,7 @@ class Interlocks:
         with self._lock:
             now = host.monotonic()
             if self._machine is None or now - self._machine[0] > MACHINE_S:
-                self._machine = (now, _machine(host))
+                self._machine = (now, self._asked(host))
             if self._people is None or now - self._people[0] > PEOPLE_S:
                 self._people = (now, _people(host, saved, forgive_s))
             machine, people = self._machine[1], self._people[1]
@@ -94,9 +97,18 @@ class Interlocks:
         with self._lock:
             is_fresh = self._machine is not None and host.monotonic() - self._machine[0] <= STALE_S
         if not is_fresh:
-            found = (host.monotonic(), _machine(host))
+            found = (host.monotonic(), self._asked(host))
             with self._lock:
                 self._machine = found
+
+    def _asked(self, host: ReadOnlyHost) -> Needs:
+        """Ask the tools; where one does not answer, its last answer goes on to protect for a while."""
+        found, now = _machine(host), host.monotonic()
+        if not found.unknown:
+            self._whole = (now, found)
+        elif self._whole is not None and now - self._whole[0] <= TRUST_S:
+            return Needs(protected=found.protected + self._whole[1].protected)
+        return found
 
     def _network(self, text: str) -> Network:
         if text not in self._parsed:

@@ -150,3 +150,18 @@ def test_unavailable_is_what_a_broken_tool_comes_to(fake: FakeHost) -> None:
     fake.commands.answers["ip -j addr show"] = {"stdout": b"", "code": 1, "stderr": "no such thing"}
     assert "no such thing" in why_not(fake, "203.0.113.7")
     assert issubclass(Unavailable, Exception)
+
+
+def test_a_tool_that_does_not_answer_for_a_while_takes_no_protection_away_and_stops_no_ban(fake: FakeHost) -> None:
+    locks = Interlocks()
+
+    def ask(word: str) -> str:
+        return locks.why_not(fake, parse(word), {}, Saved(), 3600.0, True)
+
+    assert ask("203.0.113.7") == ""
+    fake.commands.answers["ip -j addr show"] = {"unavailable": Why.TIMEOUT, "message": "ip did not answer"}
+    fake.advance(60)
+    assert ask("203.0.113.7") == ""
+    assert ask("198.51.100.1") == "it is an address of this host"
+    fake.advance(601)
+    assert "ip did not answer" in ask("203.0.113.7")
