@@ -24,7 +24,14 @@ APPLIED = Kind(
     meaning="A declared policy was loaded on trial: it goes by itself unless it is confirmed in time.",
     title="Firewall policy {digest} is on trial for {seconds:g} s, applied by {who}",
     severity=Severity.MEDIUM,
-    fields={"digest": "str", "former": "str", "seconds": "float", "who": "str", "services": "list", "overridden": "list"},
+    fields={
+        "digest": "str",
+        "former": "str",
+        "seconds": "float",
+        "who": "str",
+        "services": "list",
+        "overridden": "list",
+    },
     advice="Confirm it from a new session with `holdfast firewall policy confirm`.",
     ocsf_class=5019,
 )

@@ -127,7 +127,9 @@ def take_over():
                 collectors = {name: collector_of(name, attack) for name, attack in attacks.items()}
                 return Hosting(collectors=collectors, make_host=Bare, make_dry=lambda host: host)
 
-            assert "uvloop" not in sys.modules, "libuv exchanges descriptors in every fork of a process that has used it"
+            assert "uvloop" not in sys.modules, (
+                "libuv exchanges descriptors in every fork of a process that has used it"
+            )
             # A fork of the test runner begins with all the memory of the tests before; its own limit is tested elsewhere.
             roomy = {name: replace(worker, memory_bytes=64 << 30) for name, worker in WORKERS.items()}
             launcher = Launcher.start(roomy, hosting, hidden=hidden, folders=folders)
