@@ -256,6 +256,14 @@ def fail2ban(folder: Path, log: Path) -> Iterator[None]:
             subprocess.run(["nft", "flush", "ruleset"], check=True)
 
 
+def _events(control: Path) -> str:
+    """Return what the agent says happened last, where there is one."""
+    if not control.exists():
+        return ""
+    command = [str(Path(sys.executable).with_name("holdfast")), "events", "--limit", "60", "--socket", str(control)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 def _wait(ready: Callable[[], bool], what: str, log: str) -> None:
     end = time.monotonic() + 60
     while not ready():
@@ -292,6 +300,7 @@ def run(bans: int, peers: int, every_s: float) -> dict[str, list[float]]:
                         found[title] = measure(addresses, neighbour, log, every_s)
                     except NotBanned as error:
                         said = "".join(path.read_text()[-3000:] for path in folder.glob("*.log") if path != log)
+                        said += _events(folder / "agent/run/control.sock")
                         raise SystemExit(f"{title}: {error}\n{said}") from error
     finally:
         neighbour.close()
