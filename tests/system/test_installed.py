@@ -11,8 +11,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SERVICES = ("holdfast-agent", "holdfast-netfilter", "holdfast-reader", "holdfast-console")
 SOCKETS = ("holdfast-netfilter.socket", "holdfast-reader.socket", "holdfast-messenger.socket")
-# The firewall worker sees who changes the ruleset (ProtectProc=default) and what leaves past it (AF_PACKET).
-SECURITY_LIMIT = {"holdfast-reader": 2.5, "holdfast-netfilter": 2.1}
+SECURITY_LIMIT = {"holdfast-reader": 2.5}
 USERS = {
     "holdfast-agent": ("holdfast", set()),
     "holdfast-netfilter": ("holdfast-netfilter", {"cap_net_admin", "cap_net_raw", "cap_dac_read_search"}),
