@@ -83,7 +83,7 @@ class Checker:
         index = Index()
         for name in sorted(self._repository.files.names(FileType.INDEX)):
             try:
-                for pack, blobs in self._repository.index_file(name)[0]:
+                for pack, blobs in list(self._repository.packs_named_by(name)):
                     index.add_pack(pack, blobs)
             except NotThere:
                 continue

@@ -10,8 +10,8 @@ import zstandard
 from actions.backup.stores.store import Buffer
 from contracts.errors import HoldfastError
 
-LEVEL = 2
-"""About the speed at which one core encrypts and hashes as well; restic's default is near level 3."""
+LEVEL = 1
+"""Level 2 saves less than 1 % more for a quarter more time (15,000 files of /usr); restic's default stores about the same as level 1."""
 
 _local = threading.local()
 

@@ -7,10 +7,11 @@ ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptog
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from actions.backup.stores.store import Buffer
@@ -49,13 +50,14 @@ class ScryptParameters:
 class Key:
     """Keys for encryption (32 bytes) and authentication (two times 16 bytes); may be used by several threads."""
 
-    __slots__ = ("_encrypt", "_mac_k", "_mac_r")
+    __slots__ = ("_encrypt", "_local", "_mac_k", "_mac_r")
 
     def __init__(self, encrypt: bytes, mac_k: bytes, mac_r: bytes) -> None:
         # Poly1305 ignores these bits of r; restic clears them in the keys that it stores, so both forms are one key.
         mac_r = bytes(byte & mask for byte, mask in zip(mac_r, _R_MASK, strict=False))
         if (len(encrypt), len(mac_k), len(mac_r)) != (32, 16, 16) or not (any(encrypt) and any(mac_k) and any(mac_r)):
             raise BadParameters("a key of the repository is not valid: wrong length or all zero")
+        self._local = threading.local()
         self._encrypt = encrypt
         self._mac_k = mac_k
         self._mac_r = mac_r
@@ -78,7 +80,7 @@ class Key:
         iv = secrets.token_bytes(IV_SIZE)
         view[:IV_SIZE] = iv
         body = view[IV_SIZE : IV_SIZE + size]
-        Cipher(algorithms.AES(self._encrypt), modes.CTR(iv)).encryptor().update_into(plaintext, body)
+        self._key_stream(iv).update_into(plaintext, body)
         view[IV_SIZE + size :] = Poly1305.generate_tag(self._one_time_key(iv), body)
         return out
 
@@ -92,13 +94,25 @@ class Key:
         if not hmac.compare_digest(Poly1305.generate_tag(self._one_time_key(iv), body), bytes(view[-MAC_SIZE:])):
             raise Unauthenticated("the authentication code does not match")
         out = bytearray(len(body))
-        Cipher(algorithms.AES(self._encrypt), modes.CTR(iv)).decryptor().update_into(body, out)
+        self._key_stream(iv).update_into(body, out)
         return out
 
     def _one_time_key(self, iv: bytes) -> bytes:
         # One block of AES on its own: what Poly1305-AES (Bernstein 2005) adds to the polynomial. Not a mode for data.
-        block = Cipher(algorithms.AES(self._mac_k), modes.ECB()).encryptor().update(iv)
+        found = self._local.__dict__
+        if "block" not in found:
+            found["block"] = Cipher(algorithms.AES(self._mac_k), modes.ECB()).encryptor()
+        block: bytes = found["block"].update(iv)
         return self._mac_r + block
+
+    def _key_stream(self, iv: bytes) -> CipherContext:
+        """The CTR context of this thread, set to `iv`: for small blobs, making one anew would cost more than using it."""
+        found = self._local.__dict__
+        if "stream" not in found:
+            found["stream"] = Cipher(algorithms.AES(self._encrypt), modes.CTR(iv)).encryptor()
+        stream: CipherContext = found["stream"]
+        stream.reset_nonce(iv)
+        return stream
 
 
 def derive(password: str, salt: bytes, parameters: ScryptParameters) -> Key:

@@ -3,7 +3,7 @@
 Source: restic's doc/design.rst, "Indexing". The order of fields is restic's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -41,7 +41,13 @@ class _File(msgspec.Struct, omit_defaults=True, kw_only=True):
     packs: list[_Pack]
 
 
-_DECODER = msgspec.json.Decoder(_File)
+class _RawFile(msgspec.Struct):
+    packs: list[msgspec.Raw]
+    supersedes: list[str] = []
+
+
+_DECODER = msgspec.json.Decoder(_RawFile)
+_PACK_DECODER = msgspec.json.Decoder(_Pack)
 _TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
 
 
@@ -63,13 +69,33 @@ def encode_index(packs: Iterable[tuple[bytes, Sequence[Blob]]], supersedes: Iter
 
 def decode_index(document: bytes | bytearray) -> tuple[list[tuple[bytes, list[Blob]]], list[bytes]]:
     """The packs of a document and the index files that it replaces; raises BadIndex."""
+    return list(iterate_index(document)), superseded(document)
+
+
+def iterate_index(document: bytes | bytearray) -> Iterator[tuple[bytes, list[Blob]]]:
+    """The packs of a document one after another, so that a big one needs no object for each blob at once; raises BadIndex, also midway."""
+    try:
+        for raw in _read(document).packs:
+            pack = _PACK_DECODER.decode(raw)
+            yield parse_id(pack.id), [_checked(entry) for entry in pack.blobs]
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadIndex(f"not an index: {error}") from error
+
+
+def superseded(document: bytes | bytearray) -> list[bytes]:
+    """The index files that a document replaces; raises BadIndex."""
+    try:
+        return [parse_id(id) for id in _read(document).supersedes]
+    except ValueError as error:
+        raise BadIndex(f"not an index: {error}") from error
+
+
+def _read(document: bytes | bytearray) -> _RawFile:
     if document[:1] == b"[":
         raise BadIndex("an index of restic's first, abandoned form", advice="run `restic rebuild-index` once")
     try:
-        file = _DECODER.decode(document)
-        packs = [(parse_id(pack.id), [_checked(entry) for entry in pack.blobs]) for pack in file.packs]
-        return packs, [parse_id(id) for id in file.supersedes]
-    except (msgspec.DecodeError, ValueError) as error:
+        return _DECODER.decode(document)
+    except msgspec.DecodeError as error:
         raise BadIndex(f"not an index: {error}") from error
 
 

@@ -11,7 +11,7 @@ from actions.backup.errors import AlreadyRepository, Damaged, NoSuchBlob
 from actions.backup.files import Files
 from actions.backup.ids import id_of
 from actions.backup.index import Index
-from actions.backup.index_files import BadIndex, decode_index, encode_index
+from actions.backup.index_files import BadIndex, encode_index, iterate_index
 from actions.backup.keys import add_key, search_key
 from actions.backup.locks import Lock, take_lock
 from actions.backup.node import Node
@@ -74,7 +74,7 @@ class Repository:
             index = Index()
             try:
                 for name in sorted(self.files.names(FileType.INDEX)):
-                    for pack, blobs in self.index_file(name)[0]:
+                    for pack, blobs in self.packs_named_by(name):
                         index.add_pack(pack, blobs)
             except NotThere:
                 continue
@@ -82,10 +82,10 @@ class Repository:
             return
         raise StoreError(f"{self.store.location}: index files vanish while they are read", permanent=False)
 
-    def index_file(self, name: str) -> tuple[list[tuple[bytes, list[Blob]]], list[bytes]]:
-        """The packs that one index file names, and the index files that it replaces."""
+    def packs_named_by(self, name: str) -> Iterator[tuple[bytes, list[Blob]]]:
+        """The packs that one index file names, one after another; Damaged, perhaps after some."""
         try:
-            return decode_index(self.files.load(FileType.INDEX, name))
+            yield from iterate_index(self.files.load(FileType.INDEX, name))
         except BadIndex as error:
             raise Damaged(f"index/{name}", error.message, advice=error.advice) from error
 

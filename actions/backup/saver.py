@@ -22,11 +22,12 @@ from actions.backup.index_files import MAX_BLOBS, encode_index
 from actions.backup.pack import PackBuilder
 from actions.backup.stores.store import Buffer, FileType, Handle
 
-BUDGET = 16 << 20
+BUDGET = 12 << 20
 """Bytes of plaintext that may wait for a worker."""
 
 INDEX_EVERY_S = 60.0
 _BATCH = 256 << 10
+_BATCH_BLOBS = 64
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class Saver:
         self._pending: set[tuple[BlobType, bytes]] = set()
         self._jobs: deque[tuple[BlobType, bytes, Buffer]] = deque()
         self._waiting_bytes = 0
+        self._queued_bytes = 0
+        self._draining = False
         self._busy = 0
         self._closing = False
         self._error: BaseException | None = None
@@ -86,16 +89,21 @@ class Saver:
             self._raise_error()
             self._jobs.append((type, id, data))
             self._waiting_bytes += len(data)
+            self._queued_bytes += len(data)
             self.saved.blobs += 1
             self.saved.plain_bytes += len(data)
-            self._state.notify()
+            if self._worth_while():
+                self._state.notify()
         return id, True
 
     def flush(self) -> None:
         """Wait until everything that was saved is durable and named by an index file."""
         with self._state:
+            self._draining = True
+            self._state.notify_all()
             while (self._jobs or self._busy) and self._error is None:
                 self._state.wait()
+            self._draining = False
             self._raise_error()
         for type in BlobType:
             with self._packing:
@@ -146,7 +154,7 @@ class Saver:
     def _take(self) -> list[tuple[BlobType, bytes, Buffer]] | None:
         """One big blob or some small ones; None when it is over."""
         with self._state:
-            while not self._jobs and not self._closing and self._error is None:
+            while not self._worth_while() and not self._closing and self._error is None:
                 self._state.wait()
             if self._closing or self._error is not None:
                 return None
@@ -155,8 +163,13 @@ class Saver:
             while self._jobs and size + len(self._jobs[0][2]) <= _BATCH:
                 batch.append(self._jobs.popleft())
                 size += len(batch[-1][2])
+            self._queued_bytes -= size
             self._busy += 1
             return batch
+
+    def _worth_while(self) -> bool:
+        """Whether to wake a worker: not for each small blob, since a switch of threads costs more than it does."""
+        return bool(self._jobs) and (self._draining or self._queued_bytes >= _BATCH or len(self._jobs) >= _BATCH_BLOBS)
 
     def _store(self, type: BlobType, id: bytes, data: Buffer) -> None:
         uncompressed = 0

@@ -132,7 +132,8 @@ def test_an_abandoned_saver_ends_its_threads(repository: Repository) -> None:
 def test_memory_stays_bounded(where: Path) -> None:
     Repository.create(LocalStore(where), PASSWORD, cost=CHEAP)
     code = f"""
-import os, resource
+import os
+from pathlib import Path
 from actions.backup.blobs import BlobType
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
@@ -141,10 +142,10 @@ s = r.saver()
 for _ in range(400):
     s.save(BlobType.DATA, os.urandom(1 << 20))
 s.finish()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])  # ru_maxrss would be that of pytest
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 190
+    assert int(done.stdout) < 130_000
 
 
 _WRITER = """
