@@ -244,7 +244,7 @@ def moot(loaded: Ruleset, shot: Shot, answer: Answer) -> bool:
     What they make of it is not the doing of this host.
     """
     home = sender_of(answer.destination) if answer.destination else ""
-    if shot.sender == "host" and home != "host" and loaded.routing:
+    if shot.sender == "host" and answer.destination and (not home or (home != "host" and loaded.routing)):
         return True
     if not answer.forwarded or not answer.destination:
         return False

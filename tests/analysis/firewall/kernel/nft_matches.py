@@ -131,7 +131,7 @@ def match_ct(scene: Scene, place: Place) -> Piece:
         "ct status": ("ct status dnat", "ct status != dnat", "ct status snat", "ct status & dnat == 0", "ct status confirmed"),
         "ct direction": ("ct direction original", "ct direction reply", "ct direction != reply"),
         "ct l3proto": (f"ct l3proto != ipv{10 - scene.layer3}",),  # nft leaves `ct l3proto ipv4 tcp dport 80` out of its lists
-        "ct protocol": ("ct protocol tcp", "ct protocol { tcp, udp }", "ct protocol != udp"),
+        "ct protocol": ("ct protocol != tcp", "ct protocol { tcp, udp }", "ct protocol != udp"),
         "ct zone": ("ct zone 0", "ct zone != 1"),
     }  # fmt: skip
     if key != "ct original":
@@ -157,7 +157,7 @@ def match_protocol(scene: Scene, place: Place) -> Piece:
             "meta l4proto != tcp",
             "meta l4proto 6",
         ),
-        "meta nfproto": ("meta nfproto ipv4", "meta nfproto ipv6", "meta nfproto != ipv6"),
+        "meta nfproto": (f"meta nfproto ipv{scene.layer3}", "meta nfproto != ipv4", "meta nfproto != ipv6"),
         "meta protocol": (f"meta protocol {'ip' if scene.layer3 == 4 else 'ip6'}", "meta protocol { ip, ip6 }"),
         "ip protocol": ("ip protocol tcp", "ip protocol { udp, icmp }", "ip protocol != tcp"),
         "ip6 nexthdr": ("ip6 nexthdr tcp", "ip6 nexthdr { udp, ipv6-icmp }", "ip6 nexthdr != udp"),
