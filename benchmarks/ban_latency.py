@@ -256,12 +256,14 @@ def fail2ban(folder: Path, log: Path) -> Iterator[None]:
             subprocess.run(["nft", "flush", "ruleset"], check=True)
 
 
-def _events(control: Path) -> str:
-    """Return what the agent says happened last, where there is one."""
+def _events(control: Path, address: str) -> str:
+    """Return what the agent says of `address`, and whatever else it said that is not one of many."""
     if not control.exists():
         return ""
-    command = [str(Path(sys.executable).with_name("holdfast")), "events", "--limit", "60", "--socket", str(control)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    command = [str(Path(sys.executable).with_name("holdfast")), "events", "--limit", "10000", "--socket", str(control)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    many = ("bench.offence", "firewall.ruleset_committed", "block.address_blocked", "agent.action_done")
+    return "\n".join(line for line in lines if address in line.split() or not any(kind in line for kind in many))
 
 
 def _wait(ready: Callable[[], bool], what: str, log: str) -> None:
@@ -300,7 +302,7 @@ def run(bans: int, peers: int, every_s: float) -> dict[str, list[float]]:
                         found[title] = measure(addresses, neighbour, log, every_s)
                     except NotBanned as error:
                         said = "".join(path.read_text()[-3000:] for path in folder.glob("*.log") if path != log)
-                        said += _events(folder / "agent/run/control.sock")
+                        said += _events(folder / "agent/run/control.sock", str(error).split()[0])
                         raise SystemExit(f"{title}: {error}\n{said}") from error
     finally:
         neighbour.close()

@@ -3,10 +3,11 @@
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 
 from contracts.errors import Malformed, Unavailable, Why
-from host import capabilities, netlink
+from host import capabilities, committers, netlink
 
 NLM_F_ACK = 0x004
 NLM_F_EXCL = 0x200
@@ -122,6 +123,7 @@ class Conversation:
 
     def change(self, request: bytes) -> None:
         """Send a request whose last message asks for an acknowledgement and wait for it; raises `KernelRefused` for the first refusal."""
+        committers.note_own(threading.get_native_id())
         self._send(request)
         view = memoryview(bytearray(_BUFFER))
         while True:

@@ -42,7 +42,8 @@ class FirewallWatcher:
                     later.changed()
                 else:
                     _changed(emit)
-                if change.committers:
+                # A ban states itself, and there may be many.
+                if change.committers and not (change.elements and all(one.own for one in change.committers)):
                     emit.event(committed.event(change.committers))
 
 

@@ -118,3 +118,15 @@ def _until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_our_own_bans_are_not_told_again_and_what_others_ban_is(netns) -> None:
+    mine, other = Committer(pid=7, process="python", own=True), Committer(pid=8, process="fail2ban-server")
+    netns.notices = [
+        RulesetChange(word="changed", elements=True, committers=(mine,)),
+        RulesetChange(word="changed", elements=True, committers=(other,)),
+        RulesetChange(word="changed", committers=(mine,)),
+    ]
+    said = Emitted()
+    FirewallWatcher(Options()).watch(netns, said, threading.Event())
+    assert [event.fields["pid"] for event in said.events] == [8, 7]
