@@ -36,13 +36,15 @@ class Deeds:
         self._ending = ending
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._at_work = 0
 
     def begin(self, order: Do) -> None:
         """Start `order`; it answers with `Finished` in any case."""
         thread = threading.Thread(target=self._run, args=[order], name=f"do-{order.command.action}", daemon=True)
         with self._lock:
-            free = len(self._threads) < MAX_AT_ONCE
+            free = self._at_work < MAX_AT_ONCE
             if free:
+                self._at_work += 1
                 self._threads.add(thread)
         if free:
             thread.start()
@@ -59,7 +61,11 @@ class Deeds:
 
     def _run(self, order: Do) -> None:
         try:
-            self._answer(order, *self._carry_out(order))
+            done = self._carry_out(order)
+            # Before the answer: the core may send the next command the moment it has it.
+            with self._lock:
+                self._at_work -= 1
+            self._answer(order, *done)
         except CoreGone:
             self._ending.set()
         finally:

@@ -91,6 +91,32 @@ def test_more_than_agreed_at_once_are_refused_at_once(deeds):
     assert {hear().id for _ in range(MAX_AT_ONCE)} == set(range(MAX_AT_ONCE))
 
 
+def test_what_the_core_sends_the_moment_it_has_an_answer_is_not_one_too_many(deeds, monkeypatch):
+    gate = threading.Event()
+
+    def how(host, command, progress):
+        assert command.id == "0" or gate.wait(10)
+        return Result()
+
+    made, hear = deeds(how)
+    answer = made._answer
+
+    def told(one, result, cost):
+        if one.id == 0:
+            made.begin(order(MAX_AT_ONCE))
+        answer(one, result, cost)
+
+    monkeypatch.setattr(made, "_answer", told)
+    for number in range(1, MAX_AT_ONCE):
+        made.begin(order(number))
+    made.begin(order(0))
+    assert hear().id == 0
+    gate.set()
+    assert {(one.id, one.result.outcome) for one in (hear() for _ in range(MAX_AT_ONCE))} == {
+        (number, Ok()) for number in range(1, MAX_AT_ONCE + 1)
+    }
+
+
 def test_an_unknown_action_wrong_settings_and_an_answer_that_cannot_travel_are_all_answered(deeds):
     made, hear = deeds(
         lambda host, command, progress: Result(summary="\udcff"), deed=msgspec.msgpack.encode({"deep": 1})
