@@ -121,9 +121,10 @@ def test_the_watchdog_restarts_a_core_that_is_stopped(system) -> None:
     system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the new core reports")
 
 
+@pytest.mark.timeout(1200)
 def test_a_worker_killed_fifty_times_comes_back(system) -> None:
     killed = 0
-    end = time.monotonic() + 500
+    end = time.monotonic() + 1000  # killed while it starts, it is started anew after 7 to 15 seconds
     while killed < 50:
         assert time.monotonic() < end, f"only {killed} kills\n{system.journal()}"
         pid = system.main_pid("holdfast-reader")
