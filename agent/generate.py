@@ -1,4 +1,4 @@
-"""The files that are written from declarations: `python -m agent.generate [--check] [FOLDER]`.
+"""The agent's files that are written from declarations; `tools/generate.py` writes them with all others.
 
 `write` and `stale` are generic (name -> content), so that the console's files go the same way.
 """

@@ -58,7 +58,7 @@ def test_a_step_of_an_hour_either_way_disturbs_nothing(
 def _start(agent: Any, offset: Path) -> None:
     """Start the agent under the fake clock; the monotonic one stays the kernel's, as it does when a clock is set.
 
-    Now and then the library itself has a `poll` of the starting process fail (EINVAL), which the agent says and ends; then once more.
+    Seen in a busy run, under this library only: the planner's start fails with EINVAL; the agent says so and ends. Then it is started again.
     """
     environment = {
         "LD_PRELOAD": _faketime(),
