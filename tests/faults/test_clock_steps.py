@@ -58,7 +58,7 @@ def test_a_step_of_an_hour_either_way_disturbs_nothing(
 def _start(agent: Any, offset: Path) -> None:
     """Start the agent under the fake clock; the monotonic one stays the kernel's, as it does when a clock is set.
 
-    Seen in a busy run, under this library only: the planner's start fails with EINVAL; the agent says so and ends. Then it is started again.
+    Seen once, under this library only: the planner's start fails with EINVAL; the agent says so and ends. Then once more.
     """
     environment = {
         "LD_PRELOAD": _faketime(),
