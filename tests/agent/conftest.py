@@ -16,7 +16,6 @@ import pytest
 from agent.hosting import Hosting
 from agent.launcher import Launcher
 from agent.loop import Loop
-from agent.privileges import WORKERS
 from agent.supervision import Look, WorkerSpec
 from agent.supervisor import Supervisor, Timing
 from contracts.action import Command, Result
@@ -27,6 +26,7 @@ from contracts.event import Kind, Severity
 from contracts.options import ActionOptions, CollectorOptions
 from contracts.record import Record
 from contracts.snapshot import compare
+from tests.roomy import ROOMY
 
 APPEARED = Kind(
     name="probe.appeared",
@@ -374,7 +374,7 @@ def launch():
     """Start a launcher whose workers host what `prepare` says; it ends with the test."""
     started: list[Launcher] = []
 
-    def start(prepare=plain_hosting, catalogue=WORKERS, **more) -> Launcher:
+    def start(prepare=plain_hosting, catalogue=ROOMY, **more) -> Launcher:
         started.append(Launcher.start(catalogue, prepare, **more))
         return started[-1]
 

@@ -17,6 +17,7 @@ from agent.preload import preload
 from agent.privileges import WORKERS
 from contracts.errors import Refused, Unreachable
 from contracts.frames import PROTOCOL, Hello
+from tests.roomy import ROOMY
 
 
 def greet(sock):
@@ -77,7 +78,7 @@ def test_it_ends_with_the_core_and_takes_its_workers_along(launch):
             dry = False
             state = ""
 
-        launcher = Launcher.start(WORKERS, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
+        launcher = Launcher.start(ROOMY, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
         sock = launcher.connect("messenger")
         os.write(writing, struct.pack("2i", launcher.pid, greet(sock).pid))
         time.sleep(60)
@@ -126,7 +127,7 @@ def test_as_an_ordinary_user_it_starts_workers_that_say_what_they_lack(launch):
         os.setgroups([])
         os.setresgid(65534, 65534, 65534)
         os.setresuid(65534, 65534, 65534)
-        launcher = Launcher.start(WORKERS, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
+        launcher = Launcher.start(ROOMY, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
         said = {name: greet(launcher.connect(name)) for name in ("netfilter", "reader")}
         os.write(writing, json.dumps({name: msgspec.to_builtins(ready) for name, ready in said.items()}).encode())
         launcher.stop()
@@ -155,7 +156,7 @@ def test_two_workers_of_one_ordinary_user_cannot_read_one_another(launch):
     child = os.fork()
     if child == 0:
         os.setresuid(65534, 65534, 65534)
-        launcher = Launcher.start(WORKERS, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
+        launcher = Launcher.start(ROOMY, lambda name: Hosting(make_host=Bare, make_dry=lambda host: host))
         pid = greet(launcher.connect("reader")).pid
         try:
             os.open(f"/proc/{pid}/mem", os.O_RDONLY)

@@ -10,18 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from agent.framing import core_codec, read_frame, worker_codec, write_frame
 from agent.hosting import Hosting
 from agent.launcher import Launcher
-from agent.privileges import WORKERS
 from contracts.collector import Report
 from contracts.frames import PROTOCOL, Collect, Done, Hello, Ready
 from contracts.host import Processes, Sockets
 from contracts.options import CollectorOptions
 from contracts.record import Record
 from contracts.snapshot import Changes
+from tests.roomy import ROOMY
 
 
 class Row(Record):
@@ -130,9 +129,7 @@ def take_over():
             assert "uvloop" not in sys.modules, (
                 "libuv exchanges descriptors in every fork of a process that has used it"
             )
-            # A fork of the test runner begins with all the memory of the tests before; its own limit is tested elsewhere.
-            roomy = {name: replace(worker, memory_bytes=64 << 30) for name, worker in WORKERS.items()}
-            launcher = Launcher.start(roomy, hosting, hidden=hidden, folders=folders)
+            launcher = Launcher.start(ROOMY, hosting, hidden=hidden, folders=folders)
             stack.callback(launcher.stop)
 
             def one(name: str) -> TakenOver:
