@@ -3,12 +3,18 @@
 import itertools
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WINDOW_S = 7
+"""How long each step lasts: longer than a heartbeat may be late, and than looks that pause would go unnoticed."""
+SLEEP = "import select, time; time.sleep = lambda seconds: select.select((), (), (), seconds) and None\n"
 
 
 def _faketime() -> str:
@@ -33,47 +39,45 @@ def _runs(agent: Any) -> int:
 def test_a_step_of_an_hour_either_way_disturbs_nothing(
     agent: Any, until: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    offset = tmp_path_factory.mktemp("clock") / "offset"  # not beside the configuration: the folder of that is watched
+    folder = tmp_path_factory.mktemp("clock")  # not beside the configuration: the folder of that is watched
+    offset = folder / "offset"
     offset.write_text("+0s")
-    agent.configure("collectors: {ports: {every: 2s}}\n")
-    _start(agent, offset)
+    agent.configure("collectors: {ports: {every: 1s}}\n")
+    agent.start(environment=_fake_clock(folder, offset))
     until(lambda: _heartbeats(agent) and _runs(agent) > 1, 60, agent.log)
     seen: list[int] = []
-    for step in ("+0s", "+3600s", "+0s", "-3600s", "+0s"):
+    for step in ("+3600s", "+0s", "-3600s", "+0s"):
         offset.write_text(step)
         began, runs = time.monotonic(), _runs(agent)
-        while time.monotonic() < began + 8:
+        while time.monotonic() < began + WINDOW_S:
             last = _heartbeats(agent)
             if not seen or last != seen[-1]:
                 seen.append(last)
             time.sleep(0.1)
-        ran, due = _runs(agent) - runs, (time.monotonic() - began) / 2
-        assert due - 2 <= ran <= due + 2, f"after {step}: {ran} looks where about {due:.0f} were due"
+        ran, due = _runs(agent) - runs, time.monotonic() - began
+        assert due - 3 <= ran <= due + 3, f"after {step}: {ran} looks where about {due:.0f} were due"
     gaps = [later - earlier for earlier, later in itertools.pairwise(seen)]
-    assert max(gaps) < 4000, f"a heartbeat was missed: {gaps}"
+    assert len(seen) > 2 * WINDOW_S and max(gaps) < 4000, f"a heartbeat was missed: {gaps}"
     kinds = [envelope["event"]["kind"] for envelope in agent.ask("events", "--limit", "200")]
     assert kinds.count("agent.clock_stepped") == 4
 
 
-def _start(agent: Any, offset: Path) -> None:
-    """Start the agent under the fake clock; the monotonic one stays the kernel's, as it does when a clock is set.
+def _fake_clock(folder: Path, offset: Path) -> dict[str, str]:
+    """Return the environment with the fake clock; the monotonic one stays the kernel's, as it does when a clock is set.
 
-    Seen once, under this library only: the planner's start fails with EINVAL; the agent says so and ends. Then once more.
+    With the monotonic clock left alone, Debian 12's libfaketime (0.9.10) still shifts it in `clock_nanosleep`, to long before the
+    machine started, and the kernel refuses that with EINVAL (its issue 426). Python's `time.sleep` is that call, and `subprocess.run`
+    with a deadline sleeps when a child has closed its output and is not gone yet, as on a busy machine. So every Python that the agent
+    starts sleeps by another call here.
     """
-    environment = {
+    (folder / "sitecustomize.py").write_text(SLEEP)
+    return {
         "LD_PRELOAD": _faketime(),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": f"{folder}:{ROOT}",
     }
-    for _ in range(3):
-        agent.start(environment=environment)
-        try:
-            agent.process.wait(8)
-        except subprocess.TimeoutExpired:
-            return
-        assert "cannot be started: Invalid argument" in agent.log(), agent.log()
-        agent.process = None
 
 
 def test_the_fake_clock_is_a_real_test_of_it(tmp_path: Path) -> None:
@@ -83,3 +87,10 @@ def test_the_fake_clock_is_a_real_test_of_it(tmp_path: Path) -> None:
     environment = {**os.environ, "LD_PRELOAD": _faketime(), "FAKETIME_TIMESTAMP_FILE": str(offset)}
     done = subprocess.run(["date", "+%s"], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) - time.time() > 3500
+
+
+def test_a_child_can_be_waited_for_under_the_fake_clock(tmp_path: Path) -> None:
+    (tmp_path / "offset").write_text("+0s")
+    environment = {**os.environ, **_fake_clock(tmp_path, tmp_path / "offset")}
+    code = "import subprocess; subprocess.run(['sh', '-c', 'exec >&- 2>&-; sleep 0.1'], capture_output=True, timeout=9)"
+    subprocess.run([sys.executable, "-P", "-c", code], env=environment, check=True)
