@@ -4,7 +4,8 @@ Every method raises `contracts.errors.Unavailable` when it cannot look. An empty
 partial answer carries `Blind` entries that say what is missing.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -286,6 +287,20 @@ class ReadOnlyHost(Protocol):
         """
 
 
+class Stream(Protocol):
+    """A command that is running, whose output is read while it comes. For one thread."""
+
+    @property
+    def pid(self) -> int:
+        """The id of its process, which leads a process group of its own; 0 when nothing runs."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer as far as data is there, 0 at the end; raises `Unavailable` (`TIMEOUT`)."""
+
+    def end(self) -> Completed:
+        """Pass over what was not read, wait for the end and return the exit code; `stdout` is empty, `stderr` its last 64 KiB."""
+
+
 class Host(ReadOnlyHost, Protocol):
     """Everything an action may use besides."""
 
@@ -300,6 +315,24 @@ class Host(ReadOnlyHost, Protocol):
 
     def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
         """Run a command that changes the machine; under dry run it is recorded and answers as if it had succeeded."""
+
+    def stream(
+        self,
+        *argv: str,
+        stdin: Iterable[bytes] = (),
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        timeout_s: float = 3600.0,
+    ) -> AbstractContextManager[Stream]:
+        """Run a command, by absolute path or found among the system's tools, and read its output as it comes; a context manager.
+
+        It runs as `user` (only root can choose) with umask 077, in the C locale and without a shell; `environment` is added. `files` are
+        for secrets, which belong neither on a command line nor on a disk: each lies in memory, readable by the command's user, and its
+        path stands wherever `{file:NAME}` is written in `argv` or `environment`. What goes on in the context ends with it: the whole
+        process group is killed when the command has not ended by itself. Under dry run it is noted, says nothing and answers 0. Raises
+        `Unavailable`: `TOOL_MISSING`, `PERMISSION`, `NOT_PRESENT` (no such user), and while reading `TIMEOUT`.
+        """
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Replace a file atomically (temporary name in the same directory, fsync, rename, fsync of the directory)."""

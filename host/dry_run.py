@@ -1,9 +1,10 @@
 """A host that looks as always and only notes what it would change."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
-from contracts.host import Completed, Facts, Host, RulesetChange, Stop
+from contracts.host import Completed, Facts, Host, RulesetChange, Stop, Stream
 from contracts.netfilter import Cut, Element, Netfilter
 from contracts.record import Record
 
@@ -16,6 +17,23 @@ class Planned(Record):
     path: str = ""
     content: bytes = b""
     mode: int = 0
+
+
+class Silence:
+    """What a command says that was not run: nothing, with success. `contracts.host.Stream`."""
+
+    pid = 0
+
+    def __init__(self, argv: tuple[str, ...]) -> None:
+        self._argv = argv
+
+    def readinto(self, buffer: memoryview, /) -> int:  # noqa: ARG002  # nothing comes
+        """Return 0."""
+        return 0
+
+    def end(self) -> Completed:
+        """Return success."""
+        return Completed(argv=self._argv, code=0, stdout=b"", stderr=b"")
 
 
 class DryRun:
@@ -69,6 +87,20 @@ class DryRun:
         """Note a command line and answer as if it had succeeded without a word."""
         self.planned.append(Planned(argv=argv, stdin=stdin))
         return Completed(argv=argv, code=0, stdout=b"", stderr=b"")
+
+    @contextmanager
+    def stream(
+        self,
+        *argv: str,
+        stdin: Iterable[bytes] = (),  # noqa: ARG002  # what would be given is not asked for
+        user: str = "",  # noqa: ARG002
+        environment: Mapping[str, str] | None = None,  # noqa: ARG002
+        files: Mapping[str, bytes] | None = None,  # noqa: ARG002  # secrets are not kept
+        timeout_s: float = 3600.0,  # noqa: ARG002
+    ) -> Iterator[Stream]:
+        """Note a command line."""
+        self.planned.append(Planned(argv=argv))
+        yield Silence(argv)
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""

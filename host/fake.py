@@ -9,7 +9,8 @@ was read may be replaced on the object while a test goes on.
 import ipaddress
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.errors import Unavailable, Why
-from contracts.host import Completed, Facts, PacketPrograms, Process, Processes, RulesetChange, Sockets, Stop
+from contracts.host import Completed, Facts, PacketPrograms, Process, Processes, RulesetChange, Sockets, Stop, Stream
 from contracts.netfilter import Cut, Element, Flow, NoSuchSet, Overlap
 from host.dry_run import Planned
 from host.files import LinuxFiles
@@ -93,6 +94,28 @@ class FakeCommands:
     def present(self, tool: str) -> bool:
         """Say whether an answer of `tool` was recorded."""
         return any(line.split(" ")[0] == tool for line in self.answers)
+
+
+class FakeStream:
+    """A recorded answer as a stream; `given` is what was put in."""
+
+    pid = 0
+
+    def __init__(self, answer: Completed, stdin: Iterable[bytes]) -> None:
+        self._answer = answer
+        self._rest = memoryview(answer.stdout)
+        self.given = b"".join(stdin)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer."""
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def end(self) -> Completed:
+        """Return the recorded code and errors."""
+        return msgspec.structs.replace(self._answer, stdout=b"")
 
 
 class FakeSockets:
@@ -320,6 +343,21 @@ class FakeHost:
         """Note a command line and answer as if it had succeeded."""
         self.planned.append(Planned(argv=argv, stdin=stdin))
         return Completed(argv=argv, code=0, stdout=b"", stderr=b"")
+
+    @contextmanager
+    def stream(
+        self,
+        *argv: str,
+        stdin: Iterable[bytes] = (),
+        user: str = "",  # noqa: ARG002
+        environment: Mapping[str, str] | None = None,  # noqa: ARG002
+        files: Mapping[str, bytes] | None = None,  # noqa: ARG002
+        timeout_s: float = 3600.0,  # noqa: ARG002
+    ) -> Iterator[Stream]:
+        """Answer as recorded for this command line."""
+        stream = FakeStream(self.commands.ask(*argv), stdin)
+        self.planned.append(Planned(argv=argv, stdin=stream.given))
+        yield stream
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""

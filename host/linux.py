@@ -3,11 +3,12 @@
 import importlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from contracts.host import Completed, Facts, RulesetChange, Stop
-from host import capabilities, facts, network_monitor, replace_file, ruleset_monitor
+from contracts.host import Completed, Facts, RulesetChange, Stop, Stream
+from host import capabilities, facts, network_monitor, replace_file, ruleset_monitor, streams
 from host.commands import LinuxCommands, run
 from host.files import LinuxFiles
 from host.netfilter import LinuxNetfilter
@@ -76,6 +77,25 @@ class LinuxHost:
         done = run(argv, stdin, timeout_s, _MAX_ANSWER)
         self._account(len(done.stdout) + len(done.stderr))
         return done
+
+    @contextmanager
+    def stream(
+        self,
+        *argv: str,
+        stdin: Iterable[bytes] = (),
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        timeout_s: float = 3600.0,
+    ) -> Iterator[Stream]:
+        """Run a command and read its output as it comes."""
+        with streams.stream(
+            argv, stdin=stdin, user=user, environment=environment, files=files, timeout_s=timeout_s
+        ) as running:
+            try:
+                yield running
+            finally:
+                self._account(running.read_bytes)
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Replace a file atomically."""

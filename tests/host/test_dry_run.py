@@ -25,3 +25,12 @@ def test_looking_goes_through() -> None:
     assert dry.read_bytes == real.read_bytes > 0
     assert dry.facts() == real.facts()
     assert dry.capabilities() == real.capabilities()
+
+
+def test_a_stream_is_noted_and_says_nothing(tmp_path: Path) -> None:
+    dry = DryRun(LinuxHost())
+    with dry.stream("touch", str(tmp_path / "a"), files={"pass": b"secret"}) as running:
+        assert running.readinto(memoryview(bytearray(10))) == 0
+        assert running.end().code == 0
+    assert list(tmp_path.iterdir()) == []
+    assert dry.planned == [Planned(argv=("touch", str(tmp_path / "a")))]

@@ -70,3 +70,17 @@ def test_changes_are_noted(tmp_path: Path) -> None:
     fake.change("nft", "-f", "-", stdin=b"flush ruleset")
     fake.write("/etc/x", b"y")
     assert [(one.argv, one.path) for one in fake.planned] == [(("nft", "-f", "-"), ""), ((), "/etc/x")]
+
+
+def test_a_stream_answers_as_recorded(tmp_path: Path) -> None:
+    fake = FakeHost(tmp_path)
+    fake.commands.answers["dump it"] = {"stdout": b"0123456789", "code": 3, "stderr": "why"}
+    with fake.stream("dump", "it", stdin=[b"a", b"b"]) as running:
+        buffer = bytearray(7)
+        assert running.readinto(memoryview(buffer)) == 7
+        assert bytes(buffer) == b"0123456"
+        assert running.readinto(memoryview(buffer)) == 3
+        assert running.readinto(memoryview(buffer)) == 0
+        done = running.end()
+    assert (done.code, done.stderr, done.stdout) == (3, b"why", b"")
+    assert fake.planned[-1].stdin == b"ab"
