@@ -2,7 +2,7 @@
 
 What an earlier snapshot (the parent) describes unchanged is not read again: a file whose type, size, mtime, ctime, inode and device are
 the same is taken over with its node, for every change of metadata moves the ctime; a directory all of whose entries are taken over keeps
-its tree.
+its tree. Directories are walked by descriptor (`actions.backup.walking`), so that no swap on the way leads elsewhere.
 """
 
 import errno
@@ -11,7 +11,6 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from actions.backup.blobs import BlobType
@@ -23,9 +22,13 @@ from actions.backup.saver import Saved, Saver
 from actions.backup.snapshot import Snapshot
 from actions.backup.times import format_time
 from actions.backup.tree import encode_tree
+from actions.backup.walking import Target, Way, steps
 from contracts.errors import HoldfastError
 
 PROGRAM = "holdfast"
+MAX_TOLD = 10_000
+"""How many paths a report names; further ones are counted only."""
+
 _CHANGED = "changed while it was read"
 _VANISHED = {errno.ENOENT, errno.ENOTDIR}
 
@@ -45,7 +48,10 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What a run met: counts, bytes read, what is missing from the snapshot (`unreadable`) and what is in it with a doubt (`noted`)."""
+    """What a run met: counts, bytes read, what is missing from the snapshot (`unreadable`) and what is in it with a doubt (`noted`).
+
+    Both lists end after `MAX_TOLD` paths, `unreadable_count` and `noted_count` go on. `excluded` counts what the choices left out.
+    """
 
     files_new: int = 0
     files_changed: int = 0
@@ -54,16 +60,40 @@ class Report:
     others: int = 0
     bytes_read: int = 0
     bytes_total: int = 0
+    excluded: int = 0
+    unreadable_count: int = 0
+    noted_count: int = 0
     unreadable: list[Told] = field(default_factory=list)
     noted: list[Told] = field(default_factory=list)
     saved: Saved = field(default_factory=Saved)
 
+    @property
+    def files(self) -> int:
+        """Regular files in the snapshot."""
+        return self.files_new + self.files_changed + self.files_unmodified
+
+    def miss(self, path: bytes, what: str) -> None:
+        """State what is missing."""
+        self.unreadable_count += 1
+        if len(self.unreadable) < MAX_TOLD:
+            self.unreadable.append(Told(path, what))
+
+    def note(self, path: bytes, what: str) -> None:
+        """State a doubt."""
+        self.noted_count += 1
+        if len(self.noted) < MAX_TOLD:
+            self.noted.append(Told(path, what))
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What to leave out and how to judge. `excluded` is asked for each entry by its path and status before anything of it is read."""
+    """What to leave out and how to judge. `excluded` is asked for each entry by its path and status before anything of it is read.
+
+    `tags` are names of files, each with how it must begin: of a directory that holds one, nothing but that file is kept.
+    """
 
     excluded: Callable[[bytes, os.stat_result], bool] = lambda *_: False
+    tags: tuple[tuple[bytes, bytes], ...] = ()
     one_file_system: bool = False
     with_atime: bool = False
     ignore_inode: bool = False
@@ -72,7 +102,7 @@ class Choices:
 
 @dataclass(slots=True)
 class _Frame:
-    """A directory that is being walked."""
+    """A directory that is being walked; the way to it is `Archiver._way`."""
 
     path: bytes
     node: Node | None
@@ -82,24 +112,25 @@ class _Frame:
     before_id: str | None
     nodes: list[Node] = field(default_factory=list)
     reused: int = 0
-    wanted: dict[bytes, "_Target"] | None = None
-
-
-@dataclass(slots=True)
-class _Target:
-    """A step on the way to the paths that are asked for; without steps below it is one of them."""
-
-    below: dict[bytes, "_Target"] = field(default_factory=dict)
+    wanted: dict[bytes, Target] | None = None
+    tag: bytes | None = None
 
 
 class Archiver:
-    """Makes snapshots in one repository, whose index must be loaded; the caller holds a lock."""
+    """Makes snapshots in one repository, whose index must be loaded; the caller holds a lock.
 
-    def __init__(self, repository: Repository, choices: Choices | None = None) -> None:
+    `pulse` is called between any two entries and pieces of a file, with the report so far; it may wait, and what it raises ends the run.
+    """
+
+    def __init__(
+        self, repository: Repository, choices: Choices | None = None, pulse: Callable[[Report], None] = lambda _: None
+    ) -> None:
         self._repository = repository
         self._choices = choices or Choices()
         self._chunker = repository.chunker()
+        self._pulse = pulse
         self._saver: Saver
+        self._way = Way()
         self.report = Report()
 
     def snapshot(
@@ -109,14 +140,15 @@ class Archiver:
         hostname: str,
         parent: tuple[str, Snapshot] | None = None,
         tags: Sequence[str] = (),
+        partial_tag: str = "",
         excludes: Sequence[str] = (),
         time_ns: int | None = None,
         workers: int | None = None,
     ) -> tuple[str, Report]:
         """Save the absolute `paths` and publish a snapshot of them; returns its id and what was met.
 
-        What cannot be read is reported and left out. NothingToSave when not one of the paths is there. Errors of the store pass
-        through, and no snapshot is made then.
+        What cannot be read is reported and left out, and the snapshot then bears `partial_tag` besides. NothingToSave when not one of the
+        paths is there. Errors of the store pass through, and no snapshot is made then.
         """
         absolute = [os.path.normpath(os.fsencode(path)) for path in paths]
         if not absolute or any(not path.startswith(b"/") for path in absolute):
@@ -130,9 +162,10 @@ class Archiver:
         began_ns = time.time_ns() if time_ns is None else time_ns
         self._saver = self._repository.saver(workers)
         try:
-            tree = self._walk(_steps(there), parent[1].tree if parent else None)
+            tree = self._walk(steps(there), parent[1].tree if parent else None)
             self.report.saved = self._saver.finish()
         finally:
+            self._way.close()
             self._saver.close()
         snapshot = Snapshot(
             time=format_time(began_ns),
@@ -144,27 +177,28 @@ class Archiver:
             uid=os.geteuid(),
             gid=os.getegid(),
             excludes=list(excludes),
-            tags=list(tags),
+            tags=[*tags, partial_tag] if partial_tag and self.report.unreadable_count else list(tags),
             program_version=PROGRAM,
         )
         return self._repository.save_snapshot(snapshot), self.report
 
-    def _walk(self, wanted: _Target, parent_tree: str | None) -> str:
+    def _walk(self, wanted: Target, parent_tree: str | None) -> str:
         """Save everything below the root that is wanted, depth first without recursion; returns the id of the root tree."""
-        device = 0 if wanted.below else Path("/").stat().st_dev
-        root = self._enter(b"", None, device, parent_tree, wanted.below)
+        root = self._enter(b"", None, self._way.open_directory(b""), parent_tree, wanted)
         if root is None:
             raise NothingToSave(f"nothing could be read: {self.report.unreadable[0].what}")
         stack = [root]
         while True:
             frame = stack[-1]
             for name in frame.names:
+                self._pulse(self.report)
                 below = self._visit(frame, name)
                 if below is not None:
                     stack.append(below)
                     break
             else:
                 stack.pop()
+                self._go_up(stack)
                 tree = self._leave(frame)
                 if not stack:
                     return tree
@@ -172,77 +206,104 @@ class Archiver:
                 frame.node.subtree = tree
                 self._add(stack[-1], frame.node)
 
+    def _go_up(self, stack: list[_Frame]) -> None:
+        try:
+            self._way.leave()
+        except OSError as error:
+            self._unreadable(stack[-1].path, error)
+            stack[-1].names = iter(())
+
     def _visit(self, frame: _Frame, name: bytes) -> _Frame | None:
         """Save one entry, or return the frame of a directory to walk first."""
         path = frame.path + b"/" + name
         step = frame.wanted.get(name) if frame.wanted else None
         on_the_way = step is not None and bool(step.below)
         try:
-            status = os.stat(path) if on_the_way else os.lstat(path)  # noqa: PTH116 (a path of bytes)
+            status = os.stat(name, dir_fd=self._way.here, follow_symlinks=on_the_way)
+            if not on_the_way and self._left_out(frame, name, path, status, asked_for=step is not None):
+                return None
+            if stat.S_ISDIR(status.st_mode):
+                return self._visit_dir(frame, name, path, step)
+            if stat.S_ISREG(status.st_mode):
+                self._visit_file(frame, name, path, status)
+            elif not stat.S_ISSOCK(status.st_mode):
+                self._add(frame, self._node(name, self._way.place(name), path, status))
+                self.report.others += 1
         except OSError as error:
             if step is not None or error.errno not in _VANISHED:
                 self._unreadable(path, error)
-            return None
-        if step is None and self._left_out(frame, path, status):
-            return None
-        if stat.S_ISDIR(status.st_mode):
-            return self._visit_dir(frame, name, path, status, step)
-        if stat.S_ISREG(status.st_mode):
-            self._visit_file(frame, name, path, status)
-        elif not stat.S_ISSOCK(status.st_mode):
-            try:
-                self._add(frame, self._node(name, path, status))
-                self.report.others += 1
-            except OSError as error:
-                self._unreadable(path, error)
         return None
 
-    def _left_out(self, frame: _Frame, path: bytes, status: os.stat_result) -> bool:
-        if (
+    def _left_out(self, frame: _Frame, name: bytes, path: bytes, status: os.stat_result, *, asked_for: bool) -> bool:
+        if (frame.tag is not None and name != frame.tag) or (
             self._choices.one_file_system
-            and frame.device
+            and not asked_for
             and status.st_dev != frame.device
             and not stat.S_ISDIR(status.st_mode)
         ):
-            return True
-        return self._choices.excluded(path, status)
+            out = True
+        else:
+            out = self._choices.excluded(path, status)
+        if out:
+            self.report.excluded += 1
+            if asked_for:
+                self.report.note(path, "is asked for, and what is to be excluded leaves it out")
+        return out
 
-    def _visit_dir(
-        self, frame: _Frame, name: bytes, path: bytes, status: os.stat_result, step: _Target | None
-    ) -> _Frame | None:
+    def _visit_dir(self, frame: _Frame, name: bytes, path: bytes, step: Target | None) -> _Frame | None:
         before = frame.before.get(name)
         subtree = before.subtree if before is not None and before.type == "dir" else None
+        descriptor = self._way.open_directory(name, follow=step is not None and bool(step.below))
         try:
-            node = self._node(name, path, status)
-        except OSError as error:
-            self._unreadable(path, error)
-            return None
-        foreign = (
-            self._choices.one_file_system and step is None and bool(frame.device) and status.st_dev != frame.device
-        )
-        if foreign:  # restic keeps the mount point, empty
+            status = os.fstat(descriptor)
+            node = self._node(name, descriptor, path, status)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if self._choices.one_file_system and step is None and status.st_dev != frame.device:
+            os.close(descriptor)  # restic keeps the mount point, empty
             node.subtree = self._save_tree([])
             self._add(frame, node)
             return None
-        below = step.below if step is not None and step.below else None
-        found = self._enter(path, node, status.st_dev, subtree, below)
+        found = self._enter(path, node, descriptor, subtree, step)
         if found is not None:
             self.report.dirs += 1
         return found
 
     def _enter(
-        self, path: bytes, node: Node | None, device: int, before_id: str | None, wanted: dict[bytes, _Target] | None
+        self, path: bytes, node: Node | None, descriptor: int, before_id: str | None, step: Target | None
     ) -> _Frame | None:
-        """The frame of a directory, None when it cannot be listed."""
-        if wanted:
-            names = sorted(wanted)
-        else:
+        """Go down into an open directory and return its frame, None when it cannot be listed; closes it then."""
+        wanted = step.below if step is not None and step.below else None
+        try:
+            names = sorted(wanted) if wanted else sorted(os.fsencode(name) for name in os.listdir(descriptor))
+            device = os.fstat(descriptor).st_dev
+            tag = self._tag(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            self._unreadable(path, error)
+            return None
+        self._way.enter(descriptor)
+        return _Frame(path, node, iter(names), device, self._before(before_id), before_id, wanted=wanted, tag=tag)
+
+    def _tag(self, descriptor: int) -> bytes | None:
+        """The name of the file by which this directory says that it is not to be saved."""
+        for name, beginning in self._choices.tags:
             try:
-                names = sorted(os.listdir(path or b"/"))  # noqa: PTH208 (a path of bytes)
-            except OSError as error:
-                self._unreadable(path, error)
-                return None
-        return _Frame(path, node, iter(names), device, self._before(before_id), before_id, wanted=wanted)
+                if not beginning:
+                    os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    return name
+                file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=descriptor)
+            except OSError:
+                continue  # not there, or not to be read: then it says nothing
+            try:
+                if os.read(file, len(beginning)) == beginning:
+                    return name
+            except OSError:
+                continue
+            finally:
+                os.close(file)
+        return None
 
     def _before(self, tree: str | None) -> dict[bytes, Node]:
         """The entries of a directory in the parent snapshot; none when it is not there or damaged: then everything is read."""
@@ -251,7 +312,7 @@ class Archiver:
         try:
             return dict(self._repository.load_tree(bytes.fromhex(tree)))
         except (Damaged, NoSuchBlob) as error:
-            self.report.noted.append(Told(b"", f"the parent snapshot cannot be used here: {error.message}"))
+            self.report.note(b"", f"the parent snapshot cannot be used here: {error.message}")
             return {}
 
     def _leave(self, frame: _Frame) -> str:
@@ -277,12 +338,7 @@ class Archiver:
             self.report.bytes_total += status.st_size
             self._add(frame, self._taken_over(before, name, path, status))
             return
-        try:
-            node = self._read_file(name, path, status)
-        except OSError as error:
-            if error.errno not in _VANISHED:
-                self._unreadable(path, error)
-            return
+        node = self._read_file(name, path, status)
         if before is None:
             self.report.files_new += 1
         else:
@@ -310,7 +366,7 @@ class Archiver:
         if exact:
             return before
         try:
-            node = self._node(name, path, status)
+            node = self._node(name, self._way.place(name), path, status)
         except OSError:
             return before
         node.content = before.content
@@ -318,23 +374,24 @@ class Archiver:
 
     def _read_file(self, name: bytes, path: bytes, status: os.stat_result) -> Node:
         """Read a file into blobs. The node carries the metadata from before the reading, so that a later change is seen next time."""
-        descriptor = _open(path)
+        descriptor = self._way.open_file(name, status)
         try:
             opened = os.fstat(descriptor)
             if not stat.S_ISREG(opened.st_mode) or (opened.st_dev, opened.st_ino) != (status.st_dev, status.st_ino):
                 raise OSError(errno.ESTALE, "another file took its place while it was opened")
-            node = self._node(name, path, opened)
+            node = self._node(name, descriptor, path, opened)
             node.content = []
             node.size = 0
             for piece in self._pieces(descriptor, opened.st_size):
                 node.content.append(self._saver.save(BlobType.DATA, piece)[0].hex())
                 node.size += len(piece)
+                self.report.bytes_read += len(piece)
+                self._pulse(self.report)
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        self.report.bytes_read += node.size
         if (after.st_mtime_ns, after.st_size) != (opened.st_mtime_ns, opened.st_size) or node.size != opened.st_size:
-            self.report.noted.append(Told(path, _CHANGED))
+            self.report.note(path, _CHANGED)
         return node
 
     def _pieces(self, descriptor: int, size: int) -> Iterator[bytes]:
@@ -351,13 +408,13 @@ class Archiver:
         with open(descriptor, "rb", buffering=0, closefd=False) as source:
             yield from self._chunker.chunks(source)
 
-    def _node(self, name: bytes, path: bytes, status: os.stat_result) -> Node:
+    def _node(self, name: bytes, place: bytes | int, path: bytes, status: os.stat_result) -> Node:
         return node_of(
             name,
-            path,
+            place,
             status,
             with_atime=self._choices.with_atime,
-            trouble=lambda what: self.report.noted.append(Told(path, what)),
+            trouble=lambda what: self.report.note(path, what),
         )
 
     def _is_there(self, path: bytes) -> bool:
@@ -369,27 +426,4 @@ class Archiver:
         return True
 
     def _unreadable(self, path: bytes, error: OSError) -> None:
-        self.report.unreadable.append(Told(path, error.strerror or str(error)))
-
-
-def _steps(paths: Sequence[bytes]) -> _Target:
-    """The paths as steps from the root; a path below another one that is asked for adds nothing."""
-    root = _Target()
-    whole: set[bytes] = set(paths)
-    for path in sorted(whole):
-        parts = [part for part in path.split(b"/") if part]
-        if any(b"/" + b"/".join(parts[:count]) in whole for count in range(len(parts))):
-            continue
-        step = root
-        for part in parts:
-            step = step.below.setdefault(part, _Target())
-    return root
-
-
-def _open(path: bytes) -> int:
-    """Open for reading without following a link, waiting for a FIFO, or touching the access time where that is ours to say."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        return os.open(path, flags | os.O_NOATIME)
-    except PermissionError:
-        return os.open(path, flags)
+        self.report.miss(path or b"/", error.strerror or str(error))

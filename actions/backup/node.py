@@ -119,7 +119,7 @@ def node_type(st_mode: int) -> NodeType:
 
 def node_of(
     name: bytes,
-    path: bytes,
+    place: bytes | int,
     status: os.stat_result,
     *,
     with_atime: bool = False,
@@ -127,7 +127,8 @@ def node_of(
 ) -> Node:
     """The node of an entry as `os.lstat` shows it, with its link target and extended attributes; content and subtree are the caller's.
 
-    OSError when a link cannot be read. An attribute that cannot be read or named is told to `trouble` and left out.
+    `place` is its path, or the descriptor under which it is open. OSError when a link cannot be read. An attribute that cannot be read or
+    named is told to `trouble` and left out.
     """
     type = node_type(status.st_mode)
     mtime = format_time(status.st_mtime_ns)
@@ -153,8 +154,9 @@ def node_of(
     if type in {"dev", "chardev"}:
         node.device = status.st_rdev
     if type == "symlink":
-        _set_target(node, os.readlink(path))  # noqa: PTH115 (a path of bytes)
-    node.extended_attributes = extended_attributes(path, trouble or _ignore)
+        assert isinstance(place, bytes)  # a link that is open cannot be read on every kernel
+        _set_target(node, os.readlink(place))  # noqa: PTH115 (a path of bytes)
+    node.extended_attributes = extended_attributes(place, trouble or _ignore)
     return node
 
 
@@ -170,10 +172,11 @@ def _set_target(node: Node, target: bytes) -> None:
         node.linktarget_raw = target
 
 
-def extended_attributes(path: bytes, trouble: Callable[[str], None]) -> list[ExtendedAttribute]:
-    """The extended attributes of an entry, in the order of the file system; links are not followed."""
+def extended_attributes(place: bytes | int, trouble: Callable[[str], None]) -> list[ExtendedAttribute]:
+    """The extended attributes of an entry (by path or descriptor), in the order of the file system; links are not followed."""
+    follow = isinstance(place, int)
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = os.listxattr(place, follow_symlinks=follow)
     except OSError as error:
         if error.errno not in _NO_XATTRS:
             trouble(f"extended attributes: {error.strerror}")
@@ -181,7 +184,7 @@ def extended_attributes(path: bytes, trouble: Callable[[str], None]) -> list[Ext
     found = []
     for name in names:
         try:
-            value = os.getxattr(path, name, follow_symlinks=False)
+            value = os.getxattr(place, name, follow_symlinks=follow)
             name.encode()
         except OSError as error:
             trouble(f"extended attribute {name}: {error.strerror}")
