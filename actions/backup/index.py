@@ -125,6 +125,35 @@ class Index:
                 id = bytes(table.ids[number * ID_SIZE : (number + 1) * ID_SIZE])
                 yield place.pack, Blob(type, id, place.offset, place.length, place.uncompressed_length)
 
+    def numbers(self, type: BlobType, id: bytes) -> list[int]:
+        """The numbers of the entries of a blob, the earliest first: below `count` of its type, for arrays beside the index."""
+        with self._lock:
+            return list(self._tables[type].entries(id))
+
+    def count(self, type: BlobType) -> int:
+        """How many entries there are of a type."""
+        return len(self._tables[type])
+
+    def numbered(self, type: BlobType) -> Iterator[tuple[int, Blob]]:
+        """Every entry of a type in the order of its number, with the number of its pack among `packs`; the index must not grow."""
+        table = self._tables[type]
+        for number in range(len(table)):
+            id = bytes(table.ids[number * ID_SIZE : (number + 1) * ID_SIZE])
+            blob = Blob(type, id, table.offsets[number], table.lengths[number], table.uncompressed[number])
+            yield table.packs[number], blob
+
+    def by_pack(self) -> Iterator[tuple[bytes, list[Blob]]]:
+        """Every pack with its blobs, one pack at a time; the index must not grow meanwhile."""
+        entries = {type: self.numbered(type) for type in BlobType}
+        waiting = {type: next(entries[type], None) for type in BlobType}
+        for number, pack in enumerate(self._pack_numbers):
+            blobs = []
+            for type in BlobType:
+                while (entry := waiting[type]) is not None and entry[0] == number:
+                    blobs.append(entry[1])
+                    waiting[type] = next(entries[type], None)
+            yield pack, blobs
+
     def __len__(self) -> int:
         return sum(map(len, self._tables.values()))
 
