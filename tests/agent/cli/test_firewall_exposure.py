@@ -110,7 +110,8 @@ class Agent:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _answer(self, verb: str, arguments: dict[str, Any]) -> Any:
         if verb == "coverage":
@@ -135,7 +136,10 @@ class Agent:
                 connection.sendall(struct.pack(">I", len(body)) + body)
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits in accept
         self._listener.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
 
 
 @pytest.fixture
