@@ -10,10 +10,11 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import agent.lean  # noqa: F401  # before everything that imports msgspec
 from agent import kernel, plan, privileges, start
 from agent.clock import SystemClock
-from agent.instance import Instance
 from agent.launcher import Launcher
 from agent.loop import Loop
 from agent.sdnotify import Notifier
@@ -21,6 +22,9 @@ from agent.supervision import Connector
 from agent.systemd_sockets import SystemdSockets
 from contracts.errors import HoldfastError
 from settings.errors import ConfigErrors
+
+if TYPE_CHECKING:
+    from agent.instance import Instance
 
 LAUNCHER_ENDED = 70
 """Exit code (EX_SOFTWARE) when the launcher is gone: without it no worker comes back, and only a restart helps."""
@@ -82,6 +86,9 @@ def run(arguments: start.Arguments, notifier: Notifier) -> int:
             folders=start.make_worker_folders(paths, privileges.WORKERS),
         )
     try:
+        # Only now: what the core alone needs would be in the memory of the launcher and of every worker, too.
+        from agent.instance import Instance
+
         if launcher is not None and privileges.may_change_user():
             shed(paths)
         loop, clock = Loop(SystemClock().monotonic), SystemClock()
@@ -107,7 +114,7 @@ def shed(paths: start.Paths) -> None:
     privileges.drop(None, kept, kept)
 
 
-def _serve(agent: Instance, loop: Loop, notifier: Notifier, launcher: Launcher | None) -> int:
+def _serve(agent: "Instance", loop: Loop, notifier: Notifier, launcher: Launcher | None) -> int:
     stopping, code = False, 0
 
     def stop(reason: str) -> None:

@@ -5,7 +5,8 @@ Every function works within a transaction that its caller has begun, and keeps t
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.spool_read import chain_at, measure
 from agent.spool_schema import LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
@@ -15,8 +16,7 @@ _SLACK = 32
 """A 32nd of the limit is dropped at once, so that losses are few and large."""
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """A loss as it stands in its lane now, merged with those before it."""
 
     lane: Lane

@@ -1,6 +1,6 @@
 """The spool's tables and statements, and what it keeps in memory of each lane."""
 
-from dataclasses import dataclass
+import msgspec
 
 from contracts.event import GENESIS, Kind, Lane, Severity
 
@@ -75,8 +75,7 @@ INSERT = {lane: f"INSERT INTO {lane.value} (last, count, at_ms, chain, body) VAL
 """Appends one bundle to a lane."""
 
 
-@dataclass
-class LaneBook:
+class LaneBook(msgspec.Struct):
     """What the spool knows of one lane without asking the file; always rebuilt from the file after a failure.
 
     `head` is the last seq given out, `chain` its chain value. Records above `acked` wait; those at or below it are history;

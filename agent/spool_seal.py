@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
@@ -25,13 +24,12 @@ Row = tuple[int, int, int, bytes, bytes]
 """A bundle as in the table: last seq, count, time of the newest event, chain, body."""
 
 
-@dataclass
-class Batch:
+class Batch(msgspec.Struct):
     """Sealed events on their way to the file: bundles by lane, their dedup keys, their size in bytes."""
 
-    envelopes: list[Envelope] = field(default_factory=list)
-    rows: dict[Lane, list[Row]] = field(default_factory=dict)
-    keys: set[bytes] = field(default_factory=set)
+    envelopes: list[Envelope] = msgspec.field(default_factory=list)
+    rows: dict[Lane, list[Row]] = msgspec.field(default_factory=dict)
+    keys: set[bytes] = msgspec.field(default_factory=set)
     size: int = 0
 
 

@@ -7,6 +7,7 @@ import pwd
 import sys
 from collections.abc import Callable
 
+import agent.lean  # noqa: F401  # before everything that imports msgspec
 from agent import privileges
 from agent.hosting import Hosting
 from agent.listen_fds import claim

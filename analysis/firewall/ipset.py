@@ -5,7 +5,6 @@ looked up. A match that names fewer sides than the set has dimensions, or a set 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -50,8 +49,7 @@ _WITH_NOTHING = ("ip", "net", "port", "iface", "mac", "mark")
 Parts = tuple[Span | Name, ...]
 
 
-@dataclass(slots=True)
-class IpSet:
+class IpSet(msgspec.Struct):
     """One set: its dimensions, `family` (None where the type has none), the members of a list:set, and its elements for the evaluator."""
 
     name: str
@@ -59,7 +57,7 @@ class IpSet:
     family: Family | None = None
     is_hash: bool = True
     markmask: int = 0xFFFFFFFF
-    members: "list[IpSet]" = field(default_factory=list)
+    members: "list[IpSet]" = msgspec.field(default_factory=list)
     elements: tuple[Element, ...] = ()
     unread: str = ""
 

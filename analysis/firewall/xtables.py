@@ -6,7 +6,6 @@ live in nftables, where a chain's row has its hook; there a line stands for the 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -105,12 +104,11 @@ _MOST_TEXT = 4000
 _NOTHING: tuple[Statement, ...] = ()
 
 
-@dataclass(slots=True)
-class _Chain:
+class _Chain(msgspec.Struct):
     """The rows of one chain, put together. `unread` says why lines are missing."""
 
     policy: str = ""
-    parts: dict[int, str] = field(default_factory=dict)
+    parts: dict[int, str] = msgspec.field(default_factory=dict)
     unread: str = ""
 
     def text(self) -> str:

@@ -6,8 +6,9 @@ options take no value, one or two is a table here: only so is `--comment -j` one
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from contracts.errors import Malformed
 
@@ -85,8 +86,7 @@ class Word(NamedTuple):
         return not self.quoted and (self.text == "!" or (self.text[:1] == "-" and self.text[1:2] not in "0123456789"))
 
 
-@dataclass(slots=True)
-class Option:
+class Option(msgspec.Struct):
     """One option: `name` without its dashes, its values, and whether `!` turns it round."""
 
     name: str
@@ -99,12 +99,11 @@ class Option:
         return self.values[0] if self.values else ""
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """A match or target with its options, in the order of the line."""
 
     name: str
-    options: list[Option] = field(default_factory=list)
+    options: list[Option] = msgspec.field(default_factory=list)
 
     def get(self, *names: str) -> Option | None:
         """Return the first option of one of these names."""
@@ -115,13 +114,12 @@ class Part:
         return self.get(*names) is not None
 
 
-@dataclass(slots=True)
-class Line:
+class Line(msgspec.Struct):
     """One rule: `base` are its own options, `target` is None when it has none; `text` is the line without `-A CHAIN`."""
 
     text: str
     base: Part
-    matches: list[Part] = field(default_factory=list)
+    matches: list[Part] = msgspec.field(default_factory=list)
     target: Part | None = None
     goto: bool = False
 

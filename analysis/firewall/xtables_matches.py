@@ -5,7 +5,8 @@ the kernel answers no whatever is negated, the comparison is turned round; where
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from analysis.firewall.ipset import IpSet
 from analysis.firewall.model import AnyOf, Binary, Constant, Field, Match, Maybe, Span, Statement
@@ -33,12 +34,11 @@ PACKET_TYPES = {"unicast": 0, "host": 0, "broadcast": 1, "multicast": 2, "otherh
 _EXTENSION_HEADERS = frozenset(("prot", "proto", "protocol"))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a rule stands: the family, the ipsets there are, and the hooks its chain is reached from (built-in chains by name)."""
 
     family: Family
-    ipsets: Mapping[str, IpSet] = field(default_factory=dict)
+    ipsets: Mapping[str, IpSet] = msgspec.field(default_factory=dict)
     hooks: frozenset[str] = frozenset()
 
 

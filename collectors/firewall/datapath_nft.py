@@ -6,7 +6,6 @@ comes from the JSON alone: the listing escapes nothing, so that a comment can ma
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
@@ -50,24 +49,23 @@ class _Answer(msgspec.Struct):
     nftables: list[dict[str, msgspec.Raw]]
 
 
-@dataclass(slots=True)
-class Ruleset:
+class Ruleset(msgspec.Struct):
     """One consistent reading. `parts` are raw JSON with sort and head in the kernel's order.
 
     `orders` are the handles of every chain's rules, `words` nft's words for them where the listing is to be trusted, `saved` what `*-save`
     said by family, `broken` family and name of tables that nft cannot state, `sets` document and `unread` of the sets and maps in `parts`.
     """
 
-    parts: list[tuple[str, _Head, msgspec.Raw]] = field(default_factory=list)
-    orders: dict[Place, list[int]] = field(default_factory=dict)
-    words: dict[Place, list[str]] = field(default_factory=dict)
-    saved: dict[str, iptables.Saved] = field(default_factory=dict)
-    broken: list[tuple[str, str]] = field(default_factory=list)
-    sets: list[tuple[str, str]] = field(default_factory=list)
-    blind: list[Blind] = field(default_factory=list)
-    flags: dict[tuple[str, str], str] = field(default_factory=dict)
+    parts: list[tuple[str, _Head, msgspec.Raw]] = msgspec.field(default_factory=list)
+    orders: dict[Place, list[int]] = msgspec.field(default_factory=dict)
+    words: dict[Place, list[str]] = msgspec.field(default_factory=dict)
+    saved: dict[str, iptables.Saved] = msgspec.field(default_factory=dict)
+    broken: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    sets: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    blind: list[Blind] = msgspec.field(default_factory=list)
+    flags: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
     """Flags of tables and devices of chains in the listing's words: nft 1.0.6 states neither in its JSON."""
-    devices: dict[Place, str] = field(default_factory=dict)
+    devices: dict[Place, str] = msgspec.field(default_factory=dict)
 
 
 def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:

@@ -7,7 +7,8 @@ succeeds, which must not read as "none".
 """
 
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from collectors.firewall.ruleset import IPTABLES_LEGACY, IPTABLES_NFT, Chain, Table
 from contracts.coverage import Blind
@@ -31,12 +32,11 @@ _UNHIDE = "Mount /proc without subset=pid (ProcSubset=all in the unit of the net
 _GRANT = "Give the netfilter worker CAP_NET_ADMIN, CAP_NET_RAW and CAP_DAC_READ_SEARCH."
 
 
-@dataclass(slots=True)
-class Saved:
+class Saved(msgspec.Struct):
     """What one `*-save` printed: by table and chain the policy ("-" for none) and the rules without their `-A CHAIN`."""
 
-    policies: dict[str, dict[str, str]] = field(default_factory=dict)
-    rules: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    policies: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    rules: dict[str, dict[str, list[str]]] = msgspec.field(default_factory=dict)
     incompatible: tuple[str, ...] = ()
 
 

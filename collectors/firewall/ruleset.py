@@ -1,7 +1,8 @@
 """The packet filter as read from the kernel's tools, before it becomes rows: tables with their chains, sets and objects."""
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
+
+import msgspec
 
 NFTABLES = "nftables"
 IPTABLES_NFT = "iptables-nft"
@@ -11,8 +12,7 @@ UNREAD = "more than "
 """How the digest of a set begins whose elements are too many to read."""
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(msgspec.Struct):
     """One chain; `hook` is empty for a chain that is only jumped to. `rules` are texts in the kernel's order.
 
     `other_words` holds, where two tools state the same rules, each rule as the other tool does.
@@ -25,7 +25,7 @@ class Chain:
     priority: int | None = None
     policy: str = ""
     device: str = ""
-    other_words: list[str] = field(default_factory=list)
+    other_words: list[str] = msgspec.field(default_factory=list)
     _found: list[tuple[int, str]] | None = None
 
     def unconditional(self, starts: tuple[str, ...]) -> list[tuple[int, str]]:
@@ -39,8 +39,7 @@ class Chain:
         return short_digest("\n".join([*self.rules, "", *self.other_words] if self.other_words else self.rules))
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """A set, map or named object: `sort` is what nft calls it (`set`, `map`, `ct helper` …), `definition` its lines.
 
     `digest` and `elements` are of a set's content, empty where it was not looked at (`fleeting`: elements come and go by design).
@@ -64,16 +63,15 @@ class Part:
         return "dynamic" in flags or "timeout" in flags
 
 
-@dataclass(slots=True)
-class Table:
+class Table(msgspec.Struct):
     """One table; `source` is the tool in whose words its rules are."""
 
     family: str
     name: str
     source: str = NFTABLES
     flags: str = ""
-    chains: list[Chain] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    chains: list[Chain] = msgspec.field(default_factory=list)
+    parts: list[Part] = msgspec.field(default_factory=list)
 
     @property
     def dormant(self) -> bool:
