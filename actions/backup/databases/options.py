@@ -75,7 +75,6 @@ class MysqlOptions(Record):
 class SqliteOptions(Record):
     """SQLite files, copied as of one moment while others write."""
 
-    name: Name = "sqlite"
     paths: Annotated[
         tuple[str, ...],
         Meta(
@@ -83,6 +82,7 @@ class SqliteOptions(Record):
             examples=[["/var/lib/app"]],
         ),
     ]
+    name: Name = "sqlite"
     exclude: Annotated[
         tuple[str, ...], Meta(description="Files and directories to leave out, as absolute paths or patterns.")
     ] = ()
