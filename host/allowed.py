@@ -54,7 +54,8 @@ _IP_OBJECTS = frozenset(
     ]
 )
 _LINK = re.compile(r"(?!-)[^\s/\0]{1,15}")
-_IP_VERBS = frozenset({"show", "list", "ls"})
+_XFRM = {("xfrm", "policy"), ("xfrm", "policy", "getdefault")}
+_IP_VERBS = frozenset({"show", "list", "ls", "get"})
 _SS = re.compile(
     r"-[tuSwxdlanpeHiOmo460MZbN]+|--(tcp|udp|sctp|listening|numeric|processes|no-header|all|json|extended)"
 )
@@ -127,7 +128,7 @@ def _ip(arguments: tuple[str, ...]) -> bool:
             return False
     if not rest or rest[0] not in _IP_OBJECTS or not all(_WORD.fullmatch(word) for word in rest):
         return False
-    return len(rest) == 1 or rest[1] in _IP_VERBS
+    return len(rest) == 1 or rest[1] in _IP_VERBS or tuple(rest) in _XFRM
 
 
 def _tc(arguments: tuple[str, ...]) -> bool:

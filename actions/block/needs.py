@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from analysis.logins import ESTABLISHED, connections
 from contracts.errors import Unavailable
 from contracts.host import ReadOnlyHost
 
@@ -14,7 +15,6 @@ MAX_TABLE = 2 << 20
 
 _NAMESERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
 _URL = re.compile(r"(?:https?|ftp)://(?:[^/\s@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
-_ESTABLISHED = "01"
 _USERS = {"holdfast": "the agent is connected with it (console)", "_apt": "it is a package mirror in use"}
 _CORE_WITHOUT_USER = 65600
 """The user of an agent that runs as root without being installed (`agent.privileges.FALLBACK_BASE`)."""
@@ -48,28 +48,11 @@ def peers(host: ReadOnlyHost) -> list[tuple[str, str]]:
     reasons = {uid: _USERS[name] for name, uid in _uids(host).items()}
     reasons.setdefault(_CORE_WITHOUT_USER, _USERS["holdfast"])
     found: dict[str, str] = {}
-    for path, size in (("/proc/net/tcp", 8), ("/proc/net/tcp6", 32)):
-        for address, uid in _connections(_text(host, path, MAX_TABLE), size):
-            if uid in reasons:
-                found.setdefault(address, reasons[uid])
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for each in connections(_text(host, path, MAX_TABLE)):
+            if each.state == ESTABLISHED and each.uid in reasons:
+                found.setdefault(each.peer, reasons[each.uid])
     return list(found.items())
-
-
-def _connections(table: str, size: int) -> Iterator[tuple[str, int]]:
-    """Yield peer and user of every established connection in `/proc/net/tcp` (proc_net_tcp in the kernel's documentation)."""
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 8 or fields[3] != _ESTABLISHED or not fields[7].isdigit():
-            continue
-        raw = fields[2].partition(":")[0]
-        if len(raw) != size:
-            continue
-        words = bytes.fromhex(raw)
-        # Each 32-bit word is written as a number of this machine, whose bytes are the address in network order.
-        packed = b"".join(words[place : place + 4][::-1] for place in range(0, len(words), 4))
-        address = ipaddress.ip_address(packed)
-        mapped = address.ipv4_mapped if address.version == 6 else None
-        yield str(mapped or address), int(fields[7])
 
 
 def _uids(host: ReadOnlyHost) -> dict[str, int]:

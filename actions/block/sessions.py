@@ -4,11 +4,10 @@ systemd-logind's `/run/systemd/sessions` where there is one, utmp(5) elsewhere. 
 failed logins from the same address (btmp, or our own bans) protects nobody: it may be the one guess that was right.
 """
 
-import ipaddress
-import struct
 from collections.abc import Iterator, Mapping
 
 from actions.block.saved import Offences
+from analysis.logins import USER_PROCESS, logind, utmp
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.record import Record
@@ -17,10 +16,7 @@ SESSIONS = "/run/systemd/sessions"
 UTMP, BTMP = ("/run/utmp", "/var/run/utmp"), "/var/log/btmp"
 MAX_BTMP = 32 << 20
 
-_RECORD = struct.Struct("<hxxi32s4s32s256shhiii16s20x")
-"""`struct utmp` of utmp(5): type, process, line, id, user, host, …, session, seconds, microseconds, address."""
-_USER_PROCESS = 7
-_LIVE = ("active", "online")
+_SSH = "sshd"
 
 
 class Session(Record):
@@ -65,21 +61,10 @@ def _sessions(host: ReadOnlyHost) -> list[Session]:
             if error.why in (Why.NOT_PRESENT, Why.OTHER):  # it ended meanwhile, or is the pipe beside a session's file
                 continue
             raise
-        session = _session(text)
-        if session is not None:
-            found.append(session)
+        one = logind(text)
+        if one is not None and one.service == _SSH:
+            found.append(Session(address=one.address, user=one.user, began_ms=one.began_ms))
     return found
-
-
-def _session(text: str) -> Session | None:
-    """Return what a file of logind says, None unless it is a live session over SSH."""
-    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    address = _address(values.get("REMOTE_HOST", ""))
-    if not address or values.get("SERVICE") != "sshd" or values.get("STATE") not in _LIVE:
-        return None
-    began = values.get("REALTIME", "")
-    user = values.get("USER", values.get("UID", "somebody"))
-    return Session(address=address, user=user, began_ms=int(began) // 1000 if began.isdigit() else 0)
 
 
 def _from_utmp(host: ReadOnlyHost) -> Iterator[Session]:
@@ -90,9 +75,9 @@ def _from_utmp(host: ReadOnlyHost) -> Iterator[Session]:
             if error.why is Why.NOT_PRESENT:
                 continue
             raise
-        for kind, user, address, at_ms in _records(content):
-            if kind == _USER_PROCESS and address:
-                yield Session(address=address, user=user, began_ms=at_ms)
+        for one in utmp(content):
+            if one.kind == USER_PROCESS and one.address:
+                yield Session(address=one.address, user=one.user, began_ms=one.began_ms)
         return
 
 
@@ -105,36 +90,7 @@ def _failures(host: ReadOnlyHost, addresses: set[str]) -> dict[str, list[int]]:
             return {}
         raise
     found: dict[str, list[int]] = {}
-    for _, _, address, at_ms in _records(content):
-        if address in addresses:
-            found.setdefault(address, []).append(at_ms)
+    for one in utmp(content):
+        if one.address in addresses:
+            found.setdefault(one.address, []).append(one.began_ms)
     return found
-
-
-def _records(content: bytes) -> Iterator[tuple[int, str, str, int]]:
-    """Yield type, user, address and time of every whole record in `content`."""
-    whole = len(content) - len(content) % _RECORD.size
-    for kind, _, _, _, user, host, _, _, _, seconds, micros, packed in _RECORD.iter_unpack(memoryview(content)[:whole]):
-        name = user.partition(b"\0")[0].decode("utf-8", "replace")
-        text = host.partition(b"\0")[0].decode("utf-8", "replace")
-        at_ms = (seconds & 0xFFFFFFFF) * 1000 + micros // 1000
-        yield kind, name, _address(text) or _packed(packed), at_ms
-
-
-def _packed(raw: bytes) -> str:
-    """Return the address field: IPv4 in the first four bytes and nothing behind, else IPv6."""
-    if not any(raw):
-        return ""
-    return _canonical(ipaddress.ip_address(raw[:4] if not any(raw[4:]) else raw))
-
-
-def _address(word: str) -> str:
-    try:
-        return _canonical(ipaddress.ip_address(word.partition("%")[0]))
-    except ValueError:
-        return ""
-
-
-def _canonical(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return str(mapped or address)

@@ -56,6 +56,13 @@ def held(host: Host) -> Held:
     return msgspec.structs.replace(state, dormant=b"\n\tflags dormant" in text)
 
 
+def check(host: Host, script: str) -> None:
+    """Have nft look whether it would take `script`; raises `NftRefused`."""
+    done = host.change("nft", "-c", "-f", "-", stdin=script.encode())
+    if done.code != 0:
+        raise NftRefused(words(done))
+
+
 def load(host: Host, script: str) -> None:
     """Load `script` as one transaction; raises `NftRefused` with the kernel's words."""
     done = host.change("nft", "-f", "-", stdin=script.encode())

@@ -136,16 +136,19 @@ def apply(config: Path, path: Path, as_json: bool, minutes: float, yes_cut: bool
         raise Refused("the policy is declared, but not to be enforced", advice=advice)
     world, _ = _datapath(path, look=True)
     wanted, unknown = targets(world, declared, _console(path))
-    cut = [cut_line(each) for each in cuts(declared, world, wanted)]
-    _stand_by(cut, unknown, yes_cut, yes_cut_again)
+    seen = [*(cut_line(each) for each in cuts(declared, world, wanted)), *unknown]
     arguments = {
         "policy": msgspec.json.encode(declared).decode(),
         "seconds": round(minutes * 60),
-        "overridden": cut + unknown,
+        "cuts": seen,
+        "told": yes_cut + (yes_cut and yes_cut_again),
     }
-    answer = do(path, "policy_apply", arguments)
+    ended = _ordered(path, "policy_apply", arguments)
+    if not ended.get("ok") and ended["answer"].get("cuts"):
+        _refuse(ended["answer"]["cuts"], yes_cut)
+    answer = _answer(ended)
     if as_json:
-        click.echo(to_json({**answer, "overridden": cut, "notes": unknown}, indent=2))
+        click.echo(to_json(answer, indent=2))
         return
     for note in _not_loaded(path, declared):
         click.secho(f"Note: {plain(note)}", fg="yellow", err=True)
@@ -179,14 +182,24 @@ def revert(path: Path, as_json: bool, everything: bool) -> None:
 
 def do(path: Path, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Have the agent carry out `action` for real and return its answer; raises what went wrong."""
+    return _answer(_ordered(path, action, arguments))
+
+
+def _ordered(path: Path, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the agent carry out `action` for real and return how it ended."""
     order = {"action": action, "arguments": dict(arguments), "dry_run": False}
+    last: dict[str, Any]
     *_, last = stream(path, "do", order, _LOOK_S)  # progress first, the result last
-    if not last.get("ok"):
-        outcome = last.get("outcome") or {}
+    return last
+
+
+def _answer(ended: Mapping[str, Any]) -> dict[str, Any]:
+    if not ended.get("ok"):
+        outcome = ended.get("outcome") or {}
         detail = str(outcome.get("detail") or outcome.get("error") or "it did not say why")
         raise HoldfastError(plain(detail), advice=plain(outcome.get("fix") or ""))
-    answer: dict[str, Any] = last["answer"]
-    return {**answer, "summary": last["summary"]}
+    answer: dict[str, Any] = ended["answer"]
+    return {**answer, "summary": ended["summary"]}
 
 
 def difference_line(each: "Difference") -> str:
@@ -215,12 +228,9 @@ def _state(held: "InForce", declared: str) -> str:
     return f"{line}; on trial: {named.get(held.trial, f'another one ({held.trial})')}" if held.trial else line
 
 
-def _stand_by(cut: list[str], unknown: list[str], yes: bool, again: bool) -> None:
-    """Raise `WouldCut` unless nothing is cut, or the person said twice that it may be."""
-    lines = [*cut, *unknown]
-    if not lines or (yes and again):
-        return
-    for line in lines:
+def _refuse(cut: list[str], yes: bool) -> None:
+    """Show what the agent would not cut and raise `WouldCut`."""
+    for line in cut:
         click.secho(f"! {plain(line)}", fg="red", err=True)
     if yes:
         advice = "say it a second time with --yes-cut-again if you can reach this server otherwise"

@@ -5,16 +5,12 @@ records of logins (`utmp(5)`), and systemd's (`/run/systemd/sessions`, `systemd-
 """
 
 import os
-import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-_UTMP = struct.Struct("=hxxi32s4s32s256s2h3i16s20x")
-"""`struct utmp` on Linux: type, pid, line, id, user, host, exit, session and time, address."""
-_USER_PROCESS = 7
-_ESTABLISHED, _LISTENING = "01", "0A"
+from analysis.logins import ESTABLISHED, LISTENING, USER_PROCESS, Connection, canonical, connections, logind, utmp
+
 _MOST_ANCESTORS = 64
 
 
@@ -27,15 +23,6 @@ class Session(NamedTuple):
     port: int
 
 
-class Connection(NamedTuple):
-    """One TCP socket of this server, as `/proc/net/tcp` has it."""
-
-    address: str
-    port: int
-    peer: str
-    state: str
-
-
 def sessions(root: Path = Path("/")) -> tuple[tuple[Session, ...], tuple[str, ...]]:
     """Return the sessions, and what could not be looked at; `root` is where `proc` and `run` are."""
     blind: list[str] = []
@@ -44,11 +31,11 @@ def sessions(root: Path = Path("/")) -> tuple[tuple[Session, ...], tuple[str, ..
         blind.append(
             "there are no records of logins (/run/utmp, /run/systemd/sessions), so sessions of others are not known"
         )
-    connections = list(_connections(root, blind))
-    listening = {each.port for each in connections if each.state == _LISTENING}
+    sockets = list(_sockets(root, blind))
+    listening = {each.port for each in sockets if each.state == LISTENING}
     peers = {peer: user for peer, user in (*_utmp(root, blind), *_logind(root))}
-    for each in connections:
-        if each.state == _ESTABLISHED and each.port in listening and each.peer in peers:
+    for each in sockets:
+        if each.state == ESTABLISHED and each.port in listening and each.peer in peers:
             session = Session(peers[each.peer], each.peer, each.address, each.port)
             found.setdefault((session.peer, session.address, session.port), session)
     return tuple(sorted(found.values())), tuple(blind)
@@ -79,17 +66,10 @@ def _own(root: Path) -> Iterator[Session]:
 def _from_variable(value: str) -> Session | None:
     """Return the session of `PEER PORT ADDRESS PORT`, None for anything else."""
     words = value.split()
-    try:
-        return Session("this session", _plain(words[0]), _plain(words[2]), int(words[3]))
-    except (ValueError, IndexError):
+    if len(words) != 4 or not words[3].isdecimal():
         return None
-
-
-def _plain(text: str) -> str:
-    """Return an address in canonical text, one that is mapped into IPv6 as IPv4; raises `ValueError`."""
-    found = ip_address(text.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return str(mapped or found)
+    peer, address = canonical(words[0]), canonical(words[2])
+    return Session("this session", peer, address, int(words[3])) if peer and address else None
 
 
 def _utmp(root: Path, blind: list[str]) -> Iterator[tuple[str, str]]:
@@ -102,12 +82,9 @@ def _utmp(root: Path, blind: list[str]) -> Iterator[tuple[str, str]]:
     except OSError as error:
         blind.append(f"{path} cannot be read: {(error.strerror or str(error)).lower()}")
         return
-    for offset in range(0, len(raw) - _UTMP.size + 1, _UTMP.size):
-        fields = _UTMP.unpack_from(raw, offset)
-        kind, user, address = fields[0], fields[4], fields[-1]
-        if kind == _USER_PROCESS and any(address):
-            text = str(IPv6Address(address)) if any(address[4:]) else str(IPv4Address(address[:4]))
-            yield _plain(text), user.partition(b"\0")[0].decode("utf-8", "replace")
+    for one in utmp(raw):
+        if one.kind == USER_PROCESS and one.address:
+            yield one.address, one.user
 
 
 def _logind(root: Path) -> Iterator[tuple[str, str]]:
@@ -120,35 +97,19 @@ def _logind(root: Path) -> Iterator[tuple[str, str]]:
         if path.suffix:
             continue
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            session = logind(path.read_text(errors="replace"))
         except OSError:
             continue  # ended meanwhile
-        values = {name: value for name, _, value in (line.partition("=") for line in lines)}
-        if values.get("REMOTE") == "1" and values.get("ACTIVE", "1") == "1":
-            try:
-                yield _plain(values.get("REMOTE_HOST", "")), values.get("USER", values.get("UID", ""))
-            except ValueError:
-                continue  # a name: the records of logins have its address
+        if session is not None:
+            yield session.address, session.user
 
 
-def _connections(root: Path, blind: list[str]) -> Iterator[Connection]:
-    for name, words in (("tcp", 1), ("tcp6", 4)):
+def _sockets(root: Path, blind: list[str]) -> Iterator[Connection]:
+    for name in ("tcp", "tcp6"):
         path = root / "proc/net" / name
         try:
-            lines = path.read_text().splitlines()[1:]
+            yield from connections(path.read_text())
         except FileNotFoundError:
             continue  # a kernel without IPv6
         except OSError as error:
             blind.append(f"{path} cannot be read: {(error.strerror or str(error)).lower()}")
-            continue
-        for line in lines:
-            fields = line.split()
-            local, port = fields[1].split(":")
-            remote, _ = fields[2].split(":")
-            yield Connection(_address(local, words), int(port, 16), _address(remote, words), fields[3])
-
-
-def _address(digits: str, words: int) -> str:
-    """Return an address as the kernel prints it: 32-bit words, each in this machine's byte order."""
-    raw = b"".join(struct.pack("=I", int(digits[8 * n : 8 * n + 8], 16)) for n in range(words))
-    return _plain(str(IPv4Address(raw) if words == 1 else IPv6Address(raw)))

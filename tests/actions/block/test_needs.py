@@ -1,7 +1,5 @@
 """Whom this host talks to is read from files and the kernel's table of connections."""
 
-import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -9,15 +7,12 @@ import pytest
 from actions.block.needs import mirrors, peers, resolvers
 from host.fake import FakeHost
 from tests.actions.block.test_interlocks import plant
-
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+from tests.analysis.test_logins import HEAD, socket_line
 
 
 def row(peer: str, uid: int, state: str = "01") -> str:
-    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-    packed = socket.inet_pton(family, peer)
-    words = "".join(f"{word:08X}" for word in struct.unpack(f"={len(packed) // 4}I", packed))
-    return f"   0: {'0' * len(words)}:0016 {words}:01BB {state} 00000000:00000000 00:00000000 00000000  {uid}        0 12345 1 0\n"
+    own = "::" if ":" in peer else "0.0.0.0"
+    return socket_line((own, 22), (peer, 443), state, uid)
 
 
 @pytest.fixture

@@ -1,33 +1,14 @@
 """Who is logged in, and who only guessed until he was right."""
 
-import socket
-import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from actions.block import sessions
 from actions.block.sessions import Session, trusted
 from contracts.errors import Unavailable
 from host.fake import FakeHost
 from tests.actions.block.test_interlocks import plant
-
-BEGAN_S = 1_767_225_600
-
-
-def logind(host: str = "203.0.113.50", state: str = "active", service: str = "sshd") -> str:
-    return (
-        f"# kept\nUSER=eva\nSTATE={state}\nREMOTE=1\nREMOTE_HOST={host}\nSERVICE={service}\nREALTIME={BEGAN_S}000000\n"
-    )
-
-
-def record(kind: int, host: str, at_s: int, address: str = "", user: str = "eva") -> bytes:
-    packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address) if address else b""
-    return struct.pack(
-        "<hxxi32s4s32s256shhiii16s20x", kind, 1, b"pts/0", b"", user.encode(), host.encode(), 0, 0, 0, at_s, 0, packed
-    )
+from tests.analysis.test_logins import BEGAN_S, logind, record
 
 
 @pytest.fixture
@@ -81,8 +62,3 @@ def test_a_log_of_failures_that_may_not_be_read_is_not_taken_for_an_empty_one(ho
 
 def test_nobody_is_logged_in_where_no_file_says_so(host: FakeHost) -> None:
     assert trusted(host, {}, 3600.0) == []
-
-
-@given(st.binary(max_size=1600))
-def test_any_bytes_are_records_or_nothing(content: bytes) -> None:
-    assert len(list(sessions._records(content))) == len(content) // 384

@@ -17,12 +17,16 @@ from contracts.policy import Policy, Service
 
 
 class NetnsHost:
-    """A host whose commands run in a network namespace; its files are the machine's. `later_s` moves its clock ahead."""
+    """A host whose commands run in a network namespace; its files are those that a test planted, and its state.
 
-    dry = False
+    `later_s` moves its clock ahead; while it is `broken`, nft answers with an error.
+    """
+
+    dry = broken = False
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state, self.later_s = name, state, 0.0
+        self.root = f"{state}/../root"
         self.commands = self.files = self
         self.ran: list[tuple[tuple[str, ...], bytes]] = []
 
@@ -49,7 +53,21 @@ class NetnsHost:
         return self.sure("nft", "-s", "list", "ruleset")
 
     def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 1 << 28) -> Completed:
+        if self.broken and argv[0] == "nft":
+            return Completed(argv=argv, code=1, stdout=b"", stderr=b"netlink: Error: cache initialization failed\n")
         return self.run(*argv)
+
+    def plant(self, path: str, content: bytes) -> None:
+        """Put a file of the machine in its place."""
+        place = Path(self._at(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+    def forget(self, path: str) -> None:
+        Path(self._at(path)).unlink()
+
+    def _at(self, path: str) -> str:
+        return path if self.state and path.startswith(self.state) else self.root + path
 
     def present(self, tool: str) -> bool:
         return any(Path(folder, tool).exists() for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
@@ -60,7 +78,13 @@ class NetnsHost:
 
     def read(self, path: str, max_bytes: int = 1 << 20) -> bytes:
         try:
-            return Path(path).read_bytes()
+            return Path(self._at(path)).read_bytes()
+        except FileNotFoundError as error:
+            raise Unavailable(Why.NOT_PRESENT, f"{path} is not there") from error
+
+    def names(self, path: str) -> list[bytes]:
+        try:
+            return [each.name.encode() for each in Path(self._at(path)).iterdir()]
         except FileNotFoundError as error:
             raise Unavailable(Why.NOT_PRESENT, f"{path} is not there") from error
 
@@ -78,6 +102,7 @@ def host(tmp_path: Path) -> Iterator[NetnsHost]:
     (tmp_path / "state").mkdir()
     made = NetnsHost(name, str(tmp_path / "state"))
     made.sure("ip", "link", "set", "lo", "up")
+    made.plant("/run/utmp", b"")
     try:
         yield made
     finally:

@@ -10,9 +10,11 @@ from actions.policy.confirm import PolicyConfirm
 from actions.policy.store import Damaged, NoFolder
 from actions.policy.table import NftRefused, held
 from contracts.errors import Refused, UsageError
+from contracts.outcome import Failed
 from contracts.policy import Policy, digest
 from host.dry_run import DryRun
 from host.linux import LinuxHost
+from tests.analysis.test_logins import HEAD, record, socket_line
 
 from .conftest import NetnsHost, order, policy
 
@@ -23,13 +25,13 @@ def apply(host: NetnsHost, wanted: Policy, seconds: int = 60, **more):  # type: 
 
 def test_a_policy_is_loaded_beside_what_is_there(host: NetnsHost) -> None:
     host.nft("table ip other { chain c { type filter hook input priority 0; tcp dport 1 drop\n } \n}")
-    result = apply(host, policy("22"), overridden=["ssh from 192.0.2.1"])
+    result = apply(host, policy("22"), cuts=["would cut the console"], told=2)
     assert held(host).trial == digest(policy("22"))
     assert held(host).left_s > 50
     assert "tcp dport 1 drop" in host.ruleset()
     (event,) = result.events
     assert event.fields["who"] == "root"
-    assert event.fields["overridden"] == ["ssh from 192.0.2.1"]
+    assert event.fields["overridden"] == ["would cut the console"]
     assert event.fields["former"] == ""
 
 
@@ -92,6 +94,35 @@ def test_what_the_kernel_refuses_leaves_everything_as_it_was(host: NetnsHost) ->
     with pytest.raises(NftRefused, match="No such file or directory"):
         apply(spoilt, policy("80"))
     assert host.ruleset() == before
+
+
+def test_what_nft_refuses_leaves_the_trial_under_way_to_be_confirmed(host: NetnsHost) -> None:
+    apply(host, policy("22"))
+
+    class Spoilt(NetnsHost):
+        def change(self, *argv: str, stdin: bytes = b"", timeout_s: float = 30.0):  # type: ignore[no-untyped-def]
+            return super().change(*argv, stdin=stdin + b"add rule inet holdfast nowhere drop\n")
+
+    with pytest.raises(NftRefused):
+        apply(Spoilt(host.name, host.state), policy("80"))
+    order(PolicyConfirm, host)
+    assert held(host).confirmed == digest(policy("22"))
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_who_is_logged_in_is_not_cut_whoever_asks_until_that_was_said_twice(host: NetnsHost, told: int) -> None:
+    peer, here = "203.0.113.50", "203.0.113.1"
+    sockets = socket_line(("0.0.0.0", 22), ("0.0.0.0", 0), "0A") + socket_line((here, 22), (peer, 50000), "01")
+    host.plant("/run/utmp", record(7, peer, 1, user="anna"))
+    host.plant("/proc/net/tcp", (HEAD + sockets).encode())
+    result = apply(host, policy("80"), told=told)
+    assert isinstance(result.outcome, Failed) and result.events == ()
+    assert f"would cut the SSH session of anna from {peer} to port 22" in result.outcome.error
+    assert len(result.answer["cuts"]) == 1
+    assert host.ruleset() == ""
+    mine = f"would cut the SSH session of this session from {peer} to port 22: counter drop"
+    (event,) = apply(host, policy("80"), cuts=[mine], told=2).events
+    assert event.fields["overridden"] == [mine]  # one session, though it goes by two names
 
 
 def test_without_a_folder_nothing_is_put_on_trial(host: NetnsHost) -> None:

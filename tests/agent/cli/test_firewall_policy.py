@@ -136,19 +136,29 @@ def test_apply_looks_first_and_sends_what_it_showed(agent, call) -> None:
 def test_what_would_cut_a_session_is_refused_by_name_and_rule(agent, call, config, flags) -> None:
     config.write_text("firewall: {policy: {enforce: true, services: {web: {ports: [80]}}}}\n")
     agent.sessions.append(Session("anna", "203.0.113.5", "192.0.2.1", 22))
+    refused = {"type": "failed", "error": "the policy was not applied"}
+    agent.result = {"ok": False, "summary": "", "outcome": refused, "answer": {"cuts": ["would cut bob's session"]}}
     result = call("apply", *flags)
     assert isinstance(result.exception, WouldCut)
     assert result.exception.exit_code == 77
-    assert "anna from 203.0.113.5 to port 22" in result.output
-    assert "everything else is refused" in result.output
-    assert agent.done == []
+    assert "! would cut bob's session" in result.output  # the agent itself found another one
+    (order,) = agent.done
+    assert order["arguments"]["told"] == int("--yes-cut" in flags)
+    (line,) = order["arguments"]["cuts"]
+    assert "anna from 203.0.113.5 to port 22" in line and "everything else is refused" in line
+
+
+def test_what_else_hinders_the_agent_is_said_in_its_words(agent, call) -> None:
+    agent.result = {"ok": False, "summary": "", "outcome": {"type": "failed", "error": "nft says no"}, "answer": {}}
+    assert "nft says no" in str(call("apply").exception)
 
 
 def test_told_twice_it_goes_on_and_says_what_was_overridden(agent, call, config) -> None:
     config.write_text("firewall: {policy: {enforce: true, services: {web: {ports: [80]}}}}\n")
     agent.sessions.append(Session("anna", "203.0.113.5", "192.0.2.1", 22))
     assert call("apply", "--yes-cut", "--yes-cut-again").exception is None
-    assert "anna" in agent.done[0]["arguments"]["overridden"][0]
+    assert "anna" in agent.done[0]["arguments"]["cuts"][0]
+    assert agent.done[0]["arguments"]["told"] == 2
 
 
 def test_a_firewall_that_cannot_be_seen_now_is_no_ground_to_apply_on(agent, call) -> None:

@@ -5,7 +5,8 @@ import socket
 import struct
 from pathlib import Path
 
-from agent.cli.sessions import _UTMP, Session, sessions
+from agent.cli.sessions import Session, sessions
+from tests.analysis.test_logins import record
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -36,9 +37,7 @@ def machine(root: Path, *lines: str, six: tuple[str, ...] = (), utmp: bytes | No
 
 
 def login(user: str, address: str, kind: int = 7) -> bytes:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    raw = socket.inet_pton(family, address).ljust(16, b"\0")
-    return _UTMP.pack(kind, 1, b"pts/0", b"p0", user.encode(), b"host", 0, 0, 0, 0, 0, raw)
+    return record(kind, "host", 1, address, user)
 
 
 LISTENS = line(("0.0.0.0", 22), ("0.0.0.0", 0), "0A")
@@ -89,7 +88,9 @@ def test_a_forged_variable_is_not_taken(tmp_path: Path) -> None:
 def test_a_session_of_systemd_is_found(tmp_path: Path) -> None:
     root = machine(tmp_path, LISTENS, PEER, utmp=None)
     (root / "run/systemd/sessions").mkdir(parents=True)
-    (root / "run/systemd/sessions/3").write_text("UID=1000\nUSER=anna\nACTIVE=1\nREMOTE=1\nREMOTE_HOST=203.0.113.5\n")
+    (root / "run/systemd/sessions/3").write_text(
+        "UID=1000\nUSER=anna\nSTATE=active\nREMOTE=1\nREMOTE_HOST=203.0.113.5\n"
+    )
     (root / "run/systemd/sessions/3.ref").write_text("")
     assert [each.user for each in sessions(root)[0]] == ["anna"]
 
