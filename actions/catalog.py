@@ -16,4 +16,5 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="disallow", target="actions.block.allow:Disallow", worker="netfilter"),
     Entry(name="blocklist", target="actions.block.blocklist:Blocklist", worker="netfilter"),
     Entry(name="reblock", target="actions.block.reblock:Reblock", worker="netfilter"),
+    Entry(name="backup", target="actions.backup.backup:Backup", worker="backup", section="backup"),
 )

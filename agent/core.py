@@ -16,6 +16,7 @@ from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
 from agent.responder import Deed, Responder
 from agent.scheduler import Job, Scheduler
 from agent.supervision import Look
+from agent.timed import TimedDeeds
 from contracts.action import Command, Result
 from contracts.coverage import Blind, Coverage
 from contracts.errors import Why
@@ -26,9 +27,9 @@ from contracts.proof import Proof
 from contracts.record import Record
 from contracts.runs import SUBJECT as RUNS
 from contracts.snapshot import EncodedChanges
-from contracts.wire import WorkerState
+from contracts.wire import Work, WorkerState
 
-LOOK, JUDGE, CHORE = "look:", "judge:", "chore:"
+LOOK, JUDGE, CHORE, TIMED = "look:", "judge:", "chore:", "timed:"
 PROOFS = "proofs"
 DISK_FIX = "Free space on the file system of the state directory."
 WORKER_RETRY_S = 2.0
@@ -99,6 +100,8 @@ class Plan(Record):
     """Each worker and the subjects that it looks at or watches."""
     chores: tuple[Job, ...] = ()
     """Housekeeping; a chore's name is that of its callback."""
+    timed: dict[str, str] = {}
+    """Each deed with a time of day, and that time (`HH:MM`)."""
 
 
 class Core:
@@ -110,6 +113,7 @@ class Core:
         self._plan = Plan()
         self._asked: dict[str, list[Callable[[Look], None]]] = {}
         self.recent_runs: list[Run] = []
+        self.work: dict[str, Work] = {}
         kept = msgpack.decode(store.get(PROOFS) or b"\x90", type=list[Proof])
         self.proofs = {(proof.subject, str(proof.verb)): proof for proof in kept}
         self.listeners: list[Callable[[Envelope], None]] = []
@@ -122,8 +126,10 @@ class Core:
         judging: Judging,
         responder: Responder,
         chores: Mapping[str, Callable[[], None]],
+        timed: TimedDeeds | None = None,
     ) -> None:
         """Take the parts that call back into the core."""
+        self._timed = timed
         self.intake, self.scheduler, self._workers = intake, scheduler, workers
         self._judging, self.responder, self._chores = judging, responder, dict(chores)
 
@@ -144,7 +150,8 @@ class Core:
         judges = [Job(name=JUDGE + name, every_s=self._judging.every_s(name)) for name in self._judging.names()]
         looks = [Job(name=LOOK + subject, every_s=every_s) for subject, every_s in plan.looks.items()]
         chores = [Job(name=CHORE + job.name, every_s=job.every_s, at=job.at) for job in plan.chores]
-        self.scheduler.plan([*looks, *judges, *chores])
+        timed = [Job(name=TIMED + name, at=at) for name, at in plan.timed.items()]
+        self.scheduler.plan([*looks, *judges, *chores, *timed])
 
     def run(self, job: str) -> None:
         """Start what the scheduler says is due."""
@@ -155,6 +162,8 @@ class Core:
             if RUNS in self._judging.subjects(name):
                 self._store_runs()
             self._ended(self._judging.judge(name), job)
+        elif what + ":" == TIMED and self._timed is not None:
+            self._timed.run(name, lambda: self.scheduler.finished(job))
         else:
             self._chores[name]()
             self.scheduler.finished(job)
@@ -183,7 +192,7 @@ class Core:
             command,
             deed.deadline_s,
             lambda result, cost: self._did(command, rule, trail, result, cost),
-            None,
+            lambda advance: self._advanced(command, advance),
         )
 
     def do_for(
@@ -199,7 +208,11 @@ class Core:
             self._did(command, "", frozenset(), result, cost)
             done(result)
 
-        self._workers.do(deed.worker, command, deed.deadline_s, finished, progress)
+        def advanced(advance: Advance) -> None:
+            self._advanced(command, advance)
+            progress(advance)
+
+        self._workers.do(deed.worker, command, deed.deadline_s, finished, advanced)
 
     def stored(self, envelopes: list[Envelope], trail: frozenset[str]) -> None:
         """Take what has become durable: tell who listens, and answer by the rules."""
@@ -322,8 +335,22 @@ class Core:
         if put or removed:
             self._store.apply(RUNS, EncodedChanges(put=put, removed=removed), self._clock.now_ms())
 
+    def _advanced(self, command: Command, advance: Advance) -> None:
+        """Keep how far a deed is, for the heartbeat."""
+        known = self.work.get(command.id)
+        self.work[command.id] = Work(
+            action=command.action,
+            key=str(command.arguments.get("job", "")),
+            done=advance.done,
+            total=advance.total,
+            unit=advance.unit,
+            what=advance.what,
+            since_ms=known.since_ms if known is not None else self._clock.now_ms(),
+        )
+
     def _did(self, command: Command, rule: str, trail: frozenset[str], result: Result, cost: Cost) -> None:
         cause, action, who = command.cause, command.action, command.who or None
+        self.work.pop(command.id, None)
         match result.outcome:
             case Ok() if command.dry_run:
                 told = ACTION_WOULD_RUN.event(action, rule=rule, action=action, detail=result.summary, cause=cause)

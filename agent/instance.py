@@ -10,6 +10,8 @@ from typing import Any
 
 from agent import guard, housekeeping, privileges
 from agent import plan as planning
+from agent.backup_book import KINDS as BACKUP_KINDS
+from agent.backup_book import BackupBook
 from agent.clock import Clock, Ids, StepWatch
 from agent.control_server import ControlServer
 from agent.core import Core
@@ -34,10 +36,12 @@ from agent.state import State
 from agent.supervision import Connector
 from agent.supervisor import Supervisor
 from agent.thrift import Thrift
+from agent.timed import TimedDeeds
 from agent.verbs import Verbs
 from contracts.errors import HoldfastError, Unavailable
-from contracts.event import Event
+from contracts.event import Envelope, Event
 from contracts.judge import Judge
+from contracts.subjects.backup import SUBJECT as BACKUPS
 from contracts.subjects.policy import SUBJECT as POLICY
 from contracts.wire import Heartbeat
 from settings.errors import ConfigErrors
@@ -89,7 +93,11 @@ class Instance:
         self._scheduler = Scheduler(loop, clock, memory, self._core.run)
         self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
         chores = {housekeeping.NAME: self._housekeeping.run}
-        self._core.bind(self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores)
+        self._timed = TimedDeeds(self._core, self._new_id)
+        self._backups = BackupBook(self._state)
+        self._core.bind(
+            self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed
+        )
         self._outlets = Outlets(loop, self.heartbeat)
         self._control: ControlServer | None = None
         from agent.config_watch import ConfigWatch  # after the start: it brings watchdog
@@ -106,8 +114,11 @@ class Instance:
         self._intake.put(
             [STARTED.event("agent", version=self._plan.version, user=str(user), boot_id=self._plan.facts.boot_id)]
         )
+        self._timed.use(self._plan.timed, self._plan.deeds)
         self._core.follow(core_plan(self._plan))
         self._declare()
+        self._take_backups(self._recent_backups())
+        self._core.listeners.append(lambda envelope: self._take_backups([envelope]))
         self._supervisor.start()
         verbs = Verbs(
             self._core,
@@ -194,6 +205,7 @@ class Instance:
             "proofs": [
                 {"proof": proof, "holds": proof.holds(self._clock.now_ms())} for proof in self._core.proofs.values()
             ],
+            "work": tuple(self._core.work.values()),
             "disk": self._intake.full,
         }
 
@@ -213,6 +225,7 @@ class Instance:
             proofs=tuple(self._core.proofs.values()),
             config_digest=self._plan.digest,
             clock_skew_ms=self._reporting.skew_ms,
+            work=tuple(self._core.work.values()),
         )
 
     def _stored(self, envelopes: list[Any], trail: frozenset[str]) -> None:
@@ -283,6 +296,7 @@ class Instance:
         if made.settings.outputs != former.settings.outputs:
             self._outlets.use(made.settings.outputs, self._rendering)
         self._supervisor.reconfigure(made.workers)
+        self._timed.use(made.timed, made.deeds)
         self._core.follow(core_plan(made))
         self._declare()
         self._reporting.use(made.settings)
@@ -291,6 +305,18 @@ class Instance:
         """State what the configuration declares, and have it judged."""
         if declare(self._state, self._plan.settings.firewall.policy, self._clock.now_ms()):
             self._core.accepted(POLICY)
+        if self._backups.declare(self._plan.backups, self._clock.now_ms()):
+            self._core.accepted(BACKUPS)
+
+    def _recent_backups(self) -> list[Envelope]:
+        """What backups stated last, oldest first: a crash may have come between an event and the row that follows from it."""
+        found = [envelope for kind in BACKUP_KINDS for envelope in self._spool.recent(100, kind)]
+        return sorted(found, key=lambda envelope: envelope.event.observed_ms)
+
+    def _take_backups(self, envelopes: Sequence[Envelope]) -> None:
+        told = [envelope.event for envelope in envelopes if envelope.event.kind in BACKUP_KINDS]
+        if told and self._backups.take(told, self._clock.now_ms()):
+            self._core.accepted(BACKUPS)
 
     def _config_changed(self) -> None:
         if not self._reloading and planning.signature(self._paths.config) != self._signature:
@@ -343,7 +369,10 @@ def core_plan(plan: Plan) -> CorePlan:
         spec.name: tuple({*spec.subjects, *(plan.watchers[name] for name in spec.watchers)}) for spec in plan.workers
     }
     chores = (Job(name=housekeeping.NAME, at=plan.settings.housekeeping.at),)
-    return CorePlan(looks=plan.looks, watchers=plan.watchers, disabled=plan.disabled, hosts=hosts, chores=chores)
+    timed = {name: deed.at for name, deed in plan.timed.items() if deed.action in plan.deeds}
+    return CorePlan(
+        looks=plan.looks, watchers=plan.watchers, disabled=plan.disabled, hosts=hosts, chores=chores, timed=timed
+    )
 
 
 def _load(config: Path) -> tuple[Plan | None, tuple[str, ...]]:

@@ -13,10 +13,12 @@ import msgspec
 from agent.responder import Deed
 from agent.settings import AgentSettings
 from agent.supervision import WorkerSpec
+from agent.timed import Timed
 from contracts.errors import HoldfastError
 from contracts.event import Kind
 from contracts.host import Facts
 from contracts.record import Record
+from contracts.subjects.backup import BackupJob
 from settings.errors import ConfigError, ConfigErrors
 
 CHILD_TIMEOUT_S = 60.0
@@ -26,7 +28,8 @@ class Plan(Record):
     """The agent's settings without the sections of collectors and actions, and what those come to.
 
     `looks` maps each subject to its interval in seconds, `watchers` each watcher to its subject; `disabled` are the collectors that the
-    configuration switches off. `kinds` are all kinds that any part of the agent declares. `digest` differs when any setting does.
+    configuration switches off. `timed` are the deeds with a time of day, `backups` the backup jobs as configured. `kinds` are all kinds
+    that any part of the agent declares. `digest` differs when any setting does.
     """
 
     settings: AgentSettings
@@ -38,6 +41,8 @@ class Plan(Record):
     deeds: dict[str, Deed]
     kinds: dict[str, Kind]
     facts: Facts
+    timed: dict[str, Timed] = {}
+    backups: tuple[BackupJob, ...] = ()
     version: str = ""
     files: tuple[str, ...] = ()
 

@@ -50,6 +50,8 @@ class WorkerPrivileges(Record):
     processes: int = 128
     state: bool = False
     """Whether it has a folder of its own that is kept across restarts (`contracts.host.Host.state`)."""
+    bulk: bool = False
+    """Whether it reads and keeps much for a long time: it gives way to others, and gives freed memory back at once."""
 
 
 WORKERS: dict[str, WorkerPrivileges] = {
@@ -74,6 +76,13 @@ WORKERS: dict[str, WorkerPrivileges] = {
         eyes=True,
     ),
     "messenger": WorkerPrivileges(user="holdfast-messenger"),
+    "backup": WorkerPrivileges(
+        user="holdfast-backup",
+        capabilities=("CAP_DAC_READ_SEARCH",),
+        blind={"CAP_DAC_READ_SEARCH": "files and folders that are closed to other users, so that no backup holds them"},
+        state=True,
+        bulk=True,
+    ),
 }
 
 

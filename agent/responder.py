@@ -25,13 +25,17 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+DEADLINE_S = 120.0
+"""How long a deed may take whose action says nothing else."""
+
+
 class Deed(Record):
     """An action that rules may call for: the worker that hosts it and what it takes, by name, as an event field type."""
 
     action: str
     worker: str
     arguments: dict[str, str] = {}
-    deadline_s: float = 120.0
+    deadline_s: float = DEADLINE_S
 
 
 class Unfit(Exception):

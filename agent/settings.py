@@ -292,13 +292,20 @@ def section(settings: AgentSettings, part: Literal["collectors", "actions"], nam
 
 
 def compose(
-    collectors: Mapping[str, type[CollectorOptions]], actions: Mapping[str, type[ActionOptions]]
+    collectors: Mapping[str, type[CollectorOptions]],
+    actions: Mapping[str, type[ActionOptions]],
+    shared: Mapping[str, type[ActionOptions]] | None = None,
 ) -> type[AgentSettings]:
-    """Return the type of a whole `agent.yaml`: `AgentSettings` with a section for each collector and each action by name."""
+    """Return the type of a whole `agent.yaml`: `AgentSettings` with a section for each collector and each action by name.
+
+    `shared` are the sections at the top that several actions have in common.
+    """
     looks = _struct("CollectorSettings", "What this agent looks at, one section per collector.", (Record,), collectors)
     deeds = _struct("ActionSettings", "What this agent may do, one section per action.", (Record,), actions)
     doc = "Settings of the agent."
-    whole: type[AgentSettings] = _struct("Settings", doc, (AgentSettings,), {"collectors": looks, "actions": deeds})
+    whole: type[AgentSettings] = _struct(
+        "Settings", doc, (AgentSettings,), {**(shared or {}), "collectors": looks, "actions": deeds}
+    )
     return whole
 
 

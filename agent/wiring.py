@@ -7,13 +7,13 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from actions.catalog import CATALOG as ACTIONS
 from agent.plan import Plan
-from agent.responder import Deed
+from agent.responder import DEADLINE_S, Deed
 from agent.settings import AgentSettings, Vocabulary, compose, section
 from agent.supervision import WorkerSpec
 from analysis.catalog import JUDGES
@@ -23,6 +23,9 @@ from contracts.catalog import Entry, load
 from contracts.event import Kind
 from contracts.host import Host
 from contracts.judge import Judge
+
+if TYPE_CHECKING:
+    from actions.backup.desk import Desk as Desk
 
 ON_DEMAND = frozenset({"messenger", "backup", "steward"})
 """Workers that are started by a command and end when idle."""
@@ -83,6 +86,13 @@ def host() -> Host:
     return cast(Host, LinuxHost())
 
 
+def backup_desk() -> "type[Desk]":
+    """Return the way into a repository of backups, for commands that work on one without the agent."""
+    from actions.backup import desk
+
+    return desk.Desk
+
+
 def judges() -> list[Judge[Any]]:
     """Return every judge; they are pure and small and run in the core."""
     return [load(entry)() for entry in JUDGES]
@@ -93,8 +103,10 @@ def vocabulary() -> Vocabulary:
     """Return what a configuration may speak of."""
     collectors = {entry.name: load(entry).options for entry in COLLECTORS}
     actions = {entry.name: load(entry) for entry in ACTIONS}
+    own = {entry.name: actions[entry.name].options for entry in ACTIONS if not entry.section}
+    shared = {entry.section: actions[entry.name].options for entry in ACTIONS if entry.section}
     return Vocabulary(
-        settings=compose(collectors, {name: action.options for name, action in actions.items()}),
+        settings=compose(collectors, own, shared),
         kinds={kind.name: kind for kind in kinds()},
         actions={name: action.arguments for name, action in actions.items()},
     )
@@ -114,10 +126,13 @@ def plan(path: Path) -> Plan:
     from importlib import metadata
 
     from agent import config, standing
+    from agent.backup_plan import backup_plan
     from host.linux import LinuxHost
 
     loaded = config.load_agent(path, vocabulary())
     settings = loaded.value
+    facts = LinuxHost().facts()
+    backups, timed = backup_plan(getattr(settings, "backup", None), facts.machine_id)
     looks = {e.name: section(settings, "collectors", e.name).every for e in COLLECTORS if _enabled(settings, e)}
     watchers = {e.name: e.name for e in WATCHERS if _enabled(settings, e)}
     return Plan(
@@ -130,12 +145,19 @@ def plan(path: Path) -> Plan:
         looks=looks,
         watchers=watchers,
         disabled=tuple(e.name for e in COLLECTORS if e.name not in looks),
-        deeds={e.name: _deed(e) for e in ACTIONS if section(settings, "actions", e.name).enabled},
+        deeds={e.name: _deed(e) for e in ACTIONS if _action_options(settings, e).enabled},
         kinds=dict(vocabulary().kinds),
-        facts=LinuxHost().facts(),
+        facts=facts,
+        timed=timed,
+        backups=backups,
         version=metadata.version("holdfast"),
         files=tuple(str(file) for file in loaded.files),
     )
+
+
+def _action_options(settings: AgentSettings, entry: Entry) -> Any:
+    """Return the options of an action: its own section, or the one that it shares."""
+    return getattr(settings, entry.section) if entry.section else section(settings, "actions", entry.name)
 
 
 def _enabled(settings: AgentSettings, entry: Entry) -> bool:
@@ -149,11 +171,12 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
     for name, privileges in WORKERS.items():
         subjects = tuple(e.name for e in COLLECTORS if e.worker == name and e.name in looks)
         watching = tuple(e.name for e in WATCHERS if e.worker == name and e.name in watchers)
-        actions = tuple(e.name for e in ACTIONS if e.worker == name)
+        hosted = tuple(e for e in ACTIONS if e.worker == name)
+        actions = tuple(e.name for e in hosted)
         if not (subjects or watching or actions):
             continue
         options = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
-        options.update({name: standing.options(settings, name, section(settings, "actions", name)) for name in actions})
+        options.update({e.name: standing.options(settings, e.name, _action_options(settings, e)) for e in hosted})
         yield WorkerSpec(
             name=name,
             user=privileges.user,
@@ -178,7 +201,9 @@ def _kinds_of(names: set[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _deed(entry: Entry) -> Deed:
-    return Deed(action=entry.name, worker=entry.worker, arguments=dict(load(entry).arguments))
+    action = load(entry)
+    deadline_s = float(getattr(action, "deadline_s", DEADLINE_S))
+    return Deed(action=entry.name, worker=entry.worker, arguments=dict(action.arguments), deadline_s=deadline_s)
 
 
 def _loaded(entries: tuple[Entry, ...], worker: str) -> dict[str, Any]:

@@ -65,6 +65,9 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     """Serve the core over `sock` until it says goodbye or is gone, or SIGTERM comes; return the exit code."""
     privileges.bound(expected)
     kernel.spare_memory()
+    if expected.bulk:
+        kernel.spare_big_memory()
+        kernel.give_way()
     threading.stack_size(512 << 10)
     sys.setswitchinterval(SWITCH_S)
     channel, ending = Channel(sock), Ending()

@@ -7,11 +7,15 @@ from contracts.record import Record
 
 
 class Entry(Record):
-    """One line of a catalog: `target` is `module:Class`; `worker` the process that hosts it ("core" for judges)."""
+    """One line of a catalog: `target` is `module:Class`; `worker` the process that hosts it ("core" for judges).
+
+    Actions that share their settings name the `section` at the top of the configuration that holds them.
+    """
 
     name: str
     target: str
     worker: str
+    section: str = ""
 
 
 def load(entry: Entry) -> Any:

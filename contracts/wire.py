@@ -71,6 +71,18 @@ class LaneState(Record):
     lost: int
 
 
+class Work(Record):
+    """A deed under way: which action, on what, how far it is (`total` 0 when not known), and since when."""
+
+    action: str
+    key: str
+    done: float
+    total: float
+    unit: str
+    what: str
+    since_ms: int
+
+
 class Heartbeat(Record):
     """The agent is alive; what it can see; how it is.
 
@@ -90,6 +102,7 @@ class Heartbeat(Record):
     proofs: tuple[Proof, ...] = ()
     config_digest: str = ""
     clock_skew_ms: int | None = None
+    work: tuple[Work, ...] = ()
 
 
 class LanePart(Record):

@@ -144,11 +144,13 @@ class Archiver:
         excludes: Sequence[str] = (),
         time_ns: int | None = None,
         workers: int | None = None,
+        sure: Callable[[], None] = lambda: None,
     ) -> tuple[str, Report]:
         """Save the absolute `paths` and publish a snapshot of them; returns its id and what was met.
 
         What cannot be read is reported and left out, and the snapshot then bears `partial_tag` besides. NothingToSave when not one of the
-        paths is there. Errors of the store pass through, and no snapshot is made then.
+        paths is there. `sure` is called when everything is stored and before the snapshot is. Errors of it and of the store pass through,
+        and no snapshot is made then.
         """
         absolute = [os.path.normpath(os.fsencode(path)) for path in paths]
         if not absolute or any(not path.startswith(b"/") for path in absolute):
@@ -164,6 +166,7 @@ class Archiver:
         try:
             tree = self._walk(steps(there), parent[1].tree if parent else None)
             self.report.saved = self._saver.finish()
+            sure()
         finally:
             self._way.close()
             self._saver.close()

@@ -164,7 +164,7 @@ def _class(part: str, at: int) -> tuple[str, int]:
     """A class of characters that begins behind its bracket: its expression, and where it ends."""
     negated = part.startswith("^", at)
     at += negated
-    ranges = []
+    ranges: list[tuple[str, str]] = []
     while not (part.startswith("]", at) and ranges):
         low, at = _char(part, at)
         high = low

@@ -23,5 +23,9 @@ COMMANDS = {
     "ban": ("agent.cli.ban:ban", "Block an address or network now, or load the blocklists."),
     "unban": ("agent.cli.ban:unban", "Lift the ban of an address or network."),
     "bans": ("agent.cli.ban:bans", "Show who is blocked, by whom, why and until when."),
+    "backup": (
+        "agent.cli.backup:backup",
+        "Back up this server and bring it back; see, check and keep its repositories.",
+    ),
     "allow": ("agent.cli.ban:allow", "Say what is never blocked, with owner and reason; show that list."),
 }

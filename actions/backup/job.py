@@ -1,0 +1,146 @@
+"""One backup job from start to end: open and lock the repository, take up what a killed run left, save, make sure, publish the snapshot."""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actions.backup.archiver import Archiver, Choices, Report
+from actions.backup.errors import Damaged, Locked
+from actions.backup.locks import Lock
+from actions.backup.options import JobOptions
+from actions.backup.pressure import Patience
+from actions.backup.repository import Repository
+from actions.backup.snapshot import Snapshot
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import FileType, Store
+
+PARTIAL_TAG = "partial"
+"""What a snapshot bears that does not hold everything it was to hold."""
+
+PULSE_S = 1.0
+LOCK_WAIT_S = 600.0
+_CLOCK_TOLERANCE_NS = 60 * 1_000_000_000
+_NS = 1_000_000_000
+
+Advance = Callable[[Report, str], None]
+"""Told now and then how far a run is; the second is what it waits for, "" for nothing."""
+
+
+@dataclass(slots=True)
+class Done:
+    """A run that made a snapshot. `ahead_s` is how far the newest snapshot (`ahead`) was dated after this host's clock, 0 for not."""
+
+    snapshot: str
+    report: Report
+    seconds: float
+    paused_s: float = 0.0
+    adopted: int = 0
+    ahead: str = ""
+    ahead_s: float = 0.0
+    damaged: list[Damaged] = field(default_factory=list)
+
+    @property
+    def partial(self) -> bool:
+        """Whether something is missing from the snapshot."""
+        return self.report.unreadable_count > 0
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run of the job `name` needs; `choices` says what is left out."""
+
+    name: str
+    job: JobOptions
+    store: Store
+    password: str
+    choices: Choices
+    patience: Patience
+    advance: Advance = lambda _, __: None
+    hostname: str = field(default_factory=socket.gethostname)
+    lock_wait_s: float = LOCK_WAIT_S
+
+    def back_up(self) -> Done:
+        """Do it; every error that ends a run without a snapshot passes through."""
+        began = time.monotonic()
+        repository = Repository.open(self.store, self.password)
+        with repository.lock(wait_s=self.lock_wait_s) as lock:
+            repository.load_index()
+            adopted, damaged = repository.adopt()
+            parent = newest(repository, self.hostname, self.name)
+            archiver = Archiver(repository, self.choices, self._pulse(lock))
+            snapshot, report = archiver.snapshot(
+                self.job.paths,
+                hostname=self.hostname,
+                parent=parent,
+                tags=[self.name, *self.job.tags],
+                partial_tag=PARTIAL_TAG,
+                excludes=self.job.excludes,
+                sure=lambda: _make_sure(repository, lock),
+            )
+        done = Done(snapshot, report, time.monotonic() - began, self.patience.paused_s, adopted, damaged=damaged)
+        if parent is not None and (ahead_ns := parent[1].time_ns - time.time_ns()) > _CLOCK_TOLERANCE_NS:
+            done.ahead, done.ahead_s = parent[0], ahead_ns / _NS
+        return done
+
+    def _pulse(self, lock: Lock) -> Callable[[Report], None]:
+        due = time.monotonic()
+
+        def pulse(report: Report) -> None:
+            nonlocal due
+            if time.monotonic() < due:
+                return
+            lock.check()
+            self.advance(report, self.patience.wait())
+            due = time.monotonic() + PULSE_S
+
+        return pulse
+
+
+def newest(repository: Repository, hostname: str, job: str) -> tuple[str, Snapshot] | None:
+    """The newest snapshot that this job of this host made, None when there is none."""
+    own = (pair for pair in repository.snapshots() if pair[1].hostname == hostname and job in pair[1].tags)
+    return max(own, key=lambda pair: pair[1].time_ns, default=None)
+
+
+@contextmanager
+def alone(folder: str, job: str) -> Iterator[None]:
+    """Hold the lock file of the job in `folder` meanwhile; Locked when another run of the job holds it."""
+    path = Path(folder) / f"{job}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"the job {job} is running already", advice="wait until it is done") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def own_folders(store: Store) -> frozenset[tuple[int, int]]:
+    """Device and inode of the repository where it is a directory of this machine: no job saves the place it saves into."""
+    if not isinstance(store, LocalStore):
+        return frozenset()
+    try:
+        status = Path(store.location).stat()
+    except OSError:
+        return frozenset()
+    return frozenset({(status.st_dev, status.st_ino)})
+
+
+def _make_sure(repository: Repository, lock: Lock) -> None:
+    """Before a snapshot is published: our lock still holds, and the store has every pack that the index names; Damaged names one."""
+    lock.check()
+    there = {name for name, _ in repository.store.list(FileType.PACK)}
+    missing = [pack.hex() for pack in repository.index.packs() if pack.hex() not in there]
+    if missing:
+        raise Damaged(
+            f"data/{missing[0]}",
+            f"the store does not hold {len(missing)} of the packs that the index names",
+            advice="run `holdfast backup check`; no snapshot was made",
+        )

@@ -1,0 +1,109 @@
+"""The book of backup jobs: the subject `backup.jobs`, kept from the configuration and from the events of the runs.
+
+A worker that backs up ends when it is idle and has no look of its own; what it states is durable in the spool, and this is read off it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from contracts.event import Event
+from contracts.snapshot import EncodedChanges
+from contracts.subjects.backup import FAILED, FINISHED, NOT_PROVED, PARTIAL, PROVED, SUBJECT, BackupJob
+
+KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED)
+CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s")
+"""The fields that the configuration says; the others are remembered."""
+
+
+class Store(Protocol):
+    """The part of the state that is read and written here."""
+
+    def rows(self, subject: str) -> dict[str, bytes]:
+        """Return the subject's rows."""
+
+    def apply(self, subject: str, changes: EncodedChanges, at_ms: int) -> int:
+        """Store the changes and return the new revision."""
+
+
+class BackupBook:
+    """Keeps the rows in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def declare(self, jobs: Sequence[BackupJob], now_ms: int) -> bool:
+        """Take what the configuration says now; return whether a row changed."""
+        former = self._rows()
+        rows = {}
+        for job in jobs:
+            known = former.get(job.job)
+            if known is None:
+                rows[job.job] = msgspec.structs.replace(job, since_ms=now_ms)
+            else:
+                rows[job.job] = msgspec.structs.replace(known, **{name: getattr(job, name) for name in CONFIGURED})
+        return self._store_changes(former, rows, now_ms)
+
+    def take(self, events: Iterable[Event], now_ms: int) -> bool:
+        """Take what runs stated; events of jobs that are not configured, or older than what is known, change nothing."""
+        former = self._rows()
+        rows = dict(former)
+        for event in events:
+            job = str(event.fields.get("job", ""))
+            if event.kind in KINDS and job in rows:
+                rows[job] = after(rows[job], event)
+        return self._store_changes(former, rows, now_ms)
+
+    def _rows(self) -> dict[str, BackupJob]:
+        rows = {}
+        for key, raw in self._store.rows(SUBJECT).items():
+            try:
+                rows[key] = msgspec.msgpack.decode(raw, type=BackupJob)
+            except msgspec.DecodeError:
+                continue  # of another version: it is told anew by the next run
+        return rows
+
+    def _store_changes(self, former: Mapping[str, BackupJob], rows: Mapping[str, BackupJob], now_ms: int) -> bool:
+        put = {key: msgspec.msgpack.encode(row) for key, row in rows.items() if former.get(key) != row}
+        removed = tuple(key for key in self._store.rows(SUBJECT) if key not in rows)
+        if not put and not removed:
+            return False
+        self._store.apply(SUBJECT, EncodedChanges(put=put, removed=removed), now_ms)
+        return True
+
+
+def after(row: BackupJob, event: Event) -> BackupJob:
+    """Return the row of a job after an event of it; one that is older than what the row holds leaves it as it is."""
+    fields, at_ms = event.fields, event.observed_ms
+    if event.kind in (PROVED, NOT_PROVED):
+        if at_ms < max(row.proved_ms, row.proof_failed_ms):
+            return row
+        if event.kind == PROVED:
+            return msgspec.structs.replace(row, proved_ms=at_ms, proof_failed_ms=0, proof_detail="")
+        return msgspec.structs.replace(row, proof_failed_ms=at_ms, proof_detail=_text(fields.get("detail")))
+    if at_ms < row.ran_ms:
+        return row
+    if event.kind == FAILED:
+        return msgspec.structs.replace(row, ran_ms=at_ms, outcome="failed", detail=_text(fields.get("detail")))
+    return msgspec.structs.replace(
+        row,
+        ran_ms=at_ms,
+        outcome="partial" if event.kind == PARTIAL else "finished",
+        detail="",
+        snapshot=_text(fields.get("snapshot")),
+        snapshot_ms=at_ms,
+        files=_number(fields.get("files")),
+        bytes_total=_number(fields.get("bytes_total")),
+        bytes_added=_number(fields.get("bytes_added")),
+        seconds=float(_number(fields.get("seconds"))),
+        unreadable=_number(fields.get("unreadable")),
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0

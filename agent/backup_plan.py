@@ -1,0 +1,35 @@
+"""When backup jobs run and what the core is to know of them, read off the settings: pure, for the child that plans."""
+
+import hashlib
+from typing import Any
+
+from agent.timed import Timed
+from contracts.subjects.backup import BackupJob
+
+_MINUTES_A_DAY = 24 * 60
+
+
+def backup_plan(options: Any, machine_id: str) -> tuple[tuple[BackupJob, ...], dict[str, Timed]]:
+    """The jobs of the `backup` section as the core keeps them, and their deeds with a time of day.
+
+    The time of day is the configured one plus this host's own part of the splay, which is always the same.
+    """
+    if options is None or not options.enabled:
+        return (), {}
+    jobs, timed = [], {}
+    for name, job in options.jobs.items():
+        at = delayed(job.at, job.splay, f"{machine_id}/{name}")
+        jobs.append(
+            BackupJob(job=name, repository=job.repository, at=at, late_s=job.late_after, stale_s=job.stale_after)
+        )
+        timed[f"backup {name}"] = Timed(action="backup", arguments={"job": name}, at=at)
+    return tuple(jobs), timed
+
+
+def delayed(at: str, splay_s: float, who: str) -> str:
+    """The time of day `at` (`HH:MM`) plus a part of the splay that depends on `who` alone, to the minute."""
+    minutes = int(splay_s // 60)
+    share = int.from_bytes(hashlib.sha256(who.encode()).digest()[:4], "big") % (minutes + 1)
+    hour, minute = map(int, at.split(":"))
+    total = (hour * 60 + minute + share) % _MINUTES_A_DAY
+    return f"{total // 60:02d}:{total % 60:02d}"

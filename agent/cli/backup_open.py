@@ -1,0 +1,95 @@
+"""How the commands of `holdfast backup` find a repository: by a job of the configuration, or by place and password where none is left."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.config import DEFAULT_PATH, load_agent
+from contracts.errors import UsageError
+
+if TYPE_CHECKING:
+    from agent.wiring import Desk
+
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_PATH,
+    envvar="HOLDFAST_CONFIG",
+    show_default=True,
+    help="The configuration file that names the jobs.",
+)
+job_option = click.option(
+    "-j", "--job", default="", help="The job whose repository is meant; the only one when not given."
+)
+
+
+def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which repository is meant; it is called with `desk`, the opened one."""
+
+    @functools.wraps(command)
+    def opened(config: Path, job: str, repo: str, password_file: Path | None, **rest: Any) -> Any:
+        return command(desk=open_desk(config, job, repo, password_file), **rest)
+
+    for option in (
+        config_option,
+        job_option,
+        click.option(
+            "-r",
+            "--repo",
+            default="",
+            envvar="RESTIC_REPOSITORY",
+            help="The repository itself, for a host without a configuration.",
+        ),
+        click.option(
+            "-p",
+            "--password-file",
+            type=click.Path(path_type=Path),
+            envvar="RESTIC_PASSWORD_FILE",
+            help="File with its password; else RESTIC_PASSWORD, else it is asked for.",
+        ),
+    ):
+        opened = option(opened)
+    return opened
+
+
+def open_desk(config: Path, job: str, repo: str, password_file: Path | None) -> "Desk":
+    """The repository that is meant, opened; what goes wrong carries restic's exit code."""
+    from agent import wiring
+
+    desk = wiring.backup_desk()
+    if repo and job:
+        raise UsageError("--job and --repo exclude each other", advice="give one of them")
+    if repo:
+        return desk.open(repo, given_password(password_file))
+    name, options = desk.chosen(job_options(config), job)
+    if password_file is not None or "RESTIC_PASSWORD" in os.environ:
+        return desk.open(options.repository, given_password(password_file))
+    return desk.open(options.repository, desk.password_of(name, options, wiring.host().files))
+
+
+def job_options(config: Path) -> Any:
+    """The `backup` section of the configuration; ConfigErrors."""
+    from agent import wiring
+
+    return getattr(load_agent(config, wiring.vocabulary()).value, "backup")  # noqa: B009  # composed, so not known to mypy
+
+
+def given_password(file: Path | None, prompt: str = "Password of the repository") -> str:
+    """A password from a file, the environment, or the terminal."""
+    if file is not None:
+        password = file.read_text().rstrip("\r\n")
+    elif "RESTIC_PASSWORD" in os.environ:
+        password = os.environ["RESTIC_PASSWORD"]
+    elif sys.stdin.isatty():
+        password = click.prompt(prompt, hide_input=True, err=True)
+    else:
+        raise UsageError("no password is given", advice="give --password-file, or set RESTIC_PASSWORD_FILE")
+    if not password:
+        raise UsageError("the password is empty", advice="give the password of one of the repository's keys")
+    return str(password)

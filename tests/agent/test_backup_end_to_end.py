@@ -1,0 +1,116 @@
+"""The way of a backup: settings, a scheduled run in its own worker, durable events, the subject, and the stock restic that restores it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.clock import SystemClock
+from agent.state import State
+from tests.agent.test_end_to_end import ROOT, Agent, folder
+
+__all__ = ["folder"]
+HOLDFAST = Path(sys.executable).with_name("holdfast")
+
+
+class Home:
+    """An agent with one backup job below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.agent = Agent(folder)
+        self.repository = folder / "repository"
+        self.source = folder / "source"
+        self.source.mkdir()
+        (self.source / "letter").write_text("dear all")
+        (self.source / "secret").write_text("closed to others")
+        (self.source / "secret").chmod(0o600)
+        (self.source / "core.o").write_text("object")
+        self.configure()
+
+    def configure(self, at: str = "02:15", more: str = "") -> None:
+        job = (
+            f"{{repository: {self.repository}, password: 'file:{self.folder}/keys/system', paths: [{self.source}],"
+            f" excludes: ['*.o'], at: '{at}', splay: 0s{more}}}"
+        )
+        self.agent.configure(f"backup: {{jobs: {{system: {job}}}}}\n")
+
+    def holdfast(self, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        argv = [str(HOLDFAST), "backup", *map(str, words)]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    def here(self, verb: str, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.holdfast(verb, "-c", self.agent.config, *words, code=code)
+
+    def restic(self, *words: str | Path) -> str:
+        environment = {**os.environ, "RESTIC_PASSWORD_FILE": str(self.folder / "keys" / "system")}
+        argv = ["restic", "--no-cache", "-r", str(self.repository), *map(str, words)]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def missed(self) -> None:
+        """Let the scheduler know of an occurrence two days ago, so that one was missed since."""
+        state, _ = State.open(self.folder / "state" / "state.db", SystemClock())
+        state.put("occurrence:timed:backup system", (datetime.now() - timedelta(days=2)).isoformat().encode())
+        state.close()
+
+
+@pytest.fixture
+def home(folder: Path) -> Iterator[Home]:
+    made = Home(folder)
+    try:
+        yield made
+    finally:
+        if made.agent.process is not None:
+            made.agent.stop(signal.SIGKILL)
+
+
+def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic(home: Home) -> None:
+    home.here("init")
+    (home.folder / "state").mkdir(mode=0o700)
+    home.missed()
+    home.agent.start()
+    finished = home.agent.event("backup.finished", 60)
+    assert (finished["fields"]["files"], finished["fields"]["unreadable"]) == (2, 0)
+    assert "backup.failed" not in home.agent.kinds()
+    home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["ran_ms"] > 0, 5)
+    row = home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]
+    assert (row["outcome"], row["snapshot"]) == ("finished", finished["fields"]["snapshot"])
+    assert home.agent.worker("backup")["uid"] not in (0, -1)
+    snapshots = json.loads(home.restic("snapshots", "--json"))
+    assert [each["id"] for each in snapshots] == [finished["fields"]["snapshot"]]
+    assert snapshots[0]["tags"] == ["system"]
+    home.restic("check", "--read-data")
+    home.restic("restore", "latest", "--target", home.folder / "by-restic")
+    home.here("restore", "latest", "--target", home.folder / "by-holdfast", "--verify")
+    for place in ("by-restic", "by-holdfast"):
+        restored = home.folder / place / home.source.relative_to("/")
+        assert sorted(path.name for path in restored.iterdir()) == ["letter", "secret"]
+        assert (restored / "secret").read_text() == "closed to others"
+        assert (restored / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_person_runs_it_and_is_told_restics_codes(home: Home) -> None:
+    home.agent.start()
+    failed = home.here("run", code=1)
+    assert "holdfast backup init" in failed.stderr
+    assert home.agent.event("backup.failed", 5)["fields"]["job"] == "system"
+    home.here("init")
+    said = home.here("run", "system").stdout
+    assert "2 files" in said
+    assert "there is no backup job" in home.here("run", "other", code=1).stderr
+    assert "system" in home.here("list").stdout
+    (home.folder / "keys" / "system").write_text("another\n")
+    assert "wrong password" in home.here("run", code=12).stderr
+    (home.repository / "config").rename(home.folder / "config")
+    assert home.here("run", code=12)
