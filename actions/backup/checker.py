@@ -1,7 +1,6 @@
 """Checker: whether everything in the repository is what was written, what is not, and which snapshots and files that costs."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,22 +26,31 @@ class Loss(NamedTuple):
 
 @dataclass(slots=True)
 class Checked:
-    """What a check found: problems by the file they are in, what they cost, packs that no index names (no harm), and how much was read."""
+    """What a check found: problems by the file they are in, what they cost, packs that no index names (no harm), and how much was read.
+
+    `bad_packs` are those that are gone or not what was written; `lost` are blobs of which a copy is lost with them.
+    """
 
     problems: list[Damaged] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     unnamed_packs: list[str] = field(default_factory=list)
     packs: int = 0
+    packs_read: int = 0
     bytes_read: int = 0
+    bad_packs: list[str] = field(default_factory=list)
+    lost: set[tuple[BlobType, bytes]] = field(default_factory=set)
 
 
 class Checker:
-    """Checks one repository. `read_data` reads every pack whole; without it packs are checked for being there, with the right size."""
+    """Checks one repository. `read_data` reads every pack whole; without it packs are checked for being there, with the right size.
 
-    def __init__(self, repository: Repository, *, read_data: bool) -> None:
+    `chosen` limits the reading to packs of these names (see `Subset`); what is said of the others then is what can be said unread.
+    """
+
+    def __init__(self, repository: Repository, *, read_data: bool, chosen: Container[str] | None = None) -> None:
         self._repository = repository
         self._read_data = read_data
-        self._lost: set[tuple[BlobType, bytes]] = set()
+        self._chosen = chosen
         self._trees: dict[str, list[tuple[bytes, str]]] = {}
         self.checked = Checked()
 
@@ -93,22 +101,21 @@ class Checker:
 
     def _packs(self) -> None:
         """Every pack that an index names, against the pack itself."""
-        named: dict[bytes, list[Blob]] = defaultdict(list)
-        for pack, blob in self._repository.index.blobs():
-            named[pack].append(blob)
         sizes = dict(self._repository.store.list(FileType.PACK))
-        for pack in self._repository.index.packs():
-            blobs = sorted(named[pack], key=lambda blob: blob.offset)
+        for pack, entries in self._repository.index.by_pack():
+            blobs = sorted(entries, key=lambda blob: blob.offset)
             self.checked.packs += 1
             name = pack.hex()
             if name not in sizes:
                 self._problem(Damaged(f"data/{name}", f"the pack is gone, with {len(blobs)} blobs"))
+                self.checked.bad_packs.append(name)
                 self._lose(blobs)
                 continue
             try:
                 self._pack(name, sizes[name], blobs)
             except Damaged as error:
                 self._problem(error)
+                self.checked.bad_packs.append(name)
         self.checked.unnamed_packs = sorted(
             name for name in sizes if not self._repository.index.has_pack(bytes.fromhex(name))
         )
@@ -119,13 +126,14 @@ class Checker:
         if end > size:
             self._lose([blob for blob in blobs if blob.offset + blob.length > size])
             raise Damaged(where, f"has {size} bytes, the index knows of {end}")
-        if not self._read_data:
+        if not self._read_data or (self._chosen is not None and name not in self._chosen):
             return
         try:
             data = self._repository.store.load(Handle(FileType.PACK, name))
         except StoreError as error:
             self._lose(blobs)
             raise Damaged(where, error.message) from error
+        self.checked.packs_read += 1
         self.checked.bytes_read += len(data)
         view = memoryview(data)
         bad = []
@@ -146,13 +154,13 @@ class Checker:
 
     def _lose(self, blobs: list[Blob]) -> None:
         """Remember blobs of which this copy is lost; another copy may be whole, which `_gone` finds out."""
-        self._lost.update((blob.type, blob.id) for blob in blobs)
+        self.checked.lost.update((blob.type, blob.id) for blob in blobs)
 
     def _gone(self, type: BlobType, id: bytes) -> str:
         """Why a blob cannot be had, empty when it can."""
         if not self._repository.index.has(type, id):
             return f"{type.word} blob {id.hex()} is in no index"
-        if (type, id) in self._lost:
+        if (type, id) in self.checked.lost:
             try:
                 self._repository.load_blob(type, id)
             except Damaged as error:

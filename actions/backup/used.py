@@ -55,6 +55,10 @@ class Used:
         numbers = self._index.numbers(type, id)
         return bool(numbers) and bool(self._marks[type][numbers[0]])
 
+    def marks(self, type: BlobType) -> bytearray:
+        """One byte for each entry of the index of that type, 1 where marked; not to be changed."""
+        return self._marks[type]
+
     def is_marked(self, type: BlobType, number: int) -> bool:
         """Whether the entry of that number carries the mark: only the first entry of a needed blob does."""
         return bool(self._marks[type][number])

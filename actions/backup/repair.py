@@ -1,0 +1,195 @@
+"""Repair: put right what a check found: from a replica, from what is still whole, from the source; and name exactly what is lost.
+
+At every moment the repository is at least as good as it was: what can be had is saved and named first, then the index forgets the bad
+packs, then those go of which nothing is missing any more.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+
+from actions.backup.archiver import Choices
+from actions.backup.blobs import Blob, BlobType, Location
+from actions.backup.checker import Checked, Checker, Loss
+from actions.backup.errors import Damaged
+from actions.backup.ids import id_of
+from actions.backup.index import Index
+from actions.backup.index_rewrite import rewrite_index
+from actions.backup.locks import Lock
+from actions.backup.recreate import Recreated, Recreator
+from actions.backup.repository import Repository
+from actions.backup.saver import Saver
+from actions.backup.snapshot import Snapshot
+from actions.backup.stores.store import FileType, Handle, NotThere, Store, StoreError, is_name
+
+_TYPES = {type.value: type for type in (FileType.PACK, FileType.INDEX, FileType.SNAPSHOT, FileType.KEY)}
+
+
+@dataclass(frozen=True, slots=True)
+class RepairOptions:
+    """Where to look. `roots` go before the paths of the snapshots (b"" is where they were saved from; another place is a copy of it).
+
+    `choices` are those of the backup, so that directories come out the same. `replicas` are stores with copies of this repository's files.
+    """
+
+    roots: Sequence[bytes] = (b"",)
+    choices: Choices | None = None
+    replicas: Sequence[Store] = ()
+
+
+@dataclass(slots=True)
+class Repaired:
+    """What a repair did. `losses` is what could not be brought back, by snapshot and path; `problems` is what a check says afterwards.
+
+    `packs_left` are bad packs of which something is lost: no index names them any more, and a prune removes them once nothing needs them.
+    """
+
+    from_replica: list[str] = field(default_factory=list)
+    adopted: int = 0
+    salvaged: int = 0
+    recreated: Recreated = field(default_factory=Recreated)
+    packs_removed: list[str] = field(default_factory=list)
+    packs_left: list[str] = field(default_factory=list)
+    indexes_dropped: list[str] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    problems: list[Damaged] = field(default_factory=list)
+
+
+def repair(repository: Repository, checked: Checked, lock: Lock, options: RepairOptions | None = None) -> Repaired:
+    """Repair what `checked` found under the same exclusive lock, as far as can be. The index of `repository` is the new one then."""
+    return _Repair(repository, checked, lock, options or RepairOptions()).run()
+
+
+class _Repair:
+    def __init__(self, repository: Repository, checked: Checked, lock: Lock, options: RepairOptions) -> None:
+        self._repository = repository
+        self._checked = checked
+        self._lock = lock
+        self._options = options
+        self._bad = {bytes.fromhex(name) for name in checked.bad_packs}
+        self._bad_indexes = {name for type, name in _named(checked) if type is FileType.INDEX}
+        self._lengths: dict[bytes, int] = {}
+        self._repaired = Repaired()
+
+    def run(self) -> Repaired:
+        repository = self._repository
+        self._from_replicas()
+        self._load_index()
+        unnamed = self._adopt()
+        before, repository.index = repository.index, self._clean_index()
+        saver = repository.saver()
+        try:
+            self._salvage(saver, before, unnamed)
+            saver.flush()
+            recreator = Recreator(repository, saver, self._lengths, self._options.roots, self._options.choices)
+            self._repaired.recreated = recreator.walk(self._snapshots())
+            saver.finish()
+        finally:
+            saver.close()
+        self._drop(before)
+        again = Checker(repository, read_data=False).check()
+        self._repaired.losses, self._repaired.problems = again.losses, again.problems
+        return self._repaired
+
+    def _from_replicas(self) -> None:
+        """Bring back whole files from copies. A bad file is removed only when its replacement is in hand."""
+        for type, name in _named(self._checked):
+            handle = Handle(type, name)
+            data = self._from_replica(handle)
+            if data is None:
+                continue
+            self._lock.check()
+            with suppress(NotThere):
+                self._repository.store.remove(handle)
+            self._repository.store.save(handle, [data])
+            self._repaired.from_replica.append(str(handle))
+            if type is FileType.PACK:
+                self._bad.discard(bytes.fromhex(name))
+            self._bad_indexes.discard(name)
+
+    def _from_replica(self, handle: Handle) -> bytes | None:
+        for store in self._options.replicas:
+            try:
+                data = store.load(handle)
+            except StoreError:
+                continue
+            if id_of(data).hex() == handle.name:
+                return data
+        return None
+
+    def _load_index(self) -> None:
+        """The index from all files but those that are still damaged."""
+        index = Index()
+        for name in sorted(set(self._repository.files.names(FileType.INDEX)) - self._bad_indexes):
+            for pack, blobs in self._repository.packs_named_by(name):
+                index.add_pack(pack, blobs)
+        self._repository.index = index
+
+    def _adopt(self) -> list[tuple[bytes, list[Blob]]]:
+        """Name the packs that only a damaged index file named; returns those that are damaged themselves, with what their headers list."""
+        self._repaired.adopted, damaged = self._repository.adopt()
+        sizes = dict(self._repository.store.list(FileType.PACK))
+        found = []
+        for problem in damaged:
+            name = problem.where.removeprefix("data/")
+            with suppress(Damaged, StoreError, KeyError):
+                found.append((bytes.fromhex(name), self._repository.pack_header(name, sizes[name])))
+        return found
+
+    def _clean_index(self) -> Index:
+        """The index without the bad packs; how long their blobs were is remembered."""
+        clean = Index()
+        for pack, blobs in self._repository.index.by_pack():
+            if pack in self._bad:
+                self._lengths.update((blob.id, blob.plain_length) for blob in blobs if blob.type is BlobType.DATA)
+            else:
+                clean.add_pack(pack, blobs)
+        return clean
+
+    def _salvage(self, saver: Saver, before: Index, unnamed: list[tuple[bytes, list[Blob]]]) -> None:
+        """Save again what is still right in bad packs and is nowhere else."""
+        stored = {bytes.fromhex(name) for name in self._repository.files.names(FileType.PACK)}
+        bad = ((pack, blobs) for pack, blobs in before.by_pack() if pack in self._bad and pack in stored)
+        for pack, blobs in chain(unnamed, bad):
+            for blob in blobs:
+                if self._repository.index.has(blob.type, blob.id):
+                    continue
+                place = Location(pack, blob.offset, blob.length, blob.uncompressed_length)
+                with suppress(Damaged):
+                    data = self._repository.read_at(blob.type, blob.id, place)
+                    self._repaired.salvaged += saver.save(blob.type, data)[1]
+
+    def _snapshots(self) -> list[Snapshot]:
+        """Every snapshot that can be read, the newest first."""
+        found: list[Snapshot] = []
+        for name in self._repository.files.names(FileType.SNAPSHOT):
+            with suppress(Damaged, NotThere):
+                found.append(self._repository.load_snapshot(name))
+        return sorted(found, key=lambda snapshot: -snapshot.time_ns)
+
+    def _drop(self, before: Index) -> None:
+        """Take the bad packs out of the index, and remove those of which every blob is elsewhere now."""
+        repository = self._repository
+        self._repaired.indexes_dropped = sorted(self._bad_indexes)
+        self._lock.check()
+        rewrite_index(repository, self._bad, self._lock, self._bad_indexes)
+        has = repository.index.has
+        for pack, blobs in before.by_pack():
+            if pack not in self._bad:
+                continue
+            if not all(has(blob.type, blob.id) for blob in blobs):
+                self._repaired.packs_left.append(pack.hex())
+                continue
+            self._lock.check()
+            with suppress(NotThere):
+                repository.store.remove(Handle(FileType.PACK, pack.hex()))
+            self._repaired.packs_removed.append(pack.hex())
+
+
+def _named(checked: Checked) -> Iterator[tuple[FileType, str]]:
+    """The files of the repository that a check found damaged or gone."""
+    for where in dict.fromkeys(problem.where for problem in checked.problems):
+        kind, _, name = where.partition("/")
+        if kind in _TYPES and is_name(name):
+            yield _TYPES[kind], name
