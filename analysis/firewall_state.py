@@ -3,7 +3,7 @@
 The collector states what happened (a flush, an opened policy); this judge states what holds since, until it ceases.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import ClassVar
 
 from analysis.conclusions import turn
@@ -102,7 +102,7 @@ class FirewallState:
         accepted = view.accepted[firewall.SUBJECT]
         reference = _reference(seen, before.rows.get(_REFERENCE), _summary(accepted), accepted.revision)
         reachable = _reachable(view.snapshots[ports.SUBJECT])
-        holds = _holding(seen, reference, _summary(accepted), reachable, "listeners" in before.rows)
+        holds = _holding(seen, reference, _summary(accepted), reachable, set(before.rows))
         held = {key: row for key, row in before.rows.items() if key != _REFERENCE}
         turned = turn(held, holds)
         events = [_begun(key, seen, reference, reachable or 0) for key in turned.begun]
@@ -129,18 +129,22 @@ def _reference(seen: Summary, former: Conclusion | None, accepted: Summary | Non
 
 
 def _holding(
-    seen: Summary, reference: Conclusion, accepted: Summary | None, reachable: int | None, held: bool
+    seen: Summary, reference: Conclusion, accepted: Summary | None, reachable: int | None, held: Container[str]
 ) -> dict[str, bool]:
-    """Return what holds; `reachable` None (ports were never looked at) leaves open what `held`."""
-    is_open = seen.filtering4 == "open" and (seen.filtering6 == "open" or not seen.ipv6)
+    """Return what holds. Where rules or ports (`reachable` None) were not looked at, what `held` may go on, but nothing begins."""
     was_accepted_open = accepted is not None and accepted.filtering4 == accepted.filtering6 == "open"
     found = {
         "lost4": _is_laxer(seen.filtering4, reference.filtering4),
         "lost6": _is_laxer(seen.filtering6, reference.filtering6),
         "ipv6": _has_gap(seen) and not (accepted is not None and _has_gap(accepted)),
-        "listeners": is_open and not was_accepted_open and (held if reachable is None else reachable > 0),
+        "listeners": _is_open(seen) and not was_accepted_open and (reachable is None or reachable > 0),
     }
-    return {key: True for key, holds in found.items() if holds}
+    begun = {"ipv6": not seen.unseen6, "listeners": not (reachable is None or seen.unseen4 or seen.unseen6)}
+    return {key: True for key, holds in found.items() if holds and (key in held or begun.get(key, True))}
+
+
+def _is_open(seen: Summary) -> bool:
+    return seen.filtering4 == "open" and (seen.filtering6 == "open" or not seen.ipv6)
 
 
 def _is_laxer(one: str, other: str) -> bool:
@@ -174,8 +178,11 @@ def _ceased(key: str, seen: Summary, listeners: int) -> Event:
         return FILTERING_RESTORED.event(key, ip_version=6, filtering=seen.filtering6)
     if key == "ipv6":
         return IPV6_FILTERED.event(key, filtering4=seen.filtering4, filtering6=seen.filtering6)
-    is_open = seen.filtering4 == "open" and (seen.filtering6 == "open" or not seen.ipv6)
     reason = (
-        "the firewall filters" if not is_open else "the open firewall was accepted" if listeners else "none is left"
+        "the firewall filters"
+        if not _is_open(seen)
+        else "the open firewall was accepted"
+        if listeners
+        else "none is left"
     )
     return LISTENERS_FILTERED.event(key, listeners=listeners, reason=reason)

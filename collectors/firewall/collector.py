@@ -16,7 +16,7 @@ from contracts.host import ReadOnlyHost
 from contracts.options import CollectorOptions, Duration, Size
 from contracts.record import Record
 from contracts.snapshot import Snapshot, compare
-from contracts.subjects.firewall import SUBJECT, SUMMARY, Row, Summary
+from contracts.subjects.firewall import SUBJECT, SUMMARY, Row
 
 _TRIES = 3
 
@@ -65,10 +65,16 @@ class FirewallCollector:
         seen = self._read(host, before.rows)
         after = rows.build(seen.tables, before.rows)
         rows.carry(after, before.rows, seen.unseen, seen.only_iptables)
-        is_whole = not (seen.unseen or seen.only_iptables)
+        unseen = tuple(seen.only_iptables or f"legacy-{family}" in seen.unseen for family in ("ip", "ip6"))
         former = before.rows.get(SUMMARY)
-        known: Summary | None = None if is_whole or former is None else former.summary
-        after[SUMMARY] = rows.summarise(seen.tables, after, seen.incompatible, _speaks_ipv6(host), known)
+        after[SUMMARY] = rows.summarise(
+            seen.tables,
+            after,
+            seen.incompatible,
+            _speaks_ipv6(host),
+            (unseen[0], unseen[1]),
+            former.summary if former else None,
+        )
         changes = compare(before.rows, after)
         if before.first:
             found = events.first(after)

@@ -145,9 +145,19 @@ def carry(rows: dict[str, Row], before: Mapping[str, Row], families: frozenset[s
 
 
 def summarise(
-    tables: list[Table], rows: Mapping[str, Row], incompatible: tuple[str, ...], ipv6: bool, unseen: Summary | None
+    tables: list[Table],
+    rows: Mapping[str, Row],
+    incompatible: tuple[str, ...],
+    ipv6: bool,
+    unseen: tuple[bool, bool] = (False, False),
+    former: Summary | None = None,
 ) -> Row:
-    """Return the summary row of the ruleset; where part of it is `unseen`, its former summary, so that not seeing never reads as open."""
+    """Return the summary row of the ruleset.
+
+    Where some of the rules for IPv4 or IPv6 are `unseen`, what refused packets by the `former` summary is taken to do so still: not
+    seeing never reads as open.
+    """
+    known = former if any(unseen) else None
     chains = [row for row in rows.values() if row.what == "chain"]
     total = sum(row.rules for row in chains)
     backends = {row.source for row in chains} | {table.source for table in tables if table.parts}
@@ -162,10 +172,12 @@ def summarise(
         rules6=sum(row.rules for row in chains if row.family in _V6),
         policy4=filtering.policy(tables, 4),
         policy6=filtering.policy(tables, 6),
-        filtering4=_stricter(filtering.level(tables, 4), unseen.filtering4 if unseen else filtering.OPEN),
-        filtering6=_stricter(filtering.level(tables, 6), unseen.filtering6 if unseen else filtering.OPEN),
+        filtering4=_stricter(filtering.level(tables, 4), known.filtering4 if known else filtering.OPEN),
+        filtering6=_stricter(filtering.level(tables, 6), known.filtering6 if known else filtering.OPEN),
         ipv6=ipv6,
         incompatible=incompatible,
+        unseen4=unseen[0],
+        unseen6=unseen[1],
     )
     return Row(what=SUMMARY, source="", summary=summary)
 

@@ -36,6 +36,9 @@ class Summary(Record):
     """Whether this host speaks IPv6 at all."""
     incompatible: tuple[str, ...] = ()
     """Tables that iptables-nft-save refuses to state; nft states them instead."""
+    unseen4: bool = False
+    unseen6: bool = False
+    """Whether there may be rules that could not be looked at: the firewall may be stricter than `filtering4` and `filtering6` say."""
 
 
 class Row(Record, omit_defaults=True):

@@ -13,8 +13,8 @@ BARE, COVERED = "firewall.listeners_unfiltered", "firewall.listeners_filtered"
 WEB = {"web": Listener(protocol="tcp", family=4, address="0.0.0.0", port=80, scope="any")}
 
 
-def _wall(filtering4: str, filtering6: str, ipv6: bool = True) -> dict[str, Row]:
-    summary = Summary(filtering4=filtering4, filtering6=filtering6, ipv6=ipv6)
+def _wall(filtering4: str, filtering6: str, ipv6: bool = True, unseen: bool = False) -> dict[str, Row]:
+    summary = Summary(filtering4=filtering4, filtering6=filtering6, ipv6=ipv6, unseen4=unseen, unseen6=unseen)
     return {"summary": Row(what="summary", summary=summary)}
 
 
@@ -86,3 +86,14 @@ def test_each_conclusion_begins_once_and_ceases_once(court, history) -> None:
             seen = wall["summary"].summary
             assert not ("lost4" in held and seen.filtering4 == "closed")
             assert not ("ipv6" in held and not seen.ipv6)
+
+
+def test_rules_that_were_not_seen_begin_nothing_and_end_nothing(court) -> None:
+    bench = court(FirewallState())
+    assert bench.judge({"firewall": _wall("open", "open", unseen=True), "ports": WEB}) == []
+    assert bench.judge({"firewall": _wall("closed", "open", unseen=True), "ports": WEB}) == []
+    assert bench.judge({"firewall": _wall("closed", "open"), "ports": WEB}) == [GAP]
+    assert bench.judge({"firewall": _wall("closed", "open", unseen=True), "ports": WEB}) == []
+    bench = court(FirewallState())
+    assert bench.judge({"firewall": _wall("open", "open"), "ports": WEB}) == [BARE]
+    assert bench.judge({"firewall": _wall("open", "open", unseen=True), "ports": WEB}) == []

@@ -39,7 +39,7 @@ RULESETS = st.lists(TABLES, max_size=3, unique_by=lambda table: (table.family, t
 
 def _rows(tables: list[Table], before: dict[str, Row]) -> dict[str, Row]:
     rows = build(tables, before)
-    return {**rows, "summary": summarise(tables, rows, (), True, None)}
+    return {**rows, "summary": summarise(tables, rows, (), True)}
 
 
 @given(RULESETS, RULESETS)
@@ -74,3 +74,19 @@ def test_a_flush_outweighs_the_limit() -> None:
     before = _rows([_input(*(f"tcp dport {port} accept" for port in range(100)))], {})
     after = _rows([_input()], before)
     assert [event.kind for event in happened(before, after, compare(before, after), 20)] == ["firewall.ruleset_flushed"]
+
+
+def _said(old: Table, new: Table) -> list[str]:
+    before = _rows([old], {})
+    after = _rows([new], before)
+    return [event.kind.removeprefix("firewall.") for event in happened(before, after, compare(before, after), 20)]
+
+
+def test_a_base_chain_that_lost_all_its_rules_is_said_once() -> None:
+    side = Chain("mine", ["accept"], type="", hook="")
+    full, empty = _input("tcp dport 22 accept", "drop", policy="accept"), _input(policy="accept")
+    full.chains.append(side)
+    empty.chains.append(side)
+    assert "chain_emptied" in _said(full, empty)
+    assert "chain_emptied" not in _said(empty, empty) + _said(empty, full)
+    assert "chain_emptied" not in _said(full, _input("drop", policy="accept"))

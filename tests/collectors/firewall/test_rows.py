@@ -54,12 +54,13 @@ def test_elements_that_could_not_be_counted_keep_their_digest() -> None:
 
 def test_the_summary_counts_by_family() -> None:
     tables = [_table("accept", "drop"), _table("drop", family="ip6")]
-    row = summarise(tables, build(tables, {}), (), True, None)
+    row = summarise(tables, build(tables, {}), (), True)
     assert row.summary is not None
     assert (row.summary.rules, row.summary.rules4, row.summary.rules6) == (3, 2, 3)
 
 
 def test_what_is_unseen_never_reads_as_open() -> None:
-    row = summarise([], {}, (), True, Summary(filtering4="closed"))
+    row = summarise([], {}, (), True, (True, False), Summary(filtering4="closed"))
     assert row.summary is not None
     assert (row.summary.filtering4, row.summary.filtering6) == ("closed", "open")
+    assert (row.summary.unseen4, row.summary.unseen6) == (True, False)
