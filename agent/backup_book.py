@@ -10,10 +10,20 @@ import msgspec
 
 from contracts.event import Event
 from contracts.snapshot import EncodedChanges
-from contracts.subjects.backup import FAILED, FINISHED, NOT_PROVED, PARTIAL, PROVED, SUBJECT, BackupJob
+from contracts.subjects.backup import (
+    CHECKED,
+    DAMAGED,
+    FAILED,
+    FINISHED,
+    NOT_PROVED,
+    PARTIAL,
+    PROVED,
+    SUBJECT,
+    BackupJob,
+)
 
-KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED)
-CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s")
+KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED)
+CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s", "check_s")
 """The fields that the configuration says; the others are remembered."""
 
 
@@ -76,6 +86,12 @@ class BackupBook:
 def after(row: BackupJob, event: Event) -> BackupJob:
     """Return the row of a job after an event of it; one that is older than what the row holds leaves it as it is."""
     fields, at_ms = event.fields, event.observed_ms
+    if event.kind in (CHECKED, DAMAGED):
+        if at_ms < max(row.checked_ms, row.damaged_ms):
+            return row
+        if event.kind == CHECKED:
+            return msgspec.structs.replace(row, checked_ms=at_ms, damaged_ms=0, damage="")
+        return msgspec.structs.replace(row, damaged_ms=at_ms, damage=_text(fields.get("detail")))
     if event.kind in (PROVED, NOT_PROVED):
         if at_ms < max(row.proved_ms, row.proof_failed_ms):
             return row

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 
 from console.store.records import AgentDetail, EventFilter, Finding, FindingKind
 from console.web import words
+from console.web.backup_view import backup_view
 from console.web.charts import presence_chart
 from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
 from console.web.drawing import draw
@@ -20,7 +21,7 @@ from console.web.forms import field
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import exposure, firewall, ports
+from contracts.subjects import backup, exposure, firewall, ports
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -86,6 +87,9 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
         firewall=firewall_view(detail, await store.subject(agent, firewall.SUBJECT)),
         exposure=exposure_view(detail, await store.subject(agent, exposure.SUBJECT)),
         ports=ports_view(detail, await store.subject(agent, ports.SUBJECT)),
+        backups=backup_view(
+            detail, await store.subject(agent, backup.SUBJECT), await store.subject(agent, backup.STATES)
+        ),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},
         lanes=_lanes(detail),

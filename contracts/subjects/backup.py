@@ -1,17 +1,21 @@
-"""The subject `backup.jobs`: every configured backup job, how its last run ended, and its last good snapshot. Key: the job's name.
+"""The subjects `backup.jobs`, every configured backup job with how its last run ended and its last snapshot, and `backup`, how each stands.
 
-The core keeps it from the configuration and from the events of the runs, whose names stand here.
+Key of both: the job's name. The core keeps the first from the configuration and from the events of the runs, whose names stand here; the
+second is what the judge `backup` makes of it.
 """
 
 from contracts.record import Record
 
 SUBJECT = "backup.jobs"
+STATES = "backup"
 
 FINISHED = "backup.finished"
 PARTIAL = "backup.partial"
 FAILED = "backup.failed"
 PROVED = "backup.proved"
 NOT_PROVED = "backup.not_proved"
+CHECKED = "backup.checked"
+DAMAGED = "backup.damaged"
 
 
 class BackupJob(Record, omit_defaults=True):
@@ -26,8 +30,10 @@ class BackupJob(Record, omit_defaults=True):
     at: str
     late_s: float
     stale_s: float
-    proof_s: float = 0.0
-    """How long a proof counts; 0 when none is asked for."""
+    proof_s: float = 172800.0
+    """How long a proof by restoring counts."""
+    check_s: float = 1209600.0
+    """How long a check of the repository counts."""
     since_ms: int = 0
     """When the job was first configured, so that one that never ran is late, too."""
     ran_ms: int = 0
@@ -43,3 +49,15 @@ class BackupJob(Record, omit_defaults=True):
     proved_ms: int = 0
     proof_failed_ms: int = 0
     proof_detail: str = ""
+    checked_ms: int = 0
+    damaged_ms: int = 0
+    damage: str = ""
+
+
+class JobState(Record):
+    """How a job stands: `ok`, `unverified`, `unproven`, `late`, `failing` or `stale`, `detail` why, since when."""
+
+    job: str
+    state: str
+    detail: str
+    since_ms: int

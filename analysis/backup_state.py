@@ -1,0 +1,64 @@
+"""How a backup job stands, as a pure function of what is known of it and the time; the worst that holds is said.
+
+Green takes a dated proof: a job whose snapshots nobody has restored lately is unproven, however many it made.
+"""
+
+from contracts.record import Record
+from contracts.subjects.backup import BackupJob
+
+ORDER = ("stale", "failing", "late", "unproven", "unverified", "ok")
+"""The states, the worst first."""
+
+_HOUR_MS = 3_600_000
+
+
+class Standing(Record):
+    """A state and why."""
+
+    state: str
+    detail: str
+
+
+def standing(job: BackupJob, now_ms: int) -> Standing:
+    """Say how `job` stands at `now_ms` (Unix ms). A snapshot from the future counts as one of now: it is not old, but proves no more."""
+    good_ms = job.snapshot_ms or job.since_ms
+    age_ms = now_ms - good_ms
+    last = f"the last snapshot is {_span(age_ms)} old" if job.snapshot_ms else f"no snapshot since {_span(age_ms)}"
+    if age_ms >= job.stale_s * 1000:
+        return Standing(state="stale", detail=last + _reason(job))
+    if job.outcome == "failed":
+        return Standing(state="failing", detail=job.detail or "the last run failed")
+    if age_ms >= job.late_s * 1000:
+        return Standing(state="late", detail=last)
+    return _proof(job, now_ms)
+
+
+def _proof(job: BackupJob, now_ms: int) -> Standing:
+    if not job.snapshot_ms:
+        return Standing(state="unproven", detail=f"it has not run yet; due daily at {job.at}")
+    if job.damaged_ms > job.checked_ms:
+        return Standing(state="failing", detail=f"the repository is damaged: {job.damage}")
+    if job.proof_failed_ms > job.proved_ms:
+        return Standing(state="failing", detail=f"restoring failed: {job.proof_detail}")
+    if not _holds(job.proved_ms, job.proof_s, now_ms):
+        when = f"restored {_span(now_ms - job.proved_ms)} ago" if job.proved_ms else "never restored"
+        return Standing(state="unproven", detail=when)
+    if not _holds(job.checked_ms, job.check_s, now_ms):
+        when = f"checked {_span(now_ms - job.checked_ms)} ago" if job.checked_ms else "never checked"
+        return Standing(state="unverified", detail=f"the repository was {when}")
+    partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" else ""
+    return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}")
+
+
+def _holds(at_ms: int, valid_s: float, now_ms: int) -> bool:
+    """Whether something that was done still counts; what was done in the future does not."""
+    return 0 < at_ms <= now_ms < at_ms + valid_s * 1000
+
+
+def _reason(job: BackupJob) -> str:
+    return f"; the last run failed: {job.detail}" if job.outcome == "failed" and job.detail else ""
+
+
+def _span(ms: int) -> str:
+    hours = max(0, ms) // _HOUR_MS
+    return f"{hours} h" if hours < 72 else f"{hours // 24} days"

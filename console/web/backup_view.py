@@ -1,0 +1,107 @@
+"""The backup jobs of one server as its page shows them: how each stands, its last snapshot, whether that was restored, what runs now."""
+
+from typing import NamedTuple
+
+from console.store.records import AgentDetail, Subject
+from console.web import words
+from console.web.rows import read, unread_words
+from console.web.sight_view import current
+from contracts.subjects.backup import BackupJob, JobState
+from contracts.wire import Work
+
+STATES = {
+    "ok": words.Sign(
+        "Proved", "up", "good", "The last snapshot is recent, and files of it were restored and compared."
+    ),
+    "unverified": words.Sign("Not checked", "unproven", "warn", "Restored, but the repository was not checked lately."),
+    "unproven": words.Sign(
+        "UNPROVEN", "unproven", "warn", "Nobody has restored from it lately: it is not known to work."
+    ),
+    "late": words.Sign("Late", "late", "warn", "No snapshot for longer than the settings allow."),
+    "failing": words.Sign("Failing", "down", "bad", "The last run, proof or check failed."),
+    "stale": words.Sign("Stale", "down", "bad", "No snapshot for so long that a disaster would cost too much."),
+}
+UNKNOWN = words.Sign(
+    "Not known", "unproven", "", "The agent has not judged it yet, or says something newer than this console."
+)
+RANK = ("stale", "failing", "late", "unproven", "unverified", "ok")
+
+
+class JobRow(NamedTuple):
+    """One job, in words."""
+
+    key: str
+    repository: str
+    sign: words.Sign
+    detail: str
+    snapshot_ms: int
+    snapshot: str
+    size: str
+    added: str
+    next: str
+    running: str
+
+
+class BackupView(NamedTuple):
+    """The table with its summary and tone, or the reason why it is empty."""
+
+    rows: tuple[JobRow, ...]
+    summary: str
+    tone: str
+    word: str
+    reason: str
+    dated: str
+
+
+def backup_view(detail: AgentDetail, jobs: Subject | None, states: Subject | None) -> BackupView:
+    """Return every job the agent reported, the worst first."""
+    known, unread, example = read(jobs.rows, BackupJob) if jobs else ({}, 0, "")
+    judged, _, _ = read(states.rows, JobState) if states else ({}, 0, "")
+    work = {each.key: each for each in detail.heartbeat.work if each.action == "backup"} if detail.heartbeat else {}
+    proven = current(detail.agent)
+    rows = [_row(key, job, judged.get(key), work, proven) for key, job in known.items()]
+    order = {key: RANK.index(row.state) if row.state in RANK else 0 for key, row in judged.items()}
+    rows.sort(key=lambda row: (order.get(row.key, 0), row.key))
+    word, reason = ("Not understood", unread_words(unread, example)) if unread and not known else _why_empty(jobs)
+    dated = f"Judged at {words.moment(states.at_ms)} by the server's clock." if states and rows else ""
+    notes = " ".join(part for part in (dated, unread_words(unread, example) if rows else "") if part)
+    tone = next((tone for tone in ("bad", "warn") if any(row.sign.tone == tone for row in rows)), "")
+    return BackupView(tuple(rows), _summary(rows), tone, word, reason, notes)
+
+
+def _row(key: str, job: BackupJob, judged: JobState | None, work: dict[str, Work], proven: bool) -> JobRow:
+    sign = STATES.get(judged.state, UNKNOWN) if judged else UNKNOWN
+    if not proven and sign.tone == "good":
+        sign = words.faded(sign)._replace(word="Was proved", meaning="It was so then; what is true now is not known.")
+    return JobRow(
+        key=key,
+        repository=job.repository,
+        sign=sign,
+        detail=judged.detail if judged else "",
+        snapshot_ms=job.snapshot_ms,
+        snapshot=job.snapshot[:8],
+        size=f"{words.size(job.bytes_total)} in {words.plural(job.files, 'file')}" if job.snapshot else "",
+        added=words.size(job.bytes_added) if job.snapshot else "",
+        next=f"daily at {job.at}",
+        running=_running(work.get(key) or (work.get("") if len(work) == 1 else None)),
+    )
+
+
+def _running(work: Work | None) -> str:
+    if work is None:
+        return ""
+    share = f" of {words.size(round(work.total))}" if work.total else ""
+    return f"running: {words.size(round(work.done))}{share}, {work.what}"
+
+
+def _summary(rows: list[JobRow]) -> str:
+    if not rows:
+        return ""
+    proved = sum(1 for row in rows if row.sign is STATES["ok"])
+    return f"{proved} of {words.plural(len(rows), 'job')} proved by restoring"
+
+
+def _why_empty(jobs: Subject | None) -> tuple[str, str]:
+    if jobs is None:
+        return "Not known yet", "The agent has not told which backup jobs it has."
+    return "None", "No backup job is configured on this server. See docs/guides/backup.md for the first one."

@@ -1,0 +1,96 @@
+"""The book of backup jobs follows the configuration and the events of the runs."""
+
+import msgspec
+
+from agent.backup_book import BackupBook, after
+from contracts.event import Event, Severity
+from contracts.snapshot import EncodedChanges
+from contracts.subjects.backup import SUBJECT, BackupJob
+
+JOB = BackupJob(job="system", repository="/srv/b", at="02:15", late_s=10.0, stale_s=20.0)
+
+
+class Store:
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.revision = 0
+
+    def rows(self, subject: str) -> dict[str, bytes]:
+        assert subject == SUBJECT
+        return dict(self.kept)
+
+    def apply(self, subject: str, changes: EncodedChanges, at_ms: int) -> int:
+        self.kept.update(changes.put)
+        for key in changes.removed:
+            del self.kept[key]
+        self.revision += 1
+        return self.revision
+
+    def row(self) -> BackupJob:
+        return msgspec.msgpack.decode(self.kept["system"], type=BackupJob)
+
+
+def event(kind: str, at_ms: int, **fields: object) -> Event:
+    return Event(
+        kind=f"backup.{kind}",
+        key="system",
+        severity=Severity.LOW,
+        fields={"job": "system", **fields},  # type: ignore[dict-item]
+        observed_ms=at_ms,
+    )
+
+
+def test_a_job_is_known_from_when_it_was_configured_and_what_happened_to_it_stays() -> None:
+    store = Store()
+    book = BackupBook(store)
+    assert book.declare([JOB], 1000)
+    assert (store.row().since_ms, store.row().outcome) == (1000, "never")
+    assert book.take([event("finished", 2000, snapshot="ab", files=3, bytes_total=30, seconds=1.6)], 2000)
+    assert book.declare([msgspec.structs.replace(JOB, at="03:00")], 3000)
+    row = store.row()
+    assert (row.since_ms, row.at, row.snapshot, row.snapshot_ms, row.files) == (1000, "03:00", "ab", 2000, 3)
+    assert not book.declare([msgspec.structs.replace(JOB, at="03:00")], 4000)
+    assert book.declare([], 5000)
+    assert store.kept == {}
+
+
+def test_a_failed_run_leaves_the_last_snapshot_as_it_was() -> None:
+    row = after(JOB, event("partial", 1000, snapshot="ab", unreadable=2))
+    row = after(row, event("failed", 2000, detail="no space"))
+    assert (row.outcome, row.detail, row.snapshot, row.snapshot_ms, row.unreadable) == (
+        "failed",
+        "no space",
+        "ab",
+        1000,
+        2,
+    )
+    assert after(row, event("finished", 3000, snapshot="cd")).detail == ""
+
+
+def test_what_is_older_than_what_is_known_changes_nothing_so_a_repeat_is_harmless() -> None:
+    row = after(JOB, event("failed", 2000, detail="x"))
+    assert after(row, event("finished", 1000, snapshot="old")) == row
+    assert after(row, event("failed", 2000, detail="x")) == row
+
+
+def test_proofs_and_checks_have_their_own_times() -> None:
+    row = after(after(JOB, event("not_proved", 1000, detail="differs")), event("damaged", 1000, detail="pack"))
+    assert (row.proof_detail, row.damage) == ("differs", "pack")
+    row = after(after(row, event("proved", 2000)), event("checked", 2000))
+    assert (row.proved_ms, row.proof_failed_ms, row.checked_ms, row.damaged_ms, row.ran_ms) == (2000, 0, 2000, 0, 0)
+    assert after(row, event("not_proved", 1500)) == row
+    assert after(row, event("damaged", 1500)) == row
+
+
+def test_events_of_unknown_jobs_and_rows_of_another_version_are_passed_over() -> None:
+    store = Store()
+    book = BackupBook(store)
+    assert not book.take([event("finished", 1000, snapshot="ab")], 1000)
+    store.kept["system"] = b"\x81\xa1x\x01"
+    assert book.declare([JOB], 2000)
+    assert store.row().since_ms == 2000
+
+
+def test_fields_of_a_wrong_type_do_not_spoil_the_row() -> None:
+    row = after(JOB, event("finished", 1000, snapshot=3, files="many"))
+    assert (row.snapshot, row.files, row.outcome) == ("", 0, "finished")

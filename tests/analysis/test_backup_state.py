@@ -1,0 +1,80 @@
+"""How a job stands follows from facts and the time alone, and green takes a dated proof."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from analysis.backup_state import ORDER, standing
+from contracts.subjects.backup import BackupJob
+
+DAY_MS = 86_400_000
+NOW = 1_795_280_000_000
+GOOD = BackupJob(
+    job="system",
+    repository="/srv/b",
+    at="02:15",
+    late_s=36 * 3600.0,
+    stale_s=7 * 86400.0,
+    since_ms=NOW - 100 * DAY_MS,
+    ran_ms=NOW - 1000,
+    outcome="finished",
+    snapshot="a" * 64,
+    snapshot_ms=NOW - 1000,
+    proved_ms=NOW - 500,
+    checked_ms=NOW - 400,
+)
+
+
+def test_recent_restored_and_checked_is_ok() -> None:
+    assert standing(GOOD, NOW).state == "ok"
+
+
+def test_what_was_never_restored_is_unproven_however_often_it_ran() -> None:
+    found = standing(replace(GOOD, proved_ms=0), NOW)
+    assert (found.state, found.detail) == ("unproven", "never restored")
+    assert standing(replace(GOOD, proved_ms=NOW - 3 * DAY_MS), NOW).state == "unproven"
+    assert standing(replace(GOOD, proved_ms=NOW + 1), NOW).state == "unproven", (
+        "a proof from the future counts for nothing"
+    )
+
+
+def test_restored_but_never_checked_is_unverified() -> None:
+    assert standing(replace(GOOD, checked_ms=0), NOW).state == "unverified"
+
+
+def test_a_job_is_late_and_then_stale_also_one_that_never_ran() -> None:
+    assert standing(replace(GOOD, snapshot_ms=NOW - 2 * DAY_MS), NOW).state == "late"
+    assert standing(replace(GOOD, snapshot_ms=NOW - 8 * DAY_MS), NOW).state == "stale"
+    never = BackupJob(job="x", repository="/r", at="02:15", late_s=3600.0, stale_s=7200.0, since_ms=NOW)
+    assert standing(never, NOW).state == "unproven"
+    assert standing(never, NOW + 3_600_000).state == "late"
+    assert standing(never, NOW + 7_200_000).state == "stale"
+
+
+def test_a_failed_run_proof_or_check_is_failing_with_its_reason() -> None:
+    assert standing(replace(GOOD, outcome="failed", detail="no space"), NOW).detail == "no space"
+    failed = replace(GOOD, proof_failed_ms=NOW - 100, proof_detail="etc/passwd differs")
+    assert standing(failed, NOW).state == "failing"
+    assert "etc/passwd" in standing(failed, NOW).detail
+    assert standing(replace(GOOD, damaged_ms=NOW - 100, damage="data/ab"), NOW).state == "failing"
+
+
+@given(
+    st.builds(
+        replace,
+        st.just(GOOD),
+        outcome=st.sampled_from(["never", "finished", "partial", "failed"]),
+        snapshot_ms=st.integers(0, NOW + DAY_MS),
+        proved_ms=st.integers(0, NOW + DAY_MS),
+        checked_ms=st.integers(0, NOW + DAY_MS),
+        proof_failed_ms=st.integers(0, NOW),
+    )
+)
+def test_every_job_stands_somehow_and_ok_only_with_a_proof_that_holds(job: BackupJob) -> None:
+    found = standing(job, NOW)
+    assert found.state in ORDER
+    assert found.detail
+    if found.state == "ok":
+        assert job.outcome != "failed"
+        assert job.proved_ms <= NOW < job.proved_ms + job.proof_s * 1000
+        assert NOW - job.snapshot_ms < job.late_s * 1000
