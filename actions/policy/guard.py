@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from actions.policy import good, store
 from actions.policy.table import TURN, Held, NftRefused, held, load, words
-from analysis.firewall.policy import TABLE, script
+from analysis.firewall.policy import TABLE, rule_counts, script
 from contracts.action import Command, Progress, Result
-from contracts.errors import UsageError
+from contracts.errors import Unavailable, UsageError
 from contracts.event import Event, Kind, Severity
 from contracts.host import Host
 from contracts.options import ActionOptions
@@ -71,6 +71,8 @@ MOST_PAUSE_S = 24 * 3600
 PROOF_VALID_S = 30 * 86400
 SETTLE_S = 0.3
 _MOST_REMEMBERED = 1000
+_clean: dict[str, int] = {}
+"""The ruleset's generation at which nothing was missing, by state folder."""
 
 
 class Options(ActionOptions):
@@ -142,43 +144,67 @@ class GuardRestore:
     def do(self, host: Host, command: Command, progress: Progress) -> Result:  # noqa: ARG002  # it is quick
         """Restore in one transaction (tables of iptables one by one after it); raises `Unavailable`, `store.Damaged`, `store.NoFolder`."""
         with TURN:
+            generation = _generation(host)
+            if command.cause and generation is not None and _clean.get(host.state) == generation:
+                return Result(
+                    answer={"tables": []}
+                )  # one flush is many events; nothing has changed since the last was answered
             saved = store.read(host, store.GOOD, store.Good)
-            policy = _own_policy(host)
-            missing = _settled(host, saved, policy)
+            policy, missing = _settled(host, saved)
             nothing = saved is None and policy is None
             why_not = "" if not (missing or nothing) else _why_not(host, nothing, command)
             if why_not:
                 return _left(command, why_not, missing)
             if not missing:
-                return Result(summary="nothing that was accepted is missing", answer={"tables": []})
+                if generation is not None:
+                    _clean[host.state] = generation
+                summary = "" if command.cause else "nothing that was accepted is missing"
+                return Result(summary=summary, answer={"tables": []})
             try:
                 _restore(host, saved or store.Good(who="", at_ms=0), policy if TABLE in missing else None, missing)
             except NftRefused as error:
                 event = NOT_RESTORED.event("ruleset", reason=str(error), tables=sorted(missing))
                 return Result(outcome=Failed(error=str(error)), summary=str(error), events=_real(command, event))
-            _remember(host)
+            if command.cause:
+                _remember(host)
         return _restored(host, command, saved.who if saved is not None else "", missing)
 
 
-def _settled(host: Host, saved: store.Good | None, policy: Policy | None) -> dict[str, str]:
-    """Return what is lost, and still is a moment later: tools that reload take their tables away and bring them back."""
-    first = _missing(host, saved, policy)
+def _generation(host: Host) -> int | None:
+    try:
+        return host.nftables.generation()
+    except Unavailable:
+        return None  # then it is looked at in full each time
+
+
+def _settled(host: Host, saved: store.Good | None) -> tuple[Policy | None, dict[str, str]]:
+    """Return the confirmed policy, and what is lost and still is a moment later: tools that reload bring their tables back."""
+    policy, first = _missing(host, saved)
     if not first:
-        return {}
+        return policy, {}
     time.sleep(SETTLE_S)
-    return {name: why for name, why in _missing(host, saved, policy).items() if name in first}
+    policy, second = _missing(host, saved)
+    return policy, {name: why for name, why in second.items() if name in first}
 
 
-def _missing(host: Host, saved: store.Good | None, policy: Policy | None) -> dict[str, str]:
-    """Return what is lost now, by table: why."""
+def _missing(host: Host, saved: store.Good | None) -> tuple[Policy | None, dict[str, str]]:
+    """Return the confirmed policy, and what is lost now, by table: why."""
     missing = {} if saved is None else good.lost(saved, good.current(host))
-    own = "" if policy is None else _own_loss(policy, held(host))
-    return {**missing, TABLE: own} if own else missing
+    state = held(host)
+    policy = _own_policy(host, state)
+    own = "" if policy is None else _own_loss(policy, state)
+    return policy, ({**missing, TABLE: own} if own else missing)
 
 
-def _own_policy(host: Host) -> Policy | None:
-    saved = store.read(host, store.POLICY, store.Saved)
-    return None if saved is None else saved.policy
+def _own_policy(host: Host, state: Held) -> Policy | None:
+    """Return the policy that is to be in force, also where the worker ended before it had written what was confirmed."""
+    try:
+        return store.confirmed(host, state.confirmed)
+    except store.Damaged:
+        saved = store.read(
+            host, store.POLICY, store.Saved
+        )  # what the kernel holds is not ours: what was confirmed here counts
+        return None if saved is None else saved.policy
 
 
 def _own_loss(policy: Policy, state: Held) -> str:
@@ -187,23 +213,24 @@ def _own_loss(policy: Policy, state: Held) -> str:
         return "is gone"
     if state.dormant:
         return "is dormant"
-    if state.confirmed != digest(policy) or not state.whole:
+    wanted = rule_counts(policy)
+    if state.confirmed != digest(policy) or any(state.rules.get(chain) != count for chain, count in wanted.items()):
         return "does not hold the confirmed policy any more"
-    return ""
+    return f"has rules of others in {', '.join(state.foreign)}" if state.foreign else ""
 
 
 def _why_not(host: Host, nothing: bool, command: Command) -> str:
     """Return why the guard leaves the firewall as it is, "" when it does not."""
     now_ms = store.now_ms(host)
     pause = store.read(host, store.PAUSE, store.Pause)
-    if pause is not None and now_ms < pause.until_ms:
+    if pause is not None and 0 < pause.until_ms - now_ms <= MOST_PAUSE_S * 1000:  # more: the clock was set back
         return f"the guard rests, because {pause.who} announced work on the firewall"
     if nothing:
         return "nothing was accepted yet; run `holdfast firewall accept`"
     times, per_s = command.arguments.get("times"), command.arguments.get("per_s")
     if isinstance(times, int) and isinstance(per_s, (int, float)):
         history = store.read(host, store.HISTORY, store.History) or store.History()
-        recent = sum(now_ms - at_ms < per_s * 1000 for at_ms in history.restored_ms)
+        recent = sum(0 <= now_ms - at_ms < per_s * 1000 for at_ms in history.restored_ms)
         if recent >= times:
             return f"it was restored {recent} times within the last {per_s / 60:.0f} minutes already"
     return ""

@@ -92,15 +92,16 @@ def write(host: Host, name: str, content: Record) -> None:
 def confirmed(host: Host, digest_held: str = "") -> Policy | None:
     """Return the policy in force without any trial.
 
-    Where the kernel holds another one (`digest_held`), the worker ended between confirming and writing: then it is the one on trial.
-    Raises `Damaged` when it is neither.
+    Where the kernel holds another one (`digest_held`), the worker ended between confirming and writing: then it is the one on trial,
+    unless somebody removed the policy since. Raises `Damaged` when it is neither.
     """
     saved = read(host, POLICY, Saved)
     policy = None if saved is None else saved.policy
     if not digest_held or (policy is not None and digest(policy) == digest_held):
         return policy
     trial = read(host, TRIAL, Saved)
-    if trial is not None and trial.policy is not None and digest(trial.policy) == digest_held:
+    is_removed = saved is not None and policy is None and (trial is None or trial.at_ms < saved.at_ms)
+    if not is_removed and trial is not None and trial.policy is not None and digest(trial.policy) == digest_held:
         write(host, POLICY, trial)
         return trial.policy
     advice = "look at `nft list table inet holdfast`, then remove it with `holdfast firewall policy revert --all`"

@@ -27,8 +27,8 @@ class NftRefused(HoldfastError):
 class Held(Record):
     """What table `inet holdfast` holds: digests of the confirmed policy and of the one on trial, "" for none.
 
-    `left_s` is how long the trial still lasts, 0 when it has run out. `whole` is false when a chain that it needs
-    is empty.
+    `left_s` is how long the trial still lasts, 0 when it has run out. `rules` counts the rules of each chain; `foreign` names the chains
+    that have a rule which the policy does not have there: one of somebody else at a hook, or a last one that lets packets pass.
     """
 
     present: bool = False
@@ -36,7 +36,8 @@ class Held(Record):
     trial: str = ""
     left_s: int = 0
     dormant: bool = False
-    whole: bool = True
+    rules: Mapping[str, int] = {}
+    foreign: tuple[str, ...] = ()
 
 
 def held(host: Host) -> Held:
@@ -79,28 +80,35 @@ def words(done: Completed) -> str:
 
 def _read(objects: list[Mapping[str, Any]]) -> Held:
     digests = {CONFIRMED: "", TRIAL: ""}
-    chains: set[str] = set()
-    rules: dict[str, int] = {}
+    hooks: set[str] = set()
+    rules: dict[str, list[Mapping[str, Any]]] = {}
     left = 0
     for each in objects:
-        if "chain" in each:
-            chains.add(each["chain"]["name"])
+        if "chain" in each and "hook" in each["chain"]:
+            hooks.add(each["chain"]["name"])
         elif "set" in each and each["set"]["name"] == TRIAL:
             left = _left_s(each["set"].get("elem", ()))
         elif "rule" in each:
-            chain = each["rule"]["chain"]
-            rules[chain] = rules.get(chain, 0) + 1
-            prefix, _, digest = str(each["rule"].get("comment", "")).partition(" ")
-            if chain == "input" and prefix in digests:
-                digests[prefix] = digest
-    whole = all(f"{prefix}_input" in chains and rules.get(f"{prefix}_input") for prefix, d in digests.items() if d)
+            rules.setdefault(each["rule"]["chain"], []).append(each["rule"])
+    for rule in rules.get("input", ()):
+        prefix, _, digest = str(rule.get("comment", "")).partition(" ")
+        if prefix in digests:
+            digests[prefix] = digest
     return Held(
         present=True,
         confirmed=digests[CONFIRMED],
         trial=digests[TRIAL],
         left_s=left,
-        whole=whole,
+        rules={chain: len(each) for chain, each in rules.items()},
+        foreign=tuple(sorted(chain for chain, each in rules.items() if _is_foreign(each, chain in hooks))),
     )
+
+
+def _is_foreign(rules: list[Mapping[str, Any]], at_hook: bool) -> bool:
+    """Say whether a chain holds what none of our scripts puts there."""
+    if at_hook:
+        return any(str(rule.get("comment", "")).partition(" ")[0] not in (CONFIRMED, TRIAL) for rule in rules)
+    return "drop" not in rules[-1]["expr"][-1]
 
 
 def _left_s(elements: Any) -> int:

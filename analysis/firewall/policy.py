@@ -79,6 +79,12 @@ def confirming(trial: Policy) -> str:
     return f"delete element {TABLE} {TRIAL} {{ ipv4, ipv6 }}\n{script(trial)}"
 
 
+def rule_counts(policy: Policy) -> dict[str, int]:
+    """Return how many rules each chain holds that only the confirmed `policy` reaches."""
+    counts = {f"{CONFIRMED}_input": sum(1 for _ in _input(CONFIRMED, policy))}
+    return {**counts, f"{CONFIRMED}_forward": sum(1 for _ in _forward())} if policy.forward == "drop" else counts
+
+
 class Expected:
     """What `policy` alone makes of probes; made once, asked often."""
 

@@ -128,6 +128,16 @@ CHAIN_CHANGED = Kind(
     attack=_DISABLED,
     ocsf_class=_CHANGE_CLASS,
 )
+CHAIN_EMPTIED = Kind(
+    name="firewall.chain_emptied",
+    meaning="A base chain lost all its rules; its policy alone decides from now on.",
+    title="Firewall chain {table} {chain} lost all its rules; its policy is {policy}",
+    severity=Severity.HIGH,
+    fields=_CHAIN,
+    attack=_DISABLED,
+    advice="Load the ruleset again and find out who flushed the chain.",
+    ocsf_class=_CHANGE_CLASS,
+)
 TABLE_CHANGED = Kind(
     name="firewall.table_changed",
     meaning="A table was added or removed, or its flags changed (a dormant table filters nothing).",
@@ -160,6 +170,7 @@ KINDS = (
     CHAIN_ADDED,
     CHAIN_REMOVED,
     CHAIN_CHANGED,
+    CHAIN_EMPTIED,
     TABLE_CHANGED,
     SET_CHANGED,
 )
@@ -190,9 +201,9 @@ def happened(
     removed = [name for name in changes.removed if before[name].what == "rule"]
     flushed = _flushed(before, after, removed)
     events = [*_backends(_summary(before), _summary(after)), *flushed]
-    whole = any(event.key == SUMMARY for event in flushed)
+    gone = {event.key for event in flushed}
+    whole = SUMMARY in gone
     if not whole:
-        gone = {event.key for event in flushed}
         kept = [name for name in removed if _table_of(before[name]) not in gone]
         events += _rules(before, after, added, kept, max_rules)
         events += _reordered(
@@ -204,6 +215,8 @@ def happened(
         what = (new or old or Row(what="")).what
         if what == "chain":
             events += _chain(name, old, new, quiet=whole)
+            if old is not None and new is not None and not gone & {SUMMARY, _table_of(new)}:
+                events += _emptied(name, old, new)
         elif what in ("table", "set", "object") and not whole:
             events += _part(name, old, new)
     return tuple(events)
@@ -326,6 +339,14 @@ def _chain(name: str, old: Row | None, new: Row | None, quiet: bool) -> Iterable
         yield CHAIN_REMOVED.event(name, **words)
     elif (old.type, old.hook, old.priority, old.device) != (new.type, new.hook, new.priority, new.device):
         yield CHAIN_CHANGED.event(name, **words)
+
+
+def _emptied(name: str, old: Row, new: Row) -> Iterable[Event]:
+    """Yield that a base chain has no rules any more; a flush of its whole table is told as one."""
+    if new.hook and old.rules and not new.rules:
+        yield CHAIN_EMPTIED.event(
+            name, table=_table_of(new), chain=new.name, hook=new.hook, policy=new.policy, maker=new.maker
+        )
 
 
 def _part(name: str, old: Row | None, new: Row | None) -> Iterable[Event]:

@@ -1,12 +1,16 @@
 """The guard's rules: none unless enabled, and then for everything that opens the firewall."""
 
 import pytest
+from msgspec.structs import replace
 
 from agent.guard import rules
 from agent.responder import Deed, Responder
 from agent.settings import GuardSettings, Rate
+from collectors.firewall.events import happened
 from contracts.action import Command
 from contracts.event import Envelope, Event, Severity
+from contracts.snapshot import compare
+from contracts.subjects.firewall import Row
 
 RESTORE = Deed(action="guard_restore", worker="netfilter", arguments={"times": "int", "per_s": "float"})
 
@@ -39,8 +43,11 @@ def ran(event: Event, settings: GuardSettings) -> list[tuple[Command, str]]:
         ("firewall.ruleset_flushed", {"table": "the whole ruleset"}),
         ("firewall.policy_opened", {"table": "inet filter"}),
         ("firewall.table_changed", {"change": "removed", "flags": ""}),
-        ("firewall.table_changed", {"change": "flags were none, are dormant", "flags": "dormant"}),
         ("firewall.filtering_lost", {"filtering": "open"}),
+        ("firewall.chain_emptied", {"table": "inet filter", "policy": "accept"}),
+        ("firewall.rule_removed", {"table": "inet holdfast"}),
+        ("firewall.rule_added", {"table": "inet holdfast"}),
+        ("firewall.ruleset_replaced", {"table": "3 tables"}),
     ],
 )
 def test_what_opens_the_firewall_is_answered_for_real(kind: str, fields: dict[str, str]) -> None:
@@ -52,11 +59,22 @@ def test_what_opens_the_firewall_is_answered_for_real(kind: str, fields: dict[st
     assert ran(event, GuardSettings()) == []
 
 
+def test_a_table_put_to_sleep_is_answered_as_the_collector_tells_it() -> None:
+    table = Row(what="table", family="inet", name="filter", table="filter")
+    before, after = {"t": table}, {"t": replace(table, text="flags dormant")}
+    (event,) = happened(before, after, compare(before, after), 10)
+    ((command, _),) = ran(event, GuardSettings(enabled=True))
+    assert command.action == "guard_restore"
+
+
 def test_daily_work_is_not_answered() -> None:
-    event = Event(
-        kind="firewall.table_changed", key="k", severity=Severity.LOW, fields={"change": "added", "flags": ""}
-    )
-    assert ran(event, GuardSettings(enabled=True)) == []
+    for kind, fields in (
+        ("firewall.table_changed", {"change": "added", "flags": ""}),
+        ("firewall.rule_removed", {"table": "inet filter"}),
+        ("firewall.rule_added", {"table": "inet filter"}),
+    ):
+        event = Event(kind=kind, key="k", severity=Severity.LOW, fields=dict(fields))
+        assert ran(event, GuardSettings(enabled=True)) == []
 
 
 def test_the_rules_speak_of_kinds_fields_and_arguments_that_there_are() -> None:

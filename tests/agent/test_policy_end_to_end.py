@@ -232,7 +232,7 @@ def test_the_plan_is_nft_and_the_difference_to_reality(scene: Scene) -> None:
     assert 'tcp dport 22 accept comment "service ssh"' in said
     assert "+ tcp 80, every other port over IPv4 from " in said
     told = json.loads(scene.holdfast("plan", "--json", code=1))
-    assert {each["change"] for each in told["differences"]} == {"open"}
+    assert {each["change"] for each in told["differences"]} == {"open"}, told["differences"]
     assert told["cuts"] == []
     scene.holdfast("apply")
     scene.holdfast("confirm")

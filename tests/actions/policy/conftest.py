@@ -2,6 +2,7 @@
 
 import subprocess
 import uuid
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,9 @@ class NetnsHost:
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state, self.later_s = name, state, 0.0
+        self.asked = 0
         self.root = f"{state}/../root"
-        self.commands = self.files = self
+        self.commands = self.files = self.nftables = self
         self.ran: list[tuple[tuple[str, ...], bytes]] = []
 
     def __getattr__(self, name: str) -> None:
@@ -52,7 +54,11 @@ class NetnsHost:
     def ruleset(self) -> str:
         return self.sure("nft", "-s", "list", "ruleset")
 
+    def generation(self) -> int:
+        return zlib.crc32(self.ruleset().encode())
+
     def ask(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 1 << 28) -> Completed:
+        self.asked += 1
         if self.broken and argv[0] == "nft":
             return Completed(argv=argv, code=1, stdout=b"", stderr=b"netlink: Error: cache initialization failed\n")
         return self.run(*argv)
@@ -115,10 +121,17 @@ def policy(*ports: str, **more: Any) -> Policy:
 
 
 def order(
-    kind: Any, host: NetnsHost, /, who: str = "root", event: Event | None = None, dry: bool = False, **arguments: Value
+    kind: Any,
+    host: NetnsHost,
+    /,
+    who: str = "root",
+    cause: str = "",
+    event: Event | None = None,
+    dry: bool = False,
+    **arguments: Value,
 ) -> Result:
     """Have an action of the class `kind` obey one command."""
-    command = Command(id="1", action=kind.name, arguments=arguments, who=who, dry_run=dry, event=event)
+    command = Command(id="1", action=kind.name, arguments=arguments, who=who, cause=cause, dry_run=dry, event=event)
     result: Result = kind(kind.options()).do(host, command, lambda *_: None)
     assert {each.kind for each in result.events} <= {each.name for each in kind.kinds}
     return result

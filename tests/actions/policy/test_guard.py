@@ -8,6 +8,7 @@ from actions.policy.confirm import PolicyConfirm
 from actions.policy.guard import GuardPause, GuardRestore, GuardSave
 from actions.policy.revert import PolicyRevert
 from actions.policy.table import held
+from analysis.firewall.policy import script
 from contracts.action import Result
 from contracts.errors import UsageError
 from contracts.event import Event, Severity
@@ -85,11 +86,79 @@ def test_nothing_missing_is_nothing_done(saved: NetnsHost) -> None:
 def test_the_policy_of_our_own_table_comes_back(host: NetnsHost) -> None:
     apply(host, policy("22"))
     order(PolicyConfirm, host)
-    for change in ("flush ruleset", "flush table inet holdfast", "add table inet holdfast { flags dormant; }"):
+    whole = held(host)
+    for change in (
+        "flush ruleset",
+        "flush table inet holdfast",
+        "add table inet holdfast { flags dormant; }",
+        "flush chain inet holdfast policy_input",
+        "insert rule inet holdfast policy_input accept",
+        "insert rule inet holdfast input accept",
+    ):
         host.nft(change)
         assert restore(host).events[0].fields["tables"] == ["inet holdfast"]
-        state = held(host)
-        assert (state.confirmed, state.whole, state.dormant) == (digest(policy("22")), True, False)
+        assert held(host) == whole
+
+
+def test_a_confirmation_that_was_not_written_any_more_is_not_undone(host: NetnsHost) -> None:
+    apply(host, policy("22"))
+    order(PolicyConfirm, host)
+    former = host.read(f"{host.state}/policy.json")
+    apply(host, policy("80"))
+    order(PolicyConfirm, host)
+    host.write(f"{host.state}/policy.json", former)  # the worker was killed before it wrote
+    assert restore(host).events == ()
+    assert held(host).confirmed == digest(policy("80"))
+
+
+def test_what_somebody_loaded_in_our_name_is_replaced(host: NetnsHost) -> None:
+    apply(host, policy("22"))
+    order(PolicyConfirm, host)
+    host.nft(script(policy("1-65535")))
+    assert kinds(restore(host)) == ["firewall.guard_restored"]
+    assert held(host).confirmed == digest(policy("22"))
+
+
+def test_a_policy_whose_removal_was_not_finished_is_not_brought_back(host: NetnsHost) -> None:
+    apply(host, policy("22"))
+    order(PolicyConfirm, host)
+    host.later_s = 5
+    store.write(host, store.POLICY, store.Saved(policy=None, who="anna", at_ms=store.now_ms(host)))  # type: ignore[arg-type]
+    host.nft("flush chain inet holdfast policy_input")
+    restore(host)
+    assert store.read(host, store.POLICY, store.Saved).policy is None  # type: ignore[arg-type, union-attr]
+    assert "policy_input" not in held(host).rules
+
+
+def test_the_events_of_one_flush_are_one_look(saved: NetnsHost) -> None:
+    saved.nft("flush ruleset")
+    assert kinds(restore(saved, cause="e1")) == ["firewall.guard_restored"]
+    assert restore(saved, cause="e2").summary == ""
+    asked = saved.asked
+    assert restore(saved, cause="e3").summary == ""
+    assert saved.asked == asked
+    saved.nft("delete table inet site")
+    assert kinds(restore(saved, cause="e4")) == ["firewall.guard_restored"]
+
+
+def test_what_a_person_restores_does_not_count(saved: NetnsHost) -> None:
+    for _ in range(3):
+        saved.nft("flush ruleset")
+        restore(saved)
+    saved.nft("flush ruleset")
+    assert kinds(restore(saved, cause="e", times=1, per_s=3600.0)) == ["firewall.guard_restored"]
+
+
+def test_a_clock_that_was_set_back_neither_prolongs_a_pause_nor_tires_the_guard(saved: NetnsHost) -> None:
+    order(GuardPause, saved, seconds=0)
+    saved.later_s = 400 * 86400
+    order(GuardPause, saved, seconds=1800)
+    saved.nft("flush ruleset")
+    saved.later_s = 400 * 86400 + 1801
+    assert kinds(restore(saved, cause="e", times=1, per_s=3600.0)) == ["firewall.guard_restored"]
+    saved.later_s = 0
+    saved.nft("flush ruleset")
+    assert kinds(restore(saved, cause="e", times=1, per_s=3600.0)) == ["firewall.guard_restored"]
 
 
 def test_a_trial_over_the_confirmed_policy_is_no_loss(host: NetnsHost) -> None:
@@ -136,11 +205,11 @@ def test_after_so_many_times_it_only_alarms(saved: NetnsHost) -> None:
     said = []
     for _ in range(4):
         saved.nft("flush ruleset")
-        said += kinds(restore(saved, times=3, per_s=3600.0))
+        said += kinds(restore(saved, cause="e", times=3, per_s=3600.0))
     assert said == ["firewall.guard_restored"] * 3 + ["firewall.guard_held_back"]
     assert saved.ruleset() == ""
     saved.later_s = 3601
-    assert kinds(restore(saved, times=3, per_s=3600.0)) == ["firewall.guard_restored"]
+    assert kinds(restore(saved, cause="e", times=3, per_s=3600.0)) == ["firewall.guard_restored"]
 
 
 def test_with_nothing_accepted_it_says_so(host: NetnsHost) -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from actions.policy.table import Held, NftRefused, held, load
-from analysis.firewall.policy import script
+from analysis.firewall.policy import rule_counts, script
 from contracts.errors import Unavailable
 from contracts.host import Completed
 from contracts.policy import digest
@@ -22,7 +22,8 @@ def test_confirmed_and_trial_are_told_apart(host: NetnsHost) -> None:
     state = held(host)
     assert (state.confirmed, state.trial) == (digest(policy("22")), digest(policy("80")))
     assert 50 <= state.left_s <= 60
-    assert state.whole and not state.dormant
+    assert state.rules["policy_input"] == rule_counts(policy("22"))["policy_input"]
+    assert not (state.foreign or state.dormant)
 
 
 def test_a_trial_that_has_run_out_has_no_time_left(host: NetnsHost) -> None:
@@ -37,7 +38,30 @@ def test_an_emptied_chain_is_seen(host: NetnsHost, chain: str) -> None:
     load(host, script(policy("22")))
     host.nft(f"flush chain inet holdfast {chain}")
     state = held(host)
-    assert not state.whole if chain == "policy_input" else not state.confirmed
+    assert chain not in state.rules
+    assert bool(state.confirmed) == (chain == "policy_input")
+
+
+@pytest.mark.parametrize("forward", ["accept", "drop"])
+def test_every_policy_is_counted_as_it_is_loaded(host: NetnsHost, forward: str) -> None:
+    wanted = policy("22", "80-90", forward=forward, ping=False)
+    load(host, script(wanted, policy("80"), 60))
+    state = held(host)
+    assert {chain: state.rules[chain] for chain in rule_counts(wanted)} == dict(rule_counts(wanted))
+    assert state.foreign == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "chain"),
+    [
+        ("insert rule inet holdfast input accept", "input"),
+        ("add rule inet holdfast policy_input accept", "policy_input"),
+    ],
+)
+def test_a_rule_of_somebody_else_in_our_table_is_seen(host: NetnsHost, change: str, chain: str) -> None:
+    load(host, script(policy("22")))
+    host.nft(change)
+    assert held(host).foreign == (chain,)
 
 
 def test_a_dormant_table_is_seen(host: NetnsHost) -> None:
