@@ -75,7 +75,7 @@ def _validate(router: Router, flow: Flow, decision: Decision) -> Decision:
     device, source = flow.iif, flow.source
     strictness = router.rp_filter(device)
     accepts_own = router.any_of(device, "accept_local")
-    if not strictness and not router.custom[4]:
+    if not strictness and not router.validates:
         if not accepts_own and router.is_own(4, source):
             return _martian(flow, "the source is an address of this host")
         return decision

@@ -6,7 +6,8 @@ from analysis.firewall.cohort import NOTHING, Spread, constant, grouped
 from analysis.firewall.model import Expression, Link
 
 TRACKED = "@tracked"
-"""0 before connection tracking, 1 taken out of it, 2 tracked, 3 passed by without a connection (an answer nobody knows)."""
+"""0 before connection tracking, 1 taken out of it, 2 tracked, 3 passed by without a connection (an answer nobody knows), 4 before it too,
+but with a zone: the kernel then has a template at the packet, which no later rule replaces."""
 
 INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
 _ALIAS = {
@@ -25,6 +26,7 @@ _ANYBODY = (
 )  # fmt: skip
 _TRACKED_OPEN = ("ct expiration", "ct id", "ct packets", "ct bytes", "ct avgpkt", "ct timeout")
 _DIRECTIONS = ("original", "reply")
+ZONES = ("", "original ", "reply ")
 
 
 class Packets:
@@ -137,11 +139,28 @@ class Packets:
         self.put("ct state", constant(INVALID, self.everyone))
         for name in (*_TRACKED_OPEN, *_CT_ZERO, "ct helper", "ct direction", "ct status", "ct l3proto", "ct protocol"):
             self.put(name, NOTHING)
+        for direction in ZONES:
+            self.put(f"ct {direction}zone", NOTHING)
+            self.put(f"@{direction}zone", constant(0, self.everyone))
+
+    def put_in_zone(self, field: str, zone: Spread, sure: int, may: int) -> None:
+        """Give `may` packets, those of them surely that are `sure`, the zone that connection tracking will look in.
+
+        `field` is `ct zone`, or `ct original zone` or `ct reply zone`, which leave the other direction in zone 0.
+        """
+        tracked = self.base[TRACKED]
+        may &= tracked.values.get(0, 0) | tracked.values.get(1, 0)
+        sure &= may & ~tracked.multi & ~tracked.values.get(1, 0)
+        for direction in ZONES:
+            applies = not direction or field in ("ct zone", f"ct {direction}zone")
+            self.assign(f"@{direction}zone", zone if applies else constant(0, may), sure, may)
+        self.assign(TRACKED, constant(4, may), sure, may)
+        self.assign("ct state", constant(NEW, may), sure, may)
 
     def track(self, bits: int, state: int, status: int, direction: int) -> None:
         """Let connection tracking see `bits`: those that were not taken out get a connection."""
         tracked = self.base[TRACKED]
-        out, inside = tracked.values.get(1, 0) & bits, tracked.values.get(0, 0) & bits
+        out, inside = tracked.values.get(1, 0) & bits, (tracked.values.get(0, 0) | tracked.values.get(4, 0)) & bits
         if not inside and not out:
             return
         sure = inside & ~tracked.multi
@@ -150,6 +169,8 @@ class Packets:
         self.assign("ct status", constant(status, inside), sure, inside)
         for name in _CT_ZERO:
             self.assign(name, constant(0, inside), sure, inside)
+        for side in ZONES:
+            self.assign(f"ct {side}zone", self.base[f"@{side}zone"].within(inside), sure, inside)
         self.describe(inside, sure, direction=direction)
         self._remember(inside)
 
@@ -196,7 +217,7 @@ class Packets:
             self.put(f"meta {end}{key}", Spread(values, unknown[key]))
 
 
-_CT_ZERO = ("ct mark", "ct zone", "ct label", "ct secmark", "ct event")
+_CT_ZERO = ("ct mark", "ct label", "ct secmark", "ct event")
 _TUPLE = (
     "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "proto-src", "proto-dst", "saddr", "daddr",
 )  # fmt: skip
@@ -222,4 +243,4 @@ _OTHERS = frozenset(
 )
 """Headers that the first packet of a TCP or UDP connection has not got."""
 
-__all__ = ["ESTABLISHED", "INVALID", "NEW", "TRACKED", "UNTRACKED", "Packets", "grouped"]
+__all__ = ["ESTABLISHED", "INVALID", "NEW", "TRACKED", "UNTRACKED", "ZONES", "Packets", "grouped"]

@@ -34,6 +34,7 @@ class Hooks:
     def __init__(self, datapath: Datapath) -> None:
         self.chains: dict[str, list[tuple[Table, Chain, Base]]] = {}
         self.bridge: list[tuple[Table, Chain]] = []
+        self.arp: list[tuple[Table, Chain]] = []
         self.translates = {4: False, 6: False}
         self._writes: dict[int, bool] = {}
         for table in datapath.tables:
@@ -46,6 +47,9 @@ class Hooks:
     def _put(self, table: Table, chain: Chain, base: Base) -> None:
         if table.family == "bridge":
             self.bridge.append((table, chain))
+            return
+        if table.family == "arp":
+            self.arp.append((table, chain))
             return
         if table.family not in FAMILIES and table.family != "netdev":
             return

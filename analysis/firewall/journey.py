@@ -31,7 +31,7 @@ class Journey:
         self.alive = self.ended = self.forwarded = 0
         loopback = {name for name, link in self.router.links.items() if link.loopback} | {"", "lo"}
         self.own = sum(1 << number for number, probe in enumerate(probes) if probe.interface in loopback)
-        self.came = self._came(loopback)
+        self.came, self.ports = self._came(loopback)
         self.walkers: list[Walker] = []
         self.packets = self._packets()
         self.first = self._trip(self.packets, Leg.FIRST)
@@ -137,21 +137,22 @@ class Journey:
     def _trip(self, packets: Packets, leg: Leg, known: Known | None = None) -> Trip:
         passage = Passage(self.datapath, self.router, self.hooks, packets, leg, known)
         self.walkers.append(passage.walker)
-        return Trip(passage, self.own, self.came)
+        return Trip(passage, self.own, self.came, self.ports)
 
     def _fresh(self) -> Packets:
         return Packets(self.everyone, self.packets.six, self.packets.tcp)
 
-    def _came(self, loopback: set[str]) -> Spread:
-        """Return the interfaces that the probes arrive by; what comes by a bridge's port comes by the bridge."""
+    def _came(self, loopback: set[str]) -> tuple[Spread, Spread]:
+        """Return the interfaces that the probes arrive by (what comes by a bridge's port comes by the bridge), and such ports."""
         names: dict[int, str] = {}
+        ports: dict[int, str] = {}
         for number, probe in enumerate(self.probes):
             link = self.router.links.get(probe.interface)
             if link is not None and link.master_kind == "bridge":
-                names[number] = link.master
+                names[number], ports[number] = link.master, probe.interface
             elif probe.interface not in loopback:
                 names[number] = probe.interface
-        return grouped(names)
+        return grouped(names), grouped(ports)
 
     def _packets(self) -> Packets:
         six = tcp = 0

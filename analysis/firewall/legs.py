@@ -1,13 +1,17 @@
 """One leg of a connection through this host: out of its processes or in from the wire, routed, delivered, forwarded, and out again."""
 
+from collections.abc import Iterable
+
 from analysis.firewall.arriving import decide
 from analysis.firewall.cohort import NOTHING, Spread, constant, product
 from analysis.firewall.fields import Packets
 from analysis.firewall.network import ANYCAST, LOCAL_TYPE, Flow
 from analysis.firewall.passage import Passage
+from analysis.firewall.stacked import Level, levels
 from analysis.firewall.values import written
 from analysis.firewall.walking import Leg
 
+_OF_FRAMES = ("ether type", "meta protocol", "vlan id", "vlan type", "vlan pcp", "vlan dei", "vlan cfi")
 _OF_SOCKETS = ("meta skuid", "meta skgid", "meta cgroup")
 _LOOPBACK6 = 1
 _TCP = 6
@@ -16,16 +20,18 @@ _TCP = 6
 class Trip:
     """Takes the packets of one leg. `own` are connections that this host itself makes, `came` the interface that the others came by.
 
+    `ports` tells the port of a bridge by which those came of which it is known.
     `leaves` is by which interface packets left or were forwarded.
     """
 
-    def __init__(self, passage: Passage, own: int, came: Spread) -> None:
+    def __init__(self, passage: Passage, own: int, came: Spread, ports: Spread = NOTHING) -> None:
         self.passage = passage
         self.packets: Packets = passage.packets
         self.walker = passage.walker
         self.router = passage.router
         self.own = own
         self.came = came
+        self.ports = ports
         self.leaves = NOTHING
         self._nowhere = constant("", self.packets.everyone)
         self._local = self._leaving = 0
@@ -43,12 +49,14 @@ class Trip:
         if self.passage.leg is Leg.ANSWER:
             self._foreign_sources(live)
         self.packets.enter("oif", self._oif, self.router.links)  # the hook keeps it, whatever way is found there
+        guarded = self.passage.protected(live, "out")
         self.passage.cgroups(live, "egress")
         self.passage.reroute = self._route_again
         live = self.passage.hook("output", live)
         self.packets.enter("oif", self._oif, self.router.links)
         live = self._astray(live, self._local & ~self.own, self._leaving)
         live = self.passage.hook("postrouting", live)
+        self._guard(live, [*guarded, *self.passage.protected(live, "out")])
         away = self._out(live & self._leaving, self._oif)
         for name in _OF_SOCKETS:
             self.packets.put(name, NOTHING)
@@ -72,11 +80,19 @@ class Trip:
                 text = f"{written(4, source)} is not among this host's own addresses: only a transparent socket answers"
                 self.passage.name(bits & live, text)
 
+    def _guard(self, live: int, guarded: Iterable[tuple[int, str]]) -> None:
+        """Name the IPsec policies that may end the way of packets."""
+        for bits, text in guarded:
+            self.passage.name(bits & live, text)
+
     def _out(self, live: int, oif: Spread) -> int:
         """Take packets to the wire; return those that may get there."""
         self.passage.programs(live, oif, "egress")
         self.passage.bridges(live, oif)
         live = self._from_loopback(self.passage.device_hook("egress", live, oif))
+        for level in levels(self.router.links, oif.within(live), NOTHING):
+            live = self._at_level("egress", live, level)
+        self.packets.enter("oif", oif, self.router.links)
         self.leaves = self.leaves.merged(oif.within(live), 0, live)
         if self.passage.leg is Leg.ANSWER:
             self._elsewhere(live, oif)
@@ -188,11 +204,27 @@ class Trip:
         """Take packets from the wire to their interfaces; return those still alive."""
         if not live:
             return 0
-        self.packets.enter("iif", devices.within(live), self.router.links)
         self._broadcasts(live)
+        self.passage.neighbours(live)
+        for level in reversed(levels(self.router.links, devices.within(live), self.ports)):
+            live = self._at_level("ingress", live, level)
+        self.packets.enter("iif", devices.within(live), self.router.links)
         self.passage.programs(live, devices, "ingress")
         self.passage.bridges(live, devices)
         return self.passage.device_hook("ingress", live, devices)
+
+    def _at_level(self, hook: str, live: int, level: Level) -> int:
+        """Take packets through ingress or egress of interfaces below those that they count for; return those still alive."""
+        devices, bits = level.devices.within(live), level.tagged & live
+        self.packets.enter("iif" if hook == "ingress" else "oif", devices, self.router.links)
+        tagged = {name: self.packets.base.get(name, NOTHING) for name in _OF_FRAMES}
+        for name, had in tagged.items():  # how a tag is kept depends on the device
+            self.packets.put(name, had.merged(Spread({}, bits), bits, bits))
+        self.passage.programs(live, devices, hook)
+        live = self.passage.device_hook(hook, live, devices)
+        for name, had in tagged.items():
+            self.packets.put(name, had)
+        return live
 
     def _broadcasts(self, live: int) -> None:
         """Set the link layer's type of packet by where it is sent to."""
@@ -210,16 +242,20 @@ class Trip:
         devices["lo"] = devices.get("lo", 0) | looped
         self.packets.enter("iif", Spread({name: bits for name, bits in devices.items() if bits}), self.router.links)
         self.packets.enter("oif", self._nowhere, self.router.links)
+        # Where an address is translated, a policy sees it once as it was and once as it is.
+        guarded, passing = (self.passage.protected(arriving | looped, way) for way in ("in", "fwd"))
         live = self.passage.hook("prerouting", arriving | looped)
         here, ahead, oif = self._route_in(live & arriving)
         here |= live & looped
         if self.passage.leg is Leg.ANSWER:
             here = self._astray(here, here & ~self.own, ahead)
             ahead = self._past(ahead, here)
+        self._guard(here, [*guarded, *self.passage.protected(here, "in")])
         here = self.passage.hook("input", here)
         self.passage.cgroups(here, "ingress")
         if ahead:
             self.packets.enter("oif", oif, self.router.links)
+            self._guard(ahead, [*passing, *self.passage.protected(ahead, "fwd"), *self.passage.protected(ahead, "out")])
             ahead = self.passage.hook("forward", ahead)
             ahead = self.passage.hook("postrouting", ahead)
             ahead = self._out(ahead, oif)

@@ -338,7 +338,7 @@ class Table(Record, frozen=True):
 class Link(Record, frozen=True):
     """A network interface. `addresses` are (address, prefix length, broadcast or -1, family 4 or 6, scope) of those that are its own.
 
-    `kind` as iproute2 names it (bridge, vrf, veth, …), `master` its bridge or VRF.
+    `kind` as iproute2 names it (bridge, vrf, veth, …), `master` its bridge, bond or VRF, `lower` what a VLAN or macvlan lies upon.
     """
 
     name: str
@@ -348,6 +348,7 @@ class Link(Record, frozen=True):
     kind: str = ""
     master: str = ""
     master_kind: str = ""
+    lower: str = ""
     group: int = 0
     type: int = 1
     addresses: tuple[tuple[int, int, int, int, str], ...] = ()
@@ -407,6 +408,19 @@ class Network(Record, frozen=True):
     switches: Mapping[str, str] = {}
 
 
+class XfrmPolicy(Record, frozen=True, kw_only=False):
+    """An IPsec policy for the packets that meet `conditions`; the first by `priority` that is for a packet decides.
+
+    `direction` is in, fwd or out. `passes`: it asks for nothing, so that packets go on as they are.
+    """
+
+    direction: str
+    priority: int
+    conditions: "tuple[Statement, ...]"
+    passes: bool
+    text: str
+
+
 class Datapath(Record, frozen=True):
     """Everything that decides on a packet's way. `programs` are (kind, place, text); `unread` names rows that could not be understood.
 
@@ -417,5 +431,6 @@ class Datapath(Record, frozen=True):
     network: Network = Network()
     ipsets: Mapping[str, NamedSet] = {}
     programs: tuple[tuple[str, str, str], ...] = ()
+    policies: tuple[XfrmPolicy, ...] = ()
     unread: tuple[str, ...] = ()
     cache: dict[str, Any] = {}

@@ -92,6 +92,14 @@ class Router:
         self.by_mark = {family: any(r.mark is not None for r in self.rules[family]) for family in (4, 6)}
         self._memory: dict[tuple[Flow, bool], Found] = {}
         self._own = {(a[3], a[0]) for link in self.links.values() for a in link.addresses}
+        self.validates = self.custom[4] or any(self._is_added(route) for route in network.routes)
+        """Whether sources over IPv4 are looked up even without rp_filter: so the kernel does once rules or local routes were added."""
+
+    def _is_added(self, route: Route) -> bool:
+        """Say whether a route makes addresses local that no link has."""
+        if route.family != 4 or route.kind != LOCAL_TYPE or route.low >> 24 == 127:
+            return False
+        return route.low != route.high or not self.is_own(4, route.low)
 
     # ---- switches
 

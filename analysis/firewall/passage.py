@@ -93,17 +93,20 @@ class Passage:
         """Take packets through ingress or egress of the device they are at."""
         self._at(name)
         for table, chain, base in self.hooks.of_device(name):
-            here = 0
-            for device in base.devices:
-                here |= devices.values.get(device, 0)
-            here = live & (here | devices.unknown) if base.devices else live
+            at = elsewhere = devices.unknown
+            for device, bits in devices.values.items():
+                if device in base.devices:
+                    at |= bits
+                else:
+                    elsewhere |= bits
+            here = live & at if base.devices else live
             if here and name == "ingress" and (late := self._after_prerouting(devices) & here):
                 self.name(
                     late, f"chain {chain.name} of a bridge sees packets after prerouting (bridge-nf-call-iptables)"
                 )
                 here &= ~late
             if here:
-                doubtful = here & devices.multi if base.devices else here
+                doubtful = here & elsewhere if base.devices else here
                 kept = self.walker.base(table, chain, here, sure=here & ~doubtful)
                 live = (live & ~here) | kept
         return live
@@ -152,9 +155,10 @@ class Passage:
             return live
         packets, known = self.packets, self.known
         tracked = packets.base[TRACKED]
-        here, out = tracked.values.get(0, 0) & live, tracked.values.get(1, 0) & live
-        mine, sure = here & known.tracked, here & ~tracked.multi
-        strangers = here & (~known.tracked | known.unsure)
+        here, out = (tracked.values.get(0, 0) | tracked.values.get(4, 0)) & live, tracked.values.get(1, 0) & live
+        astray, lost = self._in_another_zone(here & known.tracked, known)
+        mine, sure = here & known.tracked & ~lost, here & ~tracked.multi & ~(astray & ~lost)
+        strangers = here & (~known.tracked | known.unsure | astray)
         packets.assign(TRACKED, Spread({2: mine, 3: strangers}), sure, here)
         picked_up = strangers if self.leg is Leg.THIRD else 0
         state = Spread({ESTABLISHED: mine, INVALID: strangers, UNTRACKED: out, NEW: picked_up})
@@ -167,6 +171,13 @@ class Passage:
             flags |= _DONE["prerouting"] | _DONE["input"]
         packets.assign("ct status", known.status.mapped(lambda had: had | flags), mine & sure, mine)
         return live
+
+    def _in_another_zone(self, bits: int, known: Known) -> tuple[int, int]:
+        """Return the packets that may be looked for in another zone than the one their connection is in, and those that surely are."""
+        direction = "reply" if self.leg is Leg.ANSWER else "original"
+        asked = self.packets.base[f"@{direction} zone"].within(bits)
+        differ, same = asked.compared(known.fields[f"ct {direction} zone"].within(bits))
+        return differ & bits, differ & bits & ~same
 
     def _mark(self, bits: int, flag: int) -> None:
         status = self.packets.base["ct status"]
@@ -256,6 +267,24 @@ class Passage:
                 continue  # the queue of a device sees what leaves
             self.name(live & (devices.values.get(device, 0) | devices.unknown), text)
 
+    def protected(self, live: int, direction: str) -> list[tuple[int, str]]:
+        """Return those of `live` packets for whom an IPsec policy asks that they be protected or blocked, with its words."""
+        found = []
+        loopback = self.packets.base["meta iifname"].values.get("lo", 0) | self.packets.base["meta oifname"].values.get(
+            "lo", 0
+        )
+        rest = live & ~(
+            self.packets.four & loopback
+        )  # of which IPv4 exempts its loopback interface (disable_policy, disable_xfrm)
+        for policy in self.datapath.policies:
+            if policy.direction != direction or not rest:
+                continue
+            sure, may = self.walker.meets(policy.conditions, rest)
+            if may and not policy.passes:
+                found.append((may, f"IPsec policy: {policy.text}"))
+            rest &= ~sure
+        return found
+
     def cgroups(self, live: int, direction: str) -> None:
         """Name the programs of the root cgroup, which see the packets of all processes.
 
@@ -275,6 +304,12 @@ class Passage:
                 link = self.router.links.get(device)
                 if link is not None and "bridge" in (link.kind, link.master_kind):
                     self.name(live & bits, f"chain bridge {table.name} {chain.name} (frames of {device})")
+
+    def neighbours(self, live: int) -> None:
+        """Name the chains of the arp family that may keep this host and its neighbours from learning each other's link address."""
+        for table, chain in self.hooks.arp:
+            if may_stop(table, chain):
+                self.name(live & self.packets.four, f"chain arp {table.name} {chain.name} (who has which link address)")
 
     def name(self, bits: int, text: str) -> None:
         """Note that something not understood may end the way of `bits`."""

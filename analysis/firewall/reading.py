@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.firewall import nft_json
+from analysis.firewall import nft_json, xfrm
 from analysis.firewall.model import Base, Chain, Datapath, Element, NamedSet, Network, Rule, Table, Unknown
 from analysis.firewall.reading_network import read_network
 from analysis.firewall.xtables import Xtables
@@ -135,6 +135,7 @@ class _Reading:
             network=network,
             ipsets=self.xtables.ipsets(),
             programs=tuple(programs),
+            policies=xfrm.policies(self.rows),
             unread=tuple(self.unread),
             cache=self.reader.cache,
         )

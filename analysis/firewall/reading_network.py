@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from analysis.firewall.model import Link, Network, Route, RoutingRule, Span
+from analysis.firewall.stacked import LYING_UPON
 from analysis.firewall.values import LINK_TYPES, PROTOCOLS, ROUTE_TYPES, address, network, number
 
 TABLES = {"": 254, "default": 253, "main": 254, "local": 255, "unspec": 0, "all": 0}
@@ -83,6 +84,7 @@ def _link(entry: dict[str, Any]) -> Link:
         kind=str(info.get("info_kind", "")),
         master=str(entry.get("master", "")),
         master_kind=str(info.get("info_slave_kind", "")),
+        lower=str(entry.get("link", "")) if info.get("info_kind") in LYING_UPON else "",
         group=0 if group == "default" else number(str(group)) if number(str(group)) is not None else -1,  # type: ignore[arg-type]
         type=LINK_TYPES.get(str(entry.get("link_type", "")), -1),
         addresses=tuple(_addresses(entry)),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from analysis.firewall.cohort import Spread
 from analysis.firewall.expressions import Expressions, Split
-from analysis.firewall.fields import TRACKED, Packets
+from analysis.firewall.fields import TRACKED, ZONES, Packets
 from analysis.firewall.model import (
     AnyOf,
     Assign,
@@ -34,6 +34,8 @@ from analysis.firewall.model import (
 from analysis.firewall.translating import Translator
 
 _DEEPEST = 16
+_NO_RULE = Rule(statements=(), text="")
+_ZONES = frozenset(f"ct {direction}zone" for direction in ZONES)
 _MOST_STEPS = 200_000
 
 
@@ -249,6 +251,13 @@ class Walker:
         self.doubt(may, getattr(statement, "text", type(statement).__name__), rule)
         return 0, may
 
+    def meets(self, conditions: tuple[Statement, ...], bits: int) -> tuple[int, int]:
+        """Return which of `bits` surely and which perhaps meet all conditions, which are no rule's; nothing is doubted."""
+        doubts, self.doubts = self.doubts, []
+        found = self._all(conditions, _NO_RULE, bits, bits)
+        self.doubts = doubts
+        return found
+
     def _all(self, conditions: tuple[Statement, ...], rule: Rule, sure: int, may: int) -> tuple[int, int]:
         for condition in conditions:
             sure, may = self._condition(condition, rule, sure, may)
@@ -365,9 +374,12 @@ class Walker:
         value = self.expressions.value(statement.value)
         sure, may = sure & value.present & ~self.expressions.partial, may & value.present
         name = statement.field.name
+        if name in _ZONES:
+            self.packets.put_in_zone(name, value, self._certain(frame, sure), may)
+            self._trace("set", frame.chain, rule, sure, may, f"{name} set {self._said(statement)}")
+            return sure, may
         if name.startswith("ct ") and name not in (
             "ct mark",
-            "ct zone",
             "ct label",
             "ct event",
             "ct helper",
@@ -378,8 +390,6 @@ class Walker:
         if name.startswith("ct "):
             held = self.packets.base[TRACKED]
             target &= held.values.get(2, 0)  # without a connection there is nothing to write to
-            if name == "ct zone" and held.values.get(0, 0) & may:
-                self.doubt(held.values.get(0, 0) & may, "ct zone", rule)
         elif (former := self.packets.get(name)) is not None and name.split(" ")[0] != "meta":
             target &= former.present
         if name == "ct label":
@@ -389,13 +399,13 @@ class Walker:
             value.unknown | _odd(value),
         )
         self.packets.assign(name, plain, self._certain(frame, sure) & target, target)
-        said = f"{name} set " + (
-            _shown(statement.value.value)
-            if isinstance(statement.value, Constant)
-            else self.expressions.doubt(statement.value)
-        )
-        self._trace("set", frame.chain, rule, sure & target, target, said)
+        self._trace("set", frame.chain, rule, sure & target, target, f"{name} set {self._said(statement)}")
         return sure, may
+
+    def _said(self, statement: Assign) -> str:
+        """Return in words what a statement assigns."""
+        value = statement.value
+        return _shown(value.value) if isinstance(value, Constant) else self.expressions.doubt(value)
 
     def _nat(self, nat: Nat, rule: Rule, frame: _Frame, live: int, sure: int, may: int) -> int:
         certain = self._certain(frame, sure)

@@ -173,15 +173,18 @@ def _netmap(part: Part, place: Place) -> Conditions:
     return (Nat(kind=kind, family=place.family.version, address=Range(span.low, span.high), netmap=True),)
 
 
+_ZONES = {"zone": "ct zone", "zone-orig": "ct original zone", "zone-reply": "ct reply zone"}
+
+
 def _ct(part: Part, _place: Place) -> Conditions:
     """Return what CT does: no tracking, or another zone; helpers, events and time-outs decide nothing for a first packet."""
     if part.has("notrack"):
         return (NoTrack(),)
     found: list[Statement] = []
     for option in part.options:
-        if option.name in ("zone", "zone-orig", "zone-reply"):
+        if option.name in _ZONES:
             zone: Expression = Field("meta mark") if option.value == "mark" else Constant(number(option.value, 0xFFFF))
-            found.append(Assign(Field("ct zone"), zone))
+            found.append(Assign(Field(_ZONES[option.name]), zone))
         elif option.name not in ("helper", "ctevents", "expevents", "timeout"):
             raise Malformed(f"-j CT has no --{option.name[:40]} that is known")
     return tuple(found)

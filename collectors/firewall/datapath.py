@@ -4,7 +4,14 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from collectors.firewall import datapath_network, datapath_nft, datapath_programs, datapath_vantages, datapath_xtables
+from collectors.firewall import (
+    datapath_network,
+    datapath_nft,
+    datapath_programs,
+    datapath_vantages,
+    datapath_xfrm,
+    datapath_xtables,
+)
 from collectors.firewall.datapath_rows import Sheet
 from collectors.firewall.datapath_sets import Sets
 from contracts.collector import Report
@@ -68,5 +75,6 @@ class DatapathCollector:
         datapath_xtables.put_ipsets(sheet, host, options.max_elements, options.max_set_bytes)
         datapath_network.read(host, sheet, options.max_routes)
         datapath_programs.read(host, sheet)
+        datapath_xfrm.read(host, sheet)
         datapath_vantages.put(sheet, options.vantages)
         return Report(changes=compare(before.rows, sheet.rows), blind=sheet.spots())

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
+import select
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +48,29 @@ for collector in (DatapathCollector(Options()), PortsCollector(PortsOptions())):
     told[collector.name] = report.changes.put
 sys.stdout.buffer.write(msgspec.json.encode(told))
 """
+LISTEN_UDP = """
+import selectors, socket, sys
+ears = selectors.DefaultSelector()
+for word in sys.argv[1:]:
+    address, _, port = word.rpartition(":")
+    one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    one.bind((address, int(port)))
+    ears.register(one, selectors.EVENT_READ)
+ears.register(sys.stdin, selectors.EVENT_READ)
+print("ready", flush=True)
+while True:
+    for key, _ in ears.select():
+        if key.fileobj is sys.stdin:
+            sys.exit()
+        print(key.fileobj.recvfrom(100)[0].decode(), flush=True)
+"""
+SEND = """
+import socket, sys
+source, address, port, word = sys.argv[1:]
+one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+one.bind((source, 0))
+one.sendto(word.encode(), (address, int(port)))
+"""
 CONNECT = """
 import socket, sys
 source, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -66,6 +92,7 @@ class Scene:
         mark = uuid.uuid4().hex[:6]
         self.host, self.outside, self.inside = (f"hfxp{mark}{letter}" for letter in "hoi")
         self._running: list[subprocess.Popen[str]] = []
+        self._ears: list[subprocess.Popen[str]] = []
 
     def build(self) -> None:
         for name in (self.host, self.outside, self.inside):
@@ -114,6 +141,18 @@ class Scene:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
 
+    def listen_udp(self, name: str, *places: str) -> None:
+        """Take datagrams at each `ADDRESS:PORT` until the scene ends."""
+        running = subprocess.Popen(
+            ("ip", "netns", "exec", name, sys.executable, "-c", LISTEN_UDP, *places),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._running.append(running)
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        os.set_blocking(running.stdout.fileno(), False)
+        self._ears.append(running)
+
     def look(self) -> dict[str, dict[str, object]]:
         """Return the rows of datapath and ports as the collectors see them in the server's namespace."""
         done = subprocess.run(
@@ -132,6 +171,19 @@ class Scene:
             ("ip", "netns", "exec", self.outside, sys.executable, "-c", CONNECT, source, address, str(port)),
             capture_output=True, text=True, check=True,
         ).stdout.strip()  # fmt: skip
+
+    def send(self, source: str, address: str, port: int, *, within_s: float = 0.6) -> str:
+        """Really send a datagram from `source` outside; returns reachable if anybody who listens got it in time, else blocked."""
+        word = uuid.uuid4().hex
+        subprocess.run(
+            ("ip", "netns", "exec", self.outside, sys.executable, "-c", SEND, source, address, str(port), word),
+            check=True,
+        )
+        heard, last = "", time.monotonic() + within_s
+        while word not in heard and (left := last - time.monotonic()) > 0:
+            ready, _, _ = select.select([one.stdout for one in self._ears], [], [], left)
+            heard += "".join(os.read(ear.fileno(), 1 << 16).decode() for ear in ready)
+        return "reachable" if word in heard else "blocked"
 
     def close(self) -> None:
         for running in self._running:

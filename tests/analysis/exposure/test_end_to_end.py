@@ -96,6 +96,9 @@ class Bench:
     def __getitem__(self, place: str) -> Exposure:
         return self.before.rows[f"internet tcp {place}"]
 
+    def udp(self, place: str) -> Exposure:
+        return self.before.rows[f"internet udp {place}"]
+
 
 def test_a_container_port_past_ufw_is_called_out_at_the_first_look_and_when_it_ends(scene) -> None:
     scene.listen(scene.host, "0.0.0.0:22", "127.0.0.1:6379", ":::80", "0.0.0.0:5432")
@@ -218,3 +221,87 @@ def test_a_port_past_firewalld_is_called_out_and_one_that_firewalld_forwards_its
     assert (bench[f"{OUT} 8081"].verdict, bench[f"{OUT} 8081"].bypasses) == ("reachable", "")
     for port, verdict in ((22, "reachable"), (5432, "blocked"), (8080, "reachable"), (8081, "reachable")):
         assert bench[f"{OUT} {port}"].verdict == scene.connect("9.9.9.9", OUT, port) == verdict
+
+
+DATAGRAMS = """
+table inet filter {
+    set office { type ipv4_addr; flags interval; elements = { 203.0.113.0/24 }; }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        meta l4proto ipv6-icmp accept
+        udp dport 53 accept
+        ip saddr @office udp dport 161 accept
+        udp dport 5000 accept
+    }
+}
+table ip nat {
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        udp dport 500 redirect to :5000
+        udp dport 5060 dnat to 172.17.0.2:5060
+        tcp dport 514 redirect to :5000
+    }
+}
+"""
+
+
+def test_datagrams_arrive_where_they_are_said_to_and_nowhere_else(scene) -> None:
+    scene.listen_udp(scene.host, "0.0.0.0:53", ":::54", "0.0.0.0:161", "0.0.0.0:5000", "127.0.0.1:123", f"{OUT}:69")
+    scene.listen_udp(scene.inside, "0.0.0.0:5060")
+    scene.run(scene.host, "nft -f -", DATAGRAMS)
+    bench = Bench(scene)
+    assert bench.look() == []
+
+    expected = {53: "reachable", 161: "blocked", 500: "reachable", 5000: "reachable", 5060: "reachable", 69: "blocked"}
+    for port, verdict in expected.items():
+        assert bench.udp(f"{OUT} {port}").verdict == scene.send("9.9.9.9", OUT, port) == verdict, port
+    assert bench.udp(f"{OUT} 161").except_for == ("203.0.113.0/24 reachable",)
+    assert scene.send("203.0.113.7", OUT, 161) == "reachable"
+    assert (bench.udp(f"{OUT} 5060").delivered, bench.udp(f"{OUT} 500").listener) == (
+        "172.17.0.2:5060",
+        "udp/0.0.0.0:5000",
+    )
+    assert bench.udp("127.0.0.1 123").verdict == "blocked"
+    assert bench.udp("2001:db8:1::5 54").verdict == scene.send("2a00::9", "2001:db8:1::5", 54) == "blocked"
+
+    scene.run(
+        scene.host,
+        "nft add rule inet filter input udp dport 54 accept; nft add rule inet filter input udp dport 69 accept",
+    )
+    said = bench.look()
+    assert {"exposure_opened internet 54", "exposure_opened internet 69"} <= set(said)
+    assert bench.udp("2001:db8:1::5 54").verdict == scene.send("2a00::9", "2001:db8:1::5", 54) == "reachable"
+    assert bench.udp(f"{OUT} 69").verdict == scene.send("9.9.9.9", OUT, 69) == "reachable"
+
+    scene.run(scene.host, "nft insert rule inet filter input udp dport 53 reject")
+    assert "exposure_closed internet 53" in bench.look()
+    assert bench.udp(f"{OUT} 53").verdict == scene.send("9.9.9.9", OUT, 53) == "blocked"
+
+
+def test_an_answer_that_is_dropped_stops_connections_and_no_datagrams(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:53")
+    scene.listen_udp(scene.host, "0.0.0.0:53")
+    dropping = "table ip t { chain o { type filter hook output priority 0; policy drop; }; }"
+    scene.run(scene.host, "nft -f -", dropping)
+    bench = Bench(scene)
+    bench.look()
+    assert bench[f"{OUT} 53"].verdict == scene.connect("9.9.9.9", OUT, 53) == "blocked"
+    assert bench.udp(f"{OUT} 53").verdict == scene.send("9.9.9.9", OUT, 53) == "reachable"
+
+
+def test_an_ipsec_policy_that_blocks_is_named_where_it_may_decide(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:80")
+    scene.listen_udp(scene.host, "0.0.0.0:53", ":::54")
+    scene.run(scene.host, "ip xfrm policy add dir in src 0.0.0.0/0 dst 0.0.0.0/0 proto udp action block")
+    bench = Bench(scene)
+    assert bench.look() == []
+    hidden = bench.udp(f"{OUT} 53")
+    assert (hidden.verdict, scene.send("9.9.9.9", OUT, 53)) == ("uncertain", "blocked")
+    assert "IPsec policy: src 0.0.0.0/0 dst 0.0.0.0/0 proto udp dir in action block" in str(hidden.unknown)
+    assert bench[f"{OUT} 80"].verdict == scene.connect("9.9.9.9", OUT, 80) == "reachable"
+    assert bench.udp("2001:db8:1::5 54").verdict == scene.send("2a00::9", "2001:db8:1::5", 54) == "reachable"
+
+    scene.run(scene.host, "ip xfrm policy flush")
+    assert "exposure_opened internet 53" in bench.look()
+    assert bench.udp(f"{OUT} 53").verdict == scene.send("9.9.9.9", OUT, 53) == "reachable"

@@ -50,8 +50,17 @@ def test_a_drop_anywhere_ends_what_another_table_accepted() -> None:
     assert verdicts(datapath(accepting, dropping), [probe(80), probe(81)]) == (Verdict.BLOCKED, Verdict.REACHABLE)
 
 
-def test_tables_of_other_worlds_are_left_alone() -> None:
-    assert (
-        ask(datapath(table("a", {"c": (base("input", 0, "drop"), [])}, family="arp")), probe()).verdict
-        is Verdict.REACHABLE
-    )
+def arp(*rules: object, policy: str = "accept") -> object:
+    return table("a", {"c": (base("input", 0, policy), list(rules))}, family="arp")
+
+
+def test_a_chain_of_arp_that_may_drop_keeps_neighbours_from_finding_this_host() -> None:
+    for chain in (arp(policy="drop"), arp([DROP])):
+        answer = ask(datapath(chain), probe())
+        assert answer.verdict is Verdict.UNCERTAIN
+        assert answer.unknown == ("chain arp a c (who has which link address)",)
+        assert ask(datapath(chain), probe(source="2001:db8:77::7")).verdict is Verdict.REACHABLE
+
+
+def test_a_chain_of_arp_that_drops_nothing_is_left_alone() -> None:
+    assert ask(datapath(arp()), probe()).verdict is Verdict.REACHABLE

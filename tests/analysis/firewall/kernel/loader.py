@@ -54,7 +54,7 @@ def forget_sets() -> None:
 
 
 class Routing:
-    """What was added to routes and rules, to be taken out again."""
+    """What was added to routes, rules and IPsec policies, to be taken out again."""
 
     def __init__(self) -> None:
         self.added: list[str] = []
@@ -62,7 +62,8 @@ class Routing:
     def replace(self, lines: list[str]) -> None:
         """Take out what was added before, and add `lines`; raises `Refused`."""
         while self.added:
-            self._ip(self.added.pop().replace(" add ", " del ", 1))
+            line = self.added.pop()
+            self._ip("4 xfrm policy flush" if " xfrm " in line else line.replace(" add ", " del ", 1))
         for line in lines:
             self._ip(line)
             self.added.append(line)

@@ -48,6 +48,117 @@ def redirected(nat_priority: int, filter_priority: int) -> str:
     )
 
 
+BEFORE = "filter hook prerouting priority -300"
+ESTABLISHED = chain("o", "filter hook output priority 0; policy drop", "ct state established accept")
+ZONED = (
+    Case(
+        "a zone that is set before tracking is the connection's",
+        False,
+        table("a", chain("r", BEFORE, "ct zone set 5"), chain("i", "filter hook input priority 0", "ct zone 5 drop")),
+    ),
+    Case(
+        "an answer in another zone belongs to no connection",
+        False,
+        table("a", chain("r", BEFORE, "ct zone set 5"), ESTABLISHED),
+    ),
+    Case(
+        "an answer in the same zone does",
+        True,
+        table(
+            "a",
+            chain("r", BEFORE, "ct zone set 5"),
+            chain("ro", "filter hook output priority -300", "ct zone set 5"),
+            ESTABLISHED,
+        ),
+    ),
+    Case(
+        "a zone of the original direction alone leaves answers in zone 0",
+        True,
+        table("a", chain("r", BEFORE, "ct original zone set 5"), ESTABLISHED),
+    ),
+    Case(
+        "a zone of the reply direction alone does not",
+        False,
+        table("a", chain("r", BEFORE, "ct reply zone set 5"), ESTABLISHED),
+    ),
+    Case(
+        "the first zone stays, and notrack behind it does nothing",
+        True,
+        table(
+            "a",
+            chain("r", BEFORE, "ct zone set 5", "ct zone set 7", "notrack"),
+            chain("i", "filter hook input priority 0", "ct zone 7 drop", "ct state untracked drop"),
+        ),
+        shot=DNS,
+    ),
+    Case(
+        "a zone makes the packet look new before it is tracked",
+        False,
+        table("a", chain("r", BEFORE, "ct zone set 5", "ct state new drop")),
+    ),
+    Case(
+        "iptables sets the zone of one direction, too",
+        False,
+        restores=(
+            ("iptables-restore", "*raw\n-A PREROUTING -j CT --zone-reply 5\nCOMMIT\n"),
+            ("iptables-restore", "*filter\n-A OUTPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"),
+        ),
+    ),
+)
+
+
+def at_device(hook: str, device: str, rule: str) -> str:
+    return f"table netdev d {{\n chain c {{\n  type filter hook {hook} device {device} priority 0\n  {rule}\n }}\n}}\n"
+
+
+INSIDE = shot("container", "172.18.0.1", 80)
+BELOW = (
+    Case(
+        "a port of a bridge drops before the bridge sees it",
+        False,
+        at_device("ingress", "vethc", "tcp dport 80 drop"),
+        INSIDE,
+    ),
+    Case("a port of a bridge drops the answer", False, at_device("egress", "vethc", "tcp sport 80 drop"), INSIDE),
+    Case("a port of a bridge lets the rest pass", True, at_device("ingress", "vethc", "tcp dport 81 drop"), INSIDE),
+    Case(
+        "a port of a bridge drops what is forwarded to it",
+        False,
+        at_device("egress", "vethc", "udp dport 53 drop"),
+        shot("internet", "172.18.0.2", 53, "udp"),
+    ),
+)
+
+POLICY = "4 xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0"
+SEALED = "tmpl src 192.0.2.1 dst 192.0.2.10 proto esp reqid 1 mode transport"
+PROTECTED = (
+    Case("an IPsec policy blocks", False, routing=(f"{POLICY} dir in action block priority 1",), decidable=False),
+    Case("an IPsec policy wants protection", False, routing=(f"{POLICY} dir in {SEALED}",), shot=DNS, decidable=False),
+    Case("an IPsec policy blocks the answer", False, routing=(f"{POLICY} dir out action block",), decidable=False),
+    Case(
+        "an IPsec policy blocks what is forwarded",
+        False,
+        routing=(f"{POLICY} dir fwd action block",),
+        shot=shot("internet", "172.18.0.2", 80),
+        decidable=False,
+    ),
+    Case("protection that is optional stops nothing", True, routing=(f"{POLICY} dir in {SEALED} level use",)),
+    Case(
+        "an IPsec policy of smaller priority lets pass",
+        True,
+        routing=(f"{POLICY} proto tcp dport 80 dir in priority 1", f"{POLICY} dir in action block priority 2"),
+    ),
+    Case(
+        "an IPsec policy for another port does nothing",
+        True,
+        routing=(f"{POLICY} proto tcp dport 81 dir in action block",),
+    ),
+    Case(
+        "an IPsec policy of a tunnel interface does nothing", True, routing=(f"{POLICY} dir in if_id 7 action block",)
+    ),
+    Case("an IPsec policy for a mark does nothing without it", True, routing=(f"{POLICY} dir in mark 7 action block",)),
+)
+
 CASES = (
     Case(
         "of two chains with equal priority the one that was made last runs first",
@@ -180,6 +291,15 @@ CASES = (
         False,
         table("a", chain("n", "nat hook output priority -100", "tcp dport 53 dnat ip6 to fd00:18::")),
         shot=shot("host", "2001:db8:2::10", 53, source="2001:db8:2::10"),
+    ),
+    *ZONED,
+    *BELOW,
+    *PROTECTED,
+    Case(
+        "once there is a local route of one's own, sources are looked up without rp_filter, too",
+        False,
+        shot=shot("internet", "192.0.2.10", 53, "udp", source="203.0.113.5"),
+        routing=("4 route add local 203.0.113.0/28 dev lo",),
     ),
 )
 
