@@ -95,7 +95,7 @@ def host() -> LinuxHost:
 
 
 @pytest.fixture
-def save(repository: Repository, host: LinuxHost) -> Callable[[Source], Report]:  # noqa: F811
+def save(repository: Repository, host: LinuxHost) -> Callable[[Source], Report]:
     """Dump a source into a snapshot of the repository."""
 
     def run(source: Source, **more: Any) -> Report:
