@@ -6,8 +6,8 @@ holds decides where to go on.
 
 from collections.abc import Callable
 
-from agent.spool import Spool
-from agent.spool_schema import LANES
+from agent.spool.schema import LANES
+from agent.spool.spool import Spool
 from agent.state import State
 from agent.state_parts import last_key
 from contracts.event import Event, Kind, Lane, Loss, Severity

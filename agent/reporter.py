@@ -18,7 +18,7 @@ from agent.clock import Clock
 from agent.identity import Credentials, Identity
 from agent.outbox import CONSOLE_BEHIND, MAX_BUDGET, MIN_BUDGET, Outbox
 from agent.renewal import Renewal
-from agent.spool import Spool
+from agent.spool.spool import Spool
 from agent.state import State
 from agent.transport import Answer, Interrupted, NotTrusted, Transport
 from contracts.errors import HoldfastError, Malformed, Refused, Unreachable

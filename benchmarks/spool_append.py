@@ -22,8 +22,8 @@ from typing import Any
 import msgspec
 
 from agent.clock import SystemClock
-from agent.spool import Spool, SpoolLimits
-from agent.spool_schema import INSERT, STEPS
+from agent.spool.schema import INSERT, STEPS
+from agent.spool.spool import Spool, SpoolLimits
 from contracts.event import Event, Kind, Lane, Sealed, Severity, dedup_key
 
 REACH = 0.7

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import spool, state
+from agent import state
 from agent.clock import SystemClock
 from agent.migrations import migrate, refuse_newer, version
-from agent.spool_schema import STEPS as SPOOL_STEPS
+from agent.spool import spool
+from agent.spool.schema import STEPS as SPOOL_STEPS
 from agent.state import STEPS as STATE_STEPS
 from contracts.errors import NewerData
 from contracts.event import Lane

@@ -7,7 +7,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.outbox import MIN_BUDGET, Outbox
-from agent.spool import Spool, SpoolLimits
+from agent.spool.spool import Spool, SpoolLimits
 from agent.state import State
 from contracts.event import Event, Lane, Severity
 from contracts.snapshot import EncodedChanges

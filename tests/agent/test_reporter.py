@@ -17,7 +17,7 @@ from agent.clock import SystemClock
 from agent.enrolment import Input, enrol
 from agent.identity import Identity
 from agent.reporter import Reporter, ReporterSettings
-from agent.spool import Spool, SpoolLimits
+from agent.spool.spool import Spool, SpoolLimits
 from agent.state import State
 from contracts.coverage import Coverage
 from contracts.event import Event, Kind, Lane, Severity

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from agent.clock import SystemClock
-from agent.spool import Spool, SpoolLimits
-from agent.spool_salvage import rows
+from agent.spool.salvage import rows
+from agent.spool.spool import Spool, SpoolLimits
 from contracts.event import Envelope, Event, Lane, Severity
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent import spool_read
 from agent.clock import SystemClock
-from agent.spool import Spool, SpoolLimits
+from agent.spool import read
+from agent.spool.spool import Spool, SpoolLimits
 from agent.sqlite_file import FileDamaged
 from contracts.event import Event, Lane, Severity
 
@@ -28,7 +28,7 @@ def test_a_part_begins_within_a_bundle_where_the_console_stopped(spool: Spool) -
     spool.acknowledge(Lane.NORMAL, 4)
     part = spool.pending(Lane.NORMAL, 1)
     assert [item.seq for item in part.items] == [5]
-    assert part.previous == spool_read.chain_at(spool._db, spool._books[Lane.NORMAL], 4)
+    assert part.previous == read.chain_at(spool._db, spool._books[Lane.NORMAL], 4)
 
 
 def test_an_altered_record_is_damage(spool: Spool, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_an_altered_record_is_damage(spool: Spool, tmp_path: Path) -> None:
     bodies[3] = bodies[3].replace(b"a.b", b"a.c")
     db.execute("UPDATE normal SET body = ?", (msgspec.msgpack.encode(bodies),))
     with pytest.raises(FileDamaged, match="do not fit the chain"):
-        spool_read.pending(db, spool._books[Lane.NORMAL], 1000)
+        read.pending(db, spool._books[Lane.NORMAL], 1000)
 
 
 def test_a_missing_record_is_damage(spool: Spool, tmp_path: Path) -> None:
@@ -45,24 +45,24 @@ def test_a_missing_record_is_damage(spool: Spool, tmp_path: Path) -> None:
     db = other(tmp_path)
     db.execute("DELETE FROM normal WHERE last = 10")
     with pytest.raises(FileDamaged, match="do not follow"):
-        spool_read.pending(db, spool._books[Lane.NORMAL], 1000)
+        read.pending(db, spool._books[Lane.NORMAL], 1000)
 
 
 def test_what_does_not_decode_is_damage(spool: Spool, tmp_path: Path) -> None:
     with pytest.raises(FileDamaged):
-        spool_read.decoded(b"\xc1")
+        read.decoded(b"\xc1")
     with pytest.raises(FileDamaged):
-        spool_read.decoded(msgspec.msgpack.encode([b"\xc1"]))
+        read.decoded(msgspec.msgpack.encode([b"\xc1"]))
 
 
 def test_everything_in_memory_is_rebuilt_from_the_file(spool: Spool, tmp_path: Path) -> None:
     spool.acknowledge(Lane.NORMAL, 4)
-    books, newest, keys = spool_read.load(other(tmp_path), 6)
+    books, newest, keys = read.load(other(tmp_path), 6)
     assert books == spool._books
     assert newest == max(one.id for one in spool.recent(10))
     assert keys == [str(n).encode() for n in range(4, 10)]
-    assert spool_read.author(spool._db, Lane.NORMAL) == "0" * 32
-    assert spool_read.author(spool._db, Lane.BULK) == ""
+    assert read.author(spool._db, Lane.NORMAL) == "0" * 32
+    assert read.author(spool._db, Lane.BULK) == ""
 
 
 def test_a_new_agent_id_begins_new_chains_with_what_waits(spool: Spool, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock
-from agent.spool import ConsoleAhead, Spool, SpoolBroken, SpoolLimits
-from agent.spool_schema import EVENTS_LOST, SPOOL_SET_ASIDE
+from agent.spool.schema import EVENTS_LOST, SPOOL_SET_ASIDE
+from agent.spool.spool import ConsoleAhead, Spool, SpoolBroken, SpoolLimits
 from contracts.errors import Malformed, NewerData, TooLarge
 from contracts.event import GENESIS, Envelope, Event, Kind, Lane, Loss, Sealed, Severity, link
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agent.spool_schema import EVENTS_LOST, LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
-from agent.spool_seal import dedup_bytes
+from agent.spool.schema import EVENTS_LOST, LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
+from agent.spool.seal import dedup_bytes
 from agent.sqlite_file import FileDamaged
 from contracts.event import GENESIS, Envelope, Lane, Loss, Sealed, link
 from contracts.wire import LanePart

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from agent.spool_read import chain_at, measure
-from agent.spool_schema import LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
+from agent.spool.read import chain_at, measure
+from agent.spool.schema import LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
 from contracts.event import Lane
 
 _SLACK = 32

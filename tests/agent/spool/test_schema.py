@@ -1,6 +1,6 @@
 """The spool's format and kinds, as other parts rely on them."""
 
-from agent.spool_schema import EVENTS_LOST, INSERT, KINDS, LANES, SPOOL_SET_ASIDE, LaneBook
+from agent.spool.schema import EVENTS_LOST, INSERT, KINDS, LANES, SPOOL_SET_ASIDE, LaneBook
 from contracts.event import GENESIS, Lane
 
 

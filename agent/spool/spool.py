@@ -23,11 +23,11 @@ from typing import TypeVar
 
 import msgspec
 
-from agent import spool_read, spool_room, spool_salvage
 from agent.clock import Clock
-from agent.spool_mark import HighWater
-from agent.spool_schema import APPLICATION, EVENTS_LOST, INSERT, LANES, ROW_OVERHEAD, SPOOL_SET_ASIDE, STEPS, LaneBook
-from agent.spool_seal import Row, Sealer, count_in, dedup_bytes, pages
+from agent.spool import read, room, salvage
+from agent.spool.mark import HighWater
+from agent.spool.schema import APPLICATION, EVENTS_LOST, INSERT, LANES, ROW_OVERHEAD, SPOOL_SET_ASIDE, STEPS, LaneBook
+from agent.spool.seal import Row, Sealer, count_in, dedup_bytes, pages
 from agent.sqlite_file import FileBroken, FileDamaged, FileFull, open_file, set_aside, translate
 from contracts.errors import HoldfastError
 from contracts.event import Envelope, Event, Lane
@@ -94,7 +94,7 @@ class Spool:
 
     def pending(self, lane: Lane, max_bytes: int) -> LanePart | None:
         """Return the oldest records that the console has not acknowledged, at least one and about `max_bytes`; None when there are none."""
-        return self._guarded(lambda: spool_read.pending(self._db, self._books[lane], max_bytes))
+        return self._guarded(lambda: read.pending(self._db, self._books[lane], max_bytes))
 
     def acknowledge(self, lane: Lane, seq: int) -> None:
         """Note that the console durably holds `lane` up to `seq`; what is known already is ignored. Raises `ConsoleAhead`."""
@@ -128,7 +128,7 @@ class Spool:
 
     def recent(self, limit: int, kind: str = "", since_ms: int = 0) -> list[Envelope]:
         """Return the newest events of all lanes, newest first; acknowledged ones as far as the history goes."""
-        rows = self._guarded(lambda: [spool_read.recent(self._db, lane, limit, kind, since_ms) for lane in LANES])
+        rows = self._guarded(lambda: [read.recent(self._db, lane, limit, kind, since_ms) for lane in LANES])
         found = (envelope for lane in rows for envelope in lane)
         return heapq.nlargest(limit, found, key=lambda envelope: envelope.id)
 
@@ -164,7 +164,7 @@ class Spool:
         try:
             self._db = open_file(self.path, APPLICATION, STEPS, "FULL")
             self._rebuild()
-            if not spool_read.fresh(self._db):
+            if not read.fresh(self._db):
                 self._change_author()
                 return ()
             if self._mark.found:
@@ -172,7 +172,7 @@ class Spool:
             # Only from here on the mark may be written: a mark without lanes means that a spool was lost.
             with self._transaction():
                 for lane in LANES:
-                    spool_room.write_book(self._db, LaneBook(lane))
+                    room.write_book(self._db, LaneBook(lane))
         except FileDamaged as error:
             return self._start_anew(str(error))
         except sqlite3.Error as error:
@@ -182,11 +182,11 @@ class Spool:
     def _change_author(self) -> None:
         """Seal what waits once more when the agent was given a new id: the console takes from an agent only what it says of itself."""
         for lane in LANES:
-            if spool_read.author(self._db, lane) not in ("", self.agent):
+            if read.author(self._db, lane) not in ("", self.agent):
                 self._leap(lane, 0, "the agent was given a new id")
 
     def _rebuild(self) -> None:
-        self._books, last, keys = spool_read.load(self._db, DEDUP_WINDOW)
+        self._books, last, keys = read.load(self._db, DEDUP_WINDOW)
         self._sealer = Sealer(self.agent, self._clock, last)
         self._recent, self._former = set(), set(keys)
 
@@ -301,10 +301,10 @@ class Spool:
 
     def _make_room(self) -> None:
         """Drop what must go, and state it in the lanes that lost something."""
-        for loss in spool_room.make_room(self._db, self._books, self.limits.total_bytes):
+        for loss in room.make_room(self._db, self._books, self.limits.total_bytes):
             self._commit_to(loss, "the spool was full")
 
-    def _commit_to(self, loss: spool_room.Lost, reason: str) -> None:
+    def _commit_to(self, loss: room.Lost, reason: str) -> None:
         event = EVENTS_LOST.event(
             loss.lane.value,
             lane=loss.lane.value,
@@ -339,8 +339,8 @@ class Spool:
         if seq > book.head:
             raise ConsoleAhead(f"the console acknowledges {lane.value} {seq}, and this spool has given out {book.head}")
         with self._transaction():
-            spool_room.acknowledge(self._db, book, seq)
-            spool_room.trim_history(self._db, self._books, self.limits.history_bytes)
+            room.acknowledge(self._db, book, seq)
+            room.trim_history(self._db, self._books, self.limits.history_bytes)
 
     def _rewind(self, lane: Lane, seq: int) -> bool:
         book = self._books[lane]
@@ -348,7 +348,7 @@ class Spool:
         if seq >= book.acked:
             return False
         with self._transaction():
-            loss = spool_room.rewind(self._db, book, seq)
+            loss = room.rewind(self._db, book, seq)
             if loss is not None:
                 self._commit_to(loss, "the console was restored to an older state than the history kept here reaches")
         return True
@@ -357,9 +357,9 @@ class Spool:
         book = self._books[lane]
         with self._transaction():
             old_head = book.head
-            waiting = spool_read.bodies_after(self._db, lane, book.acked, old_head)
+            waiting = read.bodies_after(self._db, lane, book.acked, old_head)
             self._begin_chain(lane, max(seq, old_head), reason, "", waiting)
-            spool_room.forget(self._db, lane, old_head)
+            room.forget(self._db, lane, old_head)
 
     def _start_anew(self, reason: str) -> tuple[Event, ...]:
         """Set the damaged file aside and go on with a new one that holds what could still be read."""
@@ -394,7 +394,7 @@ class Spool:
             self._sealer = Sealer(self.agent, self._clock)
             events = []
             for lane in LANES:
-                waiting = spool_salvage.rows(aside, lane) if aside else iter(())
+                waiting = salvage.rows(aside, lane) if aside else iter(())
                 name = aside.name if aside else ""
                 events.append(self._begin_chain(lane, self._mark.mark(lane), reason, name, waiting))
         self._rebuild()
@@ -404,7 +404,7 @@ class Spool:
         """Put `agent.spool_set_aside` right above `above`, then the envelopes in `waiting` once more; returns the event."""
         lost = self._books[lane].lost
         book = self._books[lane] = LaneBook(lane, head=above, acked=above, floor=above, lost=lost)
-        spool_room.write_book(self._db, book)
+        room.write_book(self._db, book)
         event = SPOOL_SET_ASIDE.event(lane.value, lane=lane.value, first=above + 1, reason=reason, file=name)
         event = msgspec.structs.replace(
             event, lane=lane, observed_ms=self._clock.now_ms(), dedup=f"{event.kind}/{lane.value}/{above + 1}"

@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 
 from agent.clock import Clock, Ids
-from agent.spool_schema import ROW_OVERHEAD, LaneBook
+from agent.spool.schema import ROW_OVERHEAD, LaneBook
 from contracts.errors import Malformed, TooLarge
 from contracts.event import Envelope, Event, Lane
 

@@ -8,7 +8,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 from agent.clock import SystemClock
-from agent.spool import Spool, SpoolFull, SpoolLimits
+from agent.spool.spool import Spool, SpoolFull, SpoolLimits
 from contracts.event import Kind, Lane, Severity
 
 KIND = Kind(name="test.happened", meaning="m", title="t", severity=Severity.LOW, fields={"n": "int", "pad": "str"})

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock
-from agent.spool_schema import LaneBook
-from agent.spool_seal import MAX_BUNDLE, MAX_BUNDLE_BYTES, Sealer, count_in, dedup_bytes, pages
+from agent.spool.schema import LaneBook
+from agent.spool.seal import MAX_BUNDLE, MAX_BUNDLE_BYTES, Sealer, count_in, dedup_bytes, pages
 from contracts.errors import HoldfastError, Malformed, TooLarge
 from contracts.event import GENESIS, Envelope, Event, Lane, Severity, link
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.spool_mark import BLOCK, HighWater
+from agent.spool.mark import BLOCK, HighWater
 from agent.sqlite_file import FileFull
 from contracts.event import Lane
 

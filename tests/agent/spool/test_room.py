@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from agent import spool_room
 from agent.clock import SystemClock
-from agent.spool import Spool, SpoolLimits
+from agent.spool import room
+from agent.spool.spool import Spool, SpoolLimits
 from contracts.event import Event, Lane, Loss, Severity
 
 
@@ -63,5 +63,5 @@ def test_a_half_acknowledged_bundle_counts_only_what_was_not_acknowledged(tmp_pa
 
 
 def test_a_loss_names_its_lane_and_numbers() -> None:
-    lost = spool_room.Lost(Lane.BULK, 1, 4, 4, bytes(32))
+    lost = room.Lost(Lane.BULK, 1, 4, 4, bytes(32))
     assert (lost.lane, lost.last - lost.first + 1) == (Lane.BULK, lost.count)

@@ -1,0 +1,1 @@
+"""What is kept until the console has it: a durable queue of three lanes."""
