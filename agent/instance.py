@@ -30,7 +30,7 @@ from agent.reporting import Reporting
 from agent.responder import Responder
 from agent.scheduler import Job, Scheduler
 from agent.sdnotify import Notifier
-from agent.spool import Spool, SpoolLimits
+from agent.spool.spool import Spool, SpoolLimits
 from agent.start import Paths
 from agent.state import State
 from agent.supervision import Connector

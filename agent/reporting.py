@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.identity import Identity
 from agent.reporter import Reporter, ReporterSettings, ReporterStatus
 from agent.settings import AgentSettings
-from agent.spool import Spool
+from agent.spool.spool import Spool
 from agent.state import State
 from contracts.errors import HoldfastError, Unreachable
 from contracts.event import Event

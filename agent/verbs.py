@@ -10,7 +10,7 @@ from agent.clock import Clock
 from agent.control_server import Answer, Later, Peer, Verb
 from agent.core import Core
 from agent.responder import Deed
-from agent.spool import Spool
+from agent.spool.spool import Spool
 from agent.supervision import Look
 from contracts.action import Command, Result
 from contracts.errors import Malformed, UsageError

@@ -40,7 +40,7 @@ KIND_MODULES = (
     "agent.keeper",
     "agent.outbox",
     "agent.reporter",
-    "agent.spool_schema",
+    "agent.spool.schema",
     "agent.state",
 )
 """Modules of the agent's machinery that declare kinds."""

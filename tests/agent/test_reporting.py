@@ -9,7 +9,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.reporting import Reporting, reporter_settings
 from agent.settings import AgentSettings, ConsoleSettings, HeartbeatSettings
-from agent.spool import Spool, SpoolLimits
+from agent.spool.spool import Spool, SpoolLimits
 from agent.state import State
 from contracts.coverage import Coverage
 from contracts.host import Facts

@@ -12,7 +12,7 @@ from msgspec import msgpack
 from agent.clock import SystemClock
 from agent.control_server import Later, Peer
 from agent.responder import Deed
-from agent.spool import Spool, SpoolLimits
+from agent.spool.spool import Spool, SpoolLimits
 from agent.state import State
 from agent.supervision import Look
 from agent.verbs import Verbs
