@@ -1,6 +1,7 @@
 """Retention: which snapshots a policy keeps and why, group by group, as restic's forget decides; a pure function of snapshots and time.
 
-Source: restic's `internal/restic/snapshot_policy.go`. Hours, days, weeks, months and years are those of the clock that the snapshot was
+Source: restic's `internal/restic/snapshot_policy.go`; as restic from 0.16 on, a count that is not used up also keeps the oldest snapshot
+(0.14 does not), so that a young history grows to the length that is wanted. Hours, days, weeks, months and years are those of the clock that the snapshot was
 made by, as its time is written.
 """
 
@@ -223,9 +224,10 @@ def _counted(count: int, bucket: _Bucket, reason: str) -> _Rule:
         found = bucket(number, snapshot)
         if not left or (found == before and not last):
             return []
+        oldest = "oldest " if found == before else ""
         before = found
         left -= left > 0
-        return [reason]
+        return [oldest + reason]
 
     return rule
 
