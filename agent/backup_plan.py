@@ -20,7 +20,15 @@ def backup_plan(options: Any, machine_id: str) -> tuple[tuple[BackupJob, ...], d
     for name, job in options.jobs.items():
         at = delayed(job.at, job.splay, f"{machine_id}/{name}")
         jobs.append(
-            BackupJob(job=name, repository=job.repository, at=at, late_s=job.late_after, stale_s=job.stale_after)
+            BackupJob(
+                job=name,
+                repository=job.repository,
+                at=at,
+                late_s=job.late_after,
+                stale_s=job.stale_after,
+                proof_s=job.proof.valid,
+                check_s=2 * job.proof.check_every,
+            )
         )
         timed[f"backup {name}"] = Timed(action="backup", arguments={"job": name}, at=at)
     return tuple(jobs), timed

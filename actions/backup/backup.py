@@ -1,18 +1,27 @@
 """Backs up: runs one job of the configuration and states how it ended; the repository is one that the stock restic reads, too."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from actions.backup.kinds import CLOCK_BEHIND, FAILED, FINISHED, KINDS, PARTIAL
+from actions.backup.kinds import (
+    CLOCK_BEHIND,
+    DATABASE_BLIND,
+    DATABASE_FAILED,
+    FAILED,
+    FINISHED,
+    KINDS,
+    NOT_PROVED,
+    PARTIAL,
+    PROVED,
+)
 from actions.backup.options import BackupOptions, JobOptions, password_of
 from contracts.action import Command, Progress, Result
 from contracts.errors import HoldfastError, UsageError
-from contracts.event import Event, Kind, Value
+from contracts.event import Event, Kind, Severity, Value
 from contracts.host import Host
 from contracts.outcome import Failed, Ok
+from contracts.proof import Proof, Verb
 from contracts.text import escape
 
 if TYPE_CHECKING:
@@ -40,50 +49,69 @@ class Backup:
         """Run the job named by `job`, the only one when it names none. The answer holds `code`, restic's exit code, and the snapshot."""
         name, job = chosen(self._options, str(command.arguments.get("job", "")))
         if command.dry_run:
-            return Result(summary=f"would back up {', '.join(job.paths)} to {job.repository}")
+            return Result(summary=f"would back up {', '.join(job.paths) or 'databases'} to {job.repository}")
         began = host.monotonic()
         try:
-            done = self._run(host, name, job, progress)
+            return self._run(host, name, job, progress)
         except Exception as error:  # noqa: BLE001  # a defect is a failed backup, too, and must be stated as one
             return _failed(name, job, error, host.monotonic() - began)
-        return _ended(name, job, done)
 
-    def _run(self, host: Host, name: str, job: JobOptions, progress: Progress) -> "Done":
+    def _run(self, host: Host, name: str, job: JobOptions, progress: Progress) -> Result:
         from actions.backup.filters import choices
         from actions.backup.job import Run, alone, own_folders
+        from actions.backup.memory import recall, remember
         from actions.backup.passwords import read_password
         from actions.backup.places import open_place
         from actions.backup.pressure import Patience
+        from actions.backup.upkeep import Upkeep, scratch_in
 
         if not host.state:
             raise UsageError("this worker has no folder of its own", advice="start it as a service or by the agent")
         with alone(host.state, name):
-            store = open_place(job.repository)
+            memory = recall(host, name)
+            password = read_password(host.files, password_of(name, job))
+            hostname = host.facts().hostname
+            store = open_place(job.repository, job.ssh)
             try:
                 run = Run(
                     name=name,
                     job=job,
                     store=store,
-                    password=read_password(host.files, password_of(name, job)),
+                    password=password,
                     choices=choices(job, host.files, os.environ, own_folders(store)),
                     patience=Patience(self._options.pressure, host.files),
-                    advance=_teller(progress, _last_total(host, name)),
-                    hostname=host.facts().hostname,
+                    advance=_teller(progress, memory.bytes_total),
+                    hostname=hostname,
                 )
-                done = run.back_up()
+                done = run.back_up(host)
+                memory.bytes_total = done.report.bytes_total
+                upkeep = Upkeep(
+                    name,
+                    job,
+                    store,
+                    password,
+                    hostname,
+                    scratch_in(host.state),
+                    memory,
+                    done.snapshots,
+                    tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
+                )
+                after = tuple(upkeep.run())
             finally:
                 store.close()
-            host.write(_memory(host, name), msgspec.json.encode({"bytes_total": done.report.bytes_total}))
-            return done
+            remember(host, name, memory)
+        return _ended(name, job, done, after, host)
 
 
 def prepare() -> None:
     """Import all that a run takes, while this program's files can still be read."""
     import actions.backup.filters
     import actions.backup.job
+    import actions.backup.memory
     import actions.backup.passwords
     import actions.backup.places
-    import actions.backup.pressure  # noqa: F401
+    import actions.backup.pressure
+    import actions.backup.upkeep  # noqa: F401
 
 
 def chosen(options: BackupOptions, name: str) -> tuple[str, JobOptions]:
@@ -107,19 +135,6 @@ def _teller(progress: Progress, total: float) -> "Callable[[Report, str], None]"
     return tell
 
 
-def _memory(host: Host, job: str) -> str:
-    return f"{host.state}/{job}.json"
-
-
-def _last_total(host: Host, job: str) -> float:
-    """What the last run of the job saw in bytes, so that this one can say how far it is; 0 when not known."""
-    try:
-        found = msgspec.json.decode(host.files.read(_memory(host, job)), type=dict[str, int])
-        return float(found.get("bytes_total", 0))
-    except (HoldfastError, msgspec.DecodeError):
-        return 0.0
-
-
 def _failed(name: str, job: JobOptions, error: Exception, seconds: float) -> Result:
     if isinstance(error, HoldfastError):
         what, advice, code, permanent = error.message, error.advice, error.exit_code, error.permanent
@@ -140,33 +155,77 @@ def _failed(name: str, job: JobOptions, error: Exception, seconds: float) -> Res
     )
 
 
-def _ended(name: str, job: JobOptions, done: "Done") -> Result:
+def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], host: Host) -> Result:
+    fields = _fields(name, job, done)
+    events: list[Event] = [(PARTIAL if done.partial else FINISHED).event(name, **fields), *_database_events(name, done)]
+    if done.ahead:
+        events.append(CLOCK_BEHIND.event(name, job=name, snapshot=done.ahead, ahead_s=round(done.ahead_s, 1)))
+    events += after
     report = done.report
-    paths = [f"{escape(told.path)}: {told.what}" for told in report.unreadable[:NAMED_PATHS]]
-    fields: dict[str, Any] = {
+    summary = (
+        f"{name}: snapshot {done.snapshot[:8]} with {report.files} files, {report.bytes_total} bytes, "
+        f"{fields['bytes_added']} bytes added, in {done.seconds:.1f} s"
+    )
+    if report.unreadable_count:
+        summary += f"; {report.unreadable_count} paths could not be read: {'; '.join(fields['paths'][:3])}"
+    troubles = [event for event in events[1:] if event.severity >= Severity.MEDIUM]
+    summary += "".join(f"; {event.kind}: {event.fields.get('detail', '')}" for event in troubles)
+    answer: dict[str, Value] = {**fields, "code": PARTIAL_CODE if done.partial else 0}
+    return Result(
+        outcome=Ok(), summary=summary[:2000], events=tuple(events), proof=_proof(name, job, after, host), answer=answer
+    )
+
+
+def _fields(name: str, job: JobOptions, done: "Done") -> dict[str, Any]:
+    report = done.report
+    return {
         "job": name,
         "repository": job.repository,
         "snapshot": done.snapshot,
         "files": report.files,
         "files_new": report.files_new,
         "files_changed": report.files_changed,
-        "bytes_total": report.bytes_total,
+        "bytes_total": report.bytes_total + sum(dumped.size for dumps in done.dumps for dumped in dumps.dumped),
         "bytes_read": report.bytes_read,
-        "bytes_added": report.saved.stored_bytes,
+        "bytes_added": report.saved.stored_bytes + sum(dumps.saved.stored_bytes for dumps in done.dumps),
         "unreadable": report.unreadable_count,
         "noted": report.noted_count,
         "seconds": round(done.seconds, 1),
         "paused_s": round(done.paused_s, 1),
-        "paths": paths,
+        "paths": [f"{escape(told.path)}: {told.what}" for told in report.unreadable[:NAMED_PATHS]],
+        "databases": [dumps.name for dumps in done.dumps if dumps.complete],
     }
-    events: list[Event] = [(PARTIAL if done.partial else FINISHED).event(name, **fields)]
-    if done.ahead:
-        events.append(CLOCK_BEHIND.event(name, job=name, snapshot=done.ahead, ahead_s=round(done.ahead_s, 1)))
-    summary = (
-        f"{name}: snapshot {done.snapshot[:8]} with {report.files} files, {report.bytes_total} bytes, "
-        f"{report.saved.stored_bytes} bytes added, in {done.seconds:.1f} s"
+
+
+def _database_events(name: str, done: "Done") -> Iterator[Event]:
+    for dumps in done.dumps:
+        about: dict[str, Any] = {"job": name, "product": dumps.product, "database": dumps.name}
+        for error in dumps.failed:
+            yield DATABASE_FAILED.event(
+                f"{name}/{dumps.name}", **about, snapshot=dumps.snapshot, detail=escape(str(error))[:500]
+            )
+        for blind in dumps.blind:
+            detail = f"{blind.detail}; {blind.fix}" if blind.fix else blind.detail
+            yield DATABASE_BLIND.event(f"{name}/{dumps.name}", **about, what=blind.what, detail=escape(detail)[:500])
+
+
+def _proof(name: str, job: JobOptions, after: Sequence[Event], host: Host) -> Proof | None:
+    """The dated record that files were restored; none unless every new snapshot was proved."""
+    proved = [event for event in after if event.kind == PROVED.name]
+    if not proved or any(event.kind == NOT_PROVED.name for event in after):
+        return None
+    return Proof(
+        subject=f"backup/{name}",
+        verb=Verb.RESTORED,
+        at_ms=round(host.now().timestamp() * 1000),
+        valid_s=round(job.proof.valid),
+        numbers={
+            key: float(sum(_count(event, key) for event in proved)) for key in ("files", "bytes", "same_as_source")
+        },
+        detail=", ".join(str(event.fields["snapshot"])[:8] for event in proved),
     )
-    if done.partial:
-        summary += f"; {report.unreadable_count} paths could not be read: {'; '.join(paths[:3])}"
-    answer: dict[str, Value] = {**fields, "code": PARTIAL_CODE if done.partial else 0}
-    return Result(outcome=Ok(), summary=summary, events=tuple(events), answer=answer)
+
+
+def _count(event: Event, field: str) -> int:
+    value = event.fields.get(field)
+    return value if isinstance(value, int) else 0

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actions.backup.archiver import Archiver, Choices, Report
+from actions.backup.archiver import Archiver, Choices, NothingToSave, Report
+from actions.backup.databases.saving import Report as Dumps
+from actions.backup.databases.saving import snapshot_source
+from actions.backup.databases.sources import make_sources
 from actions.backup.errors import Damaged, Locked
 from actions.backup.locks import Lock
 from actions.backup.options import JobOptions
@@ -18,6 +21,7 @@ from actions.backup.repository import Repository
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Store
+from contracts.host import Host
 
 PARTIAL_TAG = "partial"
 """What a snapshot bears that does not hold everything it was to hold."""
@@ -33,11 +37,15 @@ Advance = Callable[[Report, str], None]
 
 @dataclass(slots=True)
 class Done:
-    """A run that made a snapshot. `ahead_s` is how far the newest snapshot (`ahead`) was dated after this host's clock, 0 for not."""
+    """A run that made a snapshot; `snapshot` is that of the paths, or of the last database where no paths are saved.
 
-    snapshot: str
-    report: Report
-    seconds: float
+    `ahead_s` is how far the newest snapshot (`ahead`) was dated after this host's clock, 0 for not.
+    """
+
+    snapshot: str = ""
+    report: Report = field(default_factory=Report)
+    dumps: list[Dumps] = field(default_factory=list)
+    seconds: float = 0.0
     paused_s: float = 0.0
     adopted: int = 0
     ahead: str = ""
@@ -46,8 +54,14 @@ class Done:
 
     @property
     def partial(self) -> bool:
-        """Whether something is missing from the snapshot."""
-        return self.report.unreadable_count > 0
+        """Whether something is missing that was to be saved."""
+        return self.report.unreadable_count > 0 or any(not dumps.complete for dumps in self.dumps)
+
+    @property
+    def snapshots(self) -> list[str]:
+        """Every snapshot that was made."""
+        made = [dumps.snapshot for dumps in self.dumps if dumps.snapshot]
+        return list(dict.fromkeys([*([self.snapshot] if self.snapshot else []), *made]))
 
 
 @dataclass(slots=True)
@@ -64,28 +78,54 @@ class Run:
     hostname: str = field(default_factory=socket.gethostname)
     lock_wait_s: float = LOCK_WAIT_S
 
-    def back_up(self) -> Done:
-        """Do it; every error that ends a run without a snapshot passes through."""
+    def back_up(self, host: Host | None = None) -> Done:
+        """Do it; every error that ends a run without a snapshot passes through. `host` runs the dumps of databases."""
         began = time.monotonic()
+        done = Done()
         repository = Repository.open(self.store, self.password)
         with repository.lock(wait_s=self.lock_wait_s) as lock:
             repository.load_index()
-            adopted, damaged = repository.adopt()
+            done.adopted, done.damaged = repository.adopt()
             parent = newest(repository, self.hostname, self.name)
-            archiver = Archiver(repository, self.choices, self._pulse(lock))
-            snapshot, report = archiver.snapshot(
-                self.job.paths,
-                hostname=self.hostname,
-                parent=parent,
-                tags=[self.name, *self.job.tags],
-                partial_tag=PARTIAL_TAG,
-                excludes=self.job.excludes,
-                sure=lambda: _make_sure(repository, lock),
+            if self.job.paths:
+                self._save_paths(repository, lock, parent, done)
+            if host is not None:
+                self._save_databases(repository, lock, host, done)
+        if not done.snapshots:
+            raise NothingToSave(
+                "; ".join(str(error) for dumps in done.dumps for error in dumps.failed) or "nothing was saved"
             )
-        done = Done(snapshot, report, time.monotonic() - began, self.patience.paused_s, adopted, damaged=damaged)
+        done.snapshot = done.snapshot or done.snapshots[-1]
+        done.seconds, done.paused_s = time.monotonic() - began, self.patience.paused_s
         if parent is not None and (ahead_ns := parent[1].time_ns - time.time_ns()) > _CLOCK_TOLERANCE_NS:
             done.ahead, done.ahead_s = parent[0], ahead_ns / _NS
         return done
+
+    def _save_paths(self, repository: Repository, lock: Lock, parent: tuple[str, Snapshot] | None, done: Done) -> None:
+        archiver = Archiver(repository, self.choices, self._pulse(lock))
+        done.snapshot, done.report = archiver.snapshot(
+            self.job.paths,
+            hostname=self.hostname,
+            parent=parent,
+            tags=[self.name, *self.job.tags],
+            partial_tag=PARTIAL_TAG,
+            excludes=self.job.excludes,
+            sure=lambda: _make_sure(repository, lock),
+        )
+
+    def _save_databases(self, repository: Repository, lock: Lock, host: Host, done: Done) -> None:
+        """Each database in a snapshot of its own; what fails is in its report, and the others go on."""
+        pulse = self._pulse(lock)
+        for source in make_sources(self.job.databases):
+            dumps = snapshot_source(
+                host,
+                repository,
+                source,
+                hostname=self.hostname,
+                tags=[self.name, *self.job.tags],
+                progress=lambda _, __: pulse(done.report),
+            )
+            done.dumps.append(dumps)
 
     def _pulse(self, lock: Lock) -> Callable[[Report], None]:
         due = time.monotonic()
@@ -102,8 +142,12 @@ class Run:
 
 
 def newest(repository: Repository, hostname: str, job: str) -> tuple[str, Snapshot] | None:
-    """The newest snapshot that this job of this host made, None when there is none."""
-    own = (pair for pair in repository.snapshots() if pair[1].hostname == hostname and job in pair[1].tags)
+    """The newest snapshot of paths that this job of this host made, None when there is none."""
+    own = (
+        pair
+        for pair in repository.snapshots()
+        if pair[1].hostname == hostname and job in pair[1].tags and "database" not in pair[1].tags
+    )
     return max(own, key=lambda pair: pair[1].time_ns, default=None)
 
 

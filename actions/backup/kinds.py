@@ -20,6 +20,7 @@ RUN_FIELDS: Mapping[str, FieldType] = {
     "seconds": "float",
     "paused_s": "float",
     "paths": "list",
+    "databases": "list",
 }
 
 FINISHED = Kind(
@@ -64,4 +65,162 @@ CLOCK_BEHIND = Kind(
     advice="Set the clock; then forget the snapshots that bear a wrong time.",
     ocsf_class=6008,
 )
-KINDS = (FINISHED, PARTIAL, FAILED, CLOCK_BEHIND)
+_STEP: Mapping[str, FieldType] = {"job": "str", "detail": "str"}
+DATABASE_FAILED = Kind(
+    name="backup.database_failed",
+    meaning="A database, or some of it, could not be dumped; its last good snapshot stays the last one.",
+    title="Backup {job}: {product} {database}: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "product": "str", "database": "str", "snapshot": "str"},
+    advice="The detail names what would do; run the job again with `holdfast backup run`.",
+    ocsf_class=6008,
+)
+DATABASE_BLIND = Kind(
+    name="backup.database_blind",
+    meaning="A dump is good, and something of the database is not in it.",
+    title="Backup {job}: the dump of {product} {database} lacks {what}: {detail}",
+    severity=Severity.MEDIUM,
+    fields={**_STEP, "product": "str", "database": "str", "what": "str"},
+    advice="Give the role of the backup what it lacks, or accept it.",
+    ocsf_class=6008,
+)
+PROVED = Kind(
+    name=names.PROVED,
+    meaning="Files of a new snapshot were restored from the repository and compared with their hashes and sources.",
+    title="Backup {job}: {files} files ({bytes} bytes) of snapshot {snapshot:.8} restored, {same_as_source} compared with their sources",
+    severity=Severity.INFORMATIONAL,
+    fields={
+        "job": "str",
+        "snapshot": "str",
+        "files": "int",
+        "bytes": "int",
+        "same_as_source": "int",
+        "seconds": "float",
+    },
+    ocsf_class=6002,
+)
+NOT_PROVED = Kind(
+    name=names.NOT_PROVED,
+    meaning="Restoring files of a new snapshot did not give what was saved.",
+    title="Backup {job}: snapshot {snapshot:.8} does not restore: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "snapshot": "str", "paths": "list"},
+    attack=("T1485",),
+    advice="Run `holdfast backup check --read-data`; the paths name what was tried.",
+    ocsf_class=2004,
+)
+CHECKED = Kind(
+    name=names.CHECKED,
+    meaning="The repository was checked: everything that its snapshots need is there, and what was read is what was written.",
+    title="Backup {job}: {packs} packs checked, {bytes_read} bytes read, nothing wrong",
+    severity=Severity.INFORMATIONAL,
+    fields={"job": "str", "packs": "int", "bytes_read": "int", "seconds": "float"},
+    ocsf_class=6002,
+)
+DAMAGED = Kind(
+    name=names.DAMAGED,
+    meaning="A check found that something of the repository is gone or not what was written.",
+    title="Backup {job}: the repository is damaged: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "problems": "int", "losses": "int", "paths": "list"},
+    attack=("T1485",),
+    advice="Run `holdfast backup check --read-data`, then `holdfast backup repair`; look at the disk.",
+    ocsf_class=2004,
+)
+FORGOTTEN = Kind(
+    name="backup.forgotten",
+    meaning="Snapshots that the settings do not keep were removed, and perhaps what only they needed.",
+    title="Backup {job}: {removed} snapshots removed, {kept} kept, {bytes_freed} bytes freed",
+    severity=Severity.INFORMATIONAL,
+    fields={"job": "str", "removed": "int", "kept": "int", "bytes_freed": "int"},
+    ocsf_class=6002,
+)
+RETENTION_HELD = Kind(
+    name="backup.retention_held",
+    meaning="Nothing was removed, because the last snapshots are not what one expects, or not proved.",
+    title="Backup {job}: nothing is removed: {detail}",
+    severity=Severity.MEDIUM,
+    fields=_STEP,
+    attack=("T1485",),
+    advice="Look at the snapshots with `holdfast backup list` and `diff`; remove bad ones by id.",
+    ocsf_class=2004,
+)
+REPLICATED = Kind(
+    name="backup.replicated",
+    meaning="A copy of the repository is whole, and what was read back of it is what was sent.",
+    title="Backup {job}: {files} files ({bytes} bytes) copied to {target}, {verified_bytes} bytes read back",
+    severity=Severity.INFORMATIONAL,
+    fields={
+        "job": "str",
+        "target": "str",
+        "files": "int",
+        "bytes": "int",
+        "verified_bytes": "int",
+        "strangers": "int",
+        "seconds": "float",
+    },
+    ocsf_class=6002,
+)
+REPLICATION_FAILED = Kind(
+    name="backup.replication_failed",
+    meaning="A copy of the repository is not whole, or something on it is not what was sent.",
+    title="Backup {job}: the copy on {target} is not whole: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "target": "str", "problems": "int"},
+    advice="The detail names what would do; `holdfast backup replicate` goes on where it stopped.",
+    ocsf_class=6008,
+)
+TARGET_IMMUTABLE = Kind(
+    name="backup.target_immutable",
+    meaning="This host tried to destroy its own copies and was refused every time.",
+    title="Backup {job}: {target} withstood {tried} attempts to destroy copies",
+    severity=Severity.INFORMATIONAL,
+    fields={"job": "str", "target": "str", "tried": "int"},
+    ocsf_class=6002,
+)
+TARGET_MUTABLE = Kind(
+    name="backup.target_mutable",
+    meaning="Whoever owns this host can destroy the copies of its backups.",
+    title="Backup {job}: {detail}",
+    severity=Severity.MEDIUM,
+    fields={**_STEP, "target": "str", "tried": "int"},
+    attack=("T1485",),
+    advice="Make it a write-once target: `holdfast backup replicate setup` prints how.",
+    ocsf_class=2004,
+)
+TARGET_UNTRIED = Kind(
+    name="backup.target_untried",
+    meaning="It is not known whether this host can destroy its copies: the attempt could not be made.",
+    title="Backup {job}: {detail}",
+    severity=Severity.LOW,
+    fields={**_STEP, "target": "str", "tried": "int"},
+    ocsf_class=6008,
+)
+UPKEEP_FAILED = Kind(
+    name="backup.upkeep_failed",
+    meaning="What follows a backup (proof, check, retention or copy) could not be done; the snapshot is there.",
+    title="Backup {job}: {step} could not be done: {detail}",
+    severity=Severity.MEDIUM,
+    fields={**_STEP, "step": "str"},
+    ocsf_class=6008,
+)
+KINDS = (
+    FINISHED,
+    PARTIAL,
+    FAILED,
+    CLOCK_BEHIND,
+    DATABASE_FAILED,
+    DATABASE_BLIND,
+    PROVED,
+    NOT_PROVED,
+    CHECKED,
+    DAMAGED,
+    FORGOTTEN,
+    RETENTION_HELD,
+    REPLICATED,
+    REPLICATION_FAILED,
+    TARGET_IMMUTABLE,
+    TARGET_MUTABLE,
+    TARGET_UNTRIED,
+    UPKEEP_FAILED,
+)

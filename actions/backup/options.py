@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from actions.backup.databases.options import DatabaseOptions
 from actions.backup.excludes import check_patterns, parse_tag
 from contracts.errors import UsageError
 from contracts.options import ActionOptions, Clock, Duration, Secret, Size
@@ -22,17 +23,98 @@ DEFAULT_EXCLUDES = ("/var/cache", "/var/tmp", "/var/lib/holdfast", "/var/run", "
 """What is made again by itself, and the agent's own folders, which the worker may not see."""
 
 
+PLACE_PATTERN = r"^(/|sftp://[^/@\s]+@[^/@\s]+/.|sftp:[^/@\s]+@[^/@:\s]+:.)"
+
+
+class SshOptions(Record):
+    """How an SFTP server is reached: by a key of its own, and only while the server shows the pinned host key."""
+
+    key_file: Annotated[
+        Path,
+        Meta(description="The ed25519 key, for this alone, without a passphrase; closed to everybody but its owner."),
+    ] = f"{KEY_FOLDER}/backup_ssh"
+    known_hosts: Annotated[
+        Path, Meta(description="The file that pins the keys of servers, as sshd(8) describes it.")
+    ] = f"{KEY_FOLDER}/backup_known_hosts"
+    connections: Annotated[int, Meta(description="Connections at once.", ge=1, le=16)] = 3
+
+
+class ReplicaOptions(Record):
+    """A copy of the repository on an SFTP server; files are only ever added to it."""
+
+    target: Annotated[
+        str,
+        Meta(
+            description="sftp://USER@HOST[:PORT]/PATH, the path as seen from the account's home; with a second slash from its root.",
+            examples=["sftp://web1@backup.example.org//repository"],
+            pattern=PLACE_PATTERN,
+        ),
+    ]
+    ssh: SshOptions = SshOptions()
+    attack: Annotated[
+        bool,
+        Meta(description="Whether every run tries to destroy copies there, so that a target that allows it is found."),
+    ] = True
+
+
+Count = Annotated[int, Meta(ge=-1, le=100_000)]
+
+
+class KeepOptions(Record):
+    """Which snapshots stay, as restic's `forget --keep-…` has it; with all at 0 and `within` empty everything stays.
+
+    Nothing is removed while the newest snapshot is not proved to restore, or while the last ones look suspicious.
+    """
+
+    last: Annotated[Count, Meta(description="The newest ones; -1: all.")] = 0
+    hourly: Annotated[Count, Meta(description="The newest of each of so many hours.")] = 0
+    daily: Annotated[Count, Meta(description="The newest of each of so many days.")] = 0
+    weekly: Annotated[Count, Meta(description="The newest of each of so many weeks.")] = 0
+    monthly: Annotated[Count, Meta(description="The newest of each of so many months.")] = 0
+    yearly: Annotated[Count, Meta(description="The newest of each of so many years.")] = 0
+    within: Annotated[
+        str,
+        Meta(
+            description="All that are not older than so much before the newest.",
+            examples=["1y5m7d2h"],
+            pattern=r"^(\d+y)?(\d+m)?(\d+d)?(\d+h)?$",
+        ),
+    ] = ""
+    prune_every: Annotated[
+        Duration, Meta(description="How often what no snapshot needs any more is removed.", ge=3600.0)
+    ] = 604800.0
+
+
+class ProofOptions(Record):
+    """What proves that a backup restores: after every run files are restored and compared, now and then the repository is checked."""
+
+    files: Annotated[
+        int, Meta(description="How many files of each new snapshot are restored, chosen by lot.", ge=0, le=10_000)
+    ] = 20
+    max_bytes: Annotated[Size, Meta(description="How much of them at most.", ge=1 << 20)] = 256 << 20
+    valid: Annotated[Duration, Meta(description="How long such a proof counts.", ge=3600.0)] = 172800.0
+    check_every: Annotated[Duration, Meta(description="How often the repository is checked.", ge=3600.0)] = 604800.0
+    check_data: Annotated[
+        str,
+        Meta(
+            description="How much of the data a check reads: a share (2%), a size (1g), or nothing if empty.",
+            pattern=r"^((100|[1-9]?\d)(\.\d+)?%|[1-9]\d*[kmgt]?)?$",
+        ),
+    ] = "2%"
+
+
 class JobOptions(Record):
     """One backup job: what is saved into which repository, and when."""
 
     repository: Annotated[
         str,
         Meta(
-            description="Where the repository is: a directory that belongs to the user holdfast-backup.",
+            description="Where the repository is: a directory that belongs to the user holdfast-backup, or sftp://USER@HOST[:PORT]/PATH.",
             examples=["/srv/backup/system"],
-            pattern="^/",
+            pattern=PLACE_PATTERN,
         ),
     ]
+    ssh: SshOptions = SshOptions()
     password: Annotated[
         Secret | None,
         Meta(
@@ -41,8 +123,9 @@ class JobOptions(Record):
         ),
     ] = None
     paths: Annotated[
-        tuple[Path, ...], Meta(description="What is saved: absolute paths; each is walked whole.", min_length=1)
+        tuple[Path, ...], Meta(description="What is saved: absolute paths, each walked whole; [] for databases alone.")
     ] = DEFAULT_PATHS
+    databases: DatabaseOptions = DatabaseOptions()
     excludes: Annotated[
         tuple[str, ...],
         Meta(
@@ -65,6 +148,12 @@ class JobOptions(Record):
     one_file_system: Annotated[
         bool, Meta(description="Whether other file systems below the paths are left out; their mount points stay.")
     ] = False
+    replicas: Annotated[
+        tuple[ReplicaOptions, ...],
+        Meta(description="Copies of a repository that is a directory here, brought up to date after every run."),
+    ] = ()
+    keep: KeepOptions = KeepOptions()
+    proof: ProofOptions = ProofOptions()
     tags: Annotated[tuple[str, ...], Meta(description="Tags of its snapshots, besides the name of the job.")] = ()
     at: Annotated[Clock, Meta(description="Local time of day at which it runs; a missed run is caught up once.")] = (
         "02:15"
@@ -95,6 +184,10 @@ class JobOptions(Record):
                 parse_tag(entry)
         except UsageError as error:
             raise ValueError(f"exclude_if_present: {error}") from error
+        if self.replicas and not self.repository.startswith("/"):
+            raise ValueError("replicas: only a repository that is a directory here is replicated")
+        if not self.paths and self.databases == DatabaseOptions():
+            raise ValueError("paths: there is neither a path nor a database to save")
         if self.stale_after < self.late_after:
             raise ValueError("stale_after: a backup is stale only after it is late; give at least late_after")
 

@@ -87,6 +87,11 @@ def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic
     row = home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]
     assert (row["outcome"], row["snapshot"]) == ("finished", finished["fields"]["snapshot"])
     assert home.agent.worker("backup")["uid"] not in (0, -1)
+    home.agent.until(lambda: states(home).get("system") == "ok", 10)
+    (proof,) = home.agent.ask("status")["proofs"]
+    assert (proof["proof"]["subject"], proof["proof"]["verb"], proof["holds"]) == ("backup/system", "restored", True)
+    proved = home.agent.event("backup.proved", 5)["fields"]
+    assert (proved["files"], proved["same_as_source"]) == (2, 2)
     snapshots = json.loads(home.restic("snapshots", "--json"))
     assert [each["id"] for each in snapshots] == [finished["fields"]["snapshot"]]
     assert snapshots[0]["tags"] == ["system"]
@@ -98,6 +103,10 @@ def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic
         assert sorted(path.name for path in restored.iterdir()) == ["letter", "secret"]
         assert (restored / "secret").read_text() == "closed to others"
         assert (restored / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def states(home: Home) -> dict[str, str]:
+    return {key: row["state"] for key, row in home.agent.ask("subject", subject="backup")["rows"].items()}
 
 
 def test_a_person_runs_it_and_is_told_restics_codes(home: Home) -> None:

@@ -1,0 +1,46 @@
+"""What the worker remembers of a job between two runs: a small file of its own, without which everything is only done once more."""
+
+import msgspec
+
+from contracts.errors import HoldfastError
+from contracts.host import Host
+
+MAX_PROVED = 200
+"""So many of the newest proved snapshots are remembered."""
+
+
+class Memory(msgspec.Struct):
+    """Of one job: bytes of the last run; proved snapshots by id and when checked and pruned last (Unix ns)."""
+
+    bytes_total: int = 0
+    proved: dict[str, int] = {}
+    checked_ns: int = 0
+    pruned_ns: int = 0
+
+    def prove(self, snapshot: str, now_ns: int) -> None:
+        """Remember that a snapshot was restored; the oldest beyond `MAX_PROVED` are forgotten."""
+        proved = {**self.proved, snapshot: now_ns}
+        newest = sorted(proved.items(), key=lambda pair: pair[1])[-MAX_PROVED:]
+        self.proved = dict(newest)
+
+
+def due(at_ns: int, every_s: float, now_ns: int) -> bool:
+    """Whether something that was done at `at_ns` is to be done again; what was done in the future is."""
+    return not 0 <= now_ns - at_ns < every_s * 1_000_000_000
+
+
+def recall(host: Host, job: str) -> Memory:
+    """What is remembered of `job`; nothing where the file is missing or not what was written."""
+    try:
+        return msgspec.json.decode(host.files.read(_path(host, job)), type=Memory)
+    except (HoldfastError, msgspec.DecodeError):
+        return Memory()
+
+
+def remember(host: Host, job: str, memory: Memory) -> None:
+    """Keep it."""
+    host.write(_path(host, job), msgspec.json.encode(memory))
+
+
+def _path(host: Host, job: str) -> str:
+    return f"{host.state}/{job}.json"

@@ -1,0 +1,190 @@
+"""Upkeep: what follows every backup: a proof by restoring, now and then a check, retention, and the copies; each stated by its own event.
+
+A step that goes wrong is stated and keeps the others from nothing: the snapshot is there.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actions.backup import kinds
+from actions.backup.checker import Checker
+from actions.backup.memory import Memory, due
+from actions.backup.options import JobOptions
+from actions.backup.places import open_place, sftp_target
+from actions.backup.proving import prove
+from actions.backup.replicate import Progress, replicate
+from actions.backup.repository import Repository
+from actions.backup.retiring import retire
+from actions.backup.stores.store import FileType, Store
+from actions.backup.subset import parse_subset
+from actions.backup.target_attack import State, attack
+from contracts.errors import HoldfastError
+from contracts.event import Event
+from contracts.text import escape
+
+NAMED = 20
+"""How many paths an event names."""
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """The steps after one run of the job `name`. `snapshots` are those that it made; `memory` is brought up to date."""
+
+    name: str
+    job: JobOptions
+    store: Store
+    password: str
+    hostname: str
+    scratch: str
+    memory: Memory
+    snapshots: Sequence[str]
+    tell: Callable[[str], None] = lambda _: None
+    dice: random.Random = field(default_factory=random.SystemRandom)
+
+    def run(self) -> Iterator[Event]:
+        """Do one step after another and yield what each states."""
+        for step in (self.prove, self.check, self.retire, self.replicate):
+            self.tell(step.__name__)
+            try:
+                yield from step()
+            except Exception as error:  # noqa: BLE001  # a defect of one step does not unmake the snapshot, and is stated
+                what = str(error) if isinstance(error, (HoldfastError, OSError)) else f"{type(error).__name__}: {error}"
+                yield kinds.UPKEEP_FAILED.event(self.name, job=self.name, step=step.__name__, detail=_short(what))
+
+    def prove(self) -> Iterator[Event]:
+        """Restore files of each new snapshot by an index that is read anew; what was just written is trusted no more than anything."""
+        options = self.job.proof
+        if not options.files:
+            return
+        repository = self._opened()
+        with repository.lock():
+            repository.load_index()
+            for id in self.snapshots:
+                began = time.monotonic()
+                with tempfile.TemporaryDirectory(prefix="proof-", dir=self.scratch) as folder:
+                    snapshot = repository.load_snapshot(id)
+                    proof = prove(
+                        repository, snapshot, folder, files=options.files, max_bytes=options.max_bytes, dice=self.dice
+                    )
+                if proof.holds:
+                    self.memory.prove(id, time.time_ns())
+                    yield kinds.PROVED.event(
+                        self.name,
+                        job=self.name,
+                        snapshot=id,
+                        files=proof.files + proof.parts,
+                        bytes=proof.bytes,
+                        same_as_source=proof.same_as_source,
+                        seconds=round(time.monotonic() - began, 1),
+                    )
+                    continue
+                paths = [f"{escape(told.path)}: {told.what}" for told in proof.failed[:NAMED]]
+                detail = paths[0] if paths else "no file of it could be restored: it holds none that fits the settings"
+                yield kinds.NOT_PROVED.event(self.name, job=self.name, snapshot=id, detail=_short(detail), paths=paths)
+
+    def check(self) -> Iterator[Event]:
+        """Check the repository when it is time."""
+        options = self.job.proof
+        if not due(self.memory.checked_ns, options.check_every, time.time_ns()):
+            return
+        began = time.monotonic()
+        repository = self._opened()
+        with repository.lock():
+            chosen: frozenset[str] = frozenset()
+            if options.check_data:
+                packs = dict(self.store.list(FileType.PACK))
+                chosen = parse_subset(options.check_data).choose(packs, self.dice) if packs else chosen
+            checked = Checker(repository, read_data=bool(chosen), chosen=chosen).check()
+        if not checked.problems and not checked.losses:
+            self.memory.checked_ns = time.time_ns()
+            yield kinds.CHECKED.event(
+                self.name,
+                job=self.name,
+                packs=checked.packs,
+                bytes_read=checked.bytes_read,
+                seconds=round(time.monotonic() - began, 1),
+            )
+            return
+        paths = [f"{loss.snapshot[:8]}:{escape(loss.path)}" for loss in checked.losses[:NAMED]]
+        yield kinds.DAMAGED.event(
+            self.name,
+            job=self.name,
+            detail=_short(str(checked.problems[0]) if checked.problems else checked.losses[0].why),
+            problems=len(checked.problems),
+            losses=len(checked.losses),
+            paths=paths,
+        )
+
+    def retire(self) -> Iterator[Event]:
+        """Remove what the settings do not keep, unless the history is suspicious."""
+        prune_now = due(self.memory.pruned_ns, self.job.keep.prune_every, time.time_ns())
+        proved = frozenset(self.memory.proved)
+        retired = retire(self._opened(), self.name, self.hostname, self.job.keep, proved, prune_now=prune_now)
+        if retired.pruned:
+            self.memory.pruned_ns = time.time_ns()
+        if retired.held:
+            yield kinds.RETENTION_HELD.event(self.name, job=self.name, detail=_short(retired.held))
+        if retired.removed or retired.pruned:
+            yield kinds.FORGOTTEN.event(
+                self.name,
+                job=self.name,
+                removed=retired.removed,
+                kept=retired.kept,
+                bytes_freed=retired.bytes_freed,
+            )
+
+    def replicate(self) -> Iterator[Event]:
+        """Bring every copy up to date, and try to destroy it."""
+        for replica in self.job.replicas:
+            target = sftp_target(replica.target, replica.ssh)
+            copy = open_place(replica.target, replica.ssh)
+            try:
+                done = replicate(self.store, copy, progress=self._replicating)
+            finally:
+                copy.close()
+            if done.ok:
+                yield kinds.REPLICATED.event(
+                    self.name,
+                    job=self.name,
+                    target=done.target,
+                    files=done.files,
+                    bytes=done.bytes,
+                    verified_bytes=done.verified_bytes,
+                    strangers=sum(done.strangers.values()),
+                    seconds=round(done.seconds, 1),
+                )
+            else:
+                detail = str(done.problems[0]) if done.problems else "it was not finished"
+                yield kinds.REPLICATION_FAILED.event(
+                    self.name, job=self.name, target=str(target), detail=_short(detail), problems=len(done.problems)
+                )
+            if replica.attack:
+                found = attack(target)
+                kind = {
+                    State.IMMUTABLE: kinds.TARGET_IMMUTABLE,
+                    State.MUTABLE: kinds.TARGET_MUTABLE,
+                    State.UNKNOWN: kinds.TARGET_UNTRIED,
+                }[found.state]
+                more = {} if found.state is State.IMMUTABLE else {"detail": _short(found.summary)}
+                yield kind.event(self.name, job=self.name, target=found.target, tried=found.tried, **more)  # type: ignore[arg-type]
+
+    def _opened(self) -> Repository:
+        return Repository.open(self.store, self.password)
+
+    def _replicating(self, progress: Progress) -> None:
+        self.tell(f"{progress.doing}: {progress.bytes_done} of {progress.bytes} bytes to {progress.target}")
+
+
+def scratch_in(state: str) -> str:
+    """The folder for proofs within the worker's own, for nobody else."""
+    folder = Path(state) / "scratch"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return str(folder)
+
+
+def _short(text: str) -> str:
+    return escape(text)[:500]
