@@ -366,6 +366,8 @@ class Core:
         self._record(
             Run(name=action, started_ms=started_ms, outcome=result.outcome, cost=cost, events=len(result.events))
         )
+        for subject, delay_s in result.looks.items() if not command.dry_run else ():
+            self.scheduler.request_later(LOOK + subject, delay_s)
         if rule and isinstance(result.outcome, Ok) and not (result.summary or result.events):
             return  # a rule had an action look, and there was nothing to do
         self.intake.put([*result.events, told], trail=trail)

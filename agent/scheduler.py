@@ -106,6 +106,10 @@ class Scheduler:
         entry.requested_at = entry.due
         self._arm()
 
+    def request_later(self, name: str, delay_s: float) -> None:
+        """Ask that `name` runs after `delay_s`, however often it runs before."""
+        self._timers.call_later(delay_s, lambda: self.request(name))
+
     def finished(self, name: str) -> None:
         """Say that the run of `name` has ended."""
         entry = self._entries.get(name)

@@ -4,14 +4,15 @@ One event when a disagreement begins and one when it ceases. What cannot be deci
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec.structs import replace
 
 from analysis.conclusions import turn
 from analysis.exposure import vantages
-from analysis.firewall.policy_diff import CLOSED, OPEN, Difference, compare, reachable_ports
+from analysis.firewall.policy_diff import CLOSED, OPEN, Comparison, Difference, compare, reachable_ports
 from analysis.firewall.reading import Reader
+from contracts.blocking import TABLE as OWN_TABLE
 from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Why
@@ -69,6 +70,7 @@ MANY_KEPT = Kind(
 
 _WORDS = {OPEN: "reachable, and not declared", CLOSED: "declared, and not reachable"}
 _SEVERITY = {OPEN: Severity.HIGH, CLOSED: Severity.MEDIUM}
+_OWN_SETS = f"set inet {OWN_TABLE} "
 _MOST = 20
 _EXAMPLES = 5
 _MOST_PORTS = 30
@@ -95,7 +97,9 @@ class PolicyDrift:
     every_s: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
-        self._reader = Reader()  # remembers what was parsed, and changes nothing in what is concluded
+        # Both remember, and change nothing in what is concluded.
+        self._reader = Reader()
+        self._last: tuple[_Ground, Comparison] | None = None
 
     def judge(self, view: View, before: Snapshot[Drift]) -> Report[Drift]:
         """Conclude; nothing before the first look at the datapath, and nothing without a declared policy."""
@@ -106,8 +110,7 @@ class PolicyDrift:
         now: dict[str, Drift] = {}
         blind: tuple[Blind, ...] = ()
         if declared is not None:
-            listening = reachable_ports(view.snapshots[ports.SUBJECT].rows)
-            found = compare(declared.policy, self._reader.read(seen.rows), vantages(seen.rows), listening)
+            found = self._compared(declared, seen.rows, reachable_ports(view.snapshots[ports.SUBJECT].rows))
             now = {key(each): Drift(difference=each, since_ms=view.now_ms) for each in found.differences}
             blind = tuple(_unjudged(place) for place in found.not_judged)
         now = {name: _kept(before.rows.get(name), row) for name, row in now.items()}
@@ -116,6 +119,25 @@ class PolicyDrift:
         ceased = [_event(KEPT, name, before.rows[name].difference) for name in turned.ceased]
         events = [*_bounded(begun, MANY_DRIFTED), *_bounded(ceased, MANY_KEPT)]
         return Report(events=tuple(events), changes=changes(before.rows, now), blind=blind)
+
+    def _compared(
+        self, declared: Declared, rows: Mapping[str, datapath.Row], listening: set[tuple[str, int]]
+    ) -> Comparison:
+        """Compare policy and reality, unless neither has changed: at most bans came or went, which are no drift."""
+        kept = {name: row for name, row in rows.items() if not (row.what == "set" and name.startswith(_OWN_SETS))}
+        ground = _Ground(declared.digest, kept, listening)
+        if self._last is None or self._last[0] != ground:
+            found = compare(declared.policy, self._reader.read(rows), vantages(rows), listening)
+            self._last = ground, found
+        return self._last[1]
+
+
+class _Ground(NamedTuple):
+    """What a comparison rests on."""
+
+    digest: str
+    rows: Mapping[str, datapath.Row]
+    listening: set[tuple[str, int]]
 
 
 def key(each: Difference) -> str:

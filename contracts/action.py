@@ -32,6 +32,8 @@ class Result(Record):
     events: tuple[Event, ...] = ()
     proof: Proof | None = None
     answer: Mapping[str, Value] = {}
+    looks: Mapping[str, float] = {}
+    """Subjects to look at once more, each after so many seconds: what was done ends then, and nothing else tells of it."""
 
 
 class Progress(Protocol):

@@ -21,6 +21,7 @@ from contracts.host import Host
 from contracts.options import ActionOptions
 from contracts.outcome import Failed
 from contracts.policy import Policy, digest
+from contracts.subjects import datapath
 
 APPLIED = Kind(
     name="firewall.policy_on_trial",
@@ -42,6 +43,8 @@ APPLIED = Kind(
 LEAST_S, MOST_S = 10, 3600
 TWICE = 2
 _MOST_WORDS = 2000
+_SPARE_S = 0.5
+"""So long after its end, the kernel no longer lists what ended the trial."""
 _PEER = re.compile(r"the SSH session of .* from (\S+) to port (\d+)")
 
 
@@ -97,7 +100,8 @@ class PolicyApply:
         )
         summary = f"policy {digest(policy)} is on trial for {seconds} s"
         answer = {"digest": digest(policy), "former": event.fields["former"], "seconds": seconds, "cuts": cut}
-        return Result(summary=summary, events=() if command.dry_run else (event,), answer=answer)
+        events = () if command.dry_run else (event,)
+        return Result(summary=summary, events=events, answer=answer, looks={datapath.SUBJECT: seconds + _SPARE_S})
 
 
 def _policy(command: Command) -> Policy:

@@ -90,7 +90,10 @@ class Expected:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._allows = [(allow, [span(text) for text in allow.networks]) for allow in allowances(policy)]
+        self._allows = [
+            (allow, [span(text) for text in allow.networks], _letting_in(allow)) for allow in allowances(policy)
+        ]
+        self._near: dict[tuple[str, int, str, str], list[tuple[tuple[tuple[int, int], ...], Decision]]] = {}
 
     def of(self, probe: Probe, forwarded: bool = False) -> Decision:
         """Return what becomes of `probe` as it is delivered: its destination and port after address translation.
@@ -104,14 +107,34 @@ class Expected:
         chain = f"{TABLE} {CONFIRMED}_input"
         if probe.interface in ("", LOOPBACK):
             return Decision(verdict=Verdict.REACHABLE, why=f'iifname "{LOOPBACK}" accept', chain=chain)
-        family, source = number(probe.source)
         if self._policy.dhcp and _is_dhcp(probe):
             return Decision(verdict=Verdict.REACHABLE, why=DHCP_RULES[probe.family == 6], chain=chain)
-        for allow, spans in self._allows:
-            if _matches(allow, probe) and (not spans or any(k == family and a <= source <= b for k, a, b in spans)):
-                verdict = Verdict.UNCERTAIN if allow.rate else Verdict.REACHABLE
-                return Decision(verdict=verdict, why=accept_rule(allow), service=allow.service, chain=chain)
-        return Decision(verdict=Verdict.BLOCKED, why=DENY_RULE, chain=chain)
+        for ports, decision in self._towards(probe):
+            if any(first <= probe.port <= last for first, last in ports):
+                return decision
+        return _DENIED
+
+    def _towards(self, probe: Probe) -> list[tuple[tuple[tuple[int, int], ...], Decision]]:
+        """Return what is let in from where `probe` comes, by ports; found once for each such place."""
+        place = probe.protocol, probe.family, probe.interface, probe.source
+        found = self._near.get(place)
+        if found is None:
+            family, source = number(probe.source)
+            found = self._near[place] = [
+                (allow.ports, decision)
+                for allow, spans, decision in self._allows
+                if _comes_by(allow, probe) and (not spans or any(k == family and a <= source <= b for k, a, b in spans))
+            ]
+        return found
+
+
+_DENIED = Decision(verdict=Verdict.BLOCKED, why=DENY_RULE, chain=f"{TABLE} {CONFIRMED}_input")
+
+
+def _letting_in(allow: Allow) -> Decision:
+    verdict = Verdict.UNCERTAIN if allow.rate else Verdict.REACHABLE
+    chain = f"{TABLE} {CONFIRMED}_input"
+    return Decision(verdict=verdict, why=accept_rule(allow), service=allow.service, chain=chain)
 
 
 def _allowances(policy: Policy, name: str, service: Service) -> Iterator[Allow]:
@@ -254,11 +277,10 @@ def _set(values: Iterable[str]) -> str:
     return items[0] if len(items) == 1 else f"{{ {', '.join(items)} }}"
 
 
-def _matches(allow: Allow, probe: Probe) -> bool:
+def _comes_by(allow: Allow, probe: Probe) -> bool:
     return (
         allow.protocol == probe.protocol
         and allow.family in (0, probe.family)
-        and any(first <= probe.port <= last for first, last in allow.ports)
         and (not allow.interfaces or probe.interface in allow.interfaces)
     )
 

@@ -26,7 +26,7 @@ MOST_PORTS = 400
 """More ports that listeners, rules and the policy name are not tried one by one; the first ones are."""
 INTERNET = "internet"
 _ANYBODY = ("0.0.0.0/0", "::/0")
-_DPORT = re.compile(r"dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
+_DPORT = re.compile(r"(?:\b(tcp|udp)\s+)?dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
 _NUMBER = re.compile(r"\d+")
 _STRANGE = 47111
 _COMMENT = re.compile(rf'comment "({CONFIRMED}|{TRIAL}) ([0-9a-f]+)"')
@@ -109,7 +109,7 @@ def compare(
         change, services = _judge(declared.of(probe), verdicts[number])
         if not change:
             continue
-        each = _Found(point, probe, change, services, answers.answer(number))
+        each = _Found(point, probe, change, services, answers.answer(number, steps=False))
         if not _speaks_of_another_port(declared, each):
             found.setdefault(each.group(), []).append(each)
     strange = {protocol: tried[-1] for protocol, tried in ports.items()}
@@ -145,7 +145,7 @@ def cuts(policy: Policy, datapath: Datapath, targets: Sequence[Target]) -> tuple
             continue
         if verdict is Verdict.UNCERTAIN and Expected(policy).of(target.probe).verdict is Verdict.UNCERTAIN:
             continue  # its own rate limit, which the person declared
-        answer = after.answer(number)
+        answer = after.answer(number, steps=False)
         why, chain = _why(answer)
         found.append(Cut(name=target.name, why=why, chain=chain, certain=verdict is Verdict.BLOCKED))
     return tuple(found)
@@ -243,7 +243,7 @@ def _ports(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, in
         ranges = [each for allow in allowances(policy) if allow.protocol == protocol for each in allow.ports]
         wanted = dict.fromkeys(port for each in ranges for port in each)
         wanted.update(dict.fromkeys(port for kind, port in listening if kind == protocol))
-        wanted.update(dict.fromkeys(sorted(named)))
+        wanted.update(dict.fromkeys(sorted(named[protocol])))
         chosen = list(wanted)[:MOST_PORTS]
         strange = next(
             port
@@ -254,17 +254,17 @@ def _ports(policy: Policy, datapath: Datapath, listening: Iterable[tuple[str, in
     return tried
 
 
-def _named(datapath: Datapath) -> set[int]:
-    """Return the ports that rules name in their text."""
-    return {
-        int(word)
-        for table in datapath.tables
-        for chain in table.chains.values()
-        for rule in chain.rules
-        for place in _DPORT.findall(rule.text)
-        for word in _NUMBER.findall(place)
-        if len(word) <= 5 and 1 <= int(word) <= MAX_PORT
-    }
+def _named(datapath: Datapath) -> dict[str, set[int]]:
+    """Return the ports that rules name in their text, by protocol; where a rule does not say which, it is both."""
+    found: dict[str, set[int]] = {"tcp": set(), "udp": set()}
+    for table in datapath.tables:
+        for chain in table.chains.values():
+            for rule in chain.rules:
+                for protocol, place in _DPORT.findall(rule.text):
+                    ports = {int(word) for word in _NUMBER.findall(place) if len(word) <= 5}
+                    for each in (protocol,) if protocol else found:
+                        found[each] |= {port for port in ports if 1 <= port <= MAX_PORT}
+    return found
 
 
 def _difference(group: Sequence[_Found], strange: Mapping[str, int]) -> Difference:

@@ -254,6 +254,21 @@ def test_a_rule_whose_action_found_nothing_to_do_is_no_event() -> None:
     assert bench.world.kinds() == ["ports.listener_opened"]
 
 
+def test_what_ends_after_a_while_is_looked_at_then_whatever_was_looked_at_before() -> None:
+    bench = Bench(Rule(when="ports.*", do="notify", arguments={"channel": "admins"}, dry_run=False))
+    bench.world.advance(0)
+    bench.finish(events=(OPENED,), changes=ROW)
+    _, done = bench.world.commands[0]
+    done(Result(looks={"ports": 20.0, "nothing": 1.0}), Cost())
+    bench.core.changed("ruleset", "ports")
+    bench.world.advance(1)
+    bench.finish()
+    bench.world.advance(18)
+    assert bench.world.asked == []
+    bench.world.advance(2)
+    assert [subject for subject, _ in bench.world.asked] == ["ports"]
+
+
 def test_what_an_action_caused_does_not_trigger_its_rule_again() -> None:
     bench = Bench(Rule(when="*", do="notify", arguments={"channel": "admins"}, dry_run=False))
     bench.world.advance(0)

@@ -54,6 +54,8 @@ class Scene:
         self.processes: list[subprocess.Popen[Any]] = []
         for name in (self.server, self.client):
             subprocess.run(("ip", "netns", "add", name), check=True)
+            quiet = "net.ipv6.conf.default.accept_dad=0"  # an address that is still tried answers nobody
+            subprocess.run(self.inside(name, "sysctl", "-qw", quiet), check=True)
         near, far = f"hfpa{mark}", f"hfpb{mark}"
         _ip("link", "add", near, "netns", self.server, "type", "veth", "peer", "name", far, "netns", self.client)
         for name, device, address in ((self.server, near, SERVER), (self.client, far, CLIENT)):
@@ -187,6 +189,7 @@ def test_a_policy_that_locks_everybody_out_lets_them_in_again(scene: Scene) -> N
     assert not scene.reaches(22)
     assert not scene.reaches(80)
     until(lambda: scene.reaches(22), 14)
+    until(lambda: scene.events("firewall.policy_trial_over"), 5, scene.log)
     session.stdin.write("still there?\n")
     session.stdin.flush()
     assert session.stdout.readline() == "still there?\n"

@@ -33,6 +33,7 @@ def test_a_policy_is_loaded_beside_what_is_there(host: NetnsHost) -> None:
     assert event.fields["who"] == "root"
     assert event.fields["overridden"] == ["would cut the console"]
     assert event.fields["former"] == ""
+    assert result.looks == {"datapath": 60.5}  # the kernel tells nobody when it ends the trial
 
 
 def test_what_is_not_confirmed_ends_by_itself(host: NetnsHost) -> None:

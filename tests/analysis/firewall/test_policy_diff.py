@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.firewall.model import Base, Chain, Datapath, Field, Match, Maybe, Rule, Span, Statement, Table, Verdict
-from analysis.firewall.policy_diff import Cut, Target, compare, cuts, reachable_ports
+from analysis.firewall.policy_diff import Cut, Target, _named, compare, cuts, reachable_ports
 from analysis.firewall.policy_model import replaced
 from analysis.firewall.probe import Probe
 from contracts.policy import Policy, Service, Zone
@@ -126,3 +126,15 @@ def test_only_listeners_that_others_may_reach_count() -> None:
         "c": Listener(protocol="udp", family=4, address="0.0.0.0", port=40001, scope="any", ephemeral=True),
     }
     assert reachable_ports(rows) == {("tcp", 22)}
+
+
+def test_ports_are_tried_by_the_protocols_that_rules_name_them_for() -> None:
+    texts = {
+        "tcp dport 81 accept",
+        "udp dport { 82, 83-84 } drop",
+        "-p tcp -m tcp --dport 85 -j ACCEPT",
+        "th dport 86 drop",
+    }
+    rules = tuple(Rule(statements=(), text=text) for text in sorted(texts))
+    table = Table(family="inet", name="t", chains={"c": Chain(name="c", rules=rules)})
+    assert _named(Datapath(tables=(table,))) == {"tcp": {81, 85, 86}, "udp": {82, 83, 84, 85, 86}}

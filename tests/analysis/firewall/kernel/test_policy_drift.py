@@ -1,8 +1,13 @@
 """Drift from the declared policy, judged on the rows that the real collector makes of a real ruleset."""
 
-import pytest
+from typing import Any
 
+import pytest
+from msgspec.structs import replace
+
+from analysis import policy_drift
 from analysis.firewall.policy import script
+from analysis.firewall.policy_diff import Comparison, compare
 from analysis.policy_drift import PolicyDrift
 from contracts.event import Severity
 from contracts.judge import View
@@ -30,7 +35,9 @@ class Judging:
         self.policy: Policy | None = POLICY
 
     def again(self, program: str, seen: bool = True) -> list:
-        rows: dict[str, Row] = loaded(self.world, program) if seen else {}
+        return self.judged(loaded(self.world, program) if seen else {}, seen)
+
+    def judged(self, rows: dict[str, Row], seen: bool = True) -> list:
         declared = {KEY: Declared(policy=self.policy, digest=digest(self.policy))} if self.policy else {}
         snapshots = {
             "policy": Snapshot(subject="policy", revision=1, rows=declared),
@@ -46,6 +53,29 @@ class Judging:
 @pytest.fixture
 def judging(world: World) -> Judging:
     return Judging(world)
+
+
+def test_bans_that_come_and_go_are_no_reason_to_compare_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def counted(*arguments: Any) -> Comparison:
+        compared.append(1)
+        return compare(*arguments)
+
+    monkeypatch.setattr(policy_drift, "compare", counted)
+    judging = Judging(world)
+    block = "table inet holdfast_block { set banned4 { type ipv4_addr; elements = { 192.0.2.1 }\n }\n }\n"
+    rows = loaded(world, script(POLICY) + block)
+    judging.judged(rows)
+    banned = rows["set inet holdfast_block banned4"]
+    more = {**rows, "set inet holdfast_block banned4": replace(banned, document=banned.document.replace(".1", ".2"))}
+    assert more != rows
+    assert judging.judged(more) == []
+    assert len(compared) == 1
+    judging.policy = Policy(services={"web": Service(ports=("80",))})
+    judging.judged(more)
+    judging.judged({name: row for name, row in more.items() if not name.startswith("rule ")})
+    assert len(compared) == 3
 
 
 def test_a_policy_in_force_is_kept(judging: Judging) -> None:
