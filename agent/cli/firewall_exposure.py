@@ -32,6 +32,7 @@ class Question(NamedTuple):
     """What was asked on the command line."""
 
     source: str
+    from_port: int
     to_port: int
     destination: str
     udp: bool
@@ -52,6 +53,12 @@ class Asked(NamedTuple):
 @agent_option
 @json_option
 @click.option("--from", "source", metavar="ADDR", default="", help="Judge for this source instead of the vantages.")
+@click.option(
+    "--from-port",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="With --to-port: call from this port, by default from one that clients have and no rule names.",
+)
 @click.option("--to-port", type=click.IntRange(1, 65535), metavar="N", help="Ask about this port alone.")
 @click.option(
     "--to",
@@ -71,7 +78,7 @@ class Asked(NamedTuple):
 @click.option("--look", is_flag=True, help="Look at firewall and ports first, instead of taking what was seen last.")
 def exposure_command(path: Path, as_json: bool, look: bool, **asked: Any) -> None:
     """Show who can reach which listener and by which rule, or explain one probe (--from, --to-port, --explain)."""
-    question = Question(**{**asked, "to_port": asked["to_port"] or 0})
+    question = Question(**{**asked, "to_port": asked["to_port"] or 0, "from_port": asked["from_port"] or 0})
     _check(question)
     notes = list(_looked(path)) if look else []
     sights = _sights(path)
@@ -93,8 +100,8 @@ def _check(question: Question) -> None:
     for option, text in (("--from", question.source), ("--to", question.destination)):
         if text and not _is_address(text):
             raise UsageError(f'{option}: "{text}" is not an IP address', advice="write 203.0.113.7 or 2001:db8::7")
-    if not question.to_port and (question.destination or question.udp or question.explain):
-        raise UsageError("--to, --udp and --explain are about one port", advice="add --to-port N")
+    if not question.to_port and (question.destination or question.udp or question.explain or question.from_port):
+        raise UsageError("--to, --udp, --from-port and --explain are about one port", advice="add --to-port N")
     if question.interface and not (question.source or question.to_port):
         raise UsageError("--interface is about one source or one port", advice="add --from ADDR or --to-port N")
     if question.source and question.destination:
@@ -216,9 +223,11 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
     from analysis.exposure import vantages
     from analysis.firewall.evaluate import evaluate
     from analysis.firewall.probe import Probe
+    from analysis.firewall.source_ports import named_source_ports, usual
     from analysis.firewall.targets import Place, Sockets, counted
 
     read = _read(ways)
+    source_port = question.from_port or usual(named_source_ports(read))
     protocol = "udp" if question.udp else "tcp"
     probes = [
         Probe(
@@ -228,6 +237,7 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
             destination=destination,
             port=question.to_port,
             interface=interface,
+            source_port=source_port,
         )
         for source, destination, interface in _ends(question, read, vantages(ways))
     ]

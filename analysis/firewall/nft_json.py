@@ -195,7 +195,7 @@ def _part(item: Any, kind: str) -> Span | Name:
         item = item["elem"]["val"]
     if kind in STRINGS:
         if isinstance(item, str):
-            return Name(item)
+            return Name("" if (kind, item) == ("iface_index", "0") else item)  # 0 is the number of no interface
         raise _Strange(words(item))
     if item == "*":
         return Span(0, _WHOLE)

@@ -15,6 +15,7 @@ from analysis.firewall.model import Datapath, Table
 from analysis.firewall.named import Names
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from analysis.firewall.published import published
+from analysis.firewall.source_ports import named_source_ports, special, usual
 from analysis.firewall.strangers import strange
 from analysis.firewall.targets import Aim, Place, Sockets, Targets, counted
 from analysis.firewall.vantages import Somebody, Viewpoint, viewpoints
@@ -59,9 +60,12 @@ def reach(
     offered = published(datapath)
     aims, skipped = _aims(Targets(ours, offered.candidates, datapath.network), points)
     sockets = Sockets(ours)
-    seen = _anybody(datapath, aims)
-    exceptions = _exceptions(datapath, seen)
-    past = _past_front_ends(datapath, seen)
+    spans = named_source_ports(datapath)
+    port = usual(spans)
+    seen = _anybody(datapath, aims, port)
+    exceptions = _exceptions(datapath, seen, port)
+    by_port = _from_ports(datapath, seen, special(spans, port))
+    past = _past_front_ends(datapath, seen, port)
     rows: dict[str, Exposure] = {}
     for place, one in enumerate(seen):
         row = _row(one, sockets, ours)
@@ -69,7 +73,8 @@ def reach(
             continue
         if one.answer is not None and row.verdict == one.answer.verdict.value:
             besides = tuple(f"{each.label} not known" for each in unread if each.concerns(row.family, row.port))
-            row = replace(row, except_for=exceptions.get(place, ()) + besides, bypasses=past.get(place, ""))
+            excepted = exceptions.get(place, ()) + by_port.get(place, ()) + besides
+            row = replace(row, except_for=excepted, bypasses=past.get(place, ""))
         rows[key_of(row)] = row
     judged = tuple(point for point in points if point not in skipped)
     return Reached(rows, offered.left_out, judged, skipped)
@@ -93,14 +98,32 @@ def key_of(row: Exposure) -> str:
     return f"{row.vantage} {row.protocol} {row.address} {row.port}"
 
 
-def _anybody(datapath: Datapath, aims: Sequence[Aim]) -> list[_Seen]:
+def _anybody(datapath: Datapath, aims: Sequence[Aim], port: int) -> list[_Seen]:
     probed = [aim for aim in aims if not aim.barred and not aim.unjudged]
-    answers = evaluate(datapath, [aim.probe() for aim in probed])
+    answers = evaluate(datapath, [aim.probe(source_port=port) for aim in probed])
     told = {id(aim): answers.answer(number, steps=False) for number, aim in enumerate(probed)}
     return [_Seen(aim, told.get(id(aim))) for aim in aims]
 
 
-def _exceptions(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, tuple[str, ...]]:
+def _from_ports(datapath: Datapath, seen: Sequence[_Seen], ports: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return, by the number of the aim, the source ports from which it is otherwise for anybody: whoever calls chooses his own."""
+    places = [place for place, one in enumerate(seen) if one.answer is not None]
+    places = places[: MOST_EXCEPTIONS // len(ports)] if ports else []
+    probes = [seen[place].aim.probe(source_port=port) for place in places for port in ports]
+    verdicts = iter(evaluate(datapath, probes).verdicts() if probes else ())
+    found: dict[int, tuple[str, ...]] = {}
+    for place in places:
+        answer = seen[place].answer
+        told = [(port, next(verdicts)) for port in ports]
+        found[place] = tuple(
+            f"source port {port} {verdict.value}"
+            for port, verdict in told
+            if answer is not None and verdict is not answer.verdict
+        )
+    return found
+
+
+def _exceptions(datapath: Datapath, seen: Sequence[_Seen], from_port: int) -> dict[int, tuple[str, ...]]:
     """Return, by the number of the aim, the networks for whom it is otherwise than for anybody."""
     probes: list[Probe] = []
     whose: list[tuple[int, Somebody]] = []
@@ -115,7 +138,7 @@ def _exceptions(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, tuple[st
         if len(wanted) > room or not one.aim.point.is_all:
             untried.append(place)
         for each in wanted[:room]:
-            probes.append(one.aim.probe(each.source))
+            probes.append(one.aim.probe(each.source, from_port))
             whose.append((place, each))
     verdicts = evaluate(datapath, probes).verdicts() if probes else ()
     found: dict[int, list[str]] = {}
@@ -159,7 +182,7 @@ class _Concerned:
         return made
 
 
-def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str]:
+def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen], port: int) -> dict[int, str]:
     """Return, by the number of the aim, the front end that a published port goes past."""
     makers = {(table.family, table.name): maker for table in datapath.tables if (maker := front_end(table))}
     forwarded = [
@@ -169,7 +192,7 @@ def _past_front_ends(datapath: Datapath, seen: Sequence[_Seen]) -> dict[int, str
     ]
     if not makers or not forwarded:
         return {}
-    answers = evaluate(_untranslated(datapath), [seen[place].aim.probe() for place in forwarded])
+    answers = evaluate(_untranslated(datapath), [seen[place].aim.probe(source_port=port) for place in forwarded])
     past = {}
     for number, place in enumerate(forwarded):
         answer = answers.answer(number, steps=False)

@@ -14,7 +14,7 @@ from analysis.firewall.addresses import (
     why_not_routed,
 )
 from analysis.firewall.model import Network
-from analysis.firewall.probe import Probe
+from analysis.firewall.probe import SOURCE_PORT, Probe
 from analysis.firewall.published import Candidate
 from analysis.firewall.vantages import Viewpoint
 from contracts.subjects.ports import Listener
@@ -46,7 +46,7 @@ class Aim(NamedTuple):
     barred: str = ""
     unjudged: str = ""
 
-    def probe(self, source: str = "") -> Probe:
+    def probe(self, source: str = "", source_port: int = SOURCE_PORT) -> Probe:
         """Return the first packet of a connection from `source`, by default from anybody at the viewpoint."""
         point, place = self.point, self.place
         if not point.interface:  # this host to itself: the kernel takes the address that it sends to
@@ -58,6 +58,7 @@ class Aim(NamedTuple):
             destination=place.address,
             port=place.port,
             interface=point.interface,
+            source_port=source_port,
         )
 
 

@@ -66,9 +66,9 @@ while True:
 """
 SEND = """
 import socket, sys
-source, address, port, word = sys.argv[1:]
+source, address, port, word, source_port = sys.argv[1:]
 one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-one.bind((source, 0))
+one.bind((source, int(source_port)))
 one.sendto(word.encode(), (address, int(port)))
 """
 CONNECT = """
@@ -76,7 +76,8 @@ import socket, sys
 source, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
 one.settimeout(1.0)
-one.bind((source, 0))
+one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+one.bind((source, int(sys.argv[4])))
 try:
     one.connect((address, port))
     print("reachable")
@@ -165,20 +166,18 @@ class Scene:
             "ports": {key: msgspec.convert(row, ports.Listener) for key, row in told["ports"].items()},
         }
 
-    def connect(self, source: str, address: str, port: int) -> str:
+    def connect(self, source: str, address: str, port: int, *, source_port: int = 0) -> str:
         """Really connect from `source` outside; returns reachable or blocked."""
         return subprocess.run(
-            ("ip", "netns", "exec", self.outside, sys.executable, "-c", CONNECT, source, address, str(port)),
+            ("ip", "netns", "exec", self.outside, sys.executable, "-c", CONNECT, source, address, str(port), str(source_port)),
             capture_output=True, text=True, check=True,
         ).stdout.strip()  # fmt: skip
 
-    def send(self, source: str, address: str, port: int, *, within_s: float = 0.6) -> str:
+    def send(self, source: str, address: str, port: int, *, source_port: int = 0, within_s: float = 0.6) -> str:
         """Really send a datagram from `source` outside; returns reachable if anybody who listens got it in time, else blocked."""
         word = uuid.uuid4().hex
-        subprocess.run(
-            ("ip", "netns", "exec", self.outside, sys.executable, "-c", SEND, source, address, str(port), word),
-            check=True,
-        )
+        words = (source, address, str(port), word, str(source_port))
+        subprocess.run(("ip", "netns", "exec", self.outside, sys.executable, "-c", SEND, *words), check=True)
         heard, last = "", time.monotonic() + within_s
         while word not in heard and (left := last - time.monotonic()) > 0:
             ready, _, _ = select.select([one.stdout for one in self._ears], [], [], left)

@@ -305,3 +305,37 @@ def test_an_ipsec_policy_that_blocks_is_named_where_it_may_decide(scene) -> None
     scene.run(scene.host, "ip xfrm policy flush")
     assert "exposure_opened internet 53" in bench.look()
     assert bench.udp(f"{OUT} 53").verdict == scene.send("9.9.9.9", OUT, 53) == "reachable"
+
+
+STATELESS = """
+table ip old {
+    chain input {
+        type filter hook input priority 0; policy drop;
+        udp sport 53 accept
+        tcp sport 1024-65535 tcp dport 22 accept
+        tcp sport 39000-41000 tcp dport 80 accept
+    }
+}
+"""
+
+
+def test_what_only_a_chosen_source_port_reaches_is_called_out(scene) -> None:
+    scene.listen(scene.host, "0.0.0.0:22", "0.0.0.0:80")
+    scene.listen_udp(scene.host, "0.0.0.0:161")
+    scene.run(scene.host, "nft -f -", STATELESS)
+    bench = Bench(scene)
+    assert bench.look() == []
+    hole = bench.udp(f"{OUT} 161")
+    assert (hole.verdict, hole.except_for) == ("blocked", ("source port 53 reachable",))
+    assert scene.send("9.9.9.9", OUT, 161) == "blocked"
+    assert scene.send("9.9.9.9", OUT, 161, source_port=53) == "reachable"
+    assert (bench[f"{OUT} 22"].verdict, bench[f"{OUT} 22"].except_for) == (
+        "reachable",
+        ("source port 53 blocked", "source port 1023 blocked"),
+    )
+    assert scene.connect("9.9.9.9", OUT, 22) == "reachable"
+    assert scene.connect("9.9.9.9", OUT, 22, source_port=1023) == "blocked"
+    narrow = bench[f"{OUT} 80"]
+    assert (narrow.verdict, narrow.except_for) == ("blocked", ("source port 39000 reachable",))
+    assert scene.connect("9.9.9.9", OUT, 80, source_port=50000) == "blocked"
+    assert scene.connect("9.9.9.9", OUT, 80, source_port=39000) == "reachable"
