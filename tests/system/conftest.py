@@ -1,5 +1,6 @@
 """A Debian root with Holdfast installed by `make install`, booted with a real systemd in a container."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("HOLDFAST_TEST_CACHE", "/var/cache/holdfast-tests"))
 PACKAGES = "systemd-sysv,dbus,python3,python3-venv,make,nftables,iptables,procps,iproute2,libcap2-bin,man-db"
+
+IMPATIENT = """[Service]
+ExecStart=
+ExecStart=/opt/holdfast/current/bin/python -IB -c "import sys; from agent import daemon, keeper, supervisor; \
+    supervisor.Timing = lambda: keeper.Timing(longest_wait_s=0.5); sys.exit(daemon.main(sys.argv[1:]))" -c /etc/holdfast/agent.yaml
+"""
+"""A drop-in: the installed core in its unit, but for the longest wait between two starts of a worker, which is else 15 seconds."""
 
 
 def _run(*argv: str, **options: object) -> None:
@@ -87,6 +95,21 @@ class Container:
                 f"not within {seconds} s: {what}\n{self.journal() if hasattr(self, 'leader') else ''}"
             )
             time.sleep(0.2)
+
+    @contextlib.contextmanager
+    def impatient_core(self) -> Iterator[None]:
+        """Run the core with a longest wait of half a second before it tries a worker again, and the usual one afterwards."""
+        folder = "/run/systemd/system/holdfast-agent.service.d"
+        self.run("mkdir", "-p", folder)
+        self.run("tee", f"{folder}/impatient.conf", text=IMPATIENT)
+        try:
+            self.run("systemctl", "daemon-reload")
+            self.run("systemctl", "restart", "holdfast-agent.service")
+            yield
+        finally:
+            self.run("rm", "-r", folder)
+            self.run("systemctl", "daemon-reload")
+            self.run("systemctl", "restart", "holdfast-agent.service")
 
     def reboot(self) -> None:
         """Boot it anew; its network is a new one, too."""

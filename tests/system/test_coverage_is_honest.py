@@ -66,10 +66,13 @@ def agent(container):
     if not json.loads(container.run("holdfast", "console", "agents", "list", "--json").stdout):
         token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
         container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
-    container.run("systemctl", "start", "holdfast-agent.service")
-    container.wait_for(lambda: _sight(container, "firewall")["state"] == "seen" and _sight(container, "ports")["state"] == "seen",
-                       60, f"whole sight, not {_coverage(container)}")  # fmt: skip
-    return container
+    with container.impatient_core():  # its workers end twice in each test
+        container.wait_for(
+            lambda: _sight(container, "firewall")["state"] == "seen" and _sight(container, "ports")["state"] == "seen",
+            60,
+            f"whole sight, not {_coverage(container)}",
+        )
+        yield container
 
 
 @pytest.fixture(scope="module")

@@ -121,31 +121,14 @@ def test_the_watchdog_restarts_a_core_that_is_stopped(system) -> None:
     system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the new core reports")
 
 
-IMPATIENT = """[Service]
-ExecStart=
-ExecStart=/opt/holdfast/current/bin/python -IB -c "import sys; from agent import daemon, keeper, supervisor; \
-    supervisor.Timing = lambda: keeper.Timing(longest_wait_s=0.5); sys.exit(daemon.main(sys.argv[1:]))" -c /etc/holdfast/agent.yaml
-"""
-"""The installed core in its unit, with half a second for its longest wait before it tries again, which is else 15."""
-
-
 def test_a_worker_killed_fifty_times_comes_back(system) -> None:
     """Fifty ends at the rate at which a worker starts, the hardest on systemd's limits; the waits themselves are another test's."""
-    folder = "/run/systemd/system/holdfast-agent.service.d"
-    system.run("mkdir", "-p", folder)
-    system.run("tee", f"{folder}/impatient.conf", text=IMPATIENT)
-    try:
-        system.run("systemctl", "daemon-reload")
-        system.run("systemctl", "restart", "holdfast-agent.service")
+    with system.impatient_core():
         _kill_the_reader(system, 50)
         system.wait_for(lambda: _worker(system, "reader").get("state") == "running", 30, "the reader is back")
         assert _worker(system, "reader")["restarts"] >= 50
-    finally:
-        system.run("rm", "-r", folder)
-        system.run("systemctl", "daemon-reload")
     assert system.property("holdfast-reader.socket", "ActiveState") == "active"
     assert system.property("holdfast-reader.service", "Result") in {"success", "signal"}
-    system.run("systemctl", "restart", "holdfast-agent.service")
     system.wait_for(lambda: _worker(system, "reader").get("state") == "running", 60, "the patient core has it, too")
 
 
