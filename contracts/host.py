@@ -294,6 +294,13 @@ class Stream(Protocol):
     def pid(self) -> int:
         """The id of its process, which leads a process group of its own; 0 when nothing runs."""
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its process, unless it has ended."""
+
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill the buffer as far as data is there, 0 at the end; raises `Unavailable` (`TIMEOUT`)."""
 

@@ -23,9 +23,13 @@ class Silence:
     """What a command says that was not run: nothing, with success. `contracts.host.Stream`."""
 
     pid = 0
+    running = False
 
     def __init__(self, argv: tuple[str, ...]) -> None:
         self._argv = argv
+
+    def signal(self, number: int) -> None:
+        """Do nothing: nothing runs."""
 
     def readinto(self, buffer: memoryview, /) -> int:  # noqa: ARG002  # nothing comes
         """Return 0."""

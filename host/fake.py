@@ -100,11 +100,15 @@ class FakeStream:
     """A recorded answer as a stream; `given` is what was put in."""
 
     pid = 0
+    running = False
 
     def __init__(self, answer: Completed, stdin: Iterable[bytes]) -> None:
         self._answer = answer
         self._rest = memoryview(answer.stdout)
         self.given = b"".join(stdin)
+
+    def signal(self, number: int) -> None:
+        """Do nothing: nothing runs."""
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill the buffer."""

@@ -49,6 +49,15 @@ class LinuxStream:
         """The id of the process, which leads a process group of its own."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its process, unless it has ended."""
+        self._process.send_signal(number)
+
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill the buffer as far as data is there, 0 at the end; raises `Unavailable` (`TIMEOUT`)."""
         while self._open(self._stdout):

@@ -86,6 +86,21 @@ def test_one_that_closes_its_output_and_goes_on_is_late_too() -> None:
     assert not still_there("975.5")
 
 
+def test_whether_it_still_runs_is_known_without_waiting() -> None:
+    with stream(["sh", "-c", "read line"], stdin=iter([b"a\n"]), timeout_s=20) as running:
+        assert running.running
+        assert running.end().code == 0
+        assert not running.running
+
+
+def test_a_signal_reaches_the_command() -> None:
+    with stream(["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"], timeout_s=20) as running:
+        assert running.readinto(memoryview(bytearray(10)))
+        running.signal(15)
+        assert running.end().code == 5
+        running.signal(15)
+
+
 def test_leaving_early_ends_it() -> None:
     with stream(["sh", "-c", "yes & sleep 974.5"], timeout_s=60) as running:
         assert running.readinto(memoryview(bytearray(10)))

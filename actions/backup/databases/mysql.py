@@ -100,7 +100,7 @@ class Mysql:
         query = f"""
         SELECT JSON_OBJECT('name', t.table_name, 'engine', t.engine, 'kind', t.table_type)
         FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine
-        WHERE t.table_schema = CONVERT({_hex(database)} USING utf8mb4) AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+        WHERE t.table_schema = CONVERT({hexadecimal(database)} USING utf8mb4) AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
           AND (t.table_type = 'SYSTEM VERSIONED' OR COALESCE(e.transactions, 'NO') <> 'YES')
         """
         return [msgspec.convert(row, Table) for row in self._rows(host, query)]
@@ -122,22 +122,20 @@ class Mysql:
 
     def _client(self, host: Host, query: str) -> Tool:
         words = ("--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4", "-e", query)
-        tool = self._tool(host, _either(host, "mariadb", "mysql"), *words)
+        tool = self._tool(host, either(host, "mariadb", "mysql"), *words)
         return tool._replace(timeout_s=min(_ASK_S, self.options.timeout))
 
     def _dump(self, host: Host, database: str, *, maria: bool) -> Dump:
         what = f"{self.name}/{database}"
         more = () if maria else ("--set-gtid-purged=OFF",)
-        tool = self._tool(
-            host, _either(host, "mariadb-dump", "mysqldump"), *_DUMP, *more, "--databases", "--", database
-        )
+        tool = self._tool(host, either(host, "mariadb-dump", "mysqldump"), *_DUMP, *more, "--databases", "--", database)
         check = lambda: EndMarker(_END, begins=_BEGIN, confessions=_LEFT_OUT)  # noqa: E731
         return Dump(file_name(database, ".sql"), piped(host, tool, check, what))
 
     def _users(self, host: Host, *, maria: bool) -> Dump:
         what = f"{self.name}/users and grants"
         if maria:
-            tool = self._tool(host, _either(host, "mariadb-dump", "mysqldump"), "--system=users")
+            tool = self._tool(host, either(host, "mariadb-dump", "mysqldump"), "--system=users", "--replace")
             return Dump(USERS, piped(host, tool, lambda: EndMarker(_END, begins=_BEGIN), what))
 
         def script() -> bytes:
@@ -177,11 +175,13 @@ def _grant_all(user: str) -> str:
     return f"GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, SHOW DATABASES, PROCESS ON *.* TO {name}@'localhost';"
 
 
-def _either(host: Host, newer: str, older: str) -> str:
+def either(host: Host, newer: str, older: str) -> str:
+    """The tool by its new name where it is installed, else by the old one."""
     return newer if host.commands.present(newer) else older
 
 
-def _hex(text: str) -> str:
+def hexadecimal(text: str) -> str:
+    """A text as a literal in which nothing needs quoting."""
     return "0x" + text.encode().hex()
 
 

@@ -140,3 +140,44 @@ class DatabaseOptions(Record):
     sqlite: Annotated[tuple[SqliteOptions, ...], Meta(description="SQLite files.")] = ()
     redis: Annotated[tuple[RedisOptions, ...], Meta(description="Redis servers.")] = ()
     command: Annotated[tuple[CommandOptions, ...], Meta(description="Commands whose output is kept.")] = ()
+
+
+class ProveQuery(Record):
+    """A question that the restored copy must answer."""
+
+    source: Annotated[str, Meta(description="The `name` of the database's entry.")]
+    database: Annotated[str, Meta(description="The database, or for SQLite the path of the file.")]
+    sql: Annotated[str, Meta(description="One statement.", examples=["SELECT count(*) FROM orders"])]
+    expect: Annotated[
+        str | None,
+        Meta(description="What the answer must be, columns by tab and rows by line; without it, any answer will do."),
+    ] = None
+
+
+class ProveOptions(Record):
+    """How dumps are restored into throw-away instances."""
+
+    scratch: Annotated[
+        str,
+        Meta(
+            description="Where the throw-away instances lie, each in a directory of its own that is wiped afterwards."
+        ),
+    ] = "/var/tmp"
+    run_as: Annotated[
+        str,
+        Meta(
+            description="The Unix user the instances run as when root proves: one that may do nothing else.",
+            examples=["nobody"],
+        ),
+    ] = ""
+    postgresql_bin: Annotated[
+        str, Meta(description="The directory of PostgreSQL's programs; empty: the newest below /usr/lib/postgresql.")
+    ] = ""
+    postgresql_settings: Annotated[
+        dict[str, str],
+        Meta(description="Settings that the throw-away PostgreSQL needs, as libraries of extensions to preload."),
+    ] = {}
+    queries: Annotated[tuple[ProveQuery, ...], Meta(description="Questions besides the counts of rows.")] = ()
+    timeout: Annotated[Duration, Meta(description="How long the restore and the questions of one source may take.")] = (
+        6 * HOUR_S
+    )

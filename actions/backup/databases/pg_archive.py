@@ -26,6 +26,8 @@ class PgArchive:
     """Watches an archive. Holds the table of contents' current entry and a piece of data, never more."""
 
     def __init__(self) -> None:
+        self.database: str | None = None
+        """The database that was dumped, once that part has passed."""
         self._data = bytearray()
         self._at = 0
         self._waiting = 0
@@ -109,8 +111,9 @@ class PgArchive:
             yield from self._int()  # its level
         for _ in range(7):
             yield from self._int()  # the date
-        for _ in range(3):
-            yield from self._text()  # database, version of the server, version of pg_dump
+        self.database = ((yield from self._text()) or b"").decode("utf-8", "replace")
+        for _ in range(2):
+            yield from self._text()  # version of the server, version of pg_dump
         return major, minor
 
     def _entry(self, version: tuple[int, int]) -> Wait:

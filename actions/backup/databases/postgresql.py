@@ -143,14 +143,12 @@ class Postgresql:
         return Tool((tool, *words), self.options.run_as, environment, files, self.options.timeout)
 
     def _conninfo(self, database: str) -> str:
-        """A connection string: a bare name would be taken for one when it has an equals sign in it."""
-        parts = {
-            "host": self.options.host,
-            "port": str(self.options.port),
-            "user": self.options.role,
-            "dbname": database,
-        }
-        return " ".join(f"{key}={_quote(value)}" for key, value in parts.items() if value)
+        return conninfo(host=self.options.host, port=str(self.options.port), user=self.options.role, dbname=database)
+
+
+def conninfo(**parts: str) -> str:
+    """A connection string: a bare name of a database would be taken for one when it has an equals sign in it."""
+    return " ".join(f"{key}={_quote(value)}" for key, value in parts.items() if value)
 
 
 def role_statements(role: str) -> str:

@@ -93,6 +93,20 @@ class Connection:
             if line.strip():
                 return line.strip().decode("utf-8", "replace")
 
+    def reply(self, *words: str) -> str:
+        """Give a command and return its answer: a line with its mark, or the text of a bulk string."""
+        head = self.ask(*words)
+        if not head.startswith("$") or not head[1:].isdecimal():
+            return head
+        want = int(head[1:]) + 2
+        while len(self._held) < want:
+            more = self.receive(want - len(self._held))
+            if not more:
+                raise DumpFailed(self._what, "the server closed the connection")
+            self._held += more
+        text, self._held = self._held[: want - 2], self._held[want:]
+        return text.decode("utf-8", "replace")
+
     def receive(self, count: int) -> bytes:
         """Up to `count` bytes, none when the server has closed the connection."""
         try:

@@ -115,3 +115,62 @@ def bin_folder(folder: Path, **scripts: str) -> Path:
         script.write_text(f"#!/bin/sh\n{text}\n")
         script.chmod(0o755)
     return folder
+
+
+@dataclass
+class Server:
+    """A MariaDB of our own."""
+
+    folder: Path
+
+    @property
+    def socket(self) -> str:
+        return str(self.folder / "socket")
+
+    def sql(self, text: str, database: str = "", user: str = "root", code: int = 0) -> str:
+        words = ["mariadb", "--no-defaults", "-S", self.socket, "-u", user, "--batch", "--skip-column-names"]
+        done = subprocess.run([*words, database], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    folder = place_for("mysql")
+    data = folder / "data"
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+        user="mysql", group="mysql", extra_groups=[], check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    words = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={folder}/socket", "--skip-networking"]
+    words += [f"--pid-file={folder}/pid", f"--log-error={folder}/log", "--innodb-flush-log-at-trx-commit=0"]
+    process = subprocess.Popen(words, user="mysql", group="mysql", extra_groups=[], cwd="/")
+    try:
+        folder.chmod(0o755)
+        there = ["mariadb-admin", "--no-defaults", "-S", f"{folder}/socket", "-u", "root", "ping"]
+        until(lambda: subprocess.run(there, check=False, capture_output=True).returncode == 0)
+        yield Server(folder)
+    finally:
+        end(process)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def redis_folder() -> Iterator[Path]:
+    """A directory with the socket of a Redis of our own in it."""
+    folder = place_for("redis")
+    words = ["redis-server", "--port", "0", "--unixsocket", folder / "socket", "--unixsocketperm", "777"]
+    words += ["--dir", folder, "--save", "", "--repl-diskless-sync-delay", "0", "--daemonize", "no"]
+    process = subprocess.Popen(words, user="redis", group="redis", extra_groups=[], cwd="/", stdout=subprocess.DEVNULL)
+    try:
+        folder.chmod(0o755)
+        until(lambda: redis(folder, "PING") == "PONG")
+        yield folder
+    finally:
+        end(process)
+        shutil.rmtree(folder)
+
+
+def redis(folder: Path, *words: str) -> str:
+    done = subprocess.run(["redis-cli", "-s", folder / "socket", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
