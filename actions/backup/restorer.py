@@ -1,14 +1,16 @@
 """Restorer: a snapshot, or a part of it, back into a directory, with all metadata, each blob verified on the way.
 
 Everything is created anew and relative to open directories without following links, so neither what a snapshot holds nor what others do in
-the target meanwhile can lead outside of it. What exists already is left alone and reported.
+the target meanwhile can lead outside of it. What takes the place of something is made whole under another name first and then renamed.
 """
 
 import os
+import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from actions.backup.archiver import Told
 from actions.backup.blobs import BlobType
@@ -16,6 +18,7 @@ from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.ids import id_of
 from actions.backup.node import Node
 from actions.backup.repository import Repository
+from actions.backup.walking import Target
 from contracts.errors import HoldfastError
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,18 +27,36 @@ _STEP = 64 << 10
 _ZEROS = bytes(_STEP)
 
 
+class Overwrite(StrEnum):
+    """What becomes of what stands at the target already; directories that are there are always used.
+
+    ALWAYS replaces it. IF_CHANGED replaces files whose size or time of change differ, and of the others sets the metadata alone. NEVER
+    leaves it and counts it. REFUSE leaves it and reports it as failed, directories too.
+    """
+
+    ALWAYS = "always"
+    IF_CHANGED = "if-changed"
+    NEVER = "never"
+    REFUSE = "refuse"
+
+
 class NoSuchPath(HoldfastError):
     """The snapshot does not hold that path."""
 
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore did; `failed` names what is not there or not right, each with the reason."""
+    """What a restore did; `failed` names what is not there or not right, each with the reason.
+
+    `files` and `others` were written, `unchanged` files were there already, `skipped` is what was left as it stood.
+    """
 
     files: int = 0
     dirs: int = 0
     others: int = 0
     bytes: int = 0
+    unchanged: int = 0
+    skipped: int = 0
     failed: list[Told] = field(default_factory=list)
 
 
@@ -45,37 +66,54 @@ class _Frame:
     descriptor: int
     node: Node | None
     entries: Iterator[tuple[bytes, Node]]
+    wanted: dict[bytes, Target] | None = None
 
 
 class Restorer:
-    """Restores from one repository, whose index must be loaded. `verify` reads back and hashes what was written."""
+    """Restores from one repository, whose index must be loaded.
 
-    def __init__(self, repository: Repository, *, verify: bool = False) -> None:
+    `verify` reads back and hashes what was written, and what is taken for unchanged. `excluded` is asked for each path, which begins with
+    a slash at the tree that is restored. `pulse` is told after every entry how far it is.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        verify: bool = False,
+        overwrite: Overwrite = Overwrite.REFUSE,
+        excluded: Callable[[bytes], bool] = lambda _: False,
+        pulse: Callable[[Restored], None] = lambda _: None,
+    ) -> None:
         self._repository = repository
         self._verify = verify
+        self._overwrite = overwrite
+        self._excluded = excluded
+        self._pulse = pulse
         self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
         self.restored = Restored()
 
-    def restore(self, tree: str, target: str | bytes) -> Restored:
-        """Restore the directory whose tree is `tree` as `target`, which is made when it is not there."""
+    def restore(self, tree: str, target: str | bytes, wanted: Target | None = None) -> Restored:
+        """Restore the directory whose tree is `tree` as `target`, which is made when it is not there; of it only the steps `wanted`."""
         self.restored = Restored()
         self._links = {}
         root = os.fsencode(target)
         os.makedirs(root, mode=0o700, exist_ok=True)  # noqa: PTH103 (a path of bytes)
         self._root = os.open(root, _DIR)
         try:
-            self._walk(tree)
+            self._walk(tree, wanted.below if wanted is not None else None)
         finally:
             os.close(self._root)
         return self.restored
 
-    def _walk(self, tree: str) -> None:
-        stack = [_Frame(b"", os.dup(self._root), None, self._entries(tree, b""))]
+    def _walk(self, tree: str, wanted: dict[bytes, Target] | None) -> None:
+        stack = [_Frame(b"", os.dup(self._root), None, self._entries(tree, b"", wanted), wanted)]
         try:
             while stack:
                 frame = stack[-1]
                 for name, node in frame.entries:
                     below = self._entry(frame, name, node)
+                    self._pulse(self.restored)
                     if below is not None:
                         stack.append(below)
                         break
@@ -85,51 +123,132 @@ class Restorer:
             for frame in stack:
                 os.close(frame.descriptor)
 
-    def _entries(self, tree: str | None, path: bytes) -> Iterator[tuple[bytes, Node]]:
+    def _entries(
+        self, tree: str | None, path: bytes, wanted: dict[bytes, Target] | None
+    ) -> Iterator[tuple[bytes, Node]]:
         try:
             if tree is None:
                 raise Damaged("tree", "the directory has no tree")
-            return iter(self._repository.load_tree(bytes.fromhex(tree)))
+            nodes = self._repository.load_tree(bytes.fromhex(tree))
+            if not wanted:
+                return iter(nodes)
+            for name in sorted(wanted.keys() - {name for name, _ in nodes}):
+                self._fail(path + b"/" + name if path else name, NoSuchPath("the snapshot does not hold it"))
+            return iter([(name, node) for name, node in nodes if name in wanted])
         except (Damaged, NoSuchBlob, ValueError) as error:
             self._fail(path, error)
             return iter(())
 
     def _entry(self, frame: _Frame, name: bytes, node: Node) -> _Frame | None:
         path = frame.path + b"/" + name if frame.path else name
+        step = frame.wanted.get(name) if frame.wanted else None
+        if self._excluded(b"/" + path):
+            return None
         try:
             if node.type == "dir":
-                os.mkdir(name, 0o700, dir_fd=frame.descriptor)
-                below = os.open(name, _DIR, dir_fd=frame.descriptor)
+                below = self._directory(frame, name)
+                if below is None:
+                    return None
                 self.restored.dirs += 1
-                return _Frame(path, below, node, self._entries(node.subtree, path))
+                wanted = step.below if step is not None and step.below else None
+                return _Frame(path, below, node, self._entries(node.subtree, path, wanted), wanted)
+            if step is not None and step.below:
+                raise NoSuchPath("the snapshot holds no directory there")
+            if not self._may_write(frame, name, node, path):
+                return None
             if node.type == "file":
                 self._file(frame, name, node, path)
             else:
                 self._other(frame, name, node, path)
-        except (OSError, Damaged, NoSuchBlob, ValueError) as error:
+        except (OSError, Damaged, NoSuchBlob, NoSuchPath, ValueError) as error:
             self._fail(path, error)
         return None
 
+    def _directory(self, frame: _Frame, name: bytes) -> int | None:
+        """A directory to restore into, opened: made, or the one that is there; None where something else stands there and is left."""
+        try:
+            os.mkdir(name, 0o700, dir_fd=frame.descriptor)
+        except FileExistsError:
+            if self._overwrite is Overwrite.REFUSE:
+                raise
+            if not stat.S_ISDIR(os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False).st_mode):
+                if self._overwrite is Overwrite.NEVER:
+                    self.restored.skipped += 1
+                    return None
+                os.unlink(name, dir_fd=frame.descriptor)
+                os.mkdir(name, 0o700, dir_fd=frame.descriptor)
+        return os.open(name, _DIR, dir_fd=frame.descriptor)
+
+    def _may_write(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> bool:
+        """Whether the entry is to be written; what stands there may be enough, or to be left."""
+        if self._overwrite is Overwrite.REFUSE:
+            return True
+        try:
+            status = os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        if self._overwrite is Overwrite.NEVER:
+            self.restored.skipped += 1
+            return False
+        if self._overwrite is Overwrite.ALWAYS or not _seems_same(node, status):
+            return True
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=frame.descriptor)
+        try:
+            if self._verify and not self._holds_content(descriptor, node):
+                return True
+            self._metadata(descriptor, None, node, path)
+        finally:
+            os.close(descriptor)
+        self.restored.unchanged += 1
+        return False
+
+    def _holds_content(self, descriptor: int, node: Node) -> bool:
+        """Whether an open file has exactly the blobs of the node."""
+        position = 0
+        for id in node.content or ():
+            length = self._repository.index.plain_length(BlobType.DATA, bytes.fromhex(id))
+            if length is None or id_of(os.pread(descriptor, length, position)).hex() != id:
+                return False
+            position += length
+        return position == node.size
+
     def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
         link = (node.device_id, node.inode) if node.links > 1 and node.inode else None
-        if link is not None and link in self._links and self._link(frame, name, *self._links[link]):
+        made = self._name_to_make(name)
+        if link is not None and link in self._links and self._link(frame, made, *self._links[link]):
+            self._publish(frame, made, name)
             self.restored.files += 1
             return
-        descriptor = os.open(name, _NEW, 0o600, dir_fd=frame.descriptor)
+        descriptor = os.open(made, _NEW, 0o600, dir_fd=frame.descriptor)
         try:
             try:
                 self._content(descriptor, node)
+                self._metadata(descriptor, None, node, path)
+                self._publish(frame, made, name)
             except BaseException:
                 # A file that is not whole never stands under the name of one that is.
                 with suppress(OSError):
-                    os.unlink(name, dir_fd=frame.descriptor)
+                    os.unlink(made, dir_fd=frame.descriptor)
                 raise
-            self._metadata(descriptor, None, node, path)
             if link is not None:
                 self._links[link] = path, os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
         self.restored.files += 1
+
+    def _name_to_make(self, name: bytes) -> bytes:
+        """Under which name an entry is made: its own, or another where it may have to take the place of something."""
+        if self._overwrite is Overwrite.REFUSE:
+            return name
+        return b".holdfast-" + secrets.token_hex(8).encode()
+
+    def _publish(self, frame: _Frame, made: bytes, name: bytes) -> None:
+        """Give what was made its own name; what bore it before is gone then."""
+        if made == name:
+            return
+        os.rename(made, name, src_dir_fd=frame.descriptor, dst_dir_fd=frame.descriptor)
+        with suppress(FileNotFoundError):  # two names of one file: rename(2) leaves both
+            os.unlink(made, dir_fd=frame.descriptor)
 
     def _link(self, frame: _Frame, name: bytes, first: bytes, inode: int) -> bool:
         """Make a further name for a file that was restored; False when what stands under its first name is another file by now."""
@@ -162,16 +281,23 @@ class Restorer:
         self.restored.bytes += position
 
     def _other(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+        made = self._name_to_make(name)
         if node.type == "symlink":
-            os.symlink(node.raw_target, name, dir_fd=frame.descriptor)
+            os.symlink(node.raw_target, made, dir_fd=frame.descriptor)
         elif node.type in {"dev", "chardev"}:
             kind = stat.S_IFBLK if node.type == "dev" else stat.S_IFCHR
-            os.mknod(name, kind | 0o600, node.device, dir_fd=frame.descriptor)
+            os.mknod(made, kind | 0o600, node.device, dir_fd=frame.descriptor)
         elif node.type == "fifo":
-            os.mkfifo(name, 0o600, dir_fd=frame.descriptor)
+            os.mkfifo(made, 0o600, dir_fd=frame.descriptor)
         else:
             return  # a socket belongs to a process that is no more
-        self._metadata(frame.descriptor, name, node, path)
+        try:
+            self._metadata(frame.descriptor, made, node, path)
+            self._publish(frame, made, name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(made, dir_fd=frame.descriptor)
+            raise
         self.restored.others += 1
 
     def _leave(self, frame: _Frame) -> None:
@@ -223,6 +349,16 @@ def find_tree(repository: Repository, tree: str, path: str | bytes) -> str:
                 raise NoSuchPath(f"{os.fsdecode(path)}: the snapshot holds no such directory")
             tree = node.subtree
     return tree
+
+
+def _seems_same(node: Node, status: os.stat_result) -> bool:
+    """Whether a file that is there has the size and the time of change of the node."""
+    return (
+        node.type == "file"
+        and stat.S_ISREG(status.st_mode)
+        and status.st_size == node.size
+        and status.st_mtime_ns == node.mtime_ns
+    )
 
 
 def _runs(data: bytes) -> Iterator[tuple[int, int]]:

@@ -9,9 +9,10 @@ from actions.backup.archiver import Archiver
 from actions.backup.blobs import BlobType
 from actions.backup.node import Node
 from actions.backup.repository import Repository
-from actions.backup.restorer import NoSuchPath, Restorer, find_tree
+from actions.backup.restorer import NoSuchPath, Overwrite, Restorer, find_tree
 from actions.backup.stores.local import LocalStore
 from actions.backup.tree import encode_tree
+from actions.backup.walking import steps
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 from tests.actions.backup.odd_tree import make, shape
 
@@ -119,3 +120,84 @@ def test_a_path_that_is_not_in_the_snapshot(repository: Repository, tmp_path: Pa
     for path in ("/nowhere", str(tmp_path / "file")):
         with pytest.raises(NoSuchPath):
             find_tree(repository, repository.load_snapshot(id).tree, path)
+
+
+def place(tmp_path: Path, repository: Repository) -> tuple[str, Path]:
+    """A small snapshot's tree and a target in which something else stands in its way."""
+    root = tmp_path / "small"
+    (root / "folder").mkdir(parents=True)
+    for name in ("same", "changed", "folder/deep"):
+        (root / name).write_text(f"saved {name}")
+        os.utime(root / name, ns=(10**18, 10**18))
+    (root / "link").symlink_to("same")
+    os.link(root / "same", root / "twin")
+    repository.load_index()
+    id, _ = Archiver(repository).snapshot([str(root)], hostname="here")
+    repository.load_index()
+    tree = find_tree(repository, repository.load_snapshot(id).tree, str(root))
+    target = tmp_path / "target"
+    Restorer(repository).restore(tree, target)
+    (target / "changed").write_text("changed since")
+    (target / "own").write_text("not in the snapshot")
+    (target / "link").unlink()
+    (target / "link").mkdir()
+    return tree, target
+
+
+def test_overwriting_always_replaces_what_stands_there_and_leaves_the_rest(
+    repository: Repository, tmp_path: Path
+) -> None:
+    tree, target = place(tmp_path, repository)
+    before = (target / "same").stat().st_ino
+    done = Restorer(repository, overwrite=Overwrite.ALWAYS, verify=True).restore(tree, target)
+    assert (target / "changed").read_text() == "saved changed"
+    assert (target / "own").read_text() == "not in the snapshot"
+    assert (target / "same").stat().st_ino != before
+    assert (target / "same").stat().st_ino == (target / "twin").stat().st_ino
+    assert [told.path for told in done.failed] == [b"link"], "a directory is not removed for a link"
+    assert not [path for path in target.rglob("*") if path.name.startswith(".holdfast-")]
+
+
+def test_overwriting_what_changed_reads_no_more_than_it_must(repository: Repository, tmp_path: Path) -> None:
+    tree, target = place(tmp_path, repository)
+    (target / "link").rmdir()
+    (target / "same").chmod(0o600)
+    done = Restorer(repository, overwrite=Overwrite.IF_CHANGED).restore(tree, target)
+    assert done.failed == []
+    assert (target / "changed").read_text() == "saved changed"
+    assert (target / "same").stat().st_mode & 0o777 == 0o644
+    assert done.unchanged == 3
+    assert os.readlink(target / "link") == "same"
+
+
+def test_a_file_that_only_seems_unchanged_is_found_by_verifying(repository: Repository, tmp_path: Path) -> None:
+    tree, target = place(tmp_path, repository)
+    (target / "link").rmdir()
+    (target / "folder" / "deep").write_text("forged folder/deep"[:17])
+    os.utime(target / "folder" / "deep", ns=(10**18, 10**18))
+    assert Restorer(repository, overwrite=Overwrite.IF_CHANGED).restore(tree, target).failed == []
+    assert (target / "folder" / "deep").read_text().startswith("forged")
+    Restorer(repository, overwrite=Overwrite.IF_CHANGED, verify=True).restore(tree, target)
+    assert (target / "folder" / "deep").read_text() == "saved folder/deep"
+
+
+def test_never_overwriting_leaves_and_counts(repository: Repository, tmp_path: Path) -> None:
+    tree, target = place(tmp_path, repository)
+    (target / "folder" / "deep").unlink()
+    done = Restorer(repository, overwrite=Overwrite.NEVER).restore(tree, target)
+    assert (target / "changed").read_text() == "changed since"
+    assert (target / "folder" / "deep").read_text() == "saved folder/deep"
+    assert (done.files, done.skipped, done.failed) == (1, 4, [])
+
+
+def test_only_what_is_asked_for_is_restored(repository: Repository, tmp_path: Path) -> None:
+    tree, _ = place(tmp_path, repository)
+    target = tmp_path / "other"
+    done = Restorer(repository, excluded=lambda path: path == b"/changed").restore(tree, target)
+    assert not (target / "changed").exists()
+    assert (target / "same").exists()
+    wanted = steps([b"/folder/deep", b"/nowhere/at all", b"/same/below"])
+    target = tmp_path / "part"
+    done = Restorer(repository).restore(tree, target, wanted)
+    assert sorted(path.name for path in target.rglob("*")) == ["deep", "folder"]
+    assert sorted(told.path for told in done.failed) == [b"nowhere", b"same"]
