@@ -1,4 +1,4 @@
-"""What holds without being configured: the rules that bring bans and blocklists back, and that the console is never blocked.
+"""What holds without being configured: rules that bring bans and blocklists back; console and backup targets are never blocked.
 
 A ban must survive what another tool does to the firewall, and a restart of the agent, whether or not somebody wrote a rule for that.
 """
@@ -6,7 +6,8 @@ A ban must survive what another tool does to the firewall, and a restart of the 
 import ipaddress
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from msgspec.structs import replace
 from agent.settings import AgentSettings, Rate, Rule, section
 
 RESOLVE_S = 2.0
-"""How long the console's name may take to resolve while the configuration is loaded."""
+"""How long names may take to resolve while the configuration is loaded."""
+SSH_PORT = 22
 
 _OFTEN = Rate(times=1000, per=60.0)
 _BACK = ("agent.started", "bans.table_lost")
@@ -35,31 +37,52 @@ def options(settings: AgentSettings, name: str, configured: Any) -> Any:
     """Return the options of the action `name` with what is never blocked filled in from the rest of the settings."""
     if name not in ("block", "blocklist"):
         return configured
-    always = {**section(settings, "actions", "block").never, **console(settings.console.url)}
+    reasons = {host: f"it is the backup target of {job}" for job, host, _ in backup_targets(settings)}
+    console = urlsplit(settings.console.url).hostname
+    if console:
+        reasons[console] = "it is the console"
+    always = {**section(settings, "actions", "block").never, **addresses(reasons)}
     return replace(configured, never={**configured.never, **always})
 
 
-def console(url: str) -> Mapping[str, str]:
-    """Return the addresses behind the console's URL, each with the reason; none when it is not configured or does not resolve in time."""
-    host = urlsplit(url).hostname or ""
+def backup_targets(settings: AgentSettings) -> Iterator[tuple[str, str, int]]:
+    """Yield the job, the host and the port of every place elsewhere that backups go to."""
+    backup = getattr(settings, "backup", None)
+    for name, job in backup.jobs.items() if backup is not None else ():
+        for place in (job.repository, *(replica.target for replica in job.replicas)):
+            if place.startswith("sftp://"):
+                parts = urlsplit(place)
+                if parts.hostname:
+                    yield name, parts.hostname, parts.port or SSH_PORT
+            elif place.startswith("sftp:"):  # restic's other form, sftp:USER@HOST:PATH
+                yield name, place.partition("@")[2].partition(":")[0], SSH_PORT
+
+
+def addresses(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses of hosts, each with the reason of its host; of those whose names do not resolve in time, none.
+
+    The lookup itself cannot be bounded, so that one which takes too long is left alone.
+    """
+    found: dict[str, str] = {}
+    lookups = [
+        threading.Thread(target=_resolve, args=(host, reason, found), daemon=True) for host, reason in reasons.items()
+    ]
+    for each in lookups:
+        each.start()
+    end = time.monotonic() + RESOLVE_S
+    for each in lookups:
+        each.join(max(0.0, end - time.monotonic()))
+    return dict(found)
+
+
+def _resolve(host: str, reason: str, found: dict[str, str]) -> None:
     try:
-        return {str(ipaddress.ip_address(host)): "it is the console"} if host else {}
+        found[str(ipaddress.ip_address(host))] = reason
+        return
     except ValueError:
-        return dict.fromkeys(_resolved(host), f"it is the console ({host})")
-
-
-def _resolved(name: str) -> list[str]:
-    """Return the addresses of `name`; the lookup itself cannot be bounded, so that it is left alone when it takes too long."""
-    found: list[str] = []
-
-    def look() -> None:
-        try:
-            answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except OSError:
-            return  # not resolvable now: the interlocks also know whom the agent is connected with
-        found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-    thread = threading.Thread(target=look, name="resolve-console", daemon=True)
-    thread.start()
-    thread.join(RESOLVE_S)
-    return list(found)
+        pass  # a name
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return  # not resolvable now: the interlocks also know whom the agent is connected with
+    found.update(dict.fromkeys((str(answer[4][0]) for answer in answers), f"{reason} ({host})"))

@@ -37,11 +37,9 @@ class Allow:
         """Let it pass from now on; bans of it end."""
         network = _network(command)
         owner, reason = (str(command.arguments.get(name) or "").strip() for name in ("owner", "reason"))
-        if not owner or not reason:
-            missing = "owner" if not owner else "reason"
-            raise UsageError(
-                f"an allowed address needs an {missing}" if missing == "owner" else "an allowed address needs a reason"
-            )
+        for name, given in (("an owner", owner), ("a reason", reason)):
+            if not given:
+                raise UsageError(f"an allowed address needs {name}", advice="say who answers for it, and why")
         seconds = command.arguments.get("seconds") or 0.0
         if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
             raise UsageError(f"seconds is {seconds!r}", advice=f"give a number from 0 to {MAX_SECONDS}")

@@ -85,16 +85,17 @@ class Block:
                 wanted = self._decide(host, memory, saved, command, started_ms)
                 handled = self._place(host, memory, saved, wanted, int(started_ms))
         except Stopped as stop:
-            memory.flush(host)
-            return stop.result
+            unsaved = _flush(host, memory)
+            return replace(stop.result, summary="; but ".join([stop.result.summary, *unsaved]))
         if host.dry:
             return Result(summary=f"would block {canonical(wanted.network)} {_how_long(wanted.entry)}")
         placed, milliseconds, watch = handled
         with memory.watch() as enough:
-            memory.flush(host)
+            unsaved = _flush(host, memory)
             mended = _mend(host, memory, renew=(former.reject, former.limit) != (saved.reject, saved.limit))
             memory.interlocks.refresh(host)
             receipt = watch.over(self._options.watch, enough)
+        receipt = replace(receipt, not_checked=(*receipt.not_checked, *unsaved))
         if placed.loaded and saved.holds_any:
             mended = Mended(wrong=("the table",), bans=len(saved.bans) + len(saved.limited), allowed=len(saved.allowed))
         return _told(host, wanted, placed, milliseconds, receipt, mended)
@@ -198,7 +199,8 @@ def _wanted(command: Command, now: float) -> Wanted:
     arguments = command.arguments
     seconds = arguments.get("seconds") or 0.0
     if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
-        raise UsageError(f"seconds is {seconds!r}", advice=f"give a number from 1 to {MAX_SECONDS}")
+        advice = f"give a number from 1 to {MAX_SECONDS} (ten years), or ban it for good"
+        raise UsageError(f"{seconds!r} seconds are no length of a ban", advice=advice)
     by_rule = bool(command.cause)
     event = command.event
     default = f"{event.kind}: {event.key}" if event is not None else ""
@@ -233,6 +235,15 @@ def _would(wanted: Wanted, is_proven: bool) -> Result:
         until=_until(entry),
     )
     return Result(summary=f"would have blocked {name} ({detail}): the shadow time is not over", events=(event,))
+
+
+def _flush(host: Host, memory: Memory) -> list[str]:
+    """Write what was saved; return what has to be said of that: a ban that holds is no failure because the disk is full."""
+    try:
+        memory.flush(host)
+    except Unavailable as error:
+        return [f"it is not saved and would not survive a reboot ({error.message})"]
+    return []
 
 
 def _mend(host: Host, memory: Memory, renew: bool) -> Mended:

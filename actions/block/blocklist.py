@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from actions.block import blocklists, kinds, loaded, table
+from actions.block.address import check_never
 from actions.block.blocklists import Intervals, ListRefused
 from actions.block.interlocks import ALWAYS
 from actions.block.memory import Memory, of
@@ -45,6 +46,9 @@ class Options(ActionOptions):
     ] = {}
     widest4: Annotated[int, Meta(description="A list with a wider IPv4 network is refused.", ge=1, le=32)] = 8
     widest6: Annotated[int, Meta(description="A list with a wider IPv6 network is refused.", ge=1, le=128)] = 16
+
+    def __post_init__(self) -> None:
+        check_never(self.never)
 
 
 class Blocklist:

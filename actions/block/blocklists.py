@@ -21,6 +21,8 @@ Intervals = dict[int, list[Interval]]
 _LINE = re.compile(r"([0-9a-fA-F:.]+)(?:/(\d{1,3}))?(?:\s*[;#].*|\s+.*)?")
 _BITS = {4: 32, 6: 128}
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_MAPPED, _MAPPED_BITS = 0xFFFF, 96
+"""IPv4 addresses inside IPv6 (`::ffff:0:0/96`), which arrive as IPv4."""
 _SHOWN = 60
 _PER_LINE = 5000
 
@@ -32,11 +34,13 @@ class ListRefused(HoldfastError):
 def parse(content: bytes, most: int, widest: Mapping[int, int]) -> Intervals:
     """Return the networks in `content`; raises `ListRefused` for a line that is none, one wider than `widest`, or more than `most`."""
     try:
-        text = content.decode("ascii", "strict") if content.isascii() else content.decode("utf-8", "strict")
+        text = content.decode("ascii", "strict") if content.isascii() else content.decode("utf-8-sig", "strict")
     except UnicodeDecodeError as error:
         raise ListRefused(f"it is not text (byte {error.start})", advice="name a text file of networks") from error
     if "\0" in text:
         raise ListRefused("it is not text (it holds zero bytes)", advice="name a text file of networks")
+    if not text.strip():
+        raise ListRefused("it is empty, as after a download that failed", advice="a list of nothing holds a comment")
     found: dict[int, list[Interval]] = {4: [], 6: []}
     count = 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -162,6 +166,10 @@ def _interval(line: str, number: int, widest: Mapping[int, int]) -> tuple[int, I
         raise ListRefused(f'line {number}: "{_shown(line)}" is wider than /{widest[version]}')
     size = 1 << (bits - length)
     first = value - value % size
+    if version == 6 and first >> 32 == _MAPPED and length >= _MAPPED_BITS:
+        version, first = 4, first & 0xFFFFFFFF
+        if length - _MAPPED_BITS < widest[4]:
+            raise ListRefused(f'line {number}: "{_shown(line)}" is wider than /{_MAPPED_BITS + widest[4]}')
     return version, (first, first + size - 1)
 
 

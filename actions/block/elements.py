@@ -101,8 +101,7 @@ def parts(element: Element) -> list[Network]:
 
 def as_element(network: str, entry: Entry, now_ms: int) -> Element:
     """Return the element that holds `entry` in the kernel."""
-    timeout_ms = max(1, entry.until_ms - now_ms) if entry.until_ms else 0
-    return Element(network=network, timeout_ms=timeout_ms, comment=encode(table.note(entry)))
+    return Element(network=network, timeout_ms=entry.left_ms(now_ms), comment=encode(table.note(entry)))
 
 
 def without(entries: Mapping[str, Entry], networks: Sequence[str]) -> dict[str, Entry]:

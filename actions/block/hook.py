@@ -42,7 +42,7 @@ def look(host: ReadOnlyHost) -> Hook:
 def judge(listing: str) -> Hook:
     """Judge a listing with handles."""
     chains, bases, is_dormant = _parse(listing)
-    missing = [f"the table sleeps (flag dormant)"] if is_dormant else []  # noqa: F541
+    missing = ["the table sleeps (flag dormant)"] if is_dormant else []
     shadows: list[str] = []
     for name, wanted in rules().items():
         if name not in chains:

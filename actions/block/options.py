@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from actions.block.address import check_never
 from contracts.options import ActionOptions, Duration
 
 
@@ -69,3 +70,6 @@ class Options(ActionOptions):
     watch: Annotated[
         Duration, Meta(description="How long each ban is watched for packets that still get through.", ge=0.0, le=30.0)
     ] = 1.0
+
+    def __post_init__(self) -> None:
+        check_never(self.never)

@@ -30,6 +30,12 @@ class Entry(Record, omit_defaults=True):
         """Say whether it still holds."""
         return not self.until_ms or self.until_ms > now_ms
 
+    def left_ms(self, now_ms: int) -> int:
+        """Return how long it still holds, 0 for good: never longer than it was meant to, whatever became of the clock since."""
+        if not self.until_ms:
+            return 0
+        return max(1, min(self.until_ms - now_ms, self.until_ms - self.since_ms))
+
 
 class Offences(Record):
     """How often a source was banned, and when last."""

@@ -87,7 +87,7 @@ def elements(what: str, entries: Mapping[str, Entry], now_ms: int) -> Iterator[s
 
 def element(network: str, entry: Entry, now_ms: int) -> str:
     """Return one element in nft's words."""
-    timeout = f" timeout {span(max(1, entry.until_ms - now_ms))}" if entry.until_ms else ""
+    timeout = f" timeout {span(entry.left_ms(now_ms))}" if entry.until_ms else ""
     return f'{network}{timeout} comment "{encode(note(entry))}"'
 
 

@@ -65,6 +65,8 @@ def ban(
     arguments: dict[str, Any] = {"address": address, "reason": reason or "banned by hand"}
     if length:
         arguments["seconds"] = _seconds(length)
+        if not arguments["seconds"]:
+            raise UsageError(f'"{length}" is no time to be blocked', advice="write 10m, 1h or 7d")
     if permanently:
         arguments["permanent"] = True
     told = _do(path, "block", arguments, dry_run)

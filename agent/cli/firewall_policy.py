@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -12,6 +13,7 @@ from agent.cli.reach import agent_option, control_socket, json_option
 from agent.cli.text import plain, span, to_json
 from agent.config import DEFAULT_PATH, load_agent
 from agent.control import ask, stream
+from agent.settings import AgentSettings
 from contracts.errors import HoldfastError, Refused, Unreachable, UsageError
 from contracts.policy import Policy, digest
 from contracts.subjects import datapath, ports
@@ -21,10 +23,12 @@ from contracts.subjects.policy import SUBJECT as POLICY
 from contracts.subjects.ports import Listener
 
 if TYPE_CHECKING:
+    from agent.cli.policy_targets import Need
     from analysis.firewall.model import Datapath
     from analysis.firewall.policy_diff import Cut, Difference, InForce
 
 _LOOK_S = 120.0
+_CONSOLE_PORT = 443
 _MOST_PORTS = 12
 """So many ports of one difference are named in its line; `--json` has all."""
 _SIGNS = {"open": ("+", "red"), "closed": ("-", "yellow"), "undecided": ("?", "yellow")}
@@ -82,12 +86,13 @@ def plan(config: Path, path: Path, as_json: bool, look: bool) -> int:
     from analysis.firewall.policy import script
     from analysis.firewall.policy_diff import compare, cuts, in_force, reachable_ports
 
-    declared = _declared(config)
+    settings = _settings(config)
+    declared = settings.firewall.policy
     world, places = _datapath(path, look)
     listening = reachable_ports(_rows(path, ports.SUBJECT, Listener))
     found = compare(declared, world, places, listening)
     differences = found.differences
-    wanted, unknown = targets(world, declared, _console(path))
+    wanted, unknown = targets(world, declared, _needs(settings, path))
     cut = cuts(declared, world, wanted)
     notes = [*_not_loaded(path, declared), *unknown]
     notes += [f"not judged from {place}: no route leads there" for place in found.not_judged]
@@ -130,12 +135,13 @@ def apply(config: Path, path: Path, as_json: bool, minutes: float, yes_cut: bool
     from agent.cli.policy_targets import targets
     from analysis.firewall.policy_diff import cuts
 
-    declared = _declared(config)
+    settings = _settings(config)
+    declared = settings.firewall.policy
     if not declared.enforce:
         advice = f"set firewall.policy.enforce to true in {config}"
         raise Refused("the policy is declared, but not to be enforced", advice=advice)
     world, _ = _datapath(path, look=True)
-    wanted, unknown = targets(world, declared, _console(path))
+    wanted, unknown = targets(world, declared, _needs(settings, path))
     seen = [*(cut_line(each) for each in cuts(declared, world, wanted)), *unknown]
     arguments = {
         "policy": msgspec.json.encode(declared).decode(),
@@ -239,14 +245,15 @@ def _refuse(cut: list[str], yes: bool) -> None:
     raise WouldCut("the policy would cut what is named above, and was not applied", advice=advice)
 
 
-def _declared(config: Path) -> Policy:
+def _settings(config: Path) -> AgentSettings:
+    """Return the configuration, which declares a policy; raises `NoPolicy`, `ConfigErrors`."""
     from agent import wiring
 
-    declared = load_agent(config, wiring.vocabulary()).value.firewall.policy
-    if not declared.declared:
+    settings = load_agent(config, wiring.vocabulary()).value
+    if not settings.firewall.policy.declared:
         advice = f"declare services under firewall.policy in {config}, for example: ssh: {{ports: [22]}}"
         raise NoPolicy(f"{config} declares no policy", advice=advice)
-    return declared
+    return settings
 
 
 def _not_loaded(path: Path, declared: Policy) -> Iterator[str]:
@@ -279,7 +286,14 @@ def _rows(path: Path, subject: str, kind: type[Any]) -> dict[str, Any]:
     return {key: msgspec.convert(row, kind) for key, row in (answer.get("rows") or {}).items()}
 
 
-def _console(path: Path) -> str:
-    """Return the address of the console that the agent reports to, "" without one."""
-    url = (ask(path, "status", {}).get("console") or {}).get("url") or ""
-    return str(url)
+def _needs(settings: AgentSettings, path: Path) -> "Iterator[Need]":
+    """Yield the console that the agent reports to, and where backups go."""
+    from agent.cli.policy_targets import Need
+    from agent.standing import backup_targets
+
+    url = str((ask(path, "status", {}).get("console") or {}).get("url") or "")
+    parts = urlsplit(url)
+    if parts.hostname:
+        yield Need(f"the console {url}", parts.hostname, parts.port or _CONSOLE_PORT)
+    for job, host, port in backup_targets(settings):
+        yield Need(f"the backup target {host} of {job}", host, port)

@@ -1,9 +1,9 @@
-"""What a policy must not cut: authenticated SSH sessions, the console, and what the policy itself protects; as probes to evaluate."""
+"""What a policy must not cut, as probes to evaluate: authenticated SSH sessions, console, backup targets, what the policy itself protects."""
 
 import socket
+from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli.sessions import Session, sessions
 from contracts.policy import Policy, endpoint
@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from analysis.firewall.model import Datapath
     from analysis.firewall.policy_diff import Target
 
-_CONSOLE_PORT = 443
+
+class Need(NamedTuple):
+    """A place elsewhere that this host must get through to: what it is, its host (a name or an address), the port."""
+
+    name: str
+    host: str
+    port: int
 
 
-def targets(datapath: "Datapath", policy: Policy, console: str) -> "tuple[list[Target], list[str]]":
-    """Return what must stay reachable, and what of that cannot be told; `console` is its URL or ""."""
+def targets(datapath: "Datapath", policy: Policy, needs: Iterable[Need]) -> "tuple[list[Target], list[str]]":
+    """Return what must stay reachable, and what of that cannot be told."""
     open_sessions, unknown = sessions()
     found = [target for each in open_sessions if (target := _session(datapath, each)) is not None]
     wanted = [(f"the protected address {text}", *endpoint(text)) for text in policy.protect]
     notes = [f"may cut SSH sessions that cannot be seen: {text}" for text in unknown]
-    if console:
-        parts = urlsplit(console)
-        addresses, trouble = _resolve(parts.hostname or "", parts.port or _CONSOLE_PORT)
-        wanted += [(f"the console {console}", address, parts.port or _CONSOLE_PORT) for address in addresses]
-        notes += [f"may cut the console {console}: {trouble}"] if trouble else []
+    for need in needs:
+        addresses, trouble = _resolve(need.host, need.port)
+        wanted += [(need.name, address, need.port) for address in addresses]
+        notes += [f"may cut {need.name}: {trouble}"] if trouble else []
     for name, address, port in wanted:
         target = _outward(datapath, name, address, port)
         if target is not None:

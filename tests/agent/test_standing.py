@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from agent import standing, wiring
+from agent.config import load_agent
 
 
 def planned(tmp_path: Path, text: str = "{}"):
@@ -49,16 +50,34 @@ def test_the_console_is_never_blocked(tmp_path: Path) -> None:
     assert options(plan, "blocklist")["never"] == {"198.51.100.1": "backup target", "192.0.2.9": "it is the console"}
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("", {}),
-        ("https://[2001:db8::9]:8444", {"2001:db8::9": "it is the console"}),
-        ("https://192.0.2.9:8444/", {"192.0.2.9": "it is the console"}),
-    ],
-)
-def test_a_literal_address_needs_no_lookup(url: str, expected: dict[str, str]) -> None:
-    assert standing.console(url) == expected
+def test_backup_targets_are_never_blocked(tmp_path: Path) -> None:
+    jobs = """
+        system:
+          repository: /srv/backup
+          replicas: [{target: "sftp://web1@192.0.2.20:2222//repository"}, {target: "sftp://web1@[2001:db8::20]/r"}]
+        mail: {repository: "sftp:mail@192.0.2.21:repository", paths: [/var/mail]}
+    """
+    plan = planned(tmp_path, f"backup:\n  jobs: {jobs}\n")
+    for action in ("block", "blocklist"):
+        assert options(plan, action)["never"] == {
+            "192.0.2.20": "it is the backup target of system",
+            "2001:db8::20": "it is the backup target of system",
+            "192.0.2.21": "it is the backup target of mail",
+        }
+
+
+def test_a_backup_target_has_a_port_for_whoever_asks_whether_it_is_cut(tmp_path: Path) -> None:
+    place = "sftp://web1@backup.example:2222//r"
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"backup: {{jobs: {{a: {{repository: '{place}'}}, b: {{repository: /srv/b}}}}}}\n")
+    settings = load_agent(file, wiring.vocabulary()).value
+    assert list(standing.backup_targets(settings)) == [("a", "backup.example", 2222)]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.9", "2001:db8::9"])
+def test_a_literal_address_needs_no_lookup(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing.socket, "getaddrinfo", None)
+    assert standing.addresses({host: "it is the console"}) == {host: "it is the console"}
 
 
 def test_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +87,9 @@ def test_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
         (10, 1, 6, "", ("2001:db8::9", 0, 0, 0)),
     ]
     monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: answers)
-    assert set(standing.console("https://console.example:8444")) == {"192.0.2.9", "2001:db8::9"}
+    assert standing.addresses({"console.example": "it is the console"}) == dict.fromkeys(
+        ("192.0.2.9", "2001:db8::9"), "it is the console (console.example)"
+    )
 
 
 def test_a_lookup_that_hangs_or_fails_does_not_hold_up_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +97,9 @@ def test_a_lookup_that_hangs_or_fails_does_not_hold_up_the_start(monkeypatch: py
         raise OSError("no resolver")
 
     monkeypatch.setattr(standing.socket, "getaddrinfo", refuse)
-    assert standing.console("https://console.example:8444") == {}
+    assert standing.addresses({"console.example": "x"}) == {}
     monkeypatch.setattr(standing, "RESOLVE_S", 0.1)
     monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
     started = time.monotonic()
-    assert standing.console("https://console.example:8444") == {}
+    assert standing.addresses({"console.example": "x", "one.example": "y", "192.0.2.9": "z"}) == {"192.0.2.9": "z"}
     assert time.monotonic() - started < 0.9

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.block.address import canonical, inside, overlap, parse
+from actions.block.blocklist import Options as BlocklistOptions
+from actions.block.options import Options
 from contracts.errors import UsageError
 
 
@@ -29,11 +31,26 @@ def test_every_way_to_write_it_becomes_one(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "1.2.3", "203.0.113.7/24", "fe80::1%eth0", "1.2.3.4; flush ruleset", "1" * 500, "1.2.3.4/33", "\n"],
+    ["", "x", "1.2.3", "fe80::1%eth0", "1.2.3.4; flush ruleset", "1" * 500, "1.2.3.4/33", "\n"],
 )
 def test_what_is_no_network_is_refused_with_what_would_do(text: str) -> None:
     with pytest.raises(UsageError, match=r"is no address and no network; write 203\.0\.113\.7"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "network"), [("203.0.113.7/24", "203.0.113.0/24"), ("2001:db8::1/64", "2001:db8::/64")]
+)
+def test_bits_beyond_the_length_are_asked_about(text: str, network: str) -> None:
+    with pytest.raises(UsageError, match=f"has bits beyond its length; write {network}, or {text.partition('/')[0]}"):
+        parse(text)
+
+
+@pytest.mark.parametrize("word", ["backup.example.org", "192.0.2.300", "", "192.0.2.0/33"])
+def test_a_word_that_would_protect_nobody_is_refused_in_the_settings(word: str) -> None:
+    for options in (Options, BlocklistOptions):
+        with pytest.raises(ValueError, match=r"never: .* is no address and no network"):
+            options(never={"198.51.100.0/24": "fine", word: "the backup target"})
 
 
 @given(st.text(max_size=80))

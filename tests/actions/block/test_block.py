@@ -3,6 +3,8 @@
 import socket
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -318,6 +320,21 @@ def test_a_rejected_source_is_told_so(net: Net) -> None:
     with pytest.raises(ConnectionRefusedError):
         one.recv(1)
     one.close()
+
+
+def test_a_ban_that_cannot_be_saved_holds_and_says_so(net: Net, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise Unavailable(Why.OTHER, "there is no space left on the device")
+
+    monkeypatch.setattr(net.machine, "write", full)
+    result = net.act(block, address="203.0.113.9")
+    assert isinstance(result.outcome, Ok) and result.answer["effective"]
+    assert "203.0.113.9" in net.host.run("nft", "list", "set", "inet", "holdfast_block", "banned4")
+    (said,) = result.answer["not_checked"]
+    assert said == "it is not saved and would not survive a reboot (there is no space left on the device)"
+    monkeypatch.undo()
+    net.act(block, address="203.0.113.10")  # the next one that can be written takes the former along
+    assert b"203.0.113.9" in Path(net.machine.state, "bans.json").read_bytes()
 
 
 def test_without_nft_a_first_ban_says_so_and_a_later_one_is_made_and_says_what_was_not_checked(

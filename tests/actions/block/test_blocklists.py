@@ -24,7 +24,6 @@ def parsed(text: str | bytes, most: int = 1000) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", []),
         ("# nothing\n; nor here\n\n", []),
         ("192.0.2.1\n192.0.2.1\r\n", ["192.0.2.1"]),
         ("192.0.2.0/25\n192.0.2.128/25\n", ["192.0.2.0/24"]),
@@ -37,6 +36,8 @@ def parsed(text: str | bytes, most: int = 1000) -> list[str]:
         ("2001:db8::/32\n2001:DB8:0::1\n", ["2001:db8::/32"]),
         ("192.0.2.1\n192.0.2.2\n192.0.2.3\n", ["192.0.2.1-192.0.2.3"]),
         ("192.0.2.1 first seen 2026\n", ["192.0.2.1"]),
+        ("\ufeff192.0.2.1\r\n192.0.2.3\r\n", ["192.0.2.1", "192.0.2.3"]),
+        ("::ffff:192.0.2.1\n::ffff:198.51.100.0/120\n", ["192.0.2.1", "198.51.100.0/24"]),
     ],
 )
 def test_every_format_is_read(text: str, expected: list[str]) -> None:
@@ -60,6 +61,9 @@ def test_every_format_is_read(text: str, expected: list[str]) -> None:
         ("<html><body>404</body></html>\n", "line 1"),
         ("192.0.2.1; flush ruleset\n192.0.2.2 }\n", ""),
         ("192.0.2.1}\n", "line 1"),
+        ("", "it is empty"),
+        (" \n\r\n", "it is empty"),
+        ("::ffff:0:0/96\n", "wider than /104"),
         ("1.1.1.1\n2.2.2.2\n" * 800, "more than 1000"),
     ],
 )

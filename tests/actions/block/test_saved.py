@@ -50,3 +50,15 @@ def test_what_is_over_goes() -> None:
     offences = {"old": Offences(count=1, last_ms=1), "new": Offences(count=1, last_ms=9)}
     kept = saved.pruned(Saved(bans=entries, offences=offences), 10, 5)
     assert (set(kept.bans), set(kept.offences)) == ({"b", "c"}, {"new"})
+
+
+@given(st.integers(0, 1 << 42), st.integers(1, 1 << 40), st.integers(0, 1 << 43))
+def test_what_is_left_is_never_more_than_there_was_whatever_the_clock_says(since: int, lasts: int, now: int) -> None:
+    entry = Entry(since_ms=since, until_ms=since + lasts)
+    assert 1 <= entry.left_ms(now) <= lasts
+    if since <= now < since + lasts:
+        assert entry.left_ms(now) == since + lasts - now
+
+
+def test_what_is_for_good_has_no_time_left() -> None:
+    assert Entry(since_ms=1).left_ms(5) == 0

@@ -79,6 +79,12 @@ def test_a_ban_is_asked_for_in_seconds_and_its_summary_shown(agent: Agent, call)
     }
 
 
+def test_a_ban_of_no_time_is_not_taken_for_the_usual_one(agent: Agent, call) -> None:
+    result = call(commands.ban, "203.0.113.7", "--for", "0s")
+    assert isinstance(result.exception, UsageError) and "0s" in str(result.exception)
+    assert agent.asked == []
+
+
 def test_a_ban_for_good_and_a_dry_run(agent: Agent, call) -> None:
     call(commands.ban, "203.0.113.7", "--permanently", "--dry-run")
     assert asked(agent)["arguments"]["permanent"] is True and asked(agent)["dry_run"] is True

@@ -54,6 +54,7 @@ class Agent(Plain):
         self.verbs: Any = _Verbs(self)
         self.subjects: dict[str, Any] = subjects
         self.look: dict[str, Any] = {"outcome": {"type": "ok"}}
+        self.console = ""
         self.result: dict[str, Any] = {
             "ok": True,
             "summary": "done",
@@ -73,7 +74,7 @@ class _Verbs:
         agent = self._agent
         if verb == "subject":
             return agent.subjects[agent.asked[-1][1]["subject"]]
-        return {"look": agent.look, "do": agent.result, "status": {"console": {"url": ""}}}[verb]
+        return {"look": agent.look, "do": agent.result, "status": {"console": {"url": agent.console}}}[verb]
 
 
 @pytest.fixture
@@ -146,6 +147,18 @@ def test_what_would_cut_a_session_is_refused_by_name_and_rule(agent, call, confi
     assert order["arguments"]["told"] == int("--yes-cut" in flags)
     (line,) = order["arguments"]["cuts"]
     assert "anna from 203.0.113.5 to port 22" in line and "everything else is refused" in line
+
+
+def test_console_and_backup_targets_are_among_what_must_not_be_cut(agent, call, config) -> None:
+    agent.console = "https://console.invalid:8444"
+    config.write_text(
+        "firewall: {policy: {enforce: true, services: {ssh: {ports: [22]}}}}\n"
+        "backup: {jobs: {system: {repository: 'sftp://web1@backup.invalid//r'}}}\n"
+    )
+    call("apply")
+    lines = agent.done[0]["arguments"]["cuts"]
+    assert lines[0].startswith("may cut the console https://console.invalid:8444: console.invalid does not resolve")
+    assert lines[1].startswith("may cut the backup target backup.invalid of system: backup.invalid does not resolve")
 
 
 def test_what_else_hinders_the_agent_is_said_in_its_words(agent, call) -> None:
