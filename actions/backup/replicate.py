@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from actions.backup.pieces import Pieces, SourceDamaged, SourceGone
 from actions.backup.replication_plan import LISTING_ORDER, ORDER, Differing, Listing, Plan, Step, plan, sample
 from actions.backup.stores.retrying import RetryingStore
 from actions.backup.stores.sftp import SftpStore
@@ -231,26 +232,19 @@ class _Run:
 
     def _file(self, step: Step) -> None:
         try:
-            data = self._source.load(step.handle)
-        except NotThere as error:
-            raise _Vanished from error
-        if step.handle != CONFIG and hashlib.sha256(data).hexdigest() != step.handle.name:
-            self._damaged.add(step.handle)
-            self.problem(
-                str(step.handle),
-                f"is damaged in {self._source.location} itself and was not copied",
-                "run `holdfast backup check`",
-            )
-            return
-        try:
-            self._target.save(step.handle, [data])
+            self._target.save(step.handle, Pieces(self._source, step))
         except AlreadyThere:
-            if self._target.stat(step.handle) != len(data):
-                return  # named with all sizes at the end
+            return  # somebody else was faster; what it is shows when all is compared at the end
+        except SourceGone as error:
+            raise _Vanished from error
+        except SourceDamaged as error:
+            self._damaged.add(step.handle)
+            self.problem(str(step.handle), error.message, error.advice)
+            return
         with self._lock:
             self._fresh.append(step)
             self.result.files += 1
-            self.result.bytes += len(data)
+            self.result.bytes += step.size
             self._tell(self._progress(f"copying {step.handle.type.value}"))
 
     def _progress(self, doing: str) -> Progress:

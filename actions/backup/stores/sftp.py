@@ -11,6 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from actions.backup.stores import sftp_wire as wire
 from actions.backup.stores.local import FOLDERS, TEMPORARY
@@ -35,8 +36,12 @@ from actions.backup.stores.store import (
     is_name,
 )
 
+CONNECTIONS = 3
+"""As many as make sense on two cores near by."""
+MOST_CONNECTIONS = 8
+"""As many as sshd lets begin at once (`MaxStartups 10`), less some for others."""
 TMP = "tmp"
-_LEFT_FREE = 1 << 20
+_LEFT_FREE = 4 << 20
 SAVES = {Code.PERMISSION_DENIED, Code.OP_UNSUPPORTED}
 
 
@@ -64,7 +69,8 @@ class SftpStore:
     def __init__(self, target: SftpTarget, session: Callable[[SftpTarget], Session] = open_session) -> None:
         self._target = target
         self._root = target.path.rstrip("/") or ("/" if target.path.startswith("/") else ".")
-        self._pool = Pool(lambda: session(target), target.connections)
+        self._pool = Pool(lambda: self._learned(session(target)), lambda: self.connections)
+        self._round_trip_s = 0.0
         self._naming = threading.Lock()
         self._tmp: bool | None = None
         self._mode: int | None = None
@@ -77,7 +83,8 @@ class SftpStore:
 
     @property
     def connections(self) -> int:
-        return self._target.connections
+        """As the target says; else a few, and for a long way as many more as fill it."""
+        return self._target.connections or min(MOST_CONNECTIONS, CONNECTIONS + int(self._round_trip_s / 0.005))
 
     def create(self) -> None:
         with self._pool.session() as session:
@@ -85,8 +92,7 @@ class SftpStore:
                 raise AlreadyThere(f"{self.location}: there is a repository already")
             self._make_root(session)
             above = [f"{self._root}/{folder}" for folder in FOLDERS.values()]
-            self._make_folders(session, above)
-            self._make_folders(session, [f"{self._root}/data/{number:02x}" for number in range(256)])
+            self._make_folders(session, above, [f"{self._root}/data/{number:02x}" for number in range(256)])
 
     def save(self, handle: Handle, parts: Sequence[Buffer]) -> None:
         check_handle(handle)
@@ -117,7 +123,7 @@ class SftpStore:
             raise ShortFile(
                 f"{self._where(path)}: wanted {wanted} bytes from {offset}, the file holds {len(data)} of them"
             )
-        return bytes(data)
+        return data
 
     def stat(self, handle: Handle) -> int:
         check_handle(handle)
@@ -167,6 +173,10 @@ class SftpStore:
             answers = session.ask([(Type.REMOVE, wire.string(path)) for path in old]) if old else []
         return sum(1 for answer in answers if answer.body[:4] == b"\0\0\0\0")
 
+    def _learned(self, session: Session) -> Session:
+        self._round_trip_s = session.round_trip_s
+        return session
+
     # publishing
 
     def _save(self, session: Session, handle: Handle, parts: Sequence[Buffer]) -> None:
@@ -183,7 +193,11 @@ class SftpStore:
             session.write(file, parts, synced)
         except Refusal as refusal:
             session.post([(Type.CLOSE, wire.string(file)), (Type.REMOVE, wire.string(temporary))])
-            raise self._not_written(session, refusal, final, sum(len(part) for part in parts)) from refusal
+            raise self._not_written(session, refusal, final) from refusal
+        except BaseException:
+            if session.is_usable:  # what was to be read for `parts` failed: nothing is published
+                session.post([(Type.CLOSE, wire.string(file)), (Type.REMOVE, wire.string(temporary))])
+            raise
         after: list[Question] = []
         if above is not None:
             if session.has(wire.FSYNC):
@@ -205,13 +219,13 @@ class SftpStore:
             file = opened.must_be(Type.HANDLE).string()
         except Refusal as refusal:
             if refusal.code != Code.NO_SUCH_FILE or not folder.startswith(f"{self._root}/data/"):
-                raise self._not_written(session, refusal, temporary, 0) from refusal
+                raise self._not_written(session, refusal, temporary) from refusal
             self._make_folders(session, [folder])
             opened, above = session.ask(questions)
             try:
                 file = opened.must_be(Type.HANDLE).string()
             except Refusal as again:
-                raise self._not_written(session, again, temporary, 0) from again
+                raise self._not_written(session, again, temporary) from again
         try:
             return file, above.must_be(Type.HANDLE).string()
         except Refusal:
@@ -231,7 +245,7 @@ class SftpStore:
         except Refusal as refusal:
             if self._attributes(session, final) is not None:
                 raise AlreadyThere(f"{self._where(final)}: exists") from refusal
-            if self._is_full(session, 0):
+            if self._is_full(session):
                 raise self._no_space(final) from refusal
             if refusal.code in SAVES or self._tmp:
                 self._links, self._tmp = refusal.code not in SAVES, False
@@ -275,29 +289,32 @@ class SftpStore:
     # folders
 
     def _make_root(self, session: Session) -> None:
-        """The root and what is above it, each 0700 where it is missing; checked once that a new folder can be written to."""
+        """The root and what is above it, each 0700 where it is missing."""
         missing = []
         path = self._root
         while path not in {"", "/", "."} and self._attributes(session, path) is None:
             missing.append(path)
             path = path.rpartition("/")[0]
         for path in reversed(missing):
-            self._make_folders(session, [path])
+            self._make_folder(session, path)
 
-    def _make_folders(self, session: Session, paths: Sequence[str]) -> None:
-        for start in range(0, len(paths), 64):
-            some = paths[start : start + 64]
-            known = session.ask([(Type.LSTAT, wire.string(path)) for path in some])
-            missing = [path for path, reply in zip(some, known, strict=True) if reply.type != Type.ATTRS]
-            for path in missing[:1]:
-                self._make_folder(session, path)
-            made = session.ask([(Type.MKDIR, wire.string(path) + wire.attributes(mode=0o700)) for path in missing[1:]])
-            for path, reply in zip(missing[1:], made, strict=True):
+    def _make_folders(self, session: Session, *levels: Sequence[str]) -> None:
+        """Folders level by level; the first that is missing shows whether making some makes sense."""
+        known = session.ask([(Type.LSTAT, wire.string(path)) for level in levels for path in level])
+        there = {path for path, reply in zip(chain(*levels), known, strict=True) if reply.type == Type.ATTRS}
+        missing = [path for level in levels for path in level if path not in there]
+        if not missing:
+            return
+        self._make_folder(session, missing[0])
+        for level in levels:
+            some = [path for path in level if path in missing[1:]]
+            made = session.ask([(Type.MKDIR, wire.string(path) + wire.attributes(mode=0o700)) for path in some])
+            for path, reply in zip(some, made, strict=True):
                 try:
                     reply.must_be(Type.STATUS)
                 except Refusal as refusal:
                     if self._attributes(session, path) is None:
-                        raise self._not_written(session, refusal, path, 0) from refusal
+                        raise self._not_written(session, refusal, path) from refusal
 
     def _make_folder(self, session: Session, path: str) -> None:
         """One folder, and a look whether it is of use."""
@@ -305,7 +322,7 @@ class SftpStore:
             session.call(Type.MKDIR, wire.string(path) + wire.attributes(mode=0o700))
         except Refusal as refusal:
             if self._attributes(session, path) is None:
-                raise self._not_written(session, refusal, path, 0) from refusal
+                raise self._not_written(session, refusal, path) from refusal
         found = self._attributes(session, path)
         if found is not None and found.mode is not None and not found.mode & stat.S_IWUSR:
             raise Denied(
@@ -356,8 +373,8 @@ class SftpStore:
         size = status.must_be(Type.ATTRS).attributes().size
         return max(0, (size or 0) - offset)
 
-    def _is_full(self, session: Session, wanted: int) -> bool:
-        """Whether the file system there has no room for so many bytes, or no inode, as far as the server tells."""
+    def _is_full(self, session: Session) -> bool:
+        """Whether the file system there has no room for a pack, or no inode, as far as the server tells."""
         if not session.has(wire.STATVFS):
             return False
         try:
@@ -365,13 +382,13 @@ class SftpStore:
             size, files, inodes = session.call(Type.EXTENDED, body, Type.EXTENDED_REPLY).free()
         except Refusal:
             return False
-        return size < wanted + _LEFT_FREE or (files > 0 and inodes == 0)
+        return size < _LEFT_FREE or (files > 0 and inodes == 0)
 
     def _no_space(self, path: str) -> NoSpace:
         return NoSpace(f"{self._where(path)}: no space left on the server", advice="make room there")
 
-    def _not_written(self, session: Session, refusal: Refusal, path: str, size: int) -> StoreError:
-        if refusal.code == Code.FAILURE and self._is_full(session, size):
+    def _not_written(self, session: Session, refusal: Refusal, path: str) -> StoreError:
+        if refusal.code == Code.FAILURE and self._is_full(session):
             return self._no_space(path)
         return self._translated(refusal, path)
 

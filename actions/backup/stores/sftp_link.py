@@ -11,7 +11,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_EXTENDED_DATA
 
 from actions.backup.stores.known_hosts import check_host_key, fingerprint, host_name, pinned_keys
-from actions.backup.stores.sftp_packets import CHANNEL_DATA, FastPacketizer
+from actions.backup.stores.sftp_packets import CHANNEL_DATA, FastPacketizer, Parts
 from actions.backup.stores.sftp_target import SftpTarget, load_client_key
 from actions.backup.stores.store import Buffer, Denied, StoreError
 
@@ -77,17 +77,15 @@ class Link:
         if not self.is_alive:
             ended()
 
-    def send(self, data: Buffer) -> None:
+    def send(self, *buffers: Buffer) -> None:
         """Send all bytes; LinkBroken when the connection ends or nothing moves for the time limit."""
-        left = memoryview(data).cast("B")
+        parts = Parts(buffers)
         try:
-            while len(left):
-                if not self._packets.takes_data:
-                    self._channel.sendall(bytes(left))
-                    return
-                size = self._take_window(len(left))
-                self._send_when_clear(left[:size])
-                left = left[size:]
+            if not self._packets.takes_data:
+                self._channel.sendall(b"".join(buffers))
+                return
+            while parts.left:
+                self._send_when_clear(parts, self._take_window(parts.left))
         except (OSError, EOFError, paramiko.SSHException, LinkBroken) as error:
             broken = error if isinstance(error, LinkBroken) else self.broken()
             self.close()
@@ -133,7 +131,7 @@ class Link:
             channel.out_window_size -= size
         return size
 
-    def _send_when_clear(self, data: memoryview) -> None:
+    def _send_when_clear(self, parts: Parts, size: int) -> None:
         """As paramiko's `_send_user_message`: not while keys are exchanged."""
         transport = self._transport
         until = time.monotonic() + self._timeout_s
@@ -144,7 +142,8 @@ class Link:
                 raise self.broken()
             with transport.clear_to_send_lock:
                 if transport.clear_to_send.is_set():
-                    self._packets.send_data(self._channel.remote_chanid, data, self._channel.out_max_packet_size - 64)
+                    channel = self._channel
+                    self._packets.send_data(channel.remote_chanid, parts, size, channel.out_max_packet_size - 64)
                     return
 
 

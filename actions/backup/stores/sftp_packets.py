@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +28,9 @@ MAX_PACKET = 256 << 10
 """What OpenSSH takes as the largest packet; more is an attack or a wrong key."""
 
 _ROOM = 1 << 20
+_SEALED = 300 << 10
+"""One SFTP write of 255 KiB with what goes around it is sent in one call, and lies in the cache meanwhile."""
+
 _HEAD = struct.Struct(">IB")
 _DATA = struct.Struct(">IBBII")
 """Of a channel data packet: packet length, padding length, type, channel, data length."""
@@ -51,8 +54,8 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
         self._room = bytearray(_ROOM)
         self._start = self._end = 0
         self._plain = bytearray(MAX_PACKET + TAG)
-        self._sealed = bytearray(_ROOM)
-        self._scratch = bytearray(64 << 10)
+        self._sealed = memoryview(bytearray(_SEALED))
+        self._scratch = memoryview(bytearray(64 << 10))
         self.sink: Callable[[memoryview], None] | None = None
         self.sink_channel = -1
         self.moved_at = time.monotonic()
@@ -86,38 +89,36 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
         """Whether `send_data` can be used now: the cipher agreed upon is AES-GCM."""
         return self._sealer is not None
 
-    def send_data(self, channel: int, data: memoryview, max_data: int) -> None:
-        """Send `data` on a channel in packets of at most `max_data` bytes of it; the caller has taken the window for all of it."""
+    def send_data(self, channel: int, parts: "Parts", size: int, max_data: int) -> None:
+        """Send `size` bytes of `parts` on a channel in packets of at most `max_data` of them; the caller has taken the window for all."""
         with self._sealing:
             sealer = self._sealer
             if sealer is None:
                 raise SSHException("the cipher is not AES-GCM")
-            at = 0
-            while at < len(data):
+            while size:
                 end = 0
-                while at < len(data) and end + max_data + 64 <= len(self._sealed):
-                    part = data[at : at + max_data]
-                    end += self._seal(sealer, channel, part, end)
-                    at += len(part)
-                self._write(memoryview(self._sealed)[:end])
+                while size and end + max_data + 64 <= len(self._sealed):
+                    count = min(size, max_data)
+                    end += self._seal(sealer, channel, parts, count, end)
+                    size -= count
+                self._write(self._sealed[:end])
                 self._count(sealer, end)
 
-    def _seal(self, sealer: "_Direction", channel: int, part: memoryview, at: int) -> int:
-        """One channel data packet into `_sealed` from `at`; returns its length."""
-        size = len(part)
+    def _seal(self, sealer: "_Direction", channel: int, parts: "Parts", size: int, at: int) -> int:
+        """One packet with the next `size` bytes of `parts` into `_sealed` from `at`; returns its length."""
         padding = _padding(10 + size)
         length = 10 + size + padding
         if len(self._scratch) < 4 + length:
-            self._scratch = bytearray(4 + length)
-        plain = memoryview(self._scratch)
+            self._scratch = memoryview(bytearray(4 + length))
+        plain = self._scratch[: 4 + length]
         _DATA.pack_into(plain, 0, length, padding, CHANNEL_DATA, channel, size)
-        plain[14 : 14 + size] = part
-        plain[14 + size : 4 + length] = bytes(
+        parts.fill(plain[14 : 14 + size])
+        plain[14 + size :] = bytes(
             padding
         )  # paramiko fills with random bytes; under a cipher with a tag nothing depends on it
-        out = memoryview(self._sealed)[at : at + 4 + length + TAG]
+        out = self._sealed[at : at + 4 + length + TAG]
         out[:4] = plain[:4]
-        sealer.engine.encrypt_into(sealer.nonce, plain[4 : 4 + length], plain[:4], out[4:])
+        sealer.engine.encrypt_into(sealer.nonce, plain[4:], plain[:4], out[4:])
         sealer.step()
         return 4 + length + TAG
 
@@ -208,6 +209,29 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
                 if self.closed:
                     raise EOFError from None
                 raise
+
+
+class Parts:
+    """Buffers read one after another."""
+
+    def __init__(self, buffers: Iterable[Buffer]) -> None:
+        self._buffers = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
+        self._buffers.reverse()
+        self.left = sum(len(buffer) for buffer in self._buffers)
+
+    def fill(self, target: memoryview) -> None:
+        """Copy the next bytes into the whole of `target`; there must be as many left."""
+        at = 0
+        while at < len(target):
+            buffer = self._buffers[-1]
+            count = min(len(buffer), len(target) - at)
+            target[at : at + count] = buffer[:count]
+            at += count
+            if count == len(buffer):
+                self._buffers.pop()
+            else:
+                self._buffers[-1] = buffer[count:]
+        self.left -= at
 
 
 class _Direction:

@@ -9,11 +9,11 @@ from actions.backup.stores.store import StoreError
 
 
 class Pool:
-    """At most `size` sessions that `make` makes."""
+    """At most `size()` sessions that `make` makes."""
 
-    def __init__(self, make: Callable[[], Session], size: int) -> None:
+    def __init__(self, make: Callable[[], Session], size: Callable[[], int]) -> None:
         self._make = make
-        self._size = max(1, size)
+        self._size = size
         self._free: list[Session] = []
         self._count = 0
         self._closed = False
@@ -59,7 +59,7 @@ class Pool:
                             return session
                         stale.append(session)
                         self._count -= 1
-                    if self._count < self._size:
+                    if self._count < max(1, self._size()):
                         self._count += 1
                         break
                     self._changed.wait()

@@ -29,6 +29,9 @@ PIPELINE_MAX = 32 << 20
 FAST = 400e6
 """Bytes asked for ahead: 4 MiB, and for a long way as much as it holds at 400 MB/s."""
 
+ROOM = 24 << 20
+"""How much of the room for reading a session keeps: fresh memory costs as much as decrypting into it."""
+
 _MAX_REPLY = 4 << 20
 _HEAD = 9
 _DATA_HEAD = 13
@@ -45,7 +48,7 @@ class Wire(Protocol):
     @property
     def idle_s(self) -> float: ...
     def attach(self, sink: Callable[[memoryview], None], ended: Callable[[], None]) -> None: ...
-    def send(self, data: Buffer) -> None: ...
+    def send(self, *buffers: Buffer) -> None: ...
     def reopen_window(self) -> None: ...
     def broken(self) -> LinkBroken: ...
     def close(self) -> None: ...
@@ -59,6 +62,7 @@ class Session:
         self._timeout_s = timeout_s
         self._state = threading.Condition()
         self._head = bytearray()
+        self._room = bytearray()
         self._place: memoryview | None = None
         self._place_number = 0
         self._reads: dict[int, memoryview] = {}
@@ -79,6 +83,11 @@ class Session:
     def is_usable(self) -> bool:
         """Whether the next thread may have it: alive, and nothing unanswered."""
         return self._link.is_alive and not self._awaited and not self._reads
+
+    @property
+    def round_trip_s(self) -> float:
+        """How long an answer takes at least."""
+        return self._round_trip_s
 
     @property
     def pipeline(self) -> int:
@@ -120,15 +129,15 @@ class Session:
         offset = 0
         waiting: deque[int] = deque()
         try:
-            for body in _cut(parts, self._write_size, 25 + len(handle)):
-                size = len(body) - 25 - len(handle)
+            for pieces in _cut(parts, self._write_size):
                 number = self._numbers(1)[0]
-                body[: 25 + len(handle)] = wire.write_head(number, handle, offset, size)
+                size = sum(len(piece) for piece in pieces)
+                head = wire.write_head(number, handle, offset, size)
                 offset += size
                 with self._state:
                     self._awaited.add(number)
                 waiting.append(number)
-                self._link.send(body)
+                self._link.send(head, *pieces)
                 if len(waiting) >= WRITES:
                     self._wait(WRITES // 2)
                     while waiting and waiting[0] in self._replies:
@@ -142,30 +151,37 @@ class Session:
             answer.must_be(Type.STATUS)
         return offset
 
-    def read(self, handle: bytes, offset: int, size: int) -> bytearray:
+    def read(self, handle: bytes, offset: int, size: int) -> bytes:
         """`size` bytes of an open file from `offset`, fewer when it ends before."""
-        out = bytearray(size)
+        if len(self._room) < size:
+            self._room = bytearray(size)
+        try:
+            end = self._read_into(memoryview(self._room)[:size], handle, offset, size)
+            return bytes(memoryview(self._room)[:end])
+        finally:
+            if len(self._room) > ROOM:
+                self._room = bytearray()
+
+    def _read_into(self, view: memoryview, handle: bytes, offset: int, size: int) -> int:
         todo = deque((start, min(start + self._read_size, size)) for start in range(0, size, self._read_size))
         waiting: dict[int, tuple[int, int]] = {}
         end = size
         try:
-            with memoryview(out) as view:
-                while todo or waiting:
-                    self._request_reads(handle, offset, view, todo, waiting)
-                    self._wait(len(waiting) // 2 if todo else 0)
-                    end = min(end, self._sort_reads(todo, waiting))
+            while todo or waiting:
+                self._request_reads(handle, offset, view, todo, waiting)
+                self._wait(len(waiting) // 2 if todo else 0)
+                end = min(end, self._sort_reads(todo, waiting))
         finally:
             self._settle()
             self._reads.clear()
             self._replies.clear()
-        if end < size:
-            del out[end:]
-        return out
+        return end
 
     def list_folders(self, paths: Sequence[str]) -> Iterator[list[Entry] | Refusal]:
         """The entries of each folder in turn, or why the server refuses it; some folders at a time are asked at once."""
-        for start in range(0, len(paths), 32):
-            some = paths[start : start + 32]
+        count = max(1, min(256, (self.limits.handles or 64) // 2))
+        for start in range(0, len(paths), count):
+            some = paths[start : start + count]
             opened = self.ask([(Type.OPENDIR, wire.string(path)) for path in some])
             yield from self._read_folders(opened)
 
@@ -266,7 +282,7 @@ class Session:
                 found.append(refusal)
         left = dict(handles)
         while left:
-            each = max(1, 8 // len(left))
+            each = max(2, 8 // len(left))  # the entries and the end of a small folder in one round trip
             places = [place for place in left for _ in range(each)]
             for place, reply in zip(
                 places, self.ask([(Type.READDIR, wire.string(left[place])) for place in places]), strict=True
@@ -371,20 +387,18 @@ class Session:
                 self._state.notify_all()
 
 
-def _cut(parts: Iterable[Buffer], size: int, head: int) -> Iterator[bytearray]:
-    """The bytes of all parts in bodies of `size` bytes, the last one shorter, each with room for a head before."""
-    body = bytearray(head + size)
-    at = head
+def _cut(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
+    """The bytes of all parts in portions of `size`, the last one smaller, each as the pieces it lies in."""
+    pieces: list[memoryview] = []
+    room = size
     for part in parts:
         left = memoryview(part).cast("B") if len(part) else memoryview(b"")
         while len(left):
-            count = min(len(left), len(body) - at)
-            body[at : at + count] = left[:count]
-            left = left[count:]
-            at += count
-            if at == len(body):
-                yield body
-                body, at = bytearray(head + size), head
-    if at > head:
-        del body[at:]
-        yield body
+            pieces.append(left[:room])
+            left = left[room:]
+            room -= len(pieces[-1])
+            if not room:
+                yield pieces
+                pieces, room = [], size
+    if pieces:
+        yield pieces

@@ -22,7 +22,8 @@ class SftpTarget:
     key_file: str
     known_hosts: str
     port: int = 22
-    connections: int = 3
+    connections: int = 0
+    """How many at once; 0: as many as the way there asks for."""
     timeout_s: float = 60.0
     """No byte moved for so long: the connection counts as dead."""
     connect_timeout_s: float = 20.0
