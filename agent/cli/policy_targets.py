@@ -1,4 +1,4 @@
-"""What a policy must not cut, as probes to evaluate: authenticated SSH sessions, console, backup targets, what the policy itself protects."""
+"""What a policy must not cut, as probes to evaluate: SSH sessions, console, backup targets, and what the policy itself protects."""
 
 import socket
 from collections.abc import Iterable
