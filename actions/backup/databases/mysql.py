@@ -135,7 +135,7 @@ class Mysql:
     def _users(self, host: Host, *, maria: bool) -> Dump:
         what = f"{self.name}/users and grants"
         if maria:
-            tool = self._tool(host, either(host, "mariadb-dump", "mysqldump"), "--system=users", "--replace")
+            tool = self._tool(host, either(host, "mariadb-dump", "mysqldump"), "--system=users", "--insert-ignore")
             return Dump(USERS, piped(host, tool, lambda: EndMarker(_END, begins=_BEGIN), what))
 
         def script() -> bytes:

@@ -158,7 +158,7 @@ def role_statements(role: str) -> str:
     """
     name = quote_identifier(role)
     return f"""\
--- A role that reads everything and changes nothing, for dumps.
+-- A role that reads everything, the hashes of the roles' passwords too, and changes nothing: for dumps.
 CREATE ROLE {name} LOGIN;
 GRANT pg_read_all_data TO {name};
 ALTER ROLE {name} SET default_transaction_read_only = on;
@@ -166,8 +166,6 @@ ALTER ROLE {name} SET default_transaction_read_only = on;
 ALTER ROLE {name} BYPASSRLS;
 -- Large objects, which pg_read_all_data leaves out. The check for writing goes as well; else grant SELECT on each of them.
 ALTER ROLE {name} SET lo_compat_privileges = on;
--- The hashes of the roles' passwords, in the database that `maintenance` names; else roles are saved without passwords.
-GRANT SELECT ON pg_catalog.pg_authid TO {name};
 """
 
 

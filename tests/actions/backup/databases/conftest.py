@@ -111,7 +111,7 @@ def bin_folder(folder: Path, **scripts: str) -> Path:
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     for name, text in scripts.items():
-        script = folder / name.replace("_", "-")
+        script = folder / name
         script.write_text(f"#!/bin/sh\n{text}\n")
         script.chmod(0o755)
     return folder
