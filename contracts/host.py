@@ -192,7 +192,8 @@ class Nftables(Protocol):
 class PacketProgram(Record):
     """BPF programs that see packets at one place.
 
-    `kind` is cgroup or tcx, `place` the cgroup's path or the interface, `direction` ingress or egress, `ids` the kernel's numbers.
+    `kind` is cgroup, tcx or sk_lookup (for the lookup of sockets of the whole network namespace), `place` the cgroup's path or the
+    interface, `direction` ingress or egress, `ids` the kernel's numbers.
     `unit` is the systemd unit (or scope of a container) whose cgroup it is, "" for one that holds several.
     """
 

@@ -1,4 +1,4 @@
-"""Asks the kernel which BPF programs see packets without any other tool telling: those of cgroups and of tcx.
+"""Asks the kernel which BPF programs see packets without any other tool telling: of cgroups, of tcx, of the lookup of sockets.
 
 Only BPF_PROG_QUERY is called (linux/bpf.h): it reads, needs CAP_NET_ADMIN, and says nothing of programs that see no packets, such as those
 by which systemd guards devices. XDP and classic tc programs are told by iproute2.
@@ -24,10 +24,12 @@ _CALLS = {"x86_64": 321, "aarch64": 280}
 _PROG_QUERY = 16
 _INGRESS, _EGRESS = 0, 1  # BPF_CGROUP_INET_*
 _TCX_INGRESS, _TCX_EGRESS = 46, 47
+_SK_LOOKUP = 36
 _MOST = 64
 _ATTRIBUTE = struct.Struct("=IIIIQIIQQQQ")
 """Target, attach type, query flags, attach flags, ids, their number, padding, and what newer kernels add."""
 _COUNT_AT = 24
+_NAMESPACE = "/proc/thread-self/ns/net"
 _MOUNTS = "/proc/self/mounts"
 _MAX_FOLDERS = 20_000
 _DIRECTIONS = {_INGRESS: "ingress", _EGRESS: "egress", _TCX_INGRESS: "ingress", _TCX_EGRESS: "egress"}
@@ -39,7 +41,7 @@ class LinuxProgramTable:
     """`contracts.host.ProgramTable` for Linux."""
 
     def on_packets(self) -> PacketPrograms:
-        """Return the programs of cgroups and tcx that see packets; raises `Unavailable` where bpf(2) may not be asked."""
+        """Return the programs that see packets; raises `Unavailable` where bpf(2) may not be asked."""
         found: list[PacketProgram] = []
         blind: list[Blind] = []
         for index, name in socket.if_nameindex():
@@ -47,10 +49,27 @@ class LinuxProgramTable:
                 ids = _query(index, kind)
                 if ids:
                     found.append(PacketProgram(kind="tcx", place=name, direction=_DIRECTIONS[kind], ids=ids))
+        found += _of_sockets(blind)
         root = _root()
         if root:
             found += _of_cgroups(root, blind)
         return PacketPrograms(programs=tuple(found), blind=tuple(blind))
+
+
+def _of_sockets(blind: list[Blind]) -> Iterator[PacketProgram]:
+    """Yield the programs that choose the socket for what arrives in this network namespace, or drop it."""
+    try:
+        target = os.open(_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        what = "programs that choose the socket for a packet (sk_lookup)"
+        fix = "Let the worker see its own files in /proc."
+        blind.append(Blind(what=what, why=Why.PERMISSION, detail=error.strerror or "may not be opened", fix=fix))
+        return
+    try:
+        if ids := _query(target, _SK_LOOKUP):
+            yield PacketProgram(kind="sk_lookup", place="the lookup of sockets", direction="ingress", ids=ids)
+    finally:
+        os.close(target)
 
 
 def _of_cgroups(root: bytes, blind: list[Blind]) -> Iterator[PacketProgram]:

@@ -261,7 +261,11 @@ class Passage:
         """Name the programs that see packets of these devices: nobody knows what they do."""
         for kind, place, text in self.datapath.programs:
             device, _, way = place.partition(" ")
-            if kind in ("cgroup", "unit") or (kind == "xdp" and direction != "ingress") or (way and way != direction):
+            if (
+                kind in ("cgroup", "unit", "sk_lookup")
+                or (kind == "xdp" and direction != "ingress")
+                or (way and way != direction)
+            ):
                 continue
             if kind != "xdp" and not way and direction == "ingress":
                 continue  # the queue of a device sees what leaves
@@ -286,13 +290,13 @@ class Passage:
         return found
 
     def cgroups(self, live: int, direction: str) -> None:
-        """Name the programs of the root cgroup, which see the packets of all processes.
+        """Name the programs of the root cgroup, which see the packets of all processes, and those that choose sockets.
 
         Those of other cgroups see what some service's sockets get; who knows the listener has to look for them.
         """
         for kind, place, text in self.datapath.programs:
             path, _, way = place.rpartition(" ")
-            if kind == "cgroup" and way == direction and path in ("", "/"):
+            if way == direction and (kind == "sk_lookup" or (kind == "cgroup" and path in ("", "/"))):
                 self.name(live, text)
 
     def bridges(self, live: int, devices: Spread) -> None:

@@ -19,9 +19,9 @@ from analysis.firewall.vantages import Viewpoint, detached, viewpoints
 from contracts.policy import LOOPBACK, MAX_PORT, Policy, network
 from contracts.record import Record
 from contracts.subjects.datapath import Vantage
+from contracts.subjects.policy_drift import CLOSED, OPEN, UNDECIDED, Difference
 from contracts.subjects.ports import Listener
 
-OPEN, CLOSED, UNDECIDED = "open", "closed", "undecided"
 MOST_PORTS = 400
 """More ports that listeners, rules and the policy name are not tried one by one; the first ones are."""
 INTERNET = "internet"
@@ -30,27 +30,6 @@ _DPORT = re.compile(r"(?:\b(tcp|udp)\s+)?dports?\s+(?:!=\s*)?(\{[^}]*\}|\S+)")
 _NUMBER = re.compile(r"\d+")
 _STRANGE = 47111
 _COMMENT = re.compile(rf'comment "({CONFIRMED}|{TRIAL}) ([0-9a-f]+)"')
-
-
-class Difference(Record, omit_defaults=True):
-    """One disagreement: what one vantage reaches over one protocol and family, and by what.
-
-    `change` is open (reachable, not declared), closed (declared, not reachable), undecided (reality cannot be told). `ports` in order;
-    `others` when every port that nothing names is meant too. `why` is what decides in reality, `chain` its place; `unknown` what could
-    not be decided. `services` are the declared ones.
-    """
-
-    vantage: str
-    family: int
-    protocol: str
-    change: str
-    address: str
-    ports: tuple[int, ...] = ()
-    others: bool = False
-    why: str = ""
-    chain: str = ""
-    services: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
 
 
 class InForce(Record):

@@ -27,7 +27,7 @@ hold anything but letters, digits and `_./:+@-` are quoted as JSON; a key only h
 - `program KIND PLACE`: an XDP, tc, cgroup or unit program on the way; `text` names it; `document` is what the kernel or its tool says.
   KIND and PLACE: xdp `eth0`; tc `eth0 ingress` (`eth0`: the filters of its queue); cgroup `/system.slice ingress` for a cgroup above
   several units, which sees the packets of all processes below; unit `ssh.service ingress` for the cgroup of one unit or container, which
-  sees the packets of its processes alone (so systemd does IPAddressDeny=).
+  sees the packets of its processes alone (so systemd does IPAddressDeny=); sk_lookup, which chooses the socket of whatever arrives.
 - `xfrm DIRECTION SOURCE DESTINATION`: an IPsec policy, `text` its words as `ip xfrm policy` prints them; `xfrm default DIRECTION`: what is
   done with packets that no policy is for, where that is not to accept them (`default in block`). `unread` as above.
 - `vantage NAME`: from where reachability is judged, as configured or derived: `document` is a `Vantage`.

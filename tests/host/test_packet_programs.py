@@ -110,6 +110,29 @@ def test_a_program_of_tcx_is_found(netns: Any) -> None:
     assert netns.python(TCX) == [["lo", "egress", 1]]
 
 
+SK_LOOKUP = r"""
+import ctypes, json, os, struct
+from host.packet_programs import LinuxProgramTable, _CALLS
+def bpf(command, attribute):
+    held = ctypes.create_string_buffer(attribute, len(attribute))
+    answer = ctypes.CDLL(None, use_errno=True).syscall(_CALLS[os.uname().machine], command, held, len(attribute))
+    assert answer >= 0, os.strerror(ctypes.get_errno())
+    return answer
+code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, 1, 0x95, 0, 0, 0), 16)
+licence = ctypes.create_string_buffer(b"GPL")
+head = struct.pack("=IIQQIIQII16sII", 30, 2, ctypes.addressof(code), ctypes.addressof(licence), 0, 0, 0, 0, 0, b"steer", 0, 36)
+program = bpf(5, head + bytes(8))
+before = [one.kind for one in LinuxProgramTable().on_packets().programs]
+link = bpf(28, struct.pack("=IIIIQQ", program, os.open("/proc/self/ns/net", os.O_RDONLY), 36, 0, 0, 0))
+found = [[one.place, one.direction, len(one.ids)] for one in LinuxProgramTable().on_packets().programs if one.kind == "sk_lookup"]
+print(json.dumps([before.count("sk_lookup"), found]))
+"""
+
+
+def test_a_program_that_chooses_sockets_is_found(netns: Any) -> None:
+    assert netns.python(SK_LOOKUP) == [0, [["the lookup of sockets", "ingress", 1]]]
+
+
 def test_every_interface_is_asked() -> None:
     assert all(isinstance(packet_programs._query(index, 46), tuple) for index, _ in socket.if_nameindex())
 

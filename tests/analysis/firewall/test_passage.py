@@ -47,12 +47,18 @@ def test_programs_on_the_way_make_uncertain_and_are_named() -> None:
     for key, interface, uncertain in (
         ("program xdp eth0", "eth0", True),
         ("program xdp br0", "eth0", False),
+        ("program xdp veth1", "br0", True),
+        ('program tc "veth1 egress"', "br0", True),
         ('program tc "eth0 ingress"', "eth0", True),
         ('program tc "eth0 egress"', "eth0", True),
         ('program cgroup "/ ingress"', "eth0", True),
         ('program cgroup "/system.slice/journald.service ingress"', "eth0", False),
+        ('program sk_lookup "the lookup of sockets ingress"', "eth0", True),
     ):
-        answer = ask(datapath({key: Row(what="program", text="somebody's program")}), probe(interface=interface))
+        local = {"source": "172.18.0.2", "destination": "172.18.0.1"} if interface == "br0" else {}
+        port = link("veth1", 9, master="br0", linkinfo={"info_slave_kind": "bridge"})
+        row = {key: Row(what="program", text="somebody's program")}
+        answer = ask(datapath(port, row), probe(interface=interface, **local))
         assert (answer.verdict is Verdict.UNCERTAIN) == uncertain, key
         assert ("somebody's program" in answer.unknown) == uncertain
 
