@@ -23,14 +23,18 @@ from contracts.host import Host
 from contracts.outcome import Failed, Ok
 from contracts.proof import Proof, Verb
 from contracts.text import escape
+from contracts.title import title
 
 if TYPE_CHECKING:
     from actions.backup.archiver import Report
     from actions.backup.job import Done
+    from actions.backup.memory import Memory
+    from actions.backup.stores.store import Store
 
 NAMED_PATHS = 20
 """How many unreadable paths an event names."""
 PARTIAL_CODE = 3
+STEPS = ("prove", "check", "retire", "replicate")
 
 
 class Backup:
@@ -39,7 +43,8 @@ class Backup:
     name: ClassVar[str] = "backup"
     kinds: ClassVar[tuple[Kind, ...]] = KINDS
     options: ClassVar[type[BackupOptions]] = BackupOptions
-    arguments: ClassVar[Mapping[str, str]] = {"job": "str"}
+    arguments: ClassVar[Mapping[str, str]] = {"job": "str", "step": "str"}
+    """`step` is one of what follows a backup (`prove`, `check`, `retire`, `replicate`), to be done without a backup; "" for all of it."""
     deadline_s: ClassVar[float] = 7 * 86400.0
 
     def __init__(self, options: BackupOptions) -> None:
@@ -48,21 +53,25 @@ class Backup:
     def do(self, host: Host, command: Command, progress: Progress) -> Result:
         """Run the job named by `job`, the only one when it names none. The answer holds `code`, restic's exit code, and the snapshot."""
         name, job = chosen(self._options, str(command.arguments.get("job", "")))
+        step = str(command.arguments.get("step", ""))
+        if step and step not in STEPS:
+            raise UsageError(f'there is no step "{step}"', advice=f"name one of {', '.join(STEPS)}")
+        if command.dry_run and step:
+            return Result(summary=f"would {step} the backup {name} at {job.repository}")
         if command.dry_run:
             return Result(summary=f"would back up {', '.join(job.paths) or 'databases'} to {job.repository}")
         began = host.monotonic()
         try:
-            return self._run(host, name, job, progress)
+            return self._run(host, name, job, step, progress)
         except Exception as error:  # noqa: BLE001  # a defect is a failed backup, too, and must be stated as one
             return _failed(name, job, error, host.monotonic() - began)
 
-    def _run(self, host: Host, name: str, job: JobOptions, progress: Progress) -> Result:
-        from actions.backup.filters import choices
-        from actions.backup.job import Run, alone, own_folders
+    def _run(self, host: Host, name: str, job: JobOptions, step: str, progress: Progress) -> Result:
+        from actions.backup.job import alone, newest
         from actions.backup.memory import recall, remember
         from actions.backup.passwords import read_password
         from actions.backup.places import open_place
-        from actions.backup.pressure import Patience
+        from actions.backup.repository import Repository
         from actions.backup.upkeep import Upkeep, scratch_in
 
         if not host.state:
@@ -73,18 +82,13 @@ class Backup:
             hostname = host.facts().hostname
             store = open_place(job.repository, job.ssh)
             try:
-                run = Run(
-                    name=name,
-                    job=job,
-                    store=store,
-                    password=password,
-                    choices=choices(job, host.files, os.environ, own_folders(store)),
-                    patience=Patience(self._options.pressure, host.files),
-                    advance=_teller(progress, memory.bytes_total),
-                    hostname=hostname,
-                )
-                done = run.back_up(host)
-                memory.bytes_total = done.report.bytes_total
+                done = None if step else self._back_up(host, name, job, store, password, memory, progress)
+                if done is not None:
+                    memory.bytes_total = done.report.bytes_total
+                    snapshots = done.snapshots
+                else:
+                    last = newest(Repository.open(store, password), hostname, name)
+                    snapshots = [last[0]] if last is not None else []
                 upkeep = Upkeep(
                     name,
                     job,
@@ -93,14 +97,40 @@ class Backup:
                     hostname,
                     scratch_in(host.state),
                     memory,
-                    done.snapshots,
+                    snapshots,
                     tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
                 )
-                after = tuple(upkeep.run())
+                after = tuple(upkeep.run(step))
             finally:
                 store.close()
             remember(host, name, memory)
-        return _ended(name, job, done, after, host)
+        return _ended(name, job, done, after, host) if done is not None else _stepped(name, job, step, after, host)
+
+    def _back_up(
+        self,
+        host: Host,
+        name: str,
+        job: JobOptions,
+        store: "Store",
+        password: str,
+        memory: "Memory",
+        progress: Progress,
+    ) -> "Done":
+        from actions.backup.filters import choices
+        from actions.backup.job import Run, own_folders
+        from actions.backup.pressure import Patience
+
+        run = Run(
+            name=name,
+            job=job,
+            store=store,
+            password=password,
+            choices=choices(job, host.files, os.environ, own_folders(store)),
+            patience=Patience(self._options.pressure, host.files),
+            advance=_teller(progress, memory.bytes_total),
+            hostname=host.facts().hostname,
+        )
+        return run.back_up(host)
 
 
 def prepare() -> None:
@@ -174,6 +204,15 @@ def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], hos
     return Result(
         outcome=Ok(), summary=summary[:2000], events=tuple(events), proof=_proof(name, job, after, host), answer=answer
     )
+
+
+def _stepped(name: str, job: JobOptions, step: str, after: Sequence[Event], host: Host) -> Result:
+    """How one step without a backup ended; its code is 1 when something is wrong."""
+    told = [title(kind, event) for event in after for kind in KINDS if kind.name == event.kind]
+    bad = any(event.severity >= Severity.MEDIUM for event in after)
+    summary = "; ".join(told) or f"{name}: there was nothing to {step}"
+    proof = _proof(name, job, after, host)
+    return Result(summary=summary[:2000], events=tuple(after), proof=proof, answer={"code": int(bad)})
 
 
 def _fields(name: str, job: JobOptions, done: "Done") -> dict[str, Any]:

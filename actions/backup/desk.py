@@ -1,19 +1,25 @@
 """Desk: what a person at the command line asks of a repository, without the agent."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from actions.backup.backup import chosen
 from actions.backup.errors import AlreadyRepository
+from actions.backup.excludes import Excludes
+from actions.backup.keeping import Keeping
+from actions.backup.looking import Looking, selection
 from actions.backup.options import BackupOptions, JobOptions, password_of
 from actions.backup.passwords import new_password, path_of, read_password
-from actions.backup.places import open_place
+from actions.backup.places import open_place, sftp_target
 from actions.backup.repository import Repository
-from actions.backup.restorer import Restored, Restorer, find_tree
-from actions.backup.selection import Selection, find_snapshot, select
-from actions.backup.snapshot import Snapshot
+from actions.backup.restore_preview import Preview, preview
+from actions.backup.restorer import Overwrite, Restored, Restorer, find_tree
+from actions.backup.selection import Selection, find_snapshot
+from actions.backup.stores.sftp_target import MAKE_KEY
+from actions.backup.walking import steps
+from actions.backup.write_once import WriteOnce, restore_commands, server_side
 from contracts.errors import UsageError
 from contracts.host import Files
 
@@ -27,11 +33,12 @@ class Made(NamedTuple):
     made: bool
 
 
-class Desk:
-    """One opened repository. Locks are taken by the methods that need one."""
+class Desk(Looking, Keeping):
+    """One opened repository. Locks are taken by the methods that need one; for one that is held `wait_s` is waited."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, wait_s: float = 0.0) -> None:
         self.repository = repository
+        self.wait_s = wait_s
 
     @staticmethod
     def chosen(options: BackupOptions, name: str) -> tuple[str, JobOptions]:
@@ -39,14 +46,20 @@ class Desk:
         return chosen(options, name)
 
     @staticmethod
+    def selection(hosts: Sequence[str], tags: Sequence[str], paths: Sequence[str]) -> Selection:
+        """Snapshots of one of the hosts, with one of the tag lists (`a,b`: both), with all the paths."""
+        return selection(hosts, tags, paths)
+
+    @staticmethod
     def password_of(name: str, job: JobOptions, files: Files) -> str:
         """The password of a job's repository; Unavailable when it cannot be read."""
         return read_password(files, password_of(name, job))
 
     @classmethod
-    def open(cls, location: str, password: str) -> "Desk":
+    def open(cls, location: str, password: str, job: JobOptions | None = None, wait_s: float = 0.0) -> "Desk":
         """Open the repository at `location`: NoRepository, WrongPassword, Damaged, Unsupported or an error of the store."""
-        return cls(Repository.open(open_place(location), password))
+        store = open_place(location, job.ssh if job is not None else None)
+        return cls(Repository.open(store, password), wait_s)
 
     @classmethod
     def create_for(cls, name: str, job: JobOptions, owner: tuple[int, int] | None) -> "Made":
@@ -62,7 +75,7 @@ class Desk:
         try:
             if local:
                 _make_folder(Path(job.repository))
-            repository = Repository.create(open_place(job.repository), password)
+            repository = Repository.create(open_place(job.repository, job.ssh), password)
             if owner is not None and local:
                 _give(Path(job.repository), owner)
         except BaseException:
@@ -71,33 +84,57 @@ class Desk:
             raise
         return Made(cls(repository), password, str(path), made)
 
-    def snapshots(
-        self, hosts: Sequence[str] = (), tags: Sequence[str] = (), paths: Sequence[str] = ()
-    ) -> list[tuple[str, Snapshot]]:
-        """Snapshots by id, the oldest first: of one of the hosts, with one of the tag lists (`a,b`: both), with all the paths."""
-        return select(self.repository, _selection(hosts, tags, paths))
+    @staticmethod
+    def write_once(name: str, job: JobOptions, base: str) -> Iterator[str]:
+        """For each copy of a job, what its server needs to become write-once, and how to restore from there; UsageError without copies."""
+        if not job.replicas:
+            raise UsageError(f"the job {name} has no copies", advice="add one under replicas in its settings")
+        for replica in job.replicas:
+            target = sftp_target(replica.target, replica.ssh)
+            public = Path(f"{target.key_file}.pub")
+            if not public.is_file():
+                raise UsageError(f"{public} is not there", advice=f"{MAKE_KEY} {target.key_file}")
+            made = WriteOnce(target.user, f"{base}/{target.user}", public.read_text().strip(), target.path.strip("/"))
+            yield server_side(made)
+            yield restore_commands(made, target.host, target.port)
 
     def restore(
         self,
         word: str,
         target: str,
         *,
-        hosts: Sequence[str] = (),
-        tags: Sequence[str] = (),
+        chosen: Selection,
         paths: Sequence[str] = (),
+        excludes: Sequence[str] = (),
+        overwrite: str = Overwrite.ALWAYS,
         verify: bool = False,
+        pulse: Callable[[Restored], None] = lambda _: None,
     ) -> tuple[str, Restored]:
-        """Restore the snapshot that `word` names (`ID:FOLDER` for a folder of it) as the directory `target`; returns its id."""
+        """Restore the snapshot that `word` names (`ID:FOLDER` for a folder of it), or `paths` of it, as the directory `target`."""
         word, _, folder = word.partition(":")
-        with self.repository.lock():
-            id, snapshot = find_snapshot(self.repository, word, _selection(hosts, tags, paths))
+        filter = Excludes(tuple(excludes))
+        with self.repository.lock(wait_s=self.wait_s):
+            id, snapshot = find_snapshot(self.repository, word, chosen)
             self.repository.load_index()
             tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
-            return id, Restorer(self.repository, verify=verify).restore(tree, target)
+            restorer = Restorer(
+                self.repository,
+                verify=verify,
+                overwrite=Overwrite(overwrite),
+                excluded=lambda path: bool(filter) and filter.match(os.fsdecode(path)),
+                pulse=pulse,
+            )
+            wanted = steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
+            return id, restorer.restore(tree, target, wanted)
 
-
-def _selection(hosts: Sequence[str], tags: Sequence[str], paths: Sequence[str]) -> Selection:
-    return Selection(tuple(hosts), tuple(tuple(tag for tag in entry.split(",") if tag) for entry in tags), tuple(paths))
+    def preview(self, word: str, target: str, *, chosen: Selection, paths: Sequence[str] = ()) -> tuple[str, Preview]:
+        """What restoring would do at `target`, without touching it."""
+        word, _, folder = word.partition(":")
+        id, snapshot = find_snapshot(self.repository, word, chosen)
+        self.repository.load_index()
+        tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
+        wanted = steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
+        return id, preview(self.repository, tree, target, wanted)
 
 
 def _read(path: Path) -> str:

@@ -45,9 +45,13 @@ class Upkeep:
     tell: Callable[[str], None] = lambda _: None
     dice: random.Random = field(default_factory=random.SystemRandom)
 
-    def run(self) -> Iterator[Event]:
-        """Do one step after another and yield what each states."""
+    def run(self, only: str = "") -> Iterator[Event]:
+        """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
+        if only:
+            self.memory.checked_ns = 0
         for step in (self.prove, self.check, self.retire, self.replicate):
+            if only and step.__name__ != only:
+                continue
             self.tell(step.__name__)
             try:
                 yield from step()

@@ -1,30 +1,39 @@
-"""`holdfast backup`: make a repository, run a job, list its snapshots, and bring files back."""
+"""`holdfast backup`: make a repository, run a job by the agent, see how the jobs stand and what snapshots there are."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from agent.cli.backup_open import config_option, job_options, repository_options
-from agent.cli.reach import control_socket, json_option
-from agent.cli.text import plain, size, table, to_json
-from agent.control import stream
-from contracts.errors import HoldfastError
+from agent.cli.backup_keep import check, forget, key, prune, repair, unlock
+from agent.cli.backup_look import cat, diff, dump, find, ls
+from agent.cli.backup_open import config_option, job_option, job_options, repository_options, snapshot_options
+from agent.cli.backup_replicate import replicate
+from agent.cli.backup_restore import restore
+from agent.cli.backup_told import ask_agent, socket_option
+from agent.cli.reach import agent_option, json_option
+from agent.cli.text import ago, plain, size, table, to_json
+from agent.control import ask
+from analysis.backup_state import standing
+from contracts.subjects.backup import SUBJECT, BackupJob
 
 if TYPE_CHECKING:
     from agent.wiring import Desk
 
-PARTIAL_CODE = 3
-
-
-class NotBackedUp(HoldfastError):
-    """The agent ran the job, and no snapshot came of it; `exit_code` is restic's."""
+_COLOURS = {"ok": "green", "unverified": "yellow", "unproven": "yellow", "late": "yellow"}
+_HEADS = ["JOB", "STATE", "LAST SNAPSHOT", "SIZE", "NEXT", "WHY"]
 
 
 @click.group()
 def backup() -> None:
     """Back up this server, and bring it back: repositories that the stock restic reads, too."""
+
+
+for command in (check, forget, key, prune, repair, unlock, cat, diff, dump, find, ls, replicate, restore):
+    backup.add_command(command)
 
 
 @backup.command()
@@ -46,67 +55,78 @@ def init(config: Path, as_json: bool, job: str) -> None:
         return
     click.echo(f"Made the repository {plain(options.repository)} of the job {name}.")
     click.echo(
-        f"{'Made its password and wrote it' if made.made else 'Its password was there already'}: {plain(made.file)}"
+        f"{'Its password was made and is in' if made.made else 'Its password was there already, in'} {plain(made.file)}"
     )
     click.echo("")
     click.echo("Keep this somewhere else than on this server; without the password nobody restores anything:")
     click.echo(f"  repository: {plain(options.repository)}")
     click.echo(f"  password:   {made.password}")
-    click.echo("  on any machine: restic -r REPOSITORY restore latest --target /restored")
+    click.echo("  on any machine with it: restic -r REPOSITORY restore latest --target /restored")
+    click.echo("Then print a recovery key: holdfast backup key recovery")
 
 
 @backup.command()
 @config_option
-@click.option(
-    "--socket", type=click.Path(path_type=Path), envvar="HOLDFAST_CONTROL", help="The agent's control socket."
-)
+@socket_option
 @json_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while it runs.")
 @click.argument("job", default="")
 def run(config: Path, socket: Path | None, as_json: bool, dry_run: bool, quiet: bool, job: str) -> int:
     """Have the agent run JOB (the only one) now; exit code 3 when something could not be read."""
-    path = socket or control_socket(config)
-    told: dict[str, Any] = {}
-    request = {"action": "backup", "arguments": {"job": job} if job else {}, "dry_run": dry_run}
-    for answer in stream(path, "do", request, timeout_s=None):
-        if "progress" not in answer:
-            told = answer
-        elif not quiet and not as_json:
-            _show_progress(answer["progress"])
-    code = int(told["answer"].get("code", 0))
+    return ask_agent(config, socket, {"job": job} if job else {}, as_json=as_json, dry_run=dry_run, quiet=quiet)
+
+
+@backup.command()
+@config_option
+@socket_option
+@json_option
+@job_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while it runs.")
+def prove(config: Path, socket: Path | None, as_json: bool, job: str, quiet: bool) -> int:
+    """Have the agent restore files of the newest snapshot, chosen by lot, and compare them."""
+    given = {"job": job} if job else {}
+    return ask_agent(config, socket, {**given, "step": "prove"}, as_json=as_json, dry_run=False, quiet=quiet)
+
+
+@backup.command()
+@agent_option
+@json_option
+def status(path: Path, as_json: bool) -> int:
+    """Show how each job stands; exit code 1 when one is late, failing or stale."""
+    rows = {
+        key: msgspec.convert(row, BackupJob) for key, row in ask(path, "subject", {"subject": SUBJECT})["rows"].items()
+    }
+    work = {each["key"]: each for each in ask(path, "status", {})["work"] if each["action"] == "backup"}
+    now_ms = round(time.time() * 1000)
+    states = {key: standing(row, now_ms) for key, row in rows.items()}
+    bad = any(state.state in ("late", "failing", "stale") for state in states.values())
     if as_json:
+        told = {
+            key: {**msgspec.to_builtins(row), **msgspec.to_builtins(states[key]), "work": work.get(key)}
+            for key, row in rows.items()
+        }
         click.echo(to_json(told, indent=2))
-        return code or int(not told["ok"])
-    if not told["ok"]:
-        outcome = told["outcome"]
-        error = NotBackedUp(
-            plain(outcome.get("error") or outcome.get("detail") or told["summary"]),
-            advice=plain(outcome.get("fix", "")),
-        )
-        error.exit_code = code or 1
-        raise error
-    click.echo(plain(told["summary"]))
-    return code
+        return int(bad)
+    if not rows:
+        click.echo("No backup job is configured.")
+    cells = [
+        _cells(row, states[key].state, states[key].detail, work.get(key), now_ms) for key, row in sorted(rows.items())
+    ]
+    for number, line in enumerate(table(cells, _HEADS)):
+        click.secho(line, fg=_COLOURS.get(cells[number - 1][1].lower(), "red") if number else None)
+    return int(bad)
 
 
 @backup.command("list")
 @repository_options
+@snapshot_options
 @json_option
-@click.option("--host", "hosts", multiple=True, help="Only snapshots of this host; may be repeated.")
-@click.option("--tag", "tags", multiple=True, help="Only snapshots with this tag (a,b: with both); may be repeated.")
-@click.option("--path", "paths", multiple=True, help="Only snapshots of this path; may be repeated.")
-def list_snapshots(
-    desk: "Desk", as_json: bool, hosts: tuple[str, ...], tags: tuple[str, ...], paths: tuple[str, ...]
-) -> None:
+def list_snapshots(desk: "Desk", chosen: Any, as_json: bool) -> None:
     """List the snapshots of a repository, the oldest first."""
-    found = desk.snapshots(hosts, tags, paths)
+    found = desk.snapshots(chosen)
     if as_json:
-        rows = [
-            {"id": id, "time": each.time, "hostname": each.hostname, "tags": each.tags, "paths": each.paths}
-            for id, each in found
-        ]
-        click.echo(to_json(rows, indent=2))
+        click.echo(to_json([desk.snapshot_json(id, each) for id, each in found], indent=2))
         return
     cells = [
         [id[:8], _moment(each.time_ns), plain(each.hostname), plain(",".join(each.tags)), plain(" ".join(each.paths))]
@@ -116,32 +136,14 @@ def list_snapshots(
         click.echo(line)
 
 
-@backup.command()
-@repository_options
-@json_option
-@click.argument("snapshot")
-@click.option("-t", "--target", required=True, help="The directory to restore into; it is made when it is not there.")
-@click.option("--host", "hosts", multiple=True, help="For latest: only snapshots of this host.")
-@click.option("--tag", "tags", multiple=True, help="For latest: only snapshots with this tag.")
-@click.option("--path", "paths", multiple=True, help="For latest: only snapshots of this path.")
-@click.option("--verify", is_flag=True, help="Read back and compare what was written.")
-def restore(desk: "Desk", as_json: bool, snapshot: str, target: str, verify: bool, **which: tuple[str, ...]) -> int:
-    """Restore SNAPSHOT: an id, its beginning or latest; with :FOLDER behind it, that folder alone."""
-    id, done = desk.restore(snapshot, target, verify=verify, **which)
-    if as_json:
-        failed = [{"path": told.path.decode("utf-8", "backslashreplace"), "what": told.what} for told in done.failed]
-        click.echo(to_json({"snapshot": id, "files": done.files, "bytes": done.bytes, "failed": failed}, indent=2))
-        return int(bool(done.failed))
-    for told in done.failed:
-        click.secho(f"{plain(told.path.decode('utf-8', 'backslashreplace'))}: {plain(told.what)}", fg="red", err=True)
-    click.echo(f"Restored {done.files} files, {size(done.bytes)}, of snapshot {id[:8]} to {plain(target)}.")
-    return int(bool(done.failed))
-
-
-def _show_progress(progress: dict[str, Any]) -> None:
-    done, total = progress["done"], progress["total"]
-    share = f" of {size(total)}" if total else ""
-    click.echo(f"\r\033[K{size(done)}{share}, {plain(progress['what'])}", nl=False, err=True)
+def _cells(row: BackupJob, state: str, detail: str, work: Mapping[str, Any] | None, now_ms: int) -> list[str]:
+    word = state.upper() if state == "unproven" else state
+    if work is not None:
+        detail = f"running: {size(work['done'])}, {work['what']}"
+    held = f"{size(row.bytes_total)} in {row.files} files" if row.snapshot else "-"
+    return [
+        plain(cell) for cell in (row.job, word, ago(row.snapshot_ms, now_ms), held, f"daily at {row.at}", detail or "-")
+    ]
 
 
 def _moment(ns: int) -> str:

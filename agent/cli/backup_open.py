@@ -33,12 +33,17 @@ def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say which repository is meant; it is called with `desk`, the opened one."""
 
     @functools.wraps(command)
-    def opened(config: Path, job: str, repo: str, password_file: Path | None, **rest: Any) -> Any:
-        return command(desk=open_desk(config, job, repo, password_file), **rest)
+    def opened(config: Path, job: str, repo: str, password_file: Path | None, lock_wait: float, **rest: Any) -> Any:
+        desk = open_desk(config, job, repo, password_file)
+        desk.wait_s = lock_wait
+        return command(desk=desk, **rest)
 
     for option in (
         config_option,
         job_option,
+        click.option(
+            "--lock-wait", default=0.0, help="Seconds to wait for a lock that another holds.  [default: 0]", metavar="S"
+        ),
         click.option(
             "-r",
             "--repo",
@@ -58,6 +63,24 @@ def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return opened
 
 
+def snapshot_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options by which snapshots are chosen; it is called with `chosen`, what they say."""
+
+    @functools.wraps(command)
+    def found(hosts: tuple[str, ...], tags: tuple[str, ...], saved: tuple[str, ...], **rest: Any) -> Any:
+        from agent import wiring
+
+        return command(chosen=wiring.backup_desk().selection(hosts, tags, saved), **rest)
+
+    for option in (
+        click.option("--host", "hosts", multiple=True, help="Only snapshots of this host; may be repeated."),
+        click.option("--tag", "tags", multiple=True, help="Only with this tag (a,b: with both); may be repeated."),
+        click.option("--saved-path", "saved", multiple=True, help="Only snapshots of this path; may be repeated."),
+    ):
+        found = option(found)
+    return found
+
+
 def open_desk(config: Path, job: str, repo: str, password_file: Path | None) -> "Desk":
     """The repository that is meant, opened; what goes wrong carries restic's exit code."""
     from agent import wiring
@@ -69,8 +92,8 @@ def open_desk(config: Path, job: str, repo: str, password_file: Path | None) -> 
         return desk.open(repo, given_password(password_file))
     name, options = desk.chosen(job_options(config), job)
     if password_file is not None or "RESTIC_PASSWORD" in os.environ:
-        return desk.open(options.repository, given_password(password_file))
-    return desk.open(options.repository, desk.password_of(name, options, wiring.host().files))
+        return desk.open(options.repository, given_password(password_file), options)
+    return desk.open(options.repository, desk.password_of(name, options, wiring.host().files), options)
 
 
 def job_options(config: Path) -> Any:

@@ -1,0 +1,134 @@
+"""Keeping: what a person does with a repository itself: check and repair it, remove snapshots, prune, keys, locks."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actions.backup.checker import Checked, Checker
+from actions.backup.forget import Forgotten, forget, forget_ids, plan_forget
+from actions.backup.hold import Facts, Reviewed
+from actions.backup.key_admin import KeyRow, key_add, key_list, key_remove
+from actions.backup.locks import LockFile, read_locks, remove_stale_locks
+from actions.backup.prune import Pruned, prune
+from actions.backup.prune_plan import Plan, PruneOptions, parse_max_unused, parse_size, plan_prune
+from actions.backup.recovery_key import MadeKey, RecoveryState, load_states, make_recovery_key, nag, prove, save_states
+from actions.backup.repair import Repaired, repair
+from actions.backup.repository import Repository
+from actions.backup.retention import Policy, parse_duration, parse_grouping
+from actions.backup.selection import Selection, find_snapshot
+from actions.backup.stores.store import FileType, Handle
+from actions.backup.subset import parse_subset
+
+
+class Keeping:
+    """The part of a desk that keeps a repository in order; each method takes the lock that it needs, for which `wait_s` is waited."""
+
+    repository: Repository
+    wait_s: float
+
+    def check(self, *, read_data: bool, subset: str = "", fix: bool = False) -> tuple[Checked, Repaired | None]:
+        """Check everything, or the data of a subset of packs; with `fix` repair what was found, which takes an exclusive lock."""
+        with self.repository.lock(exclusive=fix, wait_s=self.wait_s) as lock:
+            chosen = None
+            if subset:
+                packs = dict(self.repository.store.list(FileType.PACK))
+                chosen = parse_subset(subset).choose(packs, random.SystemRandom()) if packs else frozenset()
+            checked = Checker(self.repository, read_data=read_data or bool(subset), chosen=chosen).check()
+            if not fix or not checked.problems:
+                return checked, None
+            return checked, repair(self.repository, checked, lock)
+
+    def policy(self, counts: Mapping[str, int], spans: Mapping[str, str], tags: Sequence[str]) -> Policy:
+        """The policy of `--keep-…`: counts by word, spans by `within…`, tags as `a,b`; UsageError."""
+        numbers: dict[str, Any] = {**counts, **{name: parse_duration(span) for name, span in spans.items()}}
+        return Policy(
+            **numbers,
+            tags=tuple(tuple(tag for tag in each.split(",") if tag) for each in tags),
+        )
+
+    def plan_forget(self, policy: Policy, grouping: str, chosen: Selection) -> Reviewed:
+        """What a policy would remove; nothing is changed."""
+        return plan_forget(
+            self.repository,
+            policy,
+            now_ns=time.time_ns(),
+            facts=Facts(),
+            selection=chosen,
+            grouping=parse_grouping(grouping),
+        )
+
+    def forget(self, policy: Policy, grouping: str, chosen: Selection, *, force: bool) -> tuple[Reviewed, Forgotten]:
+        """Remove what a policy does not keep. Held for a suspicious history, unless a person who has looked says `force`."""
+        with self.repository.lock(exclusive=True, wait_s=self.wait_s) as lock:
+            reviewed = self.plan_forget(policy, grouping, chosen)
+            if force:
+                reviewed = Reviewed(reviewed.groups, {})
+            reviewed.refuse_when_held()
+            return reviewed, forget(self.repository, reviewed, lock)
+
+    def forget_ids(self, words: Sequence[str]) -> Forgotten:
+        """Remove the snapshots that are named."""
+        with self.repository.lock(exclusive=True, wait_s=self.wait_s) as lock:
+            ids = [find_snapshot(self.repository, word)[0] for word in words]
+            return forget_ids(self.repository, ids, lock)
+
+    def prune(
+        self, max_unused: str, max_repack: str, *, dry_run: bool, tell: Callable[[str, int, int], None]
+    ) -> tuple[Plan, Pruned | None]:
+        """Remove what no snapshot needs; with `dry_run` only say what would go."""
+        options = PruneOptions(
+            max_unused=parse_max_unused(max_unused), max_repack_bytes=parse_size(max_repack) if max_repack else None
+        )
+        with self.repository.lock(exclusive=True, wait_s=self.wait_s) as lock:
+            self.repository.load_index()
+            plan = plan_prune(self.repository, options)
+            return plan, None if dry_run else prune(self.repository, plan, lock, tell)
+
+    def keys(self) -> list[KeyRow]:
+        """The keys that open it."""
+        return key_list(self.repository)
+
+    def add_key(self, password: str) -> str:
+        """Let one more password open it; returns the id of its key."""
+        return key_add(self.repository, password)
+
+    def remove_key(self, word: str) -> str:
+        """Remove a key; LastKey for the one in use and the last one."""
+        return key_remove(self.repository, word)
+
+    def make_recovery_key(self, states: Path) -> MadeKey:
+        """Add a key to be printed, and remember in the file `states` that it was never proved."""
+        known = load_states(states)
+        if not states.parent.is_dir():
+            states.parent.mkdir(mode=0o700, parents=True)
+        made = make_recovery_key(self.repository)
+        save_states(states, {**known, self.repository.config.id: RecoveryState(made.key_id, time.time_ns())})
+        return made
+
+    def prove_recovery_key(self, typed: str, states: Path) -> str:
+        """Open the repository with what was typed from the paper, and remember that it worked; returns the id of the key."""
+        known = load_states(states)
+        id = self.repository.config.id
+        state = prove(self.repository.store, typed, time.time_ns(), known.get(id))
+        save_states(states, {**known, id: state})
+        return state.key_id
+
+    def nag(self, states: Path) -> str:
+        """Why its owner must be reminded of the recovery key, "" when all is well."""
+        keys = frozenset(row.id for row in self.keys())
+        return nag(load_states(states).get(self.repository.config.id), keys, time.time_ns())
+
+    def locks(self) -> list[LockFile]:
+        """The locks that are there."""
+        return list(read_locks(self.repository.files)[0].values())
+
+    def unlock(self, *, all_locks: bool) -> int:
+        """Remove locks that are left over, or all; returns how many went."""
+        if not all_locks:
+            return len(remove_stale_locks(self.repository.files))
+        names = [name for name, _ in self.repository.store.list(FileType.LOCK)]
+        for name in names:
+            self.repository.store.remove(Handle(FileType.LOCK, name))
+        return len(names)

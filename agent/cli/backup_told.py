@@ -1,0 +1,56 @@
+"""What the agent tells of a backup that it was asked for: progress on the way, the end in one line, restic's exit code."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.reach import control_socket
+from agent.cli.text import plain, size, to_json
+from agent.control import stream
+from contracts.errors import HoldfastError
+
+socket_option = click.option(
+    "--socket", type=click.Path(path_type=Path), envvar="HOLDFAST_CONTROL", help="The agent's control socket."
+)
+
+
+class NotBackedUp(HoldfastError):
+    """The agent did as it was asked, and it did not succeed; `exit_code` is restic's."""
+
+
+def ask_agent(
+    config: Path, socket: Path | None, arguments: dict[str, Any], *, as_json: bool, dry_run: bool, quiet: bool
+) -> int:
+    """Have the agent carry out the action `backup`; returns the exit code, or raises `NotBackedUp` with it."""
+    told: dict[str, Any] = {}
+    shown = False
+    request = {"action": "backup", "arguments": arguments, "dry_run": dry_run}
+    for answer in stream(socket or control_socket(config), "do", request, timeout_s=None):
+        if "progress" not in answer:
+            told = answer
+        elif not quiet and not as_json and sys.stderr.isatty():
+            shown = True
+            click.echo(f"\r\033[K{progress_line(answer['progress'])}", nl=False, err=True)
+    if shown:
+        click.echo("\r\033[K", nl=False, err=True)
+    code = int(told["answer"].get("code", 0))
+    if as_json:
+        click.echo(to_json(told, indent=2))
+        return code or int(not told["ok"])
+    if not told["ok"]:
+        outcome = told["outcome"]
+        words = outcome.get("error") or outcome.get("detail") or told["summary"]
+        error = NotBackedUp(plain(words), advice=plain(outcome.get("fix", "")))
+        error.exit_code = code or 1
+        raise error
+    click.echo(plain(told["summary"]))
+    return code
+
+
+def progress_line(progress: dict[str, Any]) -> str:
+    """How far it is, in one line."""
+    done, total = progress["done"], progress["total"]
+    share = f" of about {size(total)}" if total else ""
+    return f"{size(done)}{share}, {plain(progress['what'])}"
