@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from analysis.conclusions import turn
 from analysis.exposure import vantages
-from analysis.firewall.policy_diff import CLOSED, OPEN, Comparison, Difference, compare, reachable_ports
+from analysis.firewall.policy_diff import Comparison, compare, reachable_ports
 from analysis.firewall.reading import Reader
 from contracts.blocking import TABLE as OWN_TABLE
 from contracts.collector import Report
@@ -23,6 +23,7 @@ from contracts.snapshot import Snapshot
 from contracts.snapshot import compare as changes
 from contracts.subjects import datapath, policy, ports
 from contracts.subjects.policy import Declared
+from contracts.subjects.policy_drift import CLOSED, OPEN, SUBJECT, Difference, Drift
 
 _FIELDS: Mapping[str, FieldType] = {
     "vantage": "str",
@@ -76,17 +77,10 @@ _EXAMPLES = 5
 _MOST_PORTS = 30
 
 
-class Drift(Record, omit_defaults=True):
-    """One disagreement and since when it holds (Unix ms)."""
-
-    difference: Difference
-    since_ms: int = 0
-
-
 class PolicyDrift:
     """The declared policy against reality, each disagreement stated when it begins and when it ceases."""
 
-    name: ClassVar[str] = "policy_drift"
+    name: ClassVar[str] = SUBJECT
     kinds: ClassVar[tuple[Kind, ...]] = (DRIFTED, KEPT, MANY_DRIFTED, MANY_KEPT)
     subjects: ClassVar[Mapping[str, type[Record]]] = {
         policy.SUBJECT: Declared,

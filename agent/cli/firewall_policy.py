@@ -20,22 +20,23 @@ from contracts.subjects import datapath, ports
 from contracts.subjects.datapath import Row, Vantage
 from contracts.subjects.policy import KEY
 from contracts.subjects.policy import SUBJECT as POLICY
+from contracts.subjects.policy_drift import CLOSED, OPEN, UNDECIDED, Difference
 from contracts.subjects.ports import Listener
 
 if TYPE_CHECKING:
     from agent.cli.policy_targets import Need
     from analysis.firewall.model import Datapath
-    from analysis.firewall.policy_diff import Cut, Difference, InForce
+    from analysis.firewall.policy_diff import Cut, InForce
 
 _LOOK_S = 120.0
 _CONSOLE_PORT = 443
 _MOST_PORTS = 12
 """So many ports of one difference are named in its line; `--json` has all."""
-_SIGNS = {"open": ("+", "red"), "closed": ("-", "yellow"), "undecided": ("?", "yellow")}
+_SIGNS = {OPEN: ("+", "red"), CLOSED: ("-", "yellow"), UNDECIDED: ("?", "yellow")}
 _WORDS = {
-    "open": "reachable now, not declared",
-    "closed": "declared, not reachable now",
-    "undecided": "cannot be decided",
+    OPEN: "reachable now, not declared",
+    CLOSED: "declared, not reachable now",
+    UNDECIDED: "cannot be decided",
 }
 
 
@@ -208,14 +209,14 @@ def _answer(ended: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, "summary": ended["summary"]}
 
 
-def difference_line(each: "Difference") -> str:
+def difference_line(each: Difference) -> str:
     """Return one disagreement in one line."""
     named = [str(port) for port in each.ports[:_MOST_PORTS]]
     if len(each.ports) > _MOST_PORTS:
         named.append(f"{len(each.ports) - _MOST_PORTS} more")
     shown = ", ".join([*named, *(["every other port"] if each.others else [])])
     services = f" ({', '.join(each.services)})" if each.services else ""
-    reason = "; ".join(each.unknown) if each.change == "undecided" and each.unknown else each.why
+    reason = "; ".join(each.unknown) if each.change == UNDECIDED and each.unknown else each.why
     place = f" [{each.chain}]" if each.chain else ""
     where = f"from {each.vantage} to {each.address}"
     return f"{each.protocol} {shown}{services} over IPv{each.family} {where}: {_WORDS[each.change]}: {reason}{place}"

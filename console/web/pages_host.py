@@ -18,10 +18,11 @@ from console.web.exposure_view import exposure_view
 from console.web.finding_words import FINDINGS, advice
 from console.web.firewall_view import firewall_view, ruleset
 from console.web.forms import field
+from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import backup, exposure, firewall, ports
+from contracts.subjects import backup, exposure, firewall, policy, policy_drift, ports
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -86,6 +87,9 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
         coverage=coverage_view(detail),
         firewall=firewall_view(detail, await store.subject(agent, firewall.SUBJECT)),
         exposure=exposure_view(detail, await store.subject(agent, exposure.SUBJECT)),
+        policy=policy_view(
+            detail, await store.subject(agent, policy.SUBJECT), await store.subject(agent, policy_drift.SUBJECT)
+        ),
         ports=ports_view(detail, await store.subject(agent, ports.SUBJECT)),
         backups=backup_view(
             detail, await store.subject(agent, backup.SUBJECT), await store.subject(agent, backup.STATES)

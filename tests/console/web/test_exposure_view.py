@@ -33,7 +33,7 @@ def page(site, viewer):
         if heartbeat:
             agent.heartbeat(**heartbeat)
         text = viewer.text(f"/agents/{agent.id}")
-        return text[text.index(" Exposure ") : text.index(" Listening ports ")]
+        return text[text.index(" Exposure ") : text.index(" Firewall policy ")]
 
     shown.agent = agent
     return shown
