@@ -28,7 +28,12 @@ uninstall: ## as root: remove what install made; state and configuration stay un
 
 # ---- for developers --------------------------------------------------------------------------------------------------
 
-test: packages test-venv lint type unit system ## lint, types and all tests; installs what they need
+test: packages test-venv lint type ## lint, types and all tests; installs what they need
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(BIN)/python -m tests.side_by_side all
+else
+	@$(MAKE) --no-print-directory unit system
+endif
 
 lint: test-venv ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -37,8 +42,12 @@ lint: test-venv ## ruff: rules and format
 type: test-venv ## mypy, strict
 	$(BIN)/mypy
 
-unit: test-venv ## every test but those that boot a system
+unit: test-venv ## every test but those that boot a system, two packages at a time; with PYTEST_ARGS=… one pytest that is told so
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(BIN)/python -m tests.side_by_side
+else
 	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+endif
 
 system: test-venv ## install into a Debian root and boot it with a real systemd
 	$(BIN)/python -m pytest -m system tests/system $(PYTEST_ARGS)

@@ -1,0 +1,142 @@
+"""Runs the test suite as one pytest for each package of tests, two at a time: much of it waits, and no process grows old.
+
+usage: python -m tests.side_by_side [all | PACKAGE…]   (without any: every package but `system`, which boots one)
+
+The packages meet only in what their tests share with the whole machine, so that any two may run at once; a package is never beside itself.
+What a run says is shown when it ends; exit code 1 when any failed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+TESTS = Path(__file__).resolve().parent
+AT_ONCE = 2
+TELL_EVERY_S = 60.0
+LONGEST_FIRST = ("system", "analysis", "faults", "actions", "agent", "console", "browser", "collectors")
+TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
+"""Packages so small that one process takes them all."""
+NOTHING_SELECTED = 5
+
+
+def packages() -> list[tuple[str, ...]]:
+    """Return every package of tests, in the order to start them: the longest first, those not known here last."""
+    found = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
+    rest = sorted(found - set(LONGEST_FIRST) - set(TOGETHER))
+    alone = [(name,) for name in (*LONGEST_FIRST, *rest) if name in found]
+    return [*alone, tuple(name for name in TOGETHER if name in found)]
+
+
+class Run:
+    """One pytest over some packages; `ended` is when it was seen to have ended, by the monotonic clock."""
+
+    def __init__(self, names: Sequence[str], more: Sequence[str] = ()) -> None:
+        self.name = " ".join(names)
+        marks = "system" if "system" in names else "not system"
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the run is shown
+        argv = [sys.executable, "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
+        # Tools that know of one lock file for the whole machine need not wait for another package's.
+        environment = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/holdfast-tests-{names[0]}.xtables"}
+        self._process = subprocess.Popen(
+            [*argv, *(str(TESTS / name) for name in names)],
+            cwd=TESTS.parent, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, env=environment,
+        )  # fmt: skip
+        self._began, self._ended = time.monotonic(), 0.0
+
+    def over(self) -> bool:
+        """Say whether it has ended."""
+        if self._process.poll() is None:
+            return False
+        self._ended = self._ended or time.monotonic()
+        return True
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran, or has run so far."""
+        return (self._ended or time.monotonic()) - self._began
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed; that no test was selected is no failure."""
+        return self._process.returncode not in (0, NOTHING_SELECTED)
+
+    def said(self) -> str:
+        """Return all it has said so far."""
+        size = self._said.seek(0, os.SEEK_END)
+        return os.pread(self._said.fileno(), size, 0).decode("utf-8", "replace")
+
+    def reached(self) -> str:
+        """Return how far it is, in pytest's words."""
+        percents = re.findall(r"\[ *(\d+%)\]", self.said())
+        return f"{self.name} {percents[-1] if percents else '0%'}"
+
+    def stop(self) -> None:
+        """End it as Ctrl-C would, so that it cleans up."""
+        if self._process.poll() is None:
+            self._process.send_signal(2)
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
+    """Run every one of `waiting`, in this order, as places come free; returns all runs, ended."""
+    running: list[Run] = []
+    ended: list[Run] = []
+    told = time.monotonic()
+    try:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                running.append(Run(waiting.pop(0)))
+            time.sleep(0.2)
+            for run in [run for run in running if run.over()]:
+                running.remove(run)
+                ended.append(run)
+                show(run)
+            if time.monotonic() > told + TELL_EVERY_S:
+                told = time.monotonic()
+                say(f"… {', '.join(run.reached() for run in running)}")
+    finally:
+        for run in running:
+            run.stop()
+    return ended
+
+
+def show(run: Run) -> None:
+    """Show what a run came to: all it said if it failed, else its last words."""
+    said = run.said().strip()
+    word = "FAILED" if run.failed else "passed"
+    say(f"{word} in {run.seconds:.0f} s: {run.name}: {said.rpartition(chr(10))[2]}")
+    if run.failed:
+        say(said)
+
+
+def say(text: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main(words: list[str]) -> int:
+    """Run what `words` name and return the exit code."""
+    begun = time.monotonic()
+    every = packages()
+    wanted = set(words) or {name for names in every for name in names} - {"system"}
+    ended = run_all([names for names in every if "all" in wanted or wanted & set(names)])
+    failed = [run for run in ended if run.failed]
+    for run in failed:
+        say("\n".join(line for line in run.said().splitlines() if line.startswith(("FAILED", "ERROR"))))
+    outcome = f"FAILED: {', '.join(run.name for run in failed)}" if failed else "all passed"
+    say(f"{outcome}; {len(ended)} runs, {(time.monotonic() - begun) / 60:.1f} minutes")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
