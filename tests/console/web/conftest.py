@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import argon2
 import httpx
 import msgspec
 import pytest
@@ -216,6 +217,8 @@ class Site:
         self.store = open_sqlite(folder / "console.db", GRACE_S)
         self.hub = self.run(_make(Hub))
         self.accounts = self.run(_make(lambda: Accounts(self.store, lambda: self.now_ms, AccountPolicy())))
+        # What hashing costs is the subject of `test_accounts.py`; here it would be half of the run.
+        self.accounts._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.console = Console(
             store=self.store,
             hub=self.hub,
