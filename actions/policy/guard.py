@@ -71,8 +71,8 @@ MOST_PAUSE_S = 24 * 3600
 PROOF_VALID_S = 30 * 86400
 SETTLE_S = 0.3
 _MOST_REMEMBERED = 1000
-_clean: dict[str, int] = {}
-"""The ruleset's generation at which nothing was missing, by state folder."""
+_answered: dict[str, int] = {}
+"""The ruleset's generation at which nothing was missing, or was left so, by state folder."""
 
 
 class Options(ActionOptions):
@@ -145,19 +145,18 @@ class GuardRestore:
         """Restore in one transaction (tables of iptables one by one after it); raises `Unavailable`, `store.Damaged`, `store.NoFolder`."""
         with TURN:
             generation = _generation(host)
-            if command.cause and generation is not None and _clean.get(host.state) == generation:
-                return Result(
-                    answer={"tables": []}
-                )  # one flush is many events; nothing has changed since the last was answered
+            # One flush is many events: nothing has changed since the last of them was answered.
+            if command.cause and generation is not None and _answered.get(host.state) == generation:
+                return Result(answer={"tables": []})
             saved = store.read(host, store.GOOD, store.Good)
             policy, missing = _settled(host, saved)
             nothing = saved is None and policy is None
             why_not = "" if not (missing or nothing) else _why_not(host, nothing, command)
+            if generation is not None and (why_not or not missing):
+                _answered[host.state] = generation
             if why_not:
                 return _left(command, why_not, missing)
             if not missing:
-                if generation is not None:
-                    _clean[host.state] = generation
                 summary = "" if command.cause else "nothing that was accepted is missing"
                 return Result(summary=summary, answer={"tables": []})
             try:

@@ -141,6 +141,17 @@ def test_the_events_of_one_flush_are_one_look(saved: NetnsHost) -> None:
     assert kinds(restore(saved, cause="e4")) == ["firewall.guard_restored"]
 
 
+def test_what_is_left_as_it_is_is_said_once(saved: NetnsHost) -> None:
+    order(GuardPause, saved, who="bob", seconds=1800)
+    saved.nft("flush ruleset")
+    assert kinds(restore(saved, cause="e1")) == ["firewall.guard_held_back"]
+    assert kinds(restore(saved, cause="e2")) == []
+    saved.nft("table ip other { }")
+    assert kinds(restore(saved, cause="e3")) == ["firewall.guard_held_back"]
+    order(GuardPause, saved, seconds=0)
+    assert kinds(restore(saved)) == ["firewall.guard_restored"]  # a person is always answered
+
+
 def test_what_a_person_restores_does_not_count(saved: NetnsHost) -> None:
     for _ in range(3):
         saved.nft("flush ruleset")
@@ -209,6 +220,7 @@ def test_after_so_many_times_it_only_alarms(saved: NetnsHost) -> None:
     assert said == ["firewall.guard_restored"] * 3 + ["firewall.guard_held_back"]
     assert saved.ruleset() == ""
     saved.later_s = 3601
+    saved.nft("table ip more { }")
     assert kinds(restore(saved, cause="e", times=3, per_s=3600.0)) == ["firewall.guard_restored"]
 
 
