@@ -116,7 +116,7 @@ def throwaway_mysql(host: Host, options: ProveOptions) -> Iterator[ThrowawayMysq
             f"--socket={folder}/socket",
             f"--pid-file={folder}/pid",
             "--skip-networking",
-            "--event-scheduler=DISABLED",
+            "--event-scheduler=OFF",
             "--skip-log-bin",
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-doublewrite=0",

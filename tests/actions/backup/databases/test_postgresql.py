@@ -353,7 +353,7 @@ def test_a_server_that_ends_the_session_fails_the_dump_with_its_words(shop: Clus
     report = save(source(shop), progress=end)
     assert done == ["t"]
     (failed,) = report.failed
-    assert "terminating connection due to administrator command" in failed.message
+    assert "server closed the connection unexpectedly" in failed.message
 
 
 @pytest.mark.parametrize(
