@@ -30,7 +30,7 @@ MAX_TOLD = 10_000
 """How many paths a report names; further ones are counted only."""
 
 _CHANGED = "changed while it was read"
-_VANISHED = {errno.ENOENT, errno.ENOTDIR}
+_VANISHED = {errno.ENOENT}
 
 
 class NothingToSave(HoldfastError):
