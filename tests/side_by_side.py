@@ -40,7 +40,7 @@ class Run:
         self.name = " ".join(names)
         marks = "system" if "system" in names else "not system"
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the run is shown
-        argv = [sys.executable, "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
+        argv = [sys.executable, "-u", "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
         # Tools that know of one lock file for the whole machine need not wait for another package's.
         environment = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/holdfast-tests-{names[0]}.xtables"}
         self._process = subprocess.Popen(
