@@ -17,7 +17,8 @@ from contracts.host import Completed, Host
 from contracts.record import Record
 
 IPTABLES = ("iptables-nft", "ip6tables-nft")
-"""Those of legacy iptables hold a lock that a worker may not take: they are watched, but not restored."""
+LEGACY = {"iptables-legacy": "/proc/net/ip_tables_names", "ip6tables-legacy": "/proc/net/ip6_tables_names"}
+"""Their tools hold a lock that a worker may not take, and none replaces a table without it: what they hold is watched, not restored."""
 _FAMILIES = {"iptables-nft": "ip", "ip6tables-nft": "ip6"}
 _OWN = (TABLE, f"{TABLE}_block")
 _FLEETING = re.compile(r"\w+ (f2b[-_].*|crowdsec.*|sshguard.*)")
@@ -44,7 +45,7 @@ class Current(Record):
 def take(host: Host, who: str) -> Good:
     """Return today's ruleset as one that can be loaded; raises `Unavailable`. What nft itself could not load again is named as unsaved."""
     now = current(host)
-    unsaved = {}
+    unsaved = {name: "tables of legacy iptables are watched, but not restored" for name in _legacy(host)}
     for name, text in now.tables.items():
         done = host.change("nft", "-c", "-f", "-", stdin=replacing({name: text}).encode())  # -c: only checks
         if done.code != 0:
@@ -65,6 +66,23 @@ def current(host: Host) -> Current:
     found = dict(_listed_tables(listed.stdout.decode("utf-8", "surrogateescape")))
     kept = {name: text for name, text in found.items() if name not in managed and not _is_left_alone(name)}
     return Current(tables=kept, iptables=iptables)
+
+
+def _legacy(host: Host) -> Iterator[str]:
+    """Yield the tables of legacy iptables that refuse or translate something."""
+    for tool, names in LEGACY.items():
+        try:
+            known = host.files.read(names).split()
+        except Unavailable as error:
+            if error.why is not Why.NOT_PRESENT:
+                raise
+            continue
+        if not known:  # only then: asking makes the tables that are asked for
+            continue
+        saved = _asked(host, f"{tool}-save").stdout.decode("utf-8", "surrogateescape")
+        for name, text in _saved_tables(saved):
+            if any(chain.rules or chain.policy == "drop" for chain in _iptables_chains(text).values()):
+                yield f"{tool} {name}"
 
 
 def lost(good: Good, now: Current) -> dict[str, str]:

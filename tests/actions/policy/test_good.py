@@ -140,3 +140,13 @@ def test_what_nft_could_not_load_again_is_named(host: NetnsHost) -> None:
     saved = good.take(Picky(host.name, host.state), "root")
     assert set(saved.tables) == {"inet site"}
     assert "syntax error" in saved.unsaved["inet odd"]
+
+
+def test_what_legacy_iptables_holds_is_said_to_be_unsaved(host: NetnsHost) -> None:
+    host.sure("iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "23", "-j", "DROP")
+    host.sure("ip6tables-legacy", "-L")  # a table without rules
+    for names in ("ip_tables_names", "ip6_tables_names"):
+        host.plant(f"/proc/net/{names}", host.sure("cat", f"/proc/net/{names}").encode())
+    saved = good.take(host, "root")
+    assert saved.unsaved == {"iptables-legacy filter": "tables of legacy iptables are watched, but not restored"}
+    assert saved.iptables == {}
