@@ -1,6 +1,7 @@
 """The fields of all packets at one moment of their way: what a first packet determines, what it leaves open, what rules changed."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from analysis.firewall.cohort import NOTHING, Spread, constant, grouped
 from analysis.firewall.model import Expression, Link
@@ -25,6 +26,9 @@ _ANYBODY = (
     "meta obrname",
 )  # fmt: skip
 _TRACKED_OPEN = ("ct expiration", "ct id", "ct packets", "ct bytes", "ct avgpkt", "ct timeout")
+State: TypeAlias = tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]
+"""The fields at one moment, and what was added to sets until then."""
+
 _DIRECTIONS = ("original", "reply")
 ZONES = ("", "original ", "reply ")
 
@@ -83,15 +87,15 @@ class Packets:
         """Return the field `saddr` or `daddr` of one family."""
         return self.base[f"ip {end}" if family == 4 else f"ip6 {end}"]
 
-    def snapshot(self) -> tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]:
+    def snapshot(self) -> State:
         """Return what `restore` takes."""
         return dict(self.base), list(self.updates)
 
-    def restore(self, state: tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]) -> None:
+    def restore(self, state: State) -> None:
         """Go back to a snapshot."""
         self.base, self.updates = dict(state[0]), list(state[1])
 
-    def join(self, state: tuple[dict[str, Spread], list[tuple[str, Expression, Spread, int, int, bool]]]) -> None:
+    def join(self, state: State) -> None:
         """Take the fields as they are or as they were in `state`: nobody knows which."""
         for name, spread in state[0].items():
             self.base[name] = self.base.get(name, NOTHING).joined(spread)
@@ -100,6 +104,19 @@ class Packets:
             for name, key, values, _, may, gone in state[1]
             if (name, key) not in self._had()
         ]
+
+    def take(self, state: State, bits: int, *, keep: bool = False) -> None:
+        """Give `bits` the fields as they were in `state`; with `keep` they may also be as they are now, nobody knows which."""
+        for name, spread in state[0].items():
+            self.base[name] = self.base.get(name, NOTHING).merged(spread, 0 if keep else bits, bits)
+        if not keep:
+            for name in self.base.keys() - state[0].keys():
+                self.base[name] = self.base[name].within(~bits)
+            since = self.updates[len(state[1]) :]
+            kept = [
+                (name, key, values, sure & ~bits, may & ~bits, gone) for name, key, values, sure, may, gone in since
+            ]
+            self.updates = [*self.updates[: len(state[1])], *kept]
 
     def _had(self) -> set[tuple[str, Expression]]:
         return {(name, key) for name, key, *_ in self.updates}

@@ -82,9 +82,16 @@ class Journey:
         known = Known(former)
         from_there = self._turned_back(from_there, known)
         trip = self._trip(packets, Leg.ANSWER, known)
+        before, both = packets.snapshot(), from_here & from_there
         looped, back = trip.outgoing(from_here)
+        gone = packets.snapshot()
+        if both:  # where nobody knows who answers, the answer of another never was at the hook output
+            packets.take(before, both)
+            packets.take(gone, both & looped, keep=True)
         arriving = trip.arrive(from_there, self.first.leaves)
         here, ahead = trip.incoming(arriving, looped)
+        if both:
+            packets.take(gone, both & back, keep=True)
         back = trip.passage.untranslated(back | here | ahead)
         if not back:
             return 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from analysis.firewall.arriving import decide
 from analysis.firewall.cohort import NOTHING, Spread, constant, product
-from analysis.firewall.fields import Packets
+from analysis.firewall.fields import Packets, State
 from analysis.firewall.network import ANYCAST, LOCAL_TYPE, Flow
 from analysis.firewall.passage import Passage
 from analysis.firewall.stacked import Level, levels
@@ -251,15 +251,32 @@ class Trip:
             here = self._astray(here, here & ~self.own, ahead)
             ahead = self._past(ahead, here)
         self._guard(here, [*guarded, *self.passage.protected(here, "in")])
+        both = here & ahead
+        before = self._moment() if both else None
         here = self.passage.hook("input", here)
         self.passage.cgroups(here, "ingress")
+        inside = self._moment() if both else None
+        if before is not None:  # who is forwarded never was at the hook input
+            self._return_to(before, both)
         if ahead:
             self.packets.enter("oif", oif, self.router.links)
             self._guard(ahead, [*passing, *self.passage.protected(ahead, "fwd"), *self.passage.protected(ahead, "out")])
             ahead = self.passage.hook("forward", ahead)
             ahead = self.passage.hook("postrouting", ahead)
             ahead = self._out(ahead, oif)
+        if inside is not None:
+            self._return_to(inside, both & here, keep=True)
         return here, ahead
+
+    def _moment(self) -> tuple[State, dict[bool, int]]:
+        return self.packets.snapshot(), dict(self.walker.initialised)
+
+    def _return_to(self, moment: tuple[State, dict[bool, int]], bits: int, *, keep: bool = False) -> None:
+        """Let packets be as they were at a former moment, or with `keep` perhaps."""
+        state, begun = moment
+        self.packets.take(state, bits, keep=keep)
+        for side, now in self.walker.initialised.items():
+            self.walker.initialised[side] = (now if keep else now & ~bits) | (begun[side] & bits)
 
     def _route_in(self, live: int) -> tuple[int, int, Spread]:
         """Return who may be delivered here, who may be forwarded, and by which interfaces."""

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.firewall.cohort import Spread, constant
 from analysis.firewall.fields import TRACKED, Packets
-from analysis.firewall.model import Link
+from analysis.firewall.model import Field, Link
 
 TCP4, UDP6 = 0b01, 0b10
 
@@ -72,3 +72,29 @@ def test_two_possible_pasts_leave_both_values(packets: Packets) -> None:
     assert sorted(packets.base["meta mark"].at(TCP4)) == [0, 5]
     packets.restore(before)
     assert packets.base["meta mark"].at(TCP4) == [0]
+
+
+def test_packets_go_back_to_a_former_moment_alone_or_with_what_they_are_now(packets: Packets) -> None:
+    before = packets.snapshot()
+    packets.assign("meta mark", constant(5, 0b11), 0b11, 0b11)
+    packets.updates.append(("s", Field("meta mark"), constant(5, 0b11), 0b11, 0b11, False))
+    packets.put("ct original zone", constant(3, 0b11))
+    later = packets.snapshot()
+    packets.take(before, TCP4)
+    assert dict(packets.base["meta mark"].values) == {5: UDP6, 0: TCP4}
+    assert dict(packets.base["ct original zone"].values) == {3: UDP6}
+    assert [(sure, may) for _, _, _, sure, may, _ in packets.updates] == [(UDP6, UDP6)]
+    packets.take(later, TCP4, keep=True)
+    assert dict(packets.base["meta mark"].values) == {5: 0b11, 0: TCP4}
+
+
+def test_a_zone_is_kept_until_tracking_and_not_changed_again(packets: Packets) -> None:
+    packets.put_in_zone("ct reply zone", constant(5, 0b11), 0b11, 0b11)
+    packets.put_in_zone("ct zone", constant(7, 0b11), 0b11, 0b11)
+    assert dict(packets.base[TRACKED].values) == {4: 0b11}
+    packets.track(0b11, 8, 0, 0)
+    assert dict(packets.base[TRACKED].values) == {2: 0b11}
+    zones = [dict(packets.base[f"ct {side}zone"].values) for side in ("", "original ", "reply ")]
+    assert zones == [{5: 0b11}, {0: 0b11}, {5: 0b11}]
+    packets.put_in_zone("ct zone", constant(9, 0b11), 0b11, 0b11)
+    assert dict(packets.base["ct zone"].values) == {5: 0b11}

@@ -103,3 +103,24 @@ def test_neighbours_of_one_link_answer_each_other_directly() -> None:
 def test_a_packet_for_nobody_in_an_empty_chain_changes_nothing_for_others() -> None:
     made = datapath(table("t", {"c": (base("input", 0, "drop"), [[match(field("ip saddr"), "203.0.113.7"), ACCEPT]])}))
     assert verdicts(made, [probe(), probe(source="203.0.113.8"), probe(**OWN)]) == (REACHABLE, BLOCKED, BLOCKED)
+
+
+def test_what_happens_to_a_packet_here_is_nothing_to_the_same_packet_if_it_is_forwarded() -> None:
+    here, ahead = (
+        table(name, {"c": (base("prerouting", -100, kind="nat"), [[{"dnat": {"family": "ip", "addr": target}}]])})
+        for name, target in (("n", "192.0.2.10"), ("m", "172.18.0.2"))
+    )
+    mark = {"mangle": {"key": field("meta mark"), "value": 1}}
+    seen = table(
+        "t",
+        {
+            "i": (base("input"), [[mark]]),
+            "f": (base("forward", 0, "drop"), [[match("meta mark", 0), match("tcp dport", 80), ACCEPT]]),
+            "p": (base("postrouting", 100, kind="nat"), [[{"masquerade": None}]]),
+            "s": (base("input", 100, kind="nat"), [[{"snat": {"family": "ip", "addr": "192.0.2.99"}}]]),
+        },
+    )
+    answer = ask(datapath(FORWARDING, here, ahead, seen), probe())
+    assert answer.verdict is UNCERTAIN
+    assert [step.text for step in answer.steps if step.hook == "forward"] == ["rule 3 (accept)"]
+    assert [step.chain for step in answer.steps if step.hook == "postrouting"] == ["inet t p"]

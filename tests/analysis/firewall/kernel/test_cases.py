@@ -292,6 +292,28 @@ CASES = (
         table("a", chain("n", "nat hook output priority -100", "tcp dport 53 dnat ip6 to fd00:18::")),
         shot=shot("host", "2001:db8:2::10", 53, source="2001:db8:2::10"),
     ),
+    Case(
+        "where it is not known who answers, what happens to one's answer is nothing to the other's",
+        True,
+        table(
+            "t0",
+            chain("c", "nat hook prerouting priority -100", "tcp sport > 9999 dnat to tcp dport map @m"),
+            family="ip6",
+        ).replace(
+            " chain c",
+            " map m { type inet_service : ipv6_addr . inet_service\n elements = { 123 : 2001:db8:77::5 . 3000 }\n }\n chain c",
+        ),
+        shot=shot("container", "fd00:10::1", 123),
+        restores=(
+            ("ip6tables-nft-restore", "*raw\n:OUTPUT ACCEPT\n-A OUTPUT -s 2001:db8::/32 -j CT --notrack\nCOMMIT\n"),
+            (
+                "ip6tables-nft-restore",
+                "*nat\n:PREROUTING ACCEPT\n"
+                "-A PREROUTING -p tcp -s fd00:18::/32 -j DNAT --to-destination [2001:db8:2::11]:443\nCOMMIT\n",
+            ),
+        ),
+        decidable=False,
+    ),
     *ZONED,
     *BELOW,
     *PROTECTED,
