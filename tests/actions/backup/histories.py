@@ -1,6 +1,10 @@
 """Repositories with a past, for tests that prune and repair: several snapshots that share some of their files."""
 
 import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from actions.backup.archiver import Archiver
@@ -11,6 +15,16 @@ from tests.actions.backup.conftest import PASSWORD
 
 NS = 10**9
 NOW = 1_795_000_000
+
+
+@contextmanager
+def quiet_place() -> Iterator[Path]:
+    """A directory below /, so that no other process touches a directory on the way to it: trees come out the same again."""
+    place = Path(tempfile.mkdtemp(prefix="hfrepair", dir="/"))
+    try:
+        yield place / "tree"
+    finally:
+        shutil.rmtree(place)
 
 
 def change(root: Path, dice: random.Random) -> None:
