@@ -8,7 +8,7 @@ from actions.backup.blobs import BlobType
 from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.node import Node
 from actions.backup.repository import Repository
-from actions.backup.tar_stream import Extent, Sink, TarStream, can_hold
+from actions.backup.tar_stream import BLOCK, Extent, Sink, TarStream, can_hold
 from actions.backup.walk import Entry, NoSuchEntry, Trouble, entry_at, go_text, walk
 
 _LEAST_HOLE = 1 << 20
@@ -108,10 +108,15 @@ class _Dumper:
             self._trouble(entry.path, error)
             return False
         self._begin(entry, extents=extents)
+        run = 0
         for id, length in zip(node.content or (), lengths, strict=True):
             self._dumped.bytes += length
             if extents is None or not self._zeros.get(id):
                 self._tar.data(self._repository.load_blob(BlobType.DATA, bytes.fromhex(id)))
+                run += length
+            else:
+                self._tar.data(bytes(-run % BLOCK))
+                run = 0
         return True
 
     def _lengths(self, node: Node) -> list[int]:
@@ -129,13 +134,18 @@ class _Dumper:
         return lengths
 
     def _extents(self, node: Node, lengths: list[int]) -> list[Extent] | None:
-        """What of a file is not zeros, by whole blobs; None for a file without holes worth the name."""
+        """What of a file is not zeros, by whole blobs; None for a file without holes worth the name.
+
+        GNU tar reads each extent from a block of its own, so all but the last are whole blocks long, at the cost of the hole behind.
+        """
         extents: list[Extent] = []
         position = holes = 0
         seen = Counter(node.content or ())
         for id, length in zip(node.content or (), lengths, strict=True):
             if self._is_zero(id, length, seen):
                 holes += length
+                if extents and sum(extents[-1]) == position:
+                    extents[-1] = Extent(extents[-1].offset, extents[-1].length + -extents[-1].length % BLOCK)
             elif extents and sum(extents[-1]) == position:
                 extents[-1] = Extent(extents[-1].offset, extents[-1].length + length)
             else:

@@ -98,8 +98,6 @@ def found_json(path: str, node: Node) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(node)
     for field in ("name", "inode", "extended_attributes", "device", "content", "subtree"):
         document.pop(field, None)
-    if not node.mode:
-        document.pop("mode")
     return {"path": path, "permissions": mode_text(node.mode), **document}
 
 

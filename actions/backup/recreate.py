@@ -6,6 +6,7 @@ A blob's id is the hash of its content, so what is found under another name, cha
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from actions.backup.archiver import Archiver, Choices, NothingToSave
@@ -16,6 +17,7 @@ from actions.backup.node import Node
 from actions.backup.repository import Repository
 from actions.backup.saver import Saver
 from actions.backup.snapshot import Snapshot
+from actions.backup.stores.store import StoreError
 
 _PARENTS = 3
 """So many snapshots are tried as parents when a directory is saved again."""
@@ -23,11 +25,12 @@ _PARENTS = 3
 
 @dataclass(slots=True)
 class Recreated:
-    """How much came back."""
+    """What came back: data blobs and their bytes, directories that were saved again, and blobs of either kind out of replicas."""
 
     blobs: int = 0
     bytes: int = 0
     trees: int = 0
+    from_replicas: int = 0
 
 
 class _Unpublished(Repository):
@@ -38,21 +41,26 @@ class _Unpublished(Repository):
 
 
 class Recreator:
-    """Looks for what the index of `repository` lacks. `lengths` are those of lost blobs, where known; `roots` go before paths."""
+    """Looks for what the index of `repository` lacks, in `replicas` first.
+
+    `lengths` are those of lost blobs, where known; `roots` go before the paths of the snapshots; `choices` are those of the backup.
+    """
 
     def __init__(
         self,
         repository: Repository,
         saver: Saver,
         lengths: Mapping[bytes, int],
-        roots: Sequence[bytes],
-        choices: Choices | None,
+        roots: Sequence[bytes] = (b"",),
+        choices: Choices | None = None,
+        replicas: Sequence[Repository] = (),
     ) -> None:
         self._repository = repository
         self._saver = saver
         self._lengths = lengths
         self._roots = roots
         self._choices = choices
+        self._replicas = replicas
         self._found: set[bytes] = set()
         self._tried: set[tuple[bytes, str]] = set()
         self.recreated = Recreated()
@@ -72,6 +80,7 @@ class Recreator:
                     if node.type == "dir" and node.subtree:
                         stack.append((node.subtree, below))
                     elif node.type == "file" and (missing := self._missing(node)):
+                        missing -= {id for id in missing if self._from_replica(BlobType.DATA, id)}
                         self._file(below, node, missing)
         self._saver.flush()
         return self.recreated
@@ -82,11 +91,23 @@ class Recreator:
         """The entries of a directory; a tree that is missing is made again first, if it can be."""
         id = bytes.fromhex(tree)
         if not self._repository.index.has(BlobType.TREE, id):
-            self._save_again(id, path, snapshot, snapshots)
+            if self._from_replica(BlobType.TREE, id):
+                self._saver.flush()
+            else:
+                self._save_again(id, path, snapshot, snapshots)
         try:
             return self._repository.load_tree(id)
         except (Damaged, NoSuchBlob):
             return []
+
+    def _from_replica(self, type: BlobType, id: bytes) -> bool:
+        for replica in self._replicas:
+            with suppress(Damaged, NoSuchBlob, StoreError):
+                self._saver.save(type, replica.load_blob(type, id))
+                self._found.add(id)
+                self.recreated.from_replicas += 1
+                return True
+        return False
 
     def _save_again(self, id: bytes, path: bytes, snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> None:
         """Save a directory as a backup does. One that has changed becomes another tree, of no use and no harm.
@@ -127,7 +148,7 @@ class Recreator:
     def _file(self, path: bytes, node: Node, missing: set[bytes]) -> None:
         """Look for the missing blobs of a file where they were in it, then wherever they are in it now."""
         key = (path, "".join(node.content or ()))
-        if key in self._tried:
+        if not missing or key in self._tried:
             return
         self._tried.add(key)
         for root in self._roots:

@@ -12,6 +12,7 @@ from itertools import chain
 from actions.backup.archiver import Choices
 from actions.backup.blobs import Blob, BlobType, Location
 from actions.backup.checker import Checked, Checker, Loss
+from actions.backup.config import load_config
 from actions.backup.errors import Damaged
 from actions.backup.ids import id_of
 from actions.backup.index import Index
@@ -22,6 +23,7 @@ from actions.backup.repository import Repository
 from actions.backup.saver import Saver
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType, Handle, NotThere, Store, StoreError, is_name
+from contracts.errors import HoldfastError
 
 _TYPES = {type.value: type for type in (FileType.PACK, FileType.INDEX, FileType.SNAPSHOT, FileType.KEY)}
 
@@ -82,7 +84,8 @@ class _Repair:
         try:
             self._salvage(saver, before, unnamed)
             saver.flush()
-            recreator = Recreator(repository, saver, self._lengths, self._options.roots, self._options.choices)
+            roots, choices = self._options.roots, self._options.choices
+            recreator = Recreator(repository, saver, self._lengths, roots, choices, self._replicas())
             self._repaired.recreated = recreator.walk(self._snapshots())
             saver.finish()
         finally:
@@ -117,6 +120,18 @@ class _Repair:
             if id_of(data).hex() == handle.name:
                 return data
         return None
+
+    def _replicas(self) -> list[Repository]:
+        """The replicas that can be read as repositories, for blobs that lie there in other packs, or that no index names here."""
+        found = []
+        for store in self._options.replicas:
+            with suppress(HoldfastError):
+                config = load_config(store, self._repository.key)
+                if config.id == self._repository.config.id:
+                    replica = Repository(store, self._repository.key, self._repository.key_id, config)
+                    replica.load_index()
+                    found.append(replica)
+        return found
 
     def _load_index(self) -> None:
         """The index from all files but those that are still damaged."""
