@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 ON_DEMAND = frozenset({"messenger", "backup", "steward"})
 """Workers that are started by a command and end when idle."""
 
-SAVED = (("policy.json", "actions.policy.restore"), ("bans.json", "actions.block.restore"))
-"""Files that hold what the kernel forgets at a boot, and the modules that know how it comes back."""
+SAVED = (("policy.json", "", "actions.policy.restore"), ("bans.json", "blocklists", "actions.block.restore"))
+"""Files that hold what the kernel forgets at a boot, each with a second one that belongs to it or "", and the module that knows how."""
 
 KIND_MODULES = (
     "agent.kinds",
@@ -65,18 +65,18 @@ def hosting(worker: str) -> Any:
     )
 
 
-def restorers() -> Iterator[tuple[str, Callable[[bytes, int], str]]]:
-    """Yield what is brought back at boot: a file of the netfilter worker's folder, and how its content becomes one nft transaction.
+def restorers() -> Iterator[tuple[str, str, Callable[[bytes, int, bytes], str]]]:
+    """Yield what is brought back at boot: a file of the netfilter worker's folder, a second one that belongs to it or "", and the way.
 
-    The second takes the content and the time in Unix ms and returns "" for nothing. What is behind it is imported when it is called, so
-    that a defect there does not hold up the others.
+    That takes the first's content, the time in Unix ms and the second's content, and returns one nft transaction, "" for nothing. What is
+    behind it is imported when it is called, so that a defect there does not hold up the others.
     """
-    for file, module in SAVED:
-        yield file, partial(_restore_script, module)
+    for file, beside, module in SAVED:
+        yield file, beside, partial(_restore_script, module)
 
 
-def _restore_script(module: str, saved: bytes, now_ms: int) -> str:
-    return str(importlib.import_module(module).restore_script(saved, now_ms))
+def _restore_script(module: str, saved: bytes, now_ms: int, beside: bytes) -> str:
+    return str(importlib.import_module(module).restore_script(saved, now_ms, beside))
 
 
 def host() -> Host:

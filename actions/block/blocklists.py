@@ -112,6 +112,11 @@ def commands(version: int, intervals: Sequence[Interval]) -> Iterator[str]:
         yield f"add element inet {TABLE} {set_name(LISTED, version)} {{ {words} }}"
 
 
+def every_command(intervals: Intervals) -> tuple[str, ...]:
+    """Return the commands that add all of `intervals`."""
+    return tuple(line for version in (4, 6) for line in commands(version, intervals.get(version, ())))
+
+
 def elements(version: int, intervals: Sequence[Interval]) -> list[Element]:
     """Return `intervals` as elements of a set."""
     return [Element(network=_text(version, first), last=_text(version, last)) for first, last in intervals]
@@ -140,6 +145,8 @@ def restored(content: bytes) -> Intervals:
     found: Intervals = {4: [], 6: []}
     for line in content.decode("ascii").splitlines():
         version, first, last = line.split(" ")
+        if int(version) not in found:
+            raise ValueError(f"IP version {version[:20]}")
         found[int(version)].append((int(first, 16), int(last, 16)))
     return found
 

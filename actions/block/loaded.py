@@ -37,17 +37,11 @@ def mend(host: Host, memory: Memory, now_ms: int, needs_table: bool, renew: bool
     if not (found.missing or renew):
         return Mended()
     saved = _with_kernel(host, memory.saved(host), now_ms)
-    text = script(saved, now_ms, tuple(listed_commands(host, memory)))
+    text = script(saved, now_ms, blocklists.every_command(kept_lists(host, memory)))
     if not text and not needs_table and _is_absent(host):
         return Mended()
     table.load(host, text or table.script(saved, now_ms))
     return Mended(wrong=found.missing, bans=len(saved.bans) + len(saved.limited), allowed=len(saved.allowed))
-
-
-def listed_commands(host: ReadOnlyHost, memory: Memory) -> list[str]:
-    """Return the commands that bring back what the lists came to; none where nothing of that kind is kept."""
-    kept = kept_lists(host, memory)
-    return [line for version in (4, 6) for line in blocklists.commands(version, kept.get(version, []))]
 
 
 def kept_lists(host: ReadOnlyHost, memory: Memory) -> Intervals:

@@ -6,7 +6,7 @@ from analysis.firewall.policy import script
 FILE = store.POLICY
 
 
-def restore_script(saved: bytes, now_ms: int) -> str:  # noqa: ARG001  # the same call for everything that is restored at boot
+def restore_script(saved: bytes, now_ms: int, lists: bytes = b"") -> str:  # noqa: ARG001  # the same call for all that comes back
     """Return the transaction that loads the policy in `saved`, the content of `FILE`: "" when none is confirmed.
 
     Raises `store.Damaged`.

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actions.block.blocklists import saved
 from actions.policy.store import Saved
 from contracts.policy import Policy, Service
 
@@ -63,6 +64,20 @@ def test_bans_are_back_beside_it(netns: str, tmp_path: Path) -> None:
     assert "table inet holdfast {" in ruleset
 
 
+def test_bulk_lists_are_back_with_the_bans_and_do_not_keep_them_away(netns: str, tmp_path: Path) -> None:
+    (tmp_path / "bans.json").write_text('{"bans": {"203.0.113.7": {"since_ms": 1}}}')
+    (tmp_path / "blocklists").write_bytes(saved({4: [(0xC0000200, 0xC00002FF)], 6: [(0x20010DB8 << 96,) * 2]}))
+    code, said, ruleset = restored(netns, tmp_path)
+    assert (code, "bans.json and blocklists: in place" in said) == (0, True), said
+    assert "192.0.2.0/24" in ruleset and "203.0.113.7" in ruleset and "2001:db8::" in ruleset
+    (tmp_path / "blocklists").write_bytes(b"not what we wrote\n")
+    inside(netns, "nft", "flush", "ruleset")
+    code, said, ruleset = restored(netns, tmp_path)
+    assert code == 1
+    assert "bans.json and blocklists: not restored" in said and "bans.json: in place" in said
+    assert "203.0.113.7" in ruleset and "192.0.2.0/24" not in ruleset
+
+
 def test_with_nothing_saved_there_is_nothing_to_do(netns: str, tmp_path: Path) -> None:
     code, said, ruleset = restored(netns, tmp_path)
     assert (code, ruleset) == (0, "")
@@ -93,8 +108,8 @@ def test_what_nft_refuses_is_told_in_its_words_and_nothing_is_half_loaded(tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agent.restore.say", said.append)
         # Refused while it is parsed: nothing reaches the kernel of this machine.
-        assert not restore(host(), str(tmp_path), "x", lambda saved, now_ms: "nonsense here\n")
-        assert not restore(host(), str(tmp_path), "x", lambda saved, now_ms: str(1 // 0))
+        assert not restore(host(), str(tmp_path), "x", "", lambda saved, now_ms, more: "nonsense here\n")
+        assert not restore(host(), str(tmp_path), "x", "", lambda saved, now_ms, more: str(1 // 0))
     assert "nft refused it" in said[0] and "syntax error" in said[0]
     assert "by a defect: ZeroDivisionError" in said[1]
 

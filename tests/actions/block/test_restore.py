@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from actions.block.blocklists import saved as saved_lists
 from actions.block.restore import restore_script
 from actions.block.saved import Entry, Saved
 from contracts.blocking import TABLE
@@ -29,8 +30,14 @@ def test_nothing_to_hold_is_no_script() -> None:
 
 
 def test_lists_alone_are_something_to_hold() -> None:
-    line = "add element inet holdfast_block listed4 { 192.0.2.0/24 }"
-    assert restore_script(b"{}", NOW_MS, [line]).endswith(f"{line}\n")
+    lists = saved_lists({4: [(0xC0000200, 0xC00002FF)], 6: []})
+    assert restore_script(b"{}", NOW_MS, lists).endswith("add element inet holdfast_block listed4 { 192.0.2.0/24 }\n")
+
+
+@pytest.mark.parametrize("lists", [b"nonsense", b"4 zz 1\n", b"7 1 2\n", b"\xff"])
+def test_lists_that_are_not_ours_are_refused(lists: bytes) -> None:
+    with pytest.raises(ValueError):
+        restore_script(b"{}", NOW_MS, lists)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b'{"version": 2}', b'{"bans": 7}'])
