@@ -8,6 +8,7 @@ What a run says is shown when it ends; exit code 1 when any failed.
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,7 +80,7 @@ class Run:
     def stop(self) -> None:
         """End it as Ctrl-C would, so that it cleans up."""
         if self._process.poll() is None:
-            self._process.send_signal(2)
+            self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(60)
             except subprocess.TimeoutExpired:
@@ -126,6 +127,8 @@ def say(text: str) -> None:
 
 def main(words: list[str]) -> int:
     """Run what `words` name and return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell in the background has them ignored
+        signal.signal(number, signal.default_int_handler)
     begun = time.monotonic()
     every = packages()
     wanted = set(words) or {name for names in every for name in names} - {"system"}

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,19 @@ SEED = int(os.environ.get("HOLDFAST_SEED", "20261121"))
 """`make soak` raises the first and draws the second."""
 
 
-def _start_agent(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def _running_agent(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the agent, and kill it when left."""
     with (folder / "agent.log").open("ab") as log:
-        return subprocess.Popen(
+        agent = subprocess.Popen(
             [sys.executable, str(HERE / "chatty_agent.py"), str(folder / "agent.yaml"), *words], stdout=log, stderr=log, cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
+    try:
+        yield agent
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 def _spooled(folder: Path) -> dict[str, int]:
@@ -66,30 +74,24 @@ def test_every_spooled_event_reaches_the_console_exactly_once_and_in_order(conso
         check=True, capture_output=True,
     )  # fmt: skip
     for number in range(KILLS):
-        agent = _start_agent(folder)
-        if number % 10 == 4:
-            console.kill(chance.choice([signal.SIGKILL, signal.SIGTERM]))
-        if number % 10 == 7:
-            console.start()
-        if number % 4:
-            _wait_until_it_talks(folder, agent)
-            time.sleep(chance.uniform(0.0, 0.3))
-        else:  # at some moment of its start
-            time.sleep(chance.uniform(0.0, 0.6))
-        assert agent.poll() is None, (folder / "agent.log").read_text()[-4000:]
-        agent.kill()
-        agent.wait()
+        with _running_agent(folder) as agent:
+            if number % 10 == 4:
+                console.kill(chance.choice([signal.SIGKILL, signal.SIGTERM]))
+            if number % 10 == 7:
+                console.start()
+            if number % 4:
+                _wait_until_it_talks(folder, agent)
+                time.sleep(chance.uniform(0.0, 0.3))
+            else:  # at some moment of its start
+                time.sleep(chance.uniform(0.0, 0.6))
+            assert agent.poll() is None, (folder / "agent.log").read_text()[-4000:]
     if console.process is None:
         console.start()
     console.wait()
-    agent = _start_agent(folder, "quiet")
-    try:
+    with _running_agent(folder, "quiet"):
         time.sleep(1)
         heads = _spooled(folder)
         _wait_for_heads(console, heads)
-    finally:
-        agent.kill()
-        agent.wait()
     _check(console)
 
 
