@@ -72,3 +72,31 @@ print(peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 60_000
+
+
+def test_entries_are_numbered_and_given_pack_by_pack() -> None:
+    dice = random.Random(7)
+    index = Index()
+    made = {}
+    for number in range(50):
+        blobs = [
+            Blob(BlobType(dice.randrange(2)), dice.randbytes(32), 100 * place, 50 + place, dice.choice([0, 70]))
+            for place in range(dice.randrange(5))
+        ]
+        made[bytes([number]) * 32] = blobs
+        index.add_pack(bytes([number]) * 32, blobs)
+    twice = next(blobs[0] for blobs in made.values() if blobs)
+    made[b"\xff" * 32] = [twice]
+    index.add_pack(b"\xff" * 32, [twice])
+    assert {pack: sorted(blobs) for pack, blobs in index.by_pack()} == {p: sorted(b) for p, b in made.items()}
+    assert [pack for pack, _ in index.by_pack()] == index.packs()
+    assert index.count(BlobType.DATA) + index.count(BlobType.TREE) == len(index)
+    for type in BlobType:
+        numbered = list(index.numbered(type))
+        assert len(numbered) == index.count(type)
+        for number, (pack, blob) in enumerate(numbered):
+            assert number in index.numbers(type, blob.id)
+            assert blob in made[index.packs()[pack]]
+    first, second = index.numbers(twice.type, twice.id)
+    assert first < second
+    assert index.numbers(BlobType.DATA, bytes(32)) == []
