@@ -192,8 +192,9 @@ class SftpStore:
         try:
             session.write(file, parts, synced)
         except Refusal as refusal:
+            error = self._not_written(session, refusal, final)  # before what takes the room is removed
             session.post([(Type.CLOSE, wire.string(file)), (Type.REMOVE, wire.string(temporary))])
-            raise self._not_written(session, refusal, final) from refusal
+            raise error from refusal
         except BaseException:
             if session.is_usable:  # what was to be read for `parts` failed: nothing is published
                 session.post([(Type.CLOSE, wire.string(file)), (Type.REMOVE, wire.string(temporary))])

@@ -192,8 +192,7 @@ def connect(target: SftpTarget) -> Link:
     sock = _socket(target, where)
     transport = _Transport(sock, target.timeout_s)
     try:
-        _greet(transport, target, [one.type for one in pinned if not one.revoked], where)
-        shown = transport.get_remote_server_key()
+        shown = _greet(transport, target, [one.type for one in pinned if not one.revoked], where)
         check_host_key(
             pinned,
             shown.get_name(),
@@ -223,8 +222,8 @@ def _socket(target: SftpTarget, where: str) -> socket.socket:
     return sock
 
 
-def _greet(transport: _Transport, target: SftpTarget, pinned: list[str], where: str) -> None:
-    """Exchange keys, asking for a host key of a type that is pinned."""
+def _greet(transport: _Transport, target: SftpTarget, pinned: list[str], where: str) -> paramiko.PKey:
+    """Exchange keys, asking for a host key of a type that is pinned; returns the one that the server has."""
     options = transport.get_security_options()
     options.ciphers = tuple(cipher for cipher in CIPHERS if cipher in options.ciphers)
     wanted = [type for name in dict.fromkeys(pinned) for type in (RSA if name == "ssh-rsa" else (name,))]
@@ -238,9 +237,10 @@ def _greet(transport: _Transport, target: SftpTarget, pinned: list[str], where: 
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = target.connect_timeout_s
     try:
         transport.start_client(timeout=target.connect_timeout_s)
+        return transport.get_remote_server_key()  # also fails when the time was up
     except paramiko.IncompatiblePeer as error:
         raise Denied(
-            f"{where}: the server has no key or cipher that we may use: {error}",
+            f"{where}: the SSH server and we have no key or cipher in common: {error}",
             advice=f"pinned are keys of type {', '.join(pinned)}; ciphers are {', '.join(CIPHERS)}",
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:

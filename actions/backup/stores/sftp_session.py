@@ -143,6 +143,7 @@ class Session:
                     while waiting and waiting[0] in self._replies:
                         self._replies.pop(waiting.popleft()).must_be(Type.STATUS)
             numbers = self._send(last)
+            self._wait(0)
         finally:
             self._settle()
             answers = [self._replies.pop(number) for number in waiting if number in self._replies]

@@ -123,13 +123,14 @@ def _children(pid: int) -> list[int]:
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that a chroot may be in: root's alone, down from `/`, which nothing below /tmp is."""
+    """A folder that a chroot may be in: root's alone, down from `/`, which nothing below /tmp is. In memory: it is full of folders soon."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-sshd-", dir="/run"))
-    folder.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=2g", "tmpfs", folder], check=True)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        subprocess.run(["umount", "-l", folder], check=True)
+        folder.rmdir()
 
 
 @contextmanager
