@@ -131,6 +131,26 @@ def test_every_copy_beside_writers_holds_one_moment(place: Path, mode: str, chec
     assert list((place / "scratch").iterdir()) == []
 
 
+@pytest.mark.parametrize(("what", "mode"), [("share_checkpoint", "wal"), ("share_database", "delete")])
+def test_without_our_locks_copies_beside_writers_are_torn(
+    place: Path, monkeypatch: pytest.MonkeyPatch, what: str, mode: str
+) -> None:
+    """What shows that the test above could fail."""
+    path = place / "live" / "shop.db"
+    create(path, mode, filler_bytes=8 << 20)
+    monkeypatch.setattr(module, what, lambda *_: None)
+    monkeypatch.setattr(module._Attempt, "_still", lambda *_: None)
+    deadline = time.monotonic() + 60
+    with writers(path, checkpoint="PASSIVE" if mode == "wal" else "", mode="" if mode == "wal" else mode):
+        while time.monotonic() < deadline:
+            try:
+                before = counter(path)
+                assert look(copied(path, place / "scratch"), place) >= before
+            except (DumpFailed, AssertionError):
+                return
+    pytest.fail("no copy was torn in a minute")
+
+
 def _answer(pipe: "object", path: Path) -> None:
     """Tell how far the counter is, as one who may open the database properly."""
     while True:
