@@ -64,6 +64,7 @@ class Sshd:
         self.config = folder / "sshd_config"
         self.config.write_text(CONFIG.format(port=self.port, folder=folder, more=more.format(root=root)))
         self.pin()
+        self.command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.config)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def pin(self, port: int | None = None) -> None:
@@ -74,9 +75,8 @@ class Sshd:
 
     def start(self) -> "Sshd":
         Path("/run/sshd").mkdir(exist_ok=True)
-        self._process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", self.config], stderr=(self.folder / "log").open("ab")
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self.command, stderr=log)
         until = time.monotonic() + 10
         while True:
             try:
