@@ -4,7 +4,7 @@ Every method raises `contracts.errors.Unavailable` when it cannot look. An empty
 partial answer carries `Blind` entries that say what is missing.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -186,6 +186,12 @@ class Nftables(Protocol):
         """Return how many elements a set or map holds, `at_most` + 1 when there are more: counting ends there.
 
         Names are in `contracts.text.escape` form. Raises `Unavailable` (`NOT_PRESENT` when there is no such set any more).
+        """
+
+    def ranges(self, family: str, table: str, chain: str, handles: Container[int]) -> dict[int, tuple[int, int]]:
+        """Return for each rule of these handles how many ranges it really compares with: as being within one, and as not being so.
+
+        nft lists some comparisons that only look like a range as one. Names as above. Raises `Unavailable`.
         """
 
 

@@ -9,7 +9,7 @@ was read may be replaced on the object while a test goes on.
 import ipaddress
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -180,6 +180,7 @@ class FakeNftables:
     def __init__(self) -> None:
         self.number = 1
         self.sizes: dict[tuple[str, str, str], int] = {}
+        self.compared: dict[tuple[str, str, str], dict[int, tuple[int, int]]] = {}
 
     def generation(self) -> int:
         """Return `number`."""
@@ -191,6 +192,11 @@ class FakeNftables:
         if size is None:
             raise Unavailable(Why.NOT_PRESENT, "the set is not there any more", advice="look again")
         return min(size, at_most + 1)
+
+    def ranges(self, family: str, table: str, chain: str, handles: Container[int]) -> dict[int, tuple[int, int]]:
+        """Return what was set of the rules of this chain."""
+        found = self.compared.get((family, table, chain), {})
+        return {handle: counts for handle, counts in found.items() if handle in handles}
 
 
 class FakePrograms:

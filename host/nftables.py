@@ -1,4 +1,4 @@
-"""What the kernel itself says of nftables over netlink, where asking a tool would be too dear: generation and sizes of sets.
+"""What the kernel itself says of nftables over netlink, where asking a tool would be too dear: generation, sizes of sets, ranges.
 
 Format: linux/netfilter/nf_tables.h. Only reading requests are sent. Both need CAP_NET_ADMIN.
 """
@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.text import unescape
@@ -26,6 +26,12 @@ GEN_ID, GEN_PID, GEN_NAME = 1, 2, 3  # NFTA_GEN_*
 
 _FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
+_GETRULE = SUBSYSTEM << 8 | 7
+_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
+_EXPR_NAME, _EXPR_DATA = 1, 2
+_OPERATOR = 2  # NFTA_CMP_OP and NFTA_RANGE_OP
+_EQUAL, _NOT_EQUAL = 0, 1
+_AT_MOST, _AT_LEAST = 3, 5
 _ELEM_FLAGS = 3
 _INTERVAL_END = 1
 _ATTRIBUTE = struct.Struct("=HH")
@@ -63,6 +69,24 @@ class LinuxNftables:
                 return at_most + 1
         return found
 
+    def ranges(self, family: str, table: str, chain: str, handles: Container[int]) -> dict[int, tuple[int, int]]:
+        """Return for each rule of these handles how many ranges it compares with: as being within one, and as not being so.
+
+        Names are in `contracts.text.escape` form. Raises `Unavailable`, and `Malformed` for what is no rule.
+        """
+        body = _text(_RULE_TABLE, table) + _text(_RULE_CHAIN, chain)
+        flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
+        found: dict[int, tuple[int, int]] = {}
+        for _, payload in _answer(_GETRULE, flags, _FAMILIES.get(family, 0), body):
+            parts = {kind: (start, end) for kind, start, end in attributes(payload, GENERIC.size, len(payload))}
+            if _RULE_HANDLE not in parts or _RULE_EXPRESSIONS not in parts:
+                continue
+            start, end = parts[_RULE_HANDLE]
+            handle = int.from_bytes(payload[start:end], "big")
+            if handle in handles:
+                found[handle] = _ranges(payload, *parts[_RULE_EXPRESSIONS])
+        return found
+
 
 def attributes(payload: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield type and the bounds of the value of every attribute between `start` and `end`; raises `Malformed`."""
@@ -72,6 +96,36 @@ def attributes(payload: bytes, start: int, end: int) -> Iterator[tuple[int, int,
             raise Malformed(f"a netlink attribute says it has {length} bytes where {end - start} are left")
         yield kind & _TYPE, start + _ATTRIBUTE.size, start + length
         start += (length + 3) & ~3
+
+
+def _ranges(payload: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return how many expressions are ranges, and how many are no range: `range` itself, or at least and at most of the same value."""
+    within = without = 0
+    loads: list[bytes] = []
+    low: list[bytes] | None = None
+    for _, inner, stop in attributes(payload, start, end):
+        name, operator = _comparison(payload, inner, stop)
+        if name not in (b"cmp", b"range"):
+            loads.append(payload[inner:stop])
+            continue
+        closes = (name, operator) == (b"cmp", _AT_MOST) and low is not None and loads in ([], low)
+        within += closes or (name, operator) == (b"range", _EQUAL)
+        without += (name, operator) == (b"range", _NOT_EQUAL)
+        low = loads if (name, operator) == (b"cmp", _AT_LEAST) else None
+        loads = []
+    return within, without
+
+
+def _comparison(payload: bytes, start: int, end: int) -> tuple[bytes, int]:
+    """Return the name of an expression, and how it compares if it does."""
+    name, operator = b"", 0
+    for kind, first, last in attributes(payload, start, end):
+        if kind == _EXPR_NAME:
+            name = payload[first:last].rstrip(b"\0")
+        elif kind == _EXPR_DATA and name in (b"cmp", b"range"):
+            held = {kind: payload[one:two] for kind, one, two in attributes(payload, first, last)}
+            operator = int.from_bytes(held.get(_OPERATOR, b""), "big")
+    return name, operator
 
 
 def _elements(payload: bytes, start: int, end: int) -> int:

@@ -29,7 +29,7 @@ MOST_EXCEPTIONS = 6000
 """Probes of networks that rules name, over all places; of more the rest is not tried, and the rows say so."""
 _MOST_TEXT = 400
 _MOST_UNKNOWN = 5
-_NOT_TRIED = "further networks that rules name were not tried"
+NOT_TRIED = "further networks that rules name were not tried"
 _TRANSLATES = re.compile(r"\b(?:dnat|DNAT|redirect|REDIRECT)\b(?! accept)")
 _FRONT_ENDS = (("ufw", re.compile(r"ufw6?-.*")), ("firewalld", re.compile(r"(?:INPUT_ZONES|IN_\w+|filter_INPUT\w*)")))
 
@@ -148,7 +148,7 @@ def _exceptions(datapath: Datapath, seen: Sequence[_Seen], from_port: int) -> di
         if answer is not None and verdict is not answer.verdict and said not in found.setdefault(place, []):
             found[place].append(said)
     for place in untried:
-        found.setdefault(place, []).append(_NOT_TRIED)
+        found.setdefault(place, []).append(NOT_TRIED)
     return {place: tuple(words) for place, words in found.items() if words}
 
 

@@ -199,7 +199,7 @@ class _Reading:
         for handle in row.order:
             held = rules.get((family, table, name, handle))
             # `*-save` leaves out what only nft can say: its line is right only where nft cannot say the rule by itself.
-            by_line = by_lines and (held is None or '"xt":' in held.document)
+            by_line = by_lines and (held is None or held.unread or '"xt":' in held.document)
             rule = self.xtables.rule(family, table, name, row.order, handle) if by_line else None
             if rule is None:
                 rule = self._rule(f"rule {family} {table} {name} {handle}", held, handle)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from collectors.firewall import iptables, listing, nft
+from collectors.firewall import datapath_ranges, iptables, listing, nft
 from collectors.firewall.datapath_rows import Sheet, compact
 from collectors.firewall.datapath_sets import Sets
 from collectors.firewall.rows import key
@@ -66,6 +66,8 @@ class Ruleset(msgspec.Struct):
     flags: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
     """Flags of tables and devices of chains in the listing's words: nft 1.0.6 states neither in its JSON."""
     devices: dict[Place, str] = msgspec.field(default_factory=dict)
+    misread: frozenset[tuple[str, str, str, int]] = frozenset()
+    """Rules by family, table, chain and handle that are not what nft lists."""
 
 
 def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
@@ -82,6 +84,7 @@ def read(host: ReadOnlyHost, sets: Sets) -> Ruleset:
             _adopt_words(ruleset, text)
             tables, managed = _tables(ruleset)
             ruleset.blind += iptables.join(host, tables, managed, ruleset.saved)[0]
+            ruleset.misread = _misread(host, ruleset)
             ruleset.sets = sets.read(host, [(sort, raw) for sort, _, raw in ruleset.parts if sort in _SETS])
         except Malformed as error:
             trouble = error.message
@@ -104,7 +107,9 @@ def state(ruleset: Ruleset, sheet: Sheet) -> None:
             if here != chain:
                 chain, place = here, _place(*here)
                 start, words = key("rule", *place), iter(ruleset.words.get(place, ()))
-            sheet.put_as(f"{start} {head.handle}", "rule", document=_text(raw), text=next(words, ""))
+            is_misread = (*here, head.handle) in ruleset.misread
+            document, unread = ("", datapath_ranges.UNREAD) if is_misread else (_text(raw), "")
+            sheet.put_as(f"{start} {head.handle}", "rule", document=document, text=next(words, ""), unread=unread)
         elif sort in _SETS:
             document, unread = next(elements)
             names = (head.family, escape(head.table), escape(head.name))
@@ -204,6 +209,15 @@ def _adopt_words(ruleset: Ruleset, text: str) -> None:
                     ruleset.words[place] = chain.rules
         if len(ruleset.words) == len(ruleset.orders):
             return
+
+
+def _misread(host: ReadOnlyHost, ruleset: Ruleset) -> frozenset[tuple[str, str, str, int]]:
+    try:
+        return datapath_ranges.misread(host, (raw for sort, _, raw in ruleset.parts if sort == "rule"))
+    except Unavailable as error:
+        what = "whether the ranges in rules are what nft lists them as"
+        ruleset.blind.append(Blind(what=what, why=error.why, detail=error.message, fix=error.advice or "Look again."))
+        return frozenset()
 
 
 def _tables(ruleset: Ruleset) -> tuple[list[Table], frozenset[tuple[str, str]]]:

@@ -94,3 +94,24 @@ def test_attributes_never_reach_beyond_their_message(raw: bytes) -> None:
 def test_an_attribute_that_is_too_long_is_malformed() -> None:
     with pytest.raises(Malformed):
         list(nftables.attributes(struct.pack("=HH", 9, 1) + b"abcd", 0, 8))
+
+
+RANGES = """
+add table inet t
+add chain inet t c
+add rule inet t c tcp dport 22-80 tcp sport 1024-65535
+add rule inet t c tcp dport != 22-80
+add rule inet t c tcp dport < 22 tcp dport > 80
+add rule inet t c tcp dport 22
+"""
+ASK_RANGES = """
+import json
+from host.nftables import LinuxNftables
+print(json.dumps(list(LinuxNftables().ranges("inet", "t", "c", range(2, 5)).items())))
+"""
+
+
+def test_ranges_are_counted_as_the_kernel_compares(netns: Any) -> None:
+    for line in RANGES.strip().splitlines():
+        netns.run("nft", line)
+    assert netns.python(ASK_RANGES) == [[2, [2, 0]], [3, [0, 1]], [4, [0, 0]]]

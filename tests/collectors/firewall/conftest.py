@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -123,6 +123,9 @@ class Netns:
 
     def count(self, family: str, table: str, name: str, at_most: int) -> int:
         return self.within(lambda: self.kernel.count(family, table, name, at_most))
+
+    def ranges(self, family: str, table: str, chain: str, handles: Container[int]) -> dict[int, tuple[int, int]]:
+        return self.within(lambda: self.kernel.ranges(family, table, chain, handles))
 
     def on_packets(self) -> PacketPrograms:
         if isinstance(self.attached, Unavailable):
