@@ -23,7 +23,7 @@ def everything(running: LinuxStream) -> bytes:
 
 
 def still_there(mark: str) -> bool:
-    return mark in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return mark in subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def test_all_of_a_long_output_comes_with_the_code_and_the_errors() -> None:

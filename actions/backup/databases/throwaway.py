@@ -17,6 +17,7 @@ from contracts.host import Host
 _LONGEST_SOCKET = 100
 _PAUSE_S = 0.1
 _START_S = 120.0
+_GOES_S = 30.0
 _LOG_BYTES = 1 << 20
 
 
@@ -92,10 +93,10 @@ def server(
         finally:
             if running.running:
                 running.signal(stop)
-                _until(lambda: not running.running)
+                _until(lambda: not running.running, _GOES_S)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def _until(condition: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)

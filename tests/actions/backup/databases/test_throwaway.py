@@ -1,0 +1,113 @@
+"""Throw-away instances leave nothing behind: no process, no file, whatever happens."""
+
+import os
+import pwd
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from actions.backup.databases.throwaway import (
+    ProofFailed,
+    check_root,
+    scratch_folder,
+    server,
+    untroubled,
+    without_privileges,
+)
+from host.linux import LinuxHost
+
+
+def running(mark: str) -> bool:
+    return mark in subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> str:
+    return "/tmp"
+
+
+def test_the_folder_belongs_to_its_user_alone_and_is_wiped_after_a_failure(short: str) -> None:
+    with pytest.raises(RuntimeError), scratch_folder(short, "nobody") as folder:
+        status = folder.stat()
+        assert (status.st_uid, status.st_mode & 0o777) == (pwd.getpwnam("nobody").pw_uid, 0o700)
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "file").write_text("secret")
+        raise RuntimeError
+    assert not folder.exists()
+
+
+def test_a_place_that_will_not_do_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProofFailed, match="no directory can be made"), scratch_folder(str(tmp_path / "none"), ""):
+        pass
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    with pytest.raises(ProofFailed, match="too long for a socket"), scratch_folder(str(deep), ""):
+        pass
+    assert list(deep.iterdir()) == []
+    with pytest.raises(ProofFailed, match="no such user"), scratch_folder("/tmp", "no-such-user"):
+        pass
+
+
+def test_a_server_runs_until_the_end_and_is_asked_to_go(short: str) -> None:
+    with scratch_folder(short, "nobody") as folder:
+        script = f"trap 'touch {folder}/gone; exit 0' TERM; touch {folder}/up; while :; do sleep 0.1; done # 968.5"
+        with server(
+            LinuxHost(), ("sh", "-c", script), folder, run_as="nobody", ready=(folder / "up").exists, timeout_s=30
+        ):
+            assert running("968.5")
+        assert (folder / "gone").exists()
+    assert not running("968.5")
+
+
+def test_one_that_does_not_come_up_is_named_with_the_end_of_its_log(short: str) -> None:
+    with (
+        scratch_folder(short, "nobody") as folder,
+        pytest.raises(ProofFailed, match=r"does not come up \(starting \| no such locale\)"),
+        server(
+            LinuxHost(),
+            ("sh", "-c", "echo starting; echo no such locale >&2; exit 1"),
+            folder,
+            run_as="nobody",
+            ready=lambda: False,
+            timeout_s=30,
+        ),
+    ):
+        pass
+
+
+def test_one_that_does_not_go_when_asked_is_killed(short: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from actions.backup.databases import throwaway
+
+    monkeypatch.setattr(throwaway, "_GOES_S", 0.3)
+    began = time.monotonic()
+    with scratch_folder(short, "nobody") as folder:
+        script = f"trap '' TERM; touch {folder}/up; while :; do sleep 0.1; done # 967.5"
+        with server(
+            LinuxHost(), ("sh", "-c", script), folder, run_as="nobody", ready=(folder / "up").exists, timeout_s=30
+        ):
+            pass
+    assert time.monotonic() - began < 10
+    assert not running("967.5")
+
+
+def test_it_has_no_capabilities_and_can_gain_none() -> None:
+    argv = without_privileges(LinuxHost(), "sh", "-c", "grep -E 'CapInh|CapAmb|NoNewPrivs' /proc/self/status")
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(said) == sorted(["CapInh:", "0" * 16, "CapAmb:", "0" * 16, "NoNewPrivs:", "1"])
+
+
+def test_root_must_name_a_user() -> None:
+    assert os.geteuid() == 0
+    with pytest.raises(ProofFailed, match="not run as root"):
+        check_root("")
+    check_root("nobody")
+
+
+def test_questions_that_fail_are_untroubled_about() -> None:
+    def fails() -> None:
+        raise ProofFailed("a", "b")
+
+    assert untroubled(lambda: 1)
+    assert not untroubled(fails)
