@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from analysis import exposure_events as events
 from analysis.firewall.named import OWN_TABLE, Names
-from analysis.firewall.reach import Reached, reach
+from analysis.firewall.reach import NOT_TRIED, Reached, reach
 from analysis.firewall.reading import Reader
 from analysis.firewall.vantages import detached
 from analysis.unit_programs import doubted
@@ -34,6 +34,8 @@ _OWN_SETS = f"set inet {OWN_TABLE} "
 _GROUND = ("link", "route")
 _GONE = "nothing listens there or publishes it any more"
 _NO_WAY = "nothing leads there any more"
+_REACHES = " reachable"
+"""How an exception ends that lets in a network (`analysis.firewall.reach`)."""
 
 
 class Group(NamedTuple):
@@ -164,6 +166,11 @@ def _turns(before: Mapping[str, Exposure], after: Mapping[str, Exposure], everyw
         if group.vantage in new:
             continue
         former, latter = then.get(group, []), now.get(group, [])
+        come, gone = _named(former, latter)
+        if come:
+            opened.append(events.named_in(group.key(), latter, come, group.vantage in everywhere))
+        if gone:
+            ceased.append(events.named_out(group.key(), former, gone))
         opened += _opened(group, former, latter, group.vantage in everywhere)
         unsure += _unsure(group, former, latter, group.vantage in everywhere)
         ceased += _ceased(group, former, latter, _GONE if group.vantage in seen else _NO_WAY)
@@ -182,6 +189,28 @@ def _opened(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure]
     if families:
         rows = [row for row in latter if row.family in families and row.verdict == "reachable"]
         yield events.opened(group.key(), rows, everywhere)
+
+
+def _named(former: Sequence[Exposure], latter: Sequence[Exposure]) -> tuple[list[str], list[str]]:
+    """Return the networks for which alone the group opened, and those for which it closed; not where it opened or closed for anybody."""
+    then, now = _reachable_for(former), _reachable_for(latter)
+    was, is_now = _levels(former), _levels(latter)
+    come = {(family, name) for family, name in now - then if was.get(family) != _REACHABLE}
+    gone = {(family, name) for family, name in then - now if is_now.get(family) != _REACHABLE}
+    if any(NOT_TRIED in row.except_for for row in latter):
+        gone = set()  # there were too many to try: who is not named any more may still be let in
+    return sorted({name for _, name in come}), sorted({name for _, name in gone})
+
+
+def _reachable_for(rows: Iterable[Exposure]) -> set[tuple[int, str]]:
+    """Return family and network of everybody who reaches what others there do not."""
+    return {
+        (row.family, said.removesuffix(_REACHES))
+        for row in rows
+        if row.verdict != "reachable"
+        for said in row.except_for
+        if said.endswith(_REACHES)
+    }
 
 
 def _unsure(group: Group, former: Sequence[Exposure], latter: Sequence[Exposure], everywhere: bool) -> Iterator[Event]:

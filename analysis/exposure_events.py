@@ -94,7 +94,35 @@ BYPASS_ENDED = Kind(
     severity=Severity.INFORMATIONAL,
     fields={"vantage": "str", "protocol": "str", "port": "int", "front_end": "str"},
 )
-KINDS = (FIRST_LOOK, OPENED, CLOSED, UNCERTAIN, MANY_OPENED, MANY_UNCERTAIN, MANY_CLOSED, BYPASSES, BYPASS_ENDED)
+NAMED_IN = Kind(
+    name="firewall.exposure_opened_for",
+    meaning="A listener or published port became reachable for networks that rules name, and not for anybody else at their vantage.",
+    title="{process} on {protocol} port {port} became reachable for {named} from {vantage}",
+    severity=Severity.MEDIUM,
+    fields={**_PLACE, "named": "list"},
+    attack=("T1562.004",),
+    advice="See how: `holdfast firewall exposure --from ADDRESS --to-port PORT --explain`.",
+)
+NAMED_OUT = Kind(
+    name="firewall.exposure_closed_for",
+    meaning="A listener or published port is no longer reachable for networks that rules named.",
+    title="{process} on {protocol} port {port} is no longer reachable for {named} from {vantage}",
+    severity=Severity.INFORMATIONAL,
+    fields={**_PLACE, "named": "list"},
+)
+KINDS = (
+    FIRST_LOOK,
+    OPENED,
+    CLOSED,
+    UNCERTAIN,
+    MANY_OPENED,
+    MANY_UNCERTAIN,
+    MANY_CLOSED,
+    BYPASSES,
+    BYPASS_ENDED,
+    NAMED_IN,
+    NAMED_OUT,
+)
 
 MOST = 20
 """So many openings (or closings) at once are told one by one; more are one event."""
@@ -133,6 +161,18 @@ def bypass(key: str, rows: Sequence[Exposure], everywhere: bool) -> Event:
 def bypass_ended(key: str, row: Exposure) -> Event:
     """Return the event that `row`, as it was, is no longer forwarded past a front end."""
     return BYPASS_ENDED.event(key, vantage=who(row), protocol=row.protocol, port=row.port, front_end=row.bypasses)
+
+
+def named_in(key: str, rows: Sequence[Exposure], named: Sequence[str], everywhere: bool) -> Event:
+    """Return the event that `rows` became reachable for the networks `named` alone, or from source ports, which anybody can choose."""
+    by_anybody = any(name.startswith("source port ") for name in named)
+    severity = _weight(everywhere) if by_anybody else Severity.MEDIUM if everywhere else Severity.LOW
+    return _event(NAMED_IN, key, rows, severity, {"named": list(named)})
+
+
+def named_out(key: str, rows: Sequence[Exposure], named: Sequence[str]) -> Event:
+    """Return the event that `rows` are no longer reachable for the networks `named`."""
+    return _event(NAMED_OUT, key, rows, None, {"named": list(named)})
 
 
 def first_look(groups: Sequence[Sequence[Exposure]], vantages: Sequence[str]) -> Event:

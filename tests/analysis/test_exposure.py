@@ -12,6 +12,7 @@ from analysis.exposure import ExposureJudge
 from analysis.firewall import reach as reach_module
 from analysis.firewall.model import Datapath
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
+from analysis.firewall.reach import NOT_TRIED
 from contracts.event import Severity
 from contracts.exposure_picture import who
 from contracts.subjects.datapath import Row, Vantage
@@ -22,6 +23,7 @@ WEB = Listener(protocol="tcp", family=6, address="::", port=80, scope="any", pro
 LISTENERS = {"tcp/0.0.0.0:22": SSH, "tcp/[::]:80": WEB}
 OPENED, CLOSED, UNSURE = "firewall.exposure_opened", "firewall.exposure_closed", "firewall.exposure_uncertain"
 FIRST = "firewall.exposure_first_look"
+NAMED_IN, NAMED_OUT = "firewall.exposure_opened_for", "firewall.exposure_closed_for"
 RULE = Cause(what="rule", text="tcp dport 22 accept", family="inet", table="filter", chain="input", handle=4)
 
 
@@ -262,6 +264,38 @@ def test_a_vantage_that_is_new_is_summed_up_and_not_told_listener_by_listener(wo
     world.ways = dict(WAYS)
     assert world.judge() == [FIRST]
     assert world.last.fields["vantages"] == ["network eth1"]
+
+
+def test_who_alone_is_let_in_is_stated_and_its_end_too(world, monkeypatch) -> None:
+    named: list[str] = []
+    monkeypatch.setattr(reach_module, "_exceptions", lambda *_: dict.fromkeys(range(99), tuple(named)))
+    world.listeners = {"tcp/0.0.0.0:22": LISTENERS["tcp/0.0.0.0:22"]}
+
+    def judged(*names: str, is_open: bool = False) -> list[str]:
+        named[:] = names
+        world.forwarded = {9: " ".join(names)}  # the rules have changed
+        world.open = {("eth0", 22), ("eth1", 22)} if is_open else set()
+        return world.judge()
+
+    judged()
+    office, port = "203.0.113.0/24 reachable", "source port 53 reachable"
+    assert (
+        judged(office, "192.0.2.0/24 uncertain") == [NAMED_IN] * 2
+    )  # from the internet, and from the attached network
+    told = next(event for event in world.bench.events if event.kind == NAMED_IN and event.key.startswith("internet"))
+    assert (told.fields["named"], told.severity) == (["203.0.113.0/24"], Severity.MEDIUM)
+    assert judged(office) == []
+    assert judged(office, port) == [NAMED_IN] * 2
+    assert {event.severity for event in world.bench.events[-2:]} == {
+        Severity.HIGH,
+        Severity.MEDIUM,
+    }  # anybody chooses it
+    assert judged(NOT_TRIED) == []  # not being tried closes nothing
+    judged(office)
+    assert judged(office, is_open=True) == [OPENED] * 2  # for everybody: nobody is named besides
+    assert judged(is_open=False) == [CLOSED] * 2
+    judged(office)
+    assert judged() == [NAMED_OUT] * 2
 
 
 def test_very_many_at_once_are_one_event(world) -> None:
