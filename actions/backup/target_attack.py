@@ -187,9 +187,9 @@ class _Canary:
         yield "link over", lambda: self._extended(wire.HARDLINK, over)
         yield "symlink over", lambda: call(Type.SYMLINK, over)
         yield "chmod", lambda: call(Type.SETSTAT, path + wire.attributes(mode=0o666))
-        yield "chmod through a handle", lambda: self._through_handle(wire.attributes(mode=0o666))
-        yield "chmod (lsetstat)", lambda: self._extended(wire.LSETSTAT, path + wire.attributes(mode=0o666))
+        yield "chmod through a handle", lambda: self._through_handle(wire.attributes(mode=0o660))
         yield "set the times of", lambda: call(Type.SETSTAT, path + wire.attributes(times=(1, 1)))
+        yield "set the times of (lsetstat)", lambda: self._extended(wire.LSETSTAT, path + wire.attributes(times=(2, 2)))
         yield "chown", lambda: call(Type.SETSTAT, path + wire.attributes(ids=(65533, 65533)))
 
     def _place(self) -> bool:
