@@ -68,8 +68,11 @@ def prove(
                 _prove_one(repository, chosen, scratch, proof)
             except (Damaged, NoSuchBlob, OSError) as error:
                 proof.failed.append(Told(chosen.path, str(error)))
-        if not proof.files and not proof.failed and (large := _down(repository, snapshot.tree, dice)) is not None:
-            _prove_part(repository, large, max_bytes, proof)
+        if not proof.files and not proof.failed:
+            ways = (_down(repository, snapshot.tree, dice) for _ in range(_TRIES))
+            large = next((chosen for chosen in ways if chosen is not None), None)
+            if large is not None:
+                _prove_part(repository, large, max_bytes, proof)
     except (Damaged, NoSuchBlob) as error:
         proof.failed.append(Told(b"/", str(error)))
     return proof

@@ -1,0 +1,106 @@
+"""A proof that can fail: a damaged pack, a source that is not what was saved, and a snapshot that holds nothing."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from actions.backup.archiver import Archiver
+from actions.backup.proving import Proof, choose, prove
+from actions.backup.repository import Repository
+from actions.backup.snapshot import Snapshot
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    made = tmp_path / "source"
+    for number in range(12):
+        path = made / f"folder{number % 3}" / f"file{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(1000 + number))
+    (made / "empty").mkdir()
+    (made / "link").symlink_to("nowhere")
+    return made
+
+
+@pytest.fixture
+def snapshot(repository: Repository, source: Path) -> Snapshot:
+    repository.load_index()
+    id, _ = Archiver(repository).snapshot([str(source)], hostname="here")
+    repository.load_index()
+    return repository.load_snapshot(id)
+
+
+def tried(repository: Repository, snapshot: Snapshot, tmp_path: Path, **limits: int) -> Proof:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    given = {"files": 50, "max_bytes": 1 << 20, **limits}
+    found = prove(repository, snapshot, str(scratch), dice=random.Random(1), **given)
+    assert list(scratch.iterdir()) == [], "nothing is left"
+    return found
+
+
+def test_files_come_back_and_are_the_same_as_their_sources(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path
+) -> None:
+    proof = tried(repository, snapshot, tmp_path)
+    assert proof.holds
+    assert proof.files == proof.same_as_source == 12
+
+
+def test_a_damaged_pack_is_found_and_the_file_named(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path, where: Path
+) -> None:
+    for pack in (where / "data").rglob("*"):
+        if pack.is_file() and pack.stat().st_size > 5000:
+            pack.chmod(0o600)
+            with pack.open("r+b") as file:
+                file.seek(200)
+                file.write(b"damaged")
+    proof = tried(repository, snapshot, tmp_path)
+    assert not proof.holds
+    assert b"/file" in proof.failed[0].path
+
+
+def test_a_source_that_seems_unchanged_and_is_not_is_found(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in source.rglob("file*"):
+        path.write_bytes(os.urandom(path.stat().st_size))
+    monkeypatch.setattr("actions.backup.proving.same_source", lambda *_: True)
+    proof = tried(repository, snapshot, tmp_path)
+    assert not proof.holds
+    assert "unchanged source" in proof.failed[0].what
+
+
+def test_what_changed_or_went_since_is_compared_with_its_hashes_alone(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path, source: Path
+) -> None:
+    (source / "folder0" / "file0").unlink()
+    (source / "folder1" / "file1").write_text("new")
+    proof = tried(repository, snapshot, tmp_path)
+    assert (proof.holds, proof.files, proof.same_as_source) == (True, 12, 10)
+
+
+def test_only_so_many_and_so_much_is_restored_and_each_file_once(repository: Repository, snapshot: Snapshot) -> None:
+    found = list(choose(repository, snapshot.tree, 5, 1 << 20, random.Random(2)))
+    assert len({chosen.path for chosen in found}) == 5
+    found = list(choose(repository, snapshot.tree, 50, 3500, random.Random(2)))
+    assert sum(chosen.node.size for chosen in found) <= 3500
+
+
+def test_files_too_large_for_the_limit_are_read_in_part(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path
+) -> None:
+    proof = tried(repository, snapshot, tmp_path, max_bytes=10)
+    assert (proof.holds, proof.files, proof.parts) == (True, 0, 1)
+
+
+def test_a_snapshot_without_files_proves_nothing(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "hollow" / "below").mkdir(parents=True)
+    repository.load_index()
+    id, _ = Archiver(repository).snapshot([str(tmp_path / "hollow")], hostname="here")
+    repository.load_index()
+    proof = tried(repository, repository.load_snapshot(id), tmp_path)
+    assert not proof.holds

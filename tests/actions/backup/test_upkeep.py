@@ -1,0 +1,126 @@
+"""What follows a backup: each step stated, none that goes wrong keeping the others from their work."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actions.backup.archiver import Archiver
+from actions.backup.memory import Memory
+from actions.backup.options import JobOptions, KeepOptions, ProofOptions, ReplicaOptions, SshOptions
+from actions.backup.repository import Repository
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import StoreError
+from actions.backup.upkeep import Upkeep, scratch_in
+from contracts.event import Event
+from tests.actions.backup.conftest import PASSWORD
+from tests.actions.backup.stores.sshd import Sshd
+
+
+@pytest.fixture
+def made(repository: Repository, tmp_path: Path) -> str:
+    (tmp_path / "source").mkdir()
+    for number in range(5):
+        (tmp_path / "source" / f"file{number}").write_bytes(os.urandom(2000))
+    repository.load_index()
+    id, _ = Archiver(repository).snapshot([str(tmp_path / "source")], hostname="here", tags=["etc"])
+    return id
+
+
+def upkeep(where: Path, tmp_path: Path, *snapshots: str, **options: object) -> Upkeep:
+    state = tmp_path / "state"
+    state.mkdir(exist_ok=True)
+    job = JobOptions(repository=str(where), paths=(str(tmp_path / "source"),), **options)  # type: ignore[arg-type]
+    return Upkeep(
+        "etc",
+        job,
+        LocalStore(where),
+        PASSWORD,
+        "here",
+        scratch_in(str(state)),
+        Memory(),
+        snapshots,
+        dice=random.Random(1),
+    )
+
+
+def kinds(events: Iterator[Event]) -> list[str]:
+    return [event.kind for event in events]
+
+
+def test_a_new_snapshot_is_proved_and_the_repository_checked(where: Path, tmp_path: Path, made: str) -> None:
+    work = upkeep(where, tmp_path, made)
+    assert kinds(work.run()) == ["backup.proved", "backup.checked"]
+    assert made in work.memory.proved
+    assert kinds(work.run()) == ["backup.proved"], "a check is not due again"
+    assert kinds(work.run("check")) == ["backup.checked"], "unless a person asks for it"
+    assert list(Path(work.scratch).iterdir()) == []
+
+
+def test_a_damaged_pack_fails_the_proof_and_the_check_by_name(where: Path, tmp_path: Path, made: str) -> None:
+    for pack in (where / "data").rglob("*"):
+        if pack.is_file() and pack.stat().st_size > 3000:
+            pack.chmod(0o600)
+            pack.write_bytes(pack.read_bytes()[:-2000] + bytes(2000))
+    events = list(upkeep(where, tmp_path, made, proof=ProofOptions(check_data="100%")).run())
+    assert [event.kind for event in events] == ["backup.not_proved", "backup.damaged"]
+    assert any("file" in str(path) for path in events[0].fields["paths"])  # type: ignore[union-attr]
+    assert events[1].fields["problems"]
+
+
+def test_a_step_that_breaks_is_stated_and_the_others_go_on(
+    where: Path, tmp_path: Path, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise StoreError("the store is gone")
+
+    def defect(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("actions.backup.upkeep.prove", broken)
+    monkeypatch.setattr("actions.backup.upkeep.retire", defect)
+    events = list(upkeep(where, tmp_path, made).run())
+    assert [(event.kind, event.fields.get("step")) for event in events] == [
+        ("backup.upkeep_failed", "prove"),
+        ("backup.checked", None),
+        ("backup.upkeep_failed", "retire"),
+    ]
+
+
+def test_retention_follows_the_proof_of_the_same_run(
+    where: Path, tmp_path: Path, repository: Repository, made: str
+) -> None:
+    repository.load_index()
+    ids = [made]
+    for _ in range(3):
+        id, _ = Archiver(repository).snapshot([str(tmp_path / "source")], hostname="here", tags=["etc"])
+        repository.load_index()
+        ids.append(id)
+    keep = KeepOptions(last=2)
+    assert "backup.retention_held" in kinds(upkeep(where, tmp_path, keep=keep).run())
+    assert kinds(upkeep(where, tmp_path, ids[-1], keep=keep).run())[-1] == "backup.forgotten"
+    assert {name for name, _ in repository.snapshots()} == set(ids[-2:])
+
+
+def test_a_copy_is_made_whole_and_attacked(where: Path, tmp_path: Path, made: str) -> None:
+    folder, root = tmp_path / "ssh", tmp_path / "server"
+    folder.mkdir()
+    root.mkdir()
+    server = Sshd(folder, root).start()
+    ssh = SshOptions(key_file=str(folder / "client_key"), known_hosts=str(folder / "known_hosts"))
+    try:
+        target = f"sftp://root@127.0.0.1:{server.port}/{root}/copy"
+        events = list(upkeep(where, tmp_path, replicas=(ReplicaOptions(target=target, ssh=ssh),)).run("replicate"))
+        assert [event.kind for event in events] == ["backup.replicated", "backup.target_mutable"], events
+        copy = Repository.open(LocalStore(root / "copy"), PASSWORD)
+        assert made in {name for name, _ in copy.snapshots()}
+        other = " ".join((folder / "client_key.pub").read_text().split()[:2])
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {other}\n")  # not the key that the server shows
+        events = list(
+            upkeep(where, tmp_path, replicas=(ReplicaOptions(target=target, ssh=ssh, attack=False),)).run("replicate")
+        )
+        assert [event.kind for event in events] == ["backup.replication_failed"]
+    finally:
+        server.stop()
