@@ -144,13 +144,17 @@ def port_range(text: str) -> tuple[int, int]:
 def network(text: str) -> Network:
     """Return the network that `text` names (an address is a network of one); raises `ValueError`."""
     try:
-        return ip_network(text)
+        found = ip_network(text)
     except ValueError as error:
         try:
             wide = ip_network(text, strict=False)
         except ValueError:
             raise ValueError(f'"{text}" is not a network; write it like 198.51.100.0/24 or 2001:db8::/32') from error
         raise ValueError(f'"{text}" has bits beyond its length; write {wide}') from error
+    if found.version == 6 and found.prefixlen >= 96 and found.network_address.ipv4_mapped is not None:
+        four = f"{found.network_address.ipv4_mapped}/{found.prefixlen - 96}".removesuffix("/32")
+        raise ValueError(f'"{text}" arrives as IPv4; write {four}')
+    return found
 
 
 def endpoint(text: str) -> tuple[str, int]:

@@ -109,3 +109,12 @@ def test_ports_networks_and_endpoints_are_read_strictly() -> None:
     for text in ("", "٢٢", "22-", "-22", "1-2-3", "65536", "0x16"):
         with pytest.raises(ValueError):
             port_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.0/120", "192.0.2.0/24"), ("::ffff:0:0/96", "0.0.0.0/0")],
+)
+def test_a_network_that_only_arrives_as_ipv4_is_asked_for_as_such(text: str, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"arrives as IPv4; write {wanted}$"):
+        network(text)
