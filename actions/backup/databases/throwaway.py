@@ -34,7 +34,7 @@ class ProofFailed(HoldfastError):
 def scratch_folder(scratch: str, run_as: str) -> Iterator[Path]:
     """A directory that only `run_as` (and root) may enter, gone afterwards."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="holdfast-", dir=scratch))
+        folder = Path(tempfile.mkdtemp(prefix="holdfast-proof-", dir=scratch))
     except OSError as error:
         raise ProofFailed(
             scratch, f"no directory can be made in it: {error.strerror}", advice="mend `scratch`"
