@@ -171,12 +171,17 @@ def _asker(question: Question, model: "Datapath") -> Vantage:
     from analysis.firewall.addresses import is_loopback, number
 
     family, address = number(question.source)
+    _check_interface(question, model)
     links = model.network.links.values()
     own = any((address, family) == (held[0], held[3]) for link in links for held in link.addresses)
     interface = "lo" if own or is_loopback(family, address) else question.interface
+    return Vantage(name=question.source, sources=(question.source,), interface=interface)
+
+
+def _check_interface(question: Question, model: "Datapath") -> None:
+    links = model.network.links.values()
     if question.interface and not any(link.name == question.interface and link.up for link in links):
         raise UsageError(f"there is no interface {question.interface} that is up", advice="see `ip link`")
-    return Vantage(name=question.source, sources=(question.source,), interface=interface)
 
 
 def _subject(path: Path, name: str) -> dict[str, Any]:
@@ -224,9 +229,13 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
     from analysis.firewall.evaluate import evaluate
     from analysis.firewall.probe import Probe
     from analysis.firewall.source_ports import named_source_ports, usual
+    from analysis.firewall.strangers import strange
     from analysis.firewall.targets import Place, Sockets, counted
 
     read = _read(ways)
+    _check_interface(question, read)
+    if not question.source:  # anybody is in no set of sources, as in the table
+        read, _ = strange(read)
     source_port = question.from_port or usual(named_source_ports(read))
     protocol = "udp" if question.udp else "tcp"
     probes = [

@@ -257,6 +257,8 @@ def test_as_json_it_holds_the_rows_or_the_probes(call) -> None:
     [
         (("--from", "not-one"), "--from: \"not-one\" is not an IP address"),
         (("--to-port", "22", "--to", "10.0.0.0/8"), "--to: \"10.0.0.0/8\" is not an IP address"),
+        (("--to-port", "1", "--interface", "wg9"), "there is no interface wg9 that is up"),
+        (("--from-port", "53"), "about one port"),
         (("--explain",), "about one port"),
         (("--to", "10.0.0.1"), "about one port"),
         (("--interface", "eth0"), "about one source or one port"),
@@ -288,3 +290,27 @@ def test_a_source_that_no_route_leads_to_asks_for_the_interface(agent, call) -> 
 def test_this_host_itself_is_asked_by_its_own_address(call) -> None:
     text = call("--from", "127.0.0.1", "--to-port", "22").output
     assert "sent by this host itself" in text
+
+
+def test_a_source_port_is_asked_about_as_given_and_otherwise_one_that_no_rule_names(agent, call) -> None:
+    expr = [{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "sport"}}, "right": 40000}}]
+    named = document(family="inet", table="filter", chain="input", handle=5, expr=[*expr, {"accept": None}])
+    agent.rows["datapath"]["rule inet filter input 5"] = Row(what="rule", document=named, text="tcp sport 40000 accept")
+    asked = ("--from", "203.0.113.7", "--to-port", "5432")
+    assert "Answer:   blocked" in call(*asked).output
+    assert "Answer:   reachable" in call(*asked, "--from-port", "40000").output
+
+
+def test_anybody_is_in_no_set_that_was_not_read_and_one_source_may_be(agent, call) -> None:
+    agent.rows["datapath"]["set inet filter bad"] = Row(
+        what="set",
+        document=document(family="inet", table="filter", name="bad", type="ipv4_addr"),
+        unread="more than 20000 elements",
+    )
+    left = {"payload": {"protocol": "ip", "field": "saddr"}}
+    expr = [{"match": {"op": "==", "left": left, "right": "@bad"}}, {"drop": None}]
+    refusing = document(family="inet", table="filter", chain="input", handle=4, expr=expr)
+    agent.rows["datapath"]["rule inet filter input 4"] = Row(what="rule", document=refusing, text="ip saddr @bad drop")
+    agent.rows["datapath"]["rule inet filter input 5"] = rule(5, "tcp dport 22 accept", 22)
+    assert "Answer:   reachable" in call("--to-port", "22", "--to", "198.51.100.5").output
+    assert "ip saddr @bad drop" in call("--from", "203.0.113.7", "--to-port", "22").output
