@@ -129,7 +129,10 @@ class Looking:
         return self._blob(kind, word)
 
     def _blob(self, kind: str, word: str) -> bytes:
-        id = parse_id(word)
+        try:
+            id = parse_id(word)
+        except ValueError as error:
+            raise UsageError(str(error), advice="give the whole id") from error
         self.repository.load_index()
         types = [BlobType.TREE] if kind == "tree" else [BlobType.DATA, BlobType.TREE]
         for type in types:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +37,15 @@ def test_capset_changes_what_is_held():
 def test_memory_can_be_spared_and_given_back():
     kernel.spare_memory()
     kernel.trim_memory()
+
+
+def test_a_process_that_gives_way_stays_last_in_every_queue() -> None:
+    code = (
+        "import os, subprocess; from agent import kernel; kernel.give_way(); kernel.spare_big_memory();"
+        "print(os.getpriority(os.PRIO_PROCESS, 0), subprocess.run(['ionice', '-p', str(os.getpid())], capture_output=True,"
+        " text=True).stdout.strip())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    nice, _, queue = done.stdout.strip().partition(" ")
+    assert int(nice) >= 10
+    assert queue == "best-effort: prio 7"

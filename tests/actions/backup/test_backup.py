@@ -1,0 +1,128 @@
+"""The action: a run becomes events, an answer with restic's code and a dated proof; what goes wrong is stated as a failed backup."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from actions.backup.backup import STEPS, Backup, chosen
+from actions.backup.kinds import KINDS
+from actions.backup.options import BackupOptions, JobOptions, PressureOptions
+from actions.backup.repository import Repository
+from agent.stamping import check_kinds
+from contracts.action import Command, Result
+from contracts.errors import UsageError
+from contracts.outcome import Failed, Ok
+from host.linux import LinuxHost
+from tests.actions.backup.conftest import PASSWORD, Restic
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Any:
+    real = LinuxHost()
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    return SimpleNamespace(
+        state=str(state),
+        files=real.files,
+        write=real.write,
+        facts=real.facts,
+        now=real.now,
+        monotonic=real.monotonic,
+        dry=False,
+    )
+
+
+@pytest.fixture
+def job(tmp_path: Path, where: Path, repository: Repository) -> JobOptions:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_text("content")
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    return JobOptions(repository=str(where), paths=(str(tmp_path / "source"),), password=f"file:{tmp_path}/password")
+
+
+def do(host: Any, job: JobOptions, *, dry: bool = False, **arguments: Any) -> Result:
+    options = BackupOptions(jobs={"etc": job}, pressure=PressureOptions(pause_at_most=0.0))
+    command = Command(id="1", action="backup", arguments=arguments, dry_run=dry)
+    result = Backup(options).do(host, command, lambda *_: None)
+    check_kinds(result.events, KINDS)
+    msgspec.msgpack.encode(result)
+    return result
+
+
+def test_a_run_ends_in_events_an_answer_and_a_proof(host: Any, job: JobOptions, restic: Restic) -> None:
+    result = do(host, job)
+    assert isinstance(result.outcome, Ok)
+    assert [event.kind for event in result.events] == ["backup.finished", "backup.proved", "backup.checked"]
+    assert result.answer["code"] == 0
+    assert result.proof is not None
+    assert (result.proof.subject, result.proof.numbers["files"]) == ("backup/etc", 1.0)
+    assert str(result.answer["snapshot"])[:8] in result.summary
+    restic("check", "--read-data")
+
+
+def test_what_could_not_be_read_is_partial_with_code_3_and_named(host: Any, job: JobOptions) -> None:
+    job = msgspec.structs.replace(job, paths=(*job.paths, "/nowhere/é\udcff"))
+    result = do(host, job)
+    assert (result.events[0].kind, result.answer["code"]) == ("backup.partial", 3)
+    assert "/nowhere/" in result.events[0].fields["paths"][0]  # type: ignore[index]
+    assert "could not be read" in result.summary
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"repository": "/nowhere/at/all"}, 10, "there is no repository"),
+        ({"password": "file:/nowhere"}, 1, "holdfast backup init"),
+        ({"paths": ("/nowhere",)}, 3, "none of the paths can be saved"),
+        ({"exclude_files": ("/nowhere",)}, 1, "/nowhere"),
+    ],
+)
+def test_what_goes_wrong_is_a_failed_backup_with_restics_code(
+    host: Any, job: JobOptions, change: dict[str, Any], code: int, said: str
+) -> None:
+    result = do(host, msgspec.structs.replace(job, **change))
+    assert isinstance(result.outcome, Failed)
+    assert said in result.outcome.error
+    assert ([event.kind for event in result.events], result.answer["code"]) == (["backup.failed"], code)
+
+
+def test_a_defect_is_a_failed_backup_too(host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actions.backup.job.Run.back_up", lambda *_: 1 / 0)
+    result = do(host, job)
+    assert [event.kind for event in result.events] == ["backup.failed"]
+    assert "ZeroDivisionError" in str(result.events[0].fields["detail"])
+
+
+def test_a_dry_run_touches_nothing(host: Any, job: JobOptions, repository: Repository) -> None:
+    assert "would back up" in do(host, job, dry=True).summary
+    assert "would prove" in do(host, job, dry=True, step="prove").summary
+    assert list(repository.snapshots()) == []
+    assert list(Path(host.state).iterdir()) == []
+
+
+def test_one_step_can_be_asked_for_alone(host: Any, job: JobOptions) -> None:
+    do(host, job)
+    for step, kinds in (("prove", ["backup.proved"]), ("check", ["backup.checked"]), ("retire", []), ("replicate", [])):
+        result = do(host, job, step=step)
+        assert [event.kind for event in result.events] == kinds
+        assert result.answer["code"] == 0
+    assert set(STEPS) == {"prove", "check", "retire", "replicate"}
+    with pytest.raises(UsageError, match="no step"):
+        do(host, job, step="dance")
+
+
+def test_a_job_is_named_or_the_only_one(job: JobOptions) -> None:
+    assert chosen(BackupOptions(jobs={"etc": job}), "")[0] == "etc"
+    with pytest.raises(UsageError, match="several"):
+        chosen(BackupOptions(jobs={"a": job, "b": job}), "")
+    with pytest.raises(UsageError, match="no backup job is configured"):
+        chosen(BackupOptions(), "etc")
+
+
+def test_without_a_folder_of_its_own_the_worker_says_so(host: Any, job: JobOptions) -> None:
+    host.state = ""
+    result = do(host, job)
+    assert "folder of its own" in str(result.events[0].fields["detail"])
