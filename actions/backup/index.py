@@ -80,18 +80,34 @@ class Index:
         self._tables = {type: _Table() for type in BlobType}
         self._pack_ids = bytearray()
         self._pack_numbers: dict[bytes, int] = {}
+        self._late: dict[int, list[Blob]] = {}
+        self._late_entries: set[tuple[BlobType, int]] = set()
         self._lock = threading.Lock()
 
     def add_pack(self, pack: bytes, blobs: Iterable[Blob]) -> bool:
-        """Take up a pack; one that is known already is left out (index files may name a pack twice). Returns whether it was new."""
+        """Take up a pack; returns whether it was new.
+
+        Index files may name a pack twice. Of one that is known already only those blobs are taken that were not named in it before: one
+        file that says less than it should must not hide what another says.
+        """
         with self._lock:
             if pack in self._pack_numbers:
+                self._add_late(self._pack_numbers[pack], blobs)
                 return False
             number = self._pack_numbers[pack] = len(self._pack_numbers)
             self._pack_ids += pack
             for blob in blobs:
                 self._tables[blob.type].add(blob.id, number, blob.offset, blob.length, blob.uncompressed_length)
             return True
+
+    def _add_late(self, number: int, blobs: Iterable[Blob]) -> None:
+        for blob in blobs:
+            table = self._tables[blob.type]
+            if any(table.packs[at] == number and table.offsets[at] == blob.offset for at in table.entries(blob.id)):
+                continue
+            self._late_entries.add((blob.type, len(table)))
+            self._late.setdefault(number, []).append(blob)
+            table.add(blob.id, number, blob.offset, blob.length, blob.uncompressed_length)
 
     def has(self, type: BlobType, id: bytes) -> bool:
         """Whether a blob is there."""
@@ -144,15 +160,19 @@ class Index:
 
     def by_pack(self) -> Iterator[tuple[bytes, list[Blob]]]:
         """Every pack with its blobs, one pack at a time; the index must not grow meanwhile."""
-        entries = {type: self.numbered(type) for type in BlobType}
+        entries = {type: self._in_order(type) for type in BlobType}
         waiting = {type: next(entries[type], None) for type in BlobType}
         for number, pack in enumerate(self._pack_numbers):
-            blobs = []
+            blobs = list(self._late.get(number, ()))
             for type in BlobType:
                 while (entry := waiting[type]) is not None and entry[0] == number:
                     blobs.append(entry[1])
                     waiting[type] = next(entries[type], None)
             yield pack, blobs
+
+    def _in_order(self, type: BlobType) -> Iterator[tuple[int, Blob]]:
+        """The entries of a type by the number of their pack: all but those that came late."""
+        return (e for at, e in enumerate(self.numbered(type)) if not self._late or (type, at) not in self._late_entries)
 
     def __len__(self) -> int:
         return sum(map(len, self._tables.values()))

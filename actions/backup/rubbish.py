@@ -13,6 +13,7 @@ from actions.backup.crypto import OVERHEAD, Unauthenticated
 from actions.backup.errors import Damaged
 from actions.backup.files import Files
 from actions.backup.ids import id_of
+from actions.backup.index import Index
 from actions.backup.index_files import MAX_BLOBS, encode_index
 from actions.backup.locks import Lock, read_locks
 from actions.backup.repository import Repository
@@ -59,6 +60,25 @@ def _judge(repository: Repository, handle: Handle) -> Rubbish | None:
     except Unauthenticated:
         return Rubbish(handle, "nobody who has the key wrote it", True)
     return None
+
+
+def load_what_reads(repository: Repository) -> list[Damaged]:
+    """Load the index from those files that can be read, and return what is wrong with the others: for reading, not for removing.
+
+    What only they named reads as missing.
+    """
+    index = Index()
+    problems = []
+    for name in sorted(repository.files.names(FileType.INDEX)):
+        try:
+            for pack, blobs in list(repository.packs_named_by(name)):
+                index.add_pack(pack, blobs)
+        except NotThere:
+            continue
+        except Damaged as error:
+            problems.append(error)
+    repository.index = index
+    return problems
 
 
 def remove_rubbish(repository: Repository, found: Sequence[Rubbish], lock: Lock) -> list[Handle]:

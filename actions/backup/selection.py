@@ -1,11 +1,12 @@
 """Selection: which snapshots a command means: an id or its beginning, "latest", or host, tags and paths, as restic reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from actions.backup.errors import Damaged
 from actions.backup.repository import Repository
 from actions.backup.snapshot import Snapshot
-from actions.backup.stores.store import FileType, is_name
+from actions.backup.stores.store import FileType, NotThere, is_name
 from contracts.errors import HoldfastError
 
 _MIN_PREFIX = 2
@@ -39,17 +40,37 @@ def _has_tags(snapshot: Snapshot, tags: Sequence[str]) -> bool:
     return set(tags) <= set(snapshot.tags) if tags else not snapshot.tags
 
 
-def select(repository: Repository, selection: Selection | None = None) -> list[tuple[str, Snapshot]]:
-    """All snapshots that are meant, the oldest first; Damaged names a snapshot that cannot be read."""
+def select(
+    repository: Repository, selection: Selection | None = None, *, trouble: Callable[[Damaged], None] | None = None
+) -> list[tuple[str, Snapshot]]:
+    """All snapshots that are meant, the oldest first. Those that cannot be read are told to `trouble`; without it Damaged names one."""
     wanted = selection or Selection()
-    found = [(id, snapshot) for id, snapshot in repository.snapshots() if wanted.matches(snapshot)]
+    found = []
+    for id in repository.files.names(FileType.SNAPSHOT):
+        try:
+            snapshot = repository.load_snapshot(id)
+        except NotThere:
+            continue
+        except Damaged as error:
+            if trouble is None:
+                raise
+            trouble(error)
+            continue
+        if wanted.matches(snapshot):
+            found.append((id, snapshot))
     return sorted(found, key=lambda pair: (pair[1].time_ns, pair[0]))
 
 
-def find_snapshot(repository: Repository, word: str, selection: Selection | None = None) -> tuple[str, Snapshot]:
+def find_snapshot(
+    repository: Repository,
+    word: str,
+    selection: Selection | None = None,
+    *,
+    trouble: Callable[[Damaged], None] | None = None,
+) -> tuple[str, Snapshot]:
     """The snapshot that `word` names: a whole id, the unique beginning of one, or "latest" (of those selected); NoSuchSnapshot."""
     if word == "latest":
-        found = select(repository, selection)
+        found = select(repository, selection, trouble=trouble)
         if not found:
             raise NoSuchSnapshot("no snapshot is there that matches", advice="see `holdfast backup snapshots`")
         return found[-1]

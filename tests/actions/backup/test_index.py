@@ -100,3 +100,25 @@ def test_entries_are_numbered_and_given_pack_by_pack() -> None:
     first, second = index.numbers(twice.type, twice.id)
     assert first < second
     assert index.numbers(BlobType.DATA, bytes(32)) == []
+
+
+def test_a_file_that_names_less_of_a_pack_hides_nothing() -> None:
+    """Whoever holds the key and may add could otherwise make blobs disappear by naming their packs without them."""
+    dice = random.Random(8)
+    blobs = [Blob(BlobType(n % 2), dice.randbytes(32), 100 * n, 100) for n in range(6)]
+    others = [Blob(BlobType.DATA, dice.randbytes(32), 100 * n, 100) for n in range(3)]
+    index = Index()
+    assert index.add_pack(b"p" * 32, blobs[:2])
+    assert index.add_pack(b"q" * 32, others)
+    assert not index.add_pack(b"p" * 32, [])
+    assert not index.add_pack(b"p" * 32, blobs)
+    assert not index.add_pack(b"p" * 32, blobs)
+    assert len(index) == 9
+    assert all(index.has(blob.type, blob.id) for blob in blobs)
+    assert {pack: sorted(found) for pack, found in index.by_pack()} == {
+        b"p" * 32: sorted(blobs),
+        b"q" * 32: sorted(others),
+    }
+    shifted = blobs[3]._replace(offset=7)
+    index.add_pack(b"p" * 32, [shifted])
+    assert [place.offset for place in index.find(shifted.type, shifted.id)] == [300, 7]

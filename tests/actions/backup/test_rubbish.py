@@ -13,7 +13,8 @@ from actions.backup.index_files import encode_index
 from actions.backup.prune import prune
 from actions.backup.prune_plan import MaxUnused, PruneOptions, plan_prune
 from actions.backup.repository import Repository
-from actions.backup.rubbish import clear_locks, find_rubbish, rebuild_index, remove_rubbish
+from actions.backup.restorer import Restorer
+from actions.backup.rubbish import clear_locks, find_rubbish, load_what_reads, rebuild_index, remove_rubbish
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Handle
 from tests.actions.backup.conftest import PASSWORD, Restic
@@ -61,6 +62,14 @@ def test_a_target_full_of_rubbish_is_pruned_all_the_same(
         prune(repository, plan, lock)
     assert whole(where) == {ids[2]}
     assert b"no errors were found" in restic("check", "--read-data").stdout
+
+
+def test_reading_goes_on_past_rubbish(ids: list[str], where: Path, repository: Repository, tmp_path: Path) -> None:
+    name = add(where, FileType.INDEX, os.urandom(500))
+    assert [problem.where for problem in load_what_reads(repository)] == [f"index/{name}"]
+    restored = Restorer(repository).restore(repository.load_snapshot(ids[2]).tree, str(tmp_path / "restored"))
+    assert restored.failed == []
+    assert restored.files > 5
 
 
 def test_what_may_be_damage_stays_and_is_told(ids: list[str], where: Path, repository: Repository) -> None:

@@ -1,9 +1,11 @@
 """Selection means what restic means by the same words."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from actions.backup.errors import Damaged
 from actions.backup.repository import Repository
 from actions.backup.selection import NoSuchSnapshot, Selection, find_snapshot, resolve, select
 from actions.backup.snapshot import Snapshot
@@ -69,3 +71,15 @@ def test_a_word_for_several_is_refused() -> None:
 def test_latest_of_nothing(repository: Repository) -> None:
     with pytest.raises(NoSuchSnapshot, match="no snapshot is there"):
         find_snapshot(repository, "latest")
+
+
+def test_a_snapshot_that_cannot_be_read_is_told_and_the_others_are_found(
+    repository: Repository, made: list[str], where: Path
+) -> None:
+    (where / "snapshots" / ("e" * 64)).write_bytes(b"added by somebody")
+    with pytest.raises(Damaged, match="e" * 64):
+        select(repository)
+    told: list[Damaged] = []
+    assert [id for id, _ in select(repository, trouble=told.append)] == made
+    assert find_snapshot(repository, "latest", trouble=told.append)[0] == made[11]
+    assert [problem.where for problem in told] == [f"snapshot/{'e' * 64}"] * 2
