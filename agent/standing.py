@@ -26,10 +26,10 @@ _BACK = ("agent.started", "bans.table_lost")
 def rules(settings: AgentSettings) -> tuple[Rule, ...]:
     """Return the configured rules and, behind them, those that always hold."""
     bans = [Rule(when=kind, do="reblock", dry_run=False, at_most=_OFTEN) for kind in _BACK]
-    lists: list[Rule] = []
-    if section(settings, "actions", "blocklist").lists:
-        kinds = (*_BACK, "agent.config_loaded")
-        lists = [Rule(when=kind, do="blocklist", dry_run=False, at_most=_OFTEN) for kind in kinds]
+    # Without any list, too: what the last one of them left in the kernel has to go.
+    often = _BACK if section(settings, "actions", "blocklist").lists else _BACK[:1]
+    kinds = (*often, "agent.config_loaded")
+    lists = [Rule(when=kind, do="blocklist", dry_run=False, at_most=_OFTEN) for kind in kinds]
     return (*settings.rules, *bans, *lists)
 
 

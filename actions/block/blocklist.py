@@ -64,10 +64,12 @@ class Blocklist:
 
     def do(self, host: Host, command: Command, progress: Progress) -> Result:
         """Read every list, leave out what this host needs, and bring the kernel's sets to what remains."""
-        if not self._options.lists and command.who:
-            raise UsageError("no blocklist is configured", advice="name files under actions.blocklist.lists")
         started = host.monotonic()
         memory = of(host)
+        if not self._options.lists and not _is_any_left(host, memory):
+            if command.who:
+                raise UsageError("no blocklist is configured", advice="name files under actions.blocklist.lists")
+            return Result()
         found, refused = self._read(host, memory, progress)
         with memory.lock:
             saved = memory.saved(host)
@@ -134,6 +136,15 @@ class Blocklist:
         return f"{blocklists.spelled(version, interval)} holds {blocklists.spelled(version, by)}"
 
 
+def _is_any_left(host: Host, memory: Memory) -> bool:
+    """Say whether lists that are no longer configured are still in force, or would come back."""
+    try:
+        found = loaded.listed_now(host)
+    except NoSuchSet:
+        found = {}
+    return any(found.values()) or any(loaded.kept_lists(host, memory).values())
+
+
 def _load(host: Host, memory: Memory, saved: Saved, wanted: Intervals) -> tuple[int, int]:
     """Bring the sets to `wanted`; returns how many intervals went and came."""
     now_ms = int(host.now().timestamp() * 1000)
@@ -150,7 +161,7 @@ def _load(host: Host, memory: Memory, saved: Saved, wanted: Intervals) -> tuple[
     elif any(come.values()):  # nothing is to be compared: nft itself is the fastest
         lines = [line for version in (4, 6) for line in blocklists.commands(version, come[version])]
         table.load(host, base + "\n".join([*lines, ""]))
-    if memory.folder and (any(gone.values()) or any(come.values())):
+    if memory.folder and (any(gone.values()) or any(come.values()) or not any(wanted.values())):
         host.write(f"{memory.folder}/{loaded.LISTS}", blocklists.saved(wanted))
     return sum(map(len, gone.values())), sum(map(len, come.values()))
 

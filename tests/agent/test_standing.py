@@ -26,12 +26,14 @@ def test_bans_come_back_at_the_start_and_when_the_table_is_lost(tmp_path: Path) 
     assert [(rule.when, rule.do, rule.dry_run) for rule in plan.settings.rules] == [
         ("agent.started", "reblock", False),
         ("bans.table_lost", "reblock", False),
+        ("agent.started", "blocklist", False),
+        ("agent.config_loaded", "blocklist", False),
     ]
 
 
 def test_configured_rules_come_first_and_keep_their_numbers(tmp_path: Path) -> None:
     plan = planned(tmp_path, "rules: [{when: ports.listener_opened, do: notify}]")
-    assert plan.settings.rules[0].do == "notify" and len(plan.settings.rules) == 3
+    assert plan.settings.rules[0].do == "notify" and len(plan.settings.rules) == 5
 
 
 def test_configured_lists_are_loaded_by_themselves(tmp_path: Path) -> None:

@@ -106,6 +106,22 @@ def test_a_file_that_is_not_there_is_refused_and_the_other_list_loads(net: Net, 
     assert len(held(net)) == 3
 
 
+def test_lists_that_are_no_longer_configured_are_unloaded_and_do_not_come_back(
+    net: Net, lists: Blocklist, block: Block
+) -> None:
+    net.act(lists)
+    assert held(net)
+    none = Blocklist(Options())
+    assert net.act(none, cause="e1").answer["removed"] > 0
+    assert held(net) == []
+    assert net.act(none, cause="e2").summary == ""  # nothing is left to be done or said
+    net.act(lists)
+    net.host.nft("flush ruleset")
+    net.act(none, cause="e3")  # the kernel had none of them, the file had
+    net.act(block, address="203.0.113.9")
+    assert held(net) == []
+
+
 def test_without_lists_a_person_is_told_how_to_name_one(net: Net) -> None:
     with pytest.raises(UsageError, match=r"no blocklist is configured; name files under actions\.blocklist\.lists"):
         net.act(Blocklist(Options()))
