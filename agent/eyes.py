@@ -134,23 +134,25 @@ class _Frame:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._held = bytearray()
+        self._parts: list[bytes] = []
 
     def read(self) -> bytes:
         while (missing := self._missing()) > 0:
-            part = self._sock.recv(min(missing, 1 << 20))
-            if not part:
+            before = len(self._parts)
+            # Received and kept in one step of the interpreter: a deadline in between would lose the part, and with it the place.
+            self._parts.extend(map(self._sock.recv, (min(missing, 1 << 20),)))
+            if not all(self._parts[before:]):
                 raise Malformed("end of stream")
-            self._held += part
-        return bytes(self._held[4:])
+        return b"".join(self._parts)[4:]
 
     def _missing(self) -> int:
-        if len(self._held) < 4:
-            return 4 - len(self._held)
-        length = int.from_bytes(self._held[:4], "big")
+        held = sum(map(len, self._parts))
+        if held < 4:
+            return 4 - held
+        length = int.from_bytes(b"".join(part[:4] for part in self._parts[:4])[:4], "big")
         if length > MAX_ANSWER:
             raise Malformed(f"an answer of {length} bytes")
-        return 4 + length - len(self._held)
+        return 4 + length - held
 
 
 class _Sockets:

@@ -1,8 +1,10 @@
 """The eyes of a worker: two questions to a process of their own."""
 
+import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -97,6 +99,30 @@ def test_a_deadline_in_the_middle_of_a_large_answer_spoils_nothing(eyes):
     for delay_s in (0.02, 0.05, 0.08, 0.11):
         settle(eyes.listening, delay_s)
         assert set(eyes.describe([5]).by_pid) == {5}
+
+
+@pytest.mark.parametrize("calls", range(1, 8))
+def test_a_deadline_right_after_a_part_arrived_spoils_nothing(eyes, calls):
+    """Wherever the interpreter may let a signal in; it does so after every call of its own."""
+
+    class Struck(Exception):
+        pass
+
+    left = calls
+
+    def strike(_frame, event, called):
+        nonlocal left
+        left -= event == "c_return" and called.__name__ in ("recv", "extend")
+        if left == 0:
+            sys.setprofile(None)
+            raise Struck
+
+    sys.setprofile(strike)
+    with contextlib.suppress(Struck):
+        eyes.listening()
+    sys.setprofile(None)
+    assert left == 0
+    assert set(eyes.describe([5]).by_pid) == {5}
 
 
 def test_several_threads_may_ask_at_once(eyes):
