@@ -20,6 +20,8 @@ from typing import IO
 TESTS = Path(__file__).resolve().parent
 AT_ONCE = 2
 TELL_EVERY_S = 60.0
+LIMIT_S = 1800.0
+"""A run that takes longer hangs; interrupted, it says where. (pytest's own limit is lost on tests that use the same timer.)"""
 LONGEST_FIRST = ("system", "analysis", "faults", "actions", "agent", "console", "browser", "collectors")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
 """Packages so small that one process takes them all."""
@@ -97,6 +99,8 @@ def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
             while waiting and len(running) < AT_ONCE:
                 running.append(Run(waiting.pop(0)))
             time.sleep(0.2)
+            for run in [run for run in running if run.seconds > LIMIT_S]:
+                run.stop()
             for run in [run for run in running if run.over()]:
                 running.remove(run)
                 ended.append(run)
