@@ -14,7 +14,7 @@ from actions.backup.databases.prove_mysql import throwaway_mysql
 from actions.backup.databases.prove_postgresql import throwaway_postgresql
 from actions.backup.databases.prove_redis import throwaway_redis
 from actions.backup.databases.prove_sqlite import restored_sqlite
-from actions.backup.databases.saving import FOLDER, INCOMPLETE
+from actions.backup.databases.saving import FOLDER, PARTIAL, PRODUCT_TAG, TAG
 from actions.backup.databases.throwaway import ProofFailed
 from actions.backup.node import Node
 from actions.backup.repository import Repository
@@ -71,7 +71,7 @@ def prove_source(host: Host, repository: Repository, snapshot: Snapshot, options
     name, product = _what_it_is(snapshot)
     report = ProofReport(name, product)
     began = time.monotonic()
-    if INCOMPLETE in snapshot.tags:
+    if PARTIAL in snapshot.tags:
         report.failed.append(ProofFailed(name, "the snapshot is incomplete: some of its dumps failed"))
     try:
         tree = find_tree(repository, snapshot.tree, FOLDER + b"/" + name.encode())
@@ -202,8 +202,8 @@ _PROVE: dict[str, Callable[[_Proof, list[_File]], None]] = {
 def _what_it_is(snapshot: Snapshot) -> tuple[str, str]:
     """The name of the source and its product."""
     names = {path.split("/")[2] for path in snapshot.paths if path.startswith("/databases/") and path.count("/") >= 2}
-    products = [tag for tag in snapshot.tags if tag in PRODUCTS]
-    if len(names) != 1 or len(products) != 1 or "database" not in snapshot.tags:
+    products = [tag.removeprefix(PRODUCT_TAG) for tag in snapshot.tags if tag.startswith(PRODUCT_TAG)]
+    if len(names) != 1 or len(products) != 1 or products[0] not in PRODUCTS or TAG not in snapshot.tags:
         raise ProofFailed("the snapshot", "it is not one of a database")
     return names.pop(), products[0]
 

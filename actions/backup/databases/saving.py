@@ -1,7 +1,7 @@
 """A source into a snapshot of its own: every dump verified before anything refers to it, and nothing incomplete passed off as complete.
 
 A complete snapshot has the path /databases/NAME. When some dumps of a source fail, what is good is saved in a snapshot whose paths are the
-files it holds, tagged `incomplete`: retention, which goes by host and paths, never counts it as the successor of a complete one.
+files it holds, tagged `partial`: retention, which goes by host and paths, never counts it as the successor of a complete one.
 """
 
 import os
@@ -23,7 +23,10 @@ from contracts.host import Host
 
 PROGRAM = "holdfast"
 FOLDER = b"databases"
-INCOMPLETE = "incomplete"
+TAG = "database"
+PRODUCT_TAG = "database:"
+"""Before the product, so that no name of a job is taken for one."""
+PARTIAL = "partial"
 
 
 class SourceFailed(HoldfastError):
@@ -80,11 +83,13 @@ def snapshot_source(
     tags: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress = lambda _file, _bytes: None,
+    sure: Callable[[], None] = lambda: None,
 ) -> Report:
     """Dump everything that `source` has into a snapshot. The caller has loaded the index and holds a lock.
 
     What goes wrong with the source is in the report (see `Report.raise_for_failure`); errors of the repository pass through, and no
-    snapshot is made then. `progress` is told the file and how many bytes came; what it raises ends the dump.
+    snapshot is made then. `progress` is told the file and how many bytes came; what it raises ends the dump. `sure` is called when all
+    is saved and before the snapshot is published; what it raises prevents that.
     """
     report = Report(source.name, source.product)
     if host.dry:
@@ -102,6 +107,7 @@ def snapshot_source(
         report.saved = saver.finish()
     finally:
         saver.close()
+    sure()
     paths = [os.fsdecode(b"/" + folder + (b"/" + path if report.failed else b"")) for path in files]
     report.snapshot = repository.save_snapshot(_snapshot(report, tree, time_ns, paths, hostname, tags))
     return report
@@ -154,7 +160,7 @@ def _save(dump: Dump, saver: Saver, chunker: Chunker, time_ns: int, progress: Pr
 def _snapshot(
     report: Report, tree: str, time_ns: int, paths: Sequence[str], hostname: str, tags: Sequence[str]
 ) -> Snapshot:
-    marks = {"database", report.product, *tags, *([INCOMPLETE] if report.failed else [])}
+    marks = {TAG, PRODUCT_TAG + report.product, *tags, *([PARTIAL] if report.failed else [])}
     return Snapshot(
         time=format_time(time_ns),
         tree=tree,

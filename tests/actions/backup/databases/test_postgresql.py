@@ -190,7 +190,7 @@ def test_an_incomplete_snapshot_never_counts_as_the_successor_of_a_complete_one(
     assert bad
     restic("forget", "--keep-last", "1", "--prune")
     assert {id for id, _ in repository.snapshots()} == {good, bad}
-    assert repository.load_snapshot(bad).tags == ["database", "incomplete", "postgresql"]
+    assert repository.load_snapshot(bad).tags == ["database", "database:postgresql", "partial"]
     assert repository.load_snapshot(bad).paths == [
         "/databases/postgresql/globals.sql",
         "/databases/postgresql/postgres.dump",
@@ -337,7 +337,7 @@ def test_a_dump_that_is_killed_in_the_middle_is_not_kept(shop: Cluster, save: Sa
     (failed,) = report.failed
     assert "was killed by signal 9" in failed.message
     assert b"shop.dump" not in {one.file for one in report.dumped}
-    assert repository.load_snapshot(report.snapshot).tags[1] == "incomplete"
+    assert repository.load_snapshot(report.snapshot).tags[-1] == "partial"
 
 
 def test_a_server_that_ends_the_session_fails_the_dump_with_its_words(shop: Cluster, save: Save) -> None:

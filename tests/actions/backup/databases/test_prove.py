@@ -187,13 +187,13 @@ def test_a_snapshot_of_files_is_none_of_a_database(repository: Repository, prove
     for paths, tags in (
         (["/etc"], []),
         (["/databases/a"], ["database"]),
-        (["/databases/a", "/databases/b"], ["database", "redis"]),
+        (["/databases/a", "/databases/b"], ["database", "database:redis"]),
     ):
         id = repository.save_snapshot(Snapshot(time=format_time(1), tree=tree, paths=list(paths), tags=list(tags)))
         with pytest.raises(ProofFailed, match="not one of a database"):
             prove(id)
     id = repository.save_snapshot(
-        Snapshot(time=format_time(1), tree=tree, paths=["/databases/a"], tags=["database", "redis"])
+        Snapshot(time=format_time(1), tree=tree, paths=["/databases/a"], tags=["database", "database:redis"])
     )
     assert "no such directory" in prove(id).failed[0].message
 

@@ -8,6 +8,7 @@ import pytest
 from actions.backup.databases.saving import Report, SourceFailed, snapshot_source
 from actions.backup.databases.source import Dump, DumpFailed, Listing, Owner, Reading
 from actions.backup.repository import Repository
+from actions.backup.stores.store import FileType
 from actions.backup.stream import Pieces
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
@@ -80,7 +81,7 @@ def test_good_dumps_become_a_snapshot_of_the_source(save: Save, repository: Repo
     assert seen == [(b"a", 1), (b"b/c", 2)]
     snapshot = repository.load_snapshot(report.snapshot)
     assert snapshot.paths == ["/databases/made"]
-    assert snapshot.tags == ["command", "database", "mine"]
+    assert snapshot.tags == ["database", "database:command", "mine"]
     assert snapshot.hostname == "here"
     restic("check", "--read-data")
     assert restic("dump", report.snapshot, "/databases/made/b/c").stdout == b"23"
@@ -160,3 +161,14 @@ def test_under_dry_run_nothing_is_run(repository: Repository) -> None:
     assert report.snapshot == ""
     assert report.failed == []
     assert report.blind[0].detail == "dry run"
+
+
+def test_the_caller_is_asked_before_it_is_published(save: Save, repository: Repository) -> None:
+    def lost() -> None:
+        assert list(repository.snapshots()) == []
+        assert list(repository.store.list(FileType.INDEX))
+        raise RuntimeError("the lock is lost")
+
+    with pytest.raises(RuntimeError, match="the lock is lost"):
+        save(Made(Listing([dump(b"a")])), sure=lost)
+    assert list(repository.snapshots()) == []
