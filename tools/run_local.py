@@ -216,7 +216,11 @@ def _stop_on_signal(_number: int, _frame: FrameType | None) -> None:
 def main() -> int:
     """Run until Ctrl-C or until one of the two ends by itself."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _stop_on_signal)
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # a shell without job control starts what runs in the background with SIGINT ignored
+        signal.signal(number, _stop_on_signal)
     installation = Installation(arguments.state.resolve(), arguments.people, arguments.agents)
     with ExitStack() as stack:
         stack.callback(installation.stop)

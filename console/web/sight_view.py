@@ -100,4 +100,5 @@ def _sight(sight: Sight, proven: bool) -> SightView:
 
 def _spot(spot: Blind) -> str:
     known = Why(spot.why)
-    return " ".join(part for part in (f"{spot.what}: {words.why_words(known)}.", spot.detail, spot.fix) if part)
+    reason = f"{words.why_words(known)}." if known is not Why.OTHER or not spot.detail else ""
+    return " ".join(part for part in (f"{spot.what}:", reason, spot.detail, spot.fix) if part)
