@@ -55,10 +55,13 @@ system: test-venv ## install into a Debian root and boot it with a real systemd
 SOAK_KILLS ?= 2000
 SOAK_SEED  ?= $(shell date +%s)
 SOAK_RULESETS ?= 5000
+SOAK_CUTS ?= 2000
+SOAK_BACKUP_KILLS ?= 200
 
 soak: test-venv ## long runs: the core killed 2,000 times (SOAK_KILLS, SOAK_SEED), 5,000 rulesets against the kernel, an hour of real work for the memory figure
 	HOLDFAST_KILLS=$(SOAK_KILLS) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest tests/faults/test_nothing_lost.py $(PYTEST_ARGS)
 	$(BIN)/python -m tests.analysis.firewall.kernel.soak --rulesets $(SOAK_RULESETS) --seed $(SOAK_SEED)
+	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py $(PYTEST_ARGS)
 	$(BIN)/python benchmarks/idle_memory.py --minutes 60
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach

@@ -8,7 +8,8 @@ from actions.backup.replication_plan import Step
 from actions.backup.stores.store import CONFIG, Buffer, NotThere, ShortFile, Store, StoreError
 from contracts.errors import HoldfastError
 
-PIECE = 1 << 20
+PIECE = 4 * 255 * 1024
+"""Four SFTP writes of the size OpenSSH takes, and just below 1 MiB, from where the allocator asks the kernel for each."""
 
 
 class SourceGone(HoldfastError):

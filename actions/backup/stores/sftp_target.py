@@ -29,9 +29,10 @@ class SftpTarget:
     connect_timeout_s: float = 20.0
 
     def __str__(self) -> str:
+        """As restic takes it: a second slash begins a path from the root, one slash a path from the account's home."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == 22 else f":{self.port}"
-        return f"sftp://{self.user}@{host}{port}/{self.path.removeprefix('/')}"
+        return f"sftp://{self.user}@{host}{port}/{self.path}"
 
 
 def load_client_key(path: str | Path) -> paramiko.Ed25519Key:

@@ -128,7 +128,7 @@ class TestWriteOnceSftpStore(Conformance):
 
 
 def on_disk(server: Sshd, store: SftpStore) -> Path:
-    return Path("/" + store.location.partition("://")[2].partition("/")[2])
+    return Path(store.location.partition("://")[2].partition("/")[2])
 
 
 def test_the_layout_is_that_of_the_local_store(server: Sshd, store: SftpStore, tmp_path: Path) -> None:

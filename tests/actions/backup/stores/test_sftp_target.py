@@ -74,7 +74,7 @@ def test_a_folder_is_no_key(tmp_path: Path) -> None:
     ("host", "port", "path", "shown"),
     [
         ("backup.example", 22, "repository", "sftp://u@backup.example/repository"),
-        ("::1", 2222, "/srv/r", "sftp://u@[::1]:2222/srv/r"),
+        ("::1", 2222, "/srv/r", "sftp://u@[::1]:2222//srv/r"),
     ],
 )
 def test_how_a_target_is_shown(host: str, port: int, path: str, shown: str) -> None:
