@@ -41,12 +41,16 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One probe with its answer; `taker` is who takes the packet where it ends, `nobody` why nobody does."""
+    """One probe with its answer; `taker` is who takes the packet where it ends, `nobody` why nobody does.
+
+    `hidden` says what keeps neighbours from finding the address in the first place.
+    """
 
     probe: "Probe"
     answer: "Answer"
     taker: str
     nobody: str
+    hidden: str = ""
 
 
 @click.command("exposure")
@@ -217,16 +221,21 @@ def _probe(path: Path, question: Question, notes: Sequence[str], as_json: bool) 
     _say(notes)
     for each in answered:
         click.echo()
-        for line in explained(*each, steps=question.explain):
+        for line in explained(*each[:4], steps=question.explain):
             verdict = each.answer.verdict.value
             is_answer = line.startswith("Answer:")
             click.echo(click.style(plain(line), fg=_COLOURS[verdict], bold=True) if is_answer else plain(line))
+        if each.hidden:
+            click.secho(
+                plain(f"But:      neighbours that have to find it first are blocked: {each.hidden}"), fg="yellow"
+            )
 
 
 def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapping[str, Listener]) -> list[Asked]:
     """Return the probes that answer the question: one per own address that the source meets, or the one destination."""
     from analysis.exposure import vantages
     from analysis.firewall.evaluate import evaluate
+    from analysis.firewall.neighbours import hidden
     from analysis.firewall.probe import Probe
     from analysis.firewall.source_ports import named_source_ports, usual
     from analysis.firewall.strangers import strange
@@ -252,6 +261,7 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
     ]
     answers = evaluate(read, probes)
     sockets = Sockets(counted(listeners))
+    unfound = hidden(read, ((probe.interface, probe.destination) for probe in probes))
     found = []
     for number, probe in enumerate(probes):
         answer = answers.answer(number)
@@ -260,7 +270,7 @@ def probed(question: Question, ways: Mapping[str, datapath.Row], listeners: Mapp
             end = Place(probe.family, protocol, answer.destination or probe.destination, answer.port or probe.port)
             key, nobody = sockets.taker(end, probe.interface)
             taker = f"{listeners[key].process or 'a process not known'} ({key})" if key else ""
-        found.append(Asked(probe, answer, taker, nobody))
+        found.append(Asked(probe, answer, taker, nobody, unfound.get((probe.interface, probe.destination), "")))
     return found
 
 

@@ -11,6 +11,7 @@ TRACKED = "@tracked"
 but with a zone: the kernel then has a template at the packet, which no later rule replaces."""
 
 INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
+_ICMPV6, _SOLICITATION = 58, 135
 _ALIAS = {
     "meta iif": "meta iifname",
     "meta oif": "meta oifname",
@@ -34,12 +35,15 @@ ZONES = ("", "original ", "reply ")
 
 
 class Packets:
-    """What every field is now. `everyone` are the bits of all packets, `four`, `six`, `tcp`, `udp` of those that are such."""
+    """What every field is now. `everyone` are the bits of all packets, `four`, `six`, `tcp`, `udp` of those that are such.
 
-    def __init__(self, everyone: int, six: int, tcp: int) -> None:
+    `asking` are neighbour solicitations, which have no ports and are never tracked.
+    """
+
+    def __init__(self, everyone: int, six: int, tcp: int, asking: int = 0) -> None:
         self.everyone = everyone
         self.six, self.four = six, everyone & ~six
-        self.tcp, self.udp = tcp, everyone & ~tcp
+        self.tcp, self.udp, self.asking = tcp, everyone & ~tcp & ~asking, asking
         self.base: dict[str, Spread] = {}
         self.updates: list[tuple[str, Expression, Spread, int, int, bool]] = []
         """Dynamic additions to sets: set, key, its values then, bits that surely and may have, whether it was a deletion."""
@@ -123,7 +127,7 @@ class Packets:
 
     def _start(self) -> None:
         put, everyone, four, six = self.put, self.everyone, self.four, self.six
-        both = Spread({6: self.tcp, 17: self.udp})
+        both = Spread({6: self.tcp, 17: self.udp, _ICMPV6: self.asking} if self.asking else {6: self.tcp, 17: self.udp})
         self.base.update({"ip protocol": both.within(four), "ip6 nexthdr": both.within(six), "meta l4proto": both})
         put("meta nfproto", Spread({2: four, 10: six}))
         put("meta protocol", Spread({0x0800: four, 0x86DD: six}))
@@ -136,6 +140,10 @@ class Packets:
         for names, bits in ((_FOUR, four), (_SIX, six), (_TCP, self.tcp), (_UDP, self.udp), (_ANYBODY, everyone)):
             for name in names:
                 put(name, Spread({}, bits))
+        if self.asking:
+            put("icmpv6 type", constant(_SOLICITATION, self.asking))
+            put("icmpv6 code", constant(0, self.asking))
+            put("ip6 hoplimit", Spread({255: self.asking}, six & ~self.asking))
         for name in ("ether saddr", "ether daddr"):
             put(name, Spread({}, everyone))
         for name in ("meta mark", "meta pkttype", "meta nftrace", "meta ipsec"):
@@ -152,7 +160,9 @@ class Packets:
 
     def untrack(self) -> None:
         """Put everything as it is before connection tracking."""
-        self.put(TRACKED, constant(0, self.everyone))
+        self.put(
+            TRACKED, Spread({0: self.everyone & ~self.asking, 1: self.asking} if self.asking else {0: self.everyone})
+        )
         self.put("ct state", constant(INVALID, self.everyone))
         for name in (*_TRACKED_OPEN, *_CT_ZERO, "ct helper", "ct direction", "ct status", "ct l3proto", "ct protocol"):
             self.put(name, NOTHING)

@@ -10,7 +10,7 @@ from analysis.firewall.legs import Trip
 from analysis.firewall.model import Datapath
 from analysis.firewall.network import Router
 from analysis.firewall.passage import Known, Passage
-from analysis.firewall.probe import Probe
+from analysis.firewall.probe import SOLICITATION, Probe
 from analysis.firewall.translating import DNAT_BIT, SNAT_BIT
 from analysis.firewall.values import address, written
 from analysis.firewall.walking import Leg, Walker
@@ -162,7 +162,7 @@ class Journey:
         return grouped(names), grouped(ports)
 
     def _packets(self) -> Packets:
-        six = tcp = 0
+        six = tcp = asking = 0
         source: dict[int, dict[int, int]] = {4: {}, 6: {}}
         target: dict[int, dict[int, int]] = {4: {}, 6: {}}
         for number, probe in enumerate(self.probes):
@@ -173,14 +173,16 @@ class Journey:
             target[probe.family][number] = _address(place, probe.family, probe.destination)
             six |= (probe.family == 6) << number
             tcp |= (_protocol(place, probe) == 6) << number
+            asking |= (probe.protocol == SOLICITATION) << number
             if not (0 <= probe.port <= 65535 and 0 <= probe.source_port <= 65535):
                 raise UsageError(f"{place}: port {probe.port} is not one", advice="Give a port from 0 to 65535.")
-        packets = Packets(self.everyone, six, tcp)
+        packets = Packets(self.everyone, six, tcp, asking)
         for family, name in ((4, "ip"), (6, "ip6")):
             packets.put(f"{name} saddr", grouped(source[family]))
             packets.put(f"{name} daddr", grouped(target[family]))
-        packets.put("th sport", grouped({number: probe.source_port for number, probe in enumerate(self.probes)}))
-        packets.put("th dport", grouped({number: probe.port for number, probe in enumerate(self.probes)}))
+        ports = [(number, probe) for number, probe in enumerate(self.probes) if not asking >> number & 1]
+        packets.put("th sport", grouped({number: probe.source_port for number, probe in ports}))
+        packets.put("th dport", grouped({number: probe.port for number, probe in ports}))
         return packets
 
     def _ends(self, live: int) -> None:
@@ -224,6 +226,7 @@ def _address(place: str, family: int, text: str) -> int:
 
 
 def _protocol(place: str, probe: Probe) -> int:
-    if probe.protocol not in ("tcp", "udp"):
+    known = {"tcp": 6, "udp": 17} | ({SOLICITATION: 58} if probe.family == 6 else {})
+    if probe.protocol not in known:
         raise UsageError(f"{place}: protocol {probe.protocol[:40]!r}", advice="Give tcp or udp.")
-    return 6 if probe.protocol == "tcp" else 17
+    return known[probe.protocol]

@@ -192,8 +192,8 @@ class Trip:
             packets.address("daddr", family),
             packets.address("saddr", family),
             packets.base["meta mark"] if self.router.by_mark[family] else zero,
-            packets.base["th sport"] if ports else zero,
-            packets.base["th dport"] if ports else zero,
+            packets.base["th sport"].joined(constant(0, packets.asking)) if ports else zero,
+            packets.base["th dport"].joined(constant(0, packets.asking)) if ports else zero,
             packets.base["meta l4proto"],
         ]
         return product([part.within(bits) for part in parts])

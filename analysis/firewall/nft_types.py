@@ -14,6 +14,7 @@ _PAYLOAD = {
     "ip saddr": "ipv4_addr", "ip daddr": "ipv4_addr", "ip6 saddr": "ipv6_addr", "ip6 daddr": "ipv6_addr", "ip protocol": "inet_proto",
     "ip6 nexthdr": "inet_proto", "ip dscp": "dscp", "ip6 dscp": "dscp", "ip ecn": "ecn", "ip6 ecn": "ecn", "tcp flags": "tcp_flag",
     "ether saddr": "ether_addr", "ether daddr": "ether_addr", "ether type": "ether_type", "vlan type": "ether_type",
+    "icmpv6 type": "icmpv6_type",
 }  # fmt: skip
 
 

@@ -12,8 +12,12 @@ SOURCE_PORT = 40000
 """Stands for a port that the kernel hands out to clients; rules about source ports see it."""
 
 
+SOLICITATION = "nd-neighbor-solicit"
+"""The protocol of a probe that is no connection: the question over IPv6 which link address `destination` has."""
+
+
 class Probe(Record, frozen=True):
-    """The first packet of a new connection: `source` and `destination` in canonical text, `protocol` tcp or udp.
+    """The first packet of a new connection: `source` and `destination` in canonical text, `protocol` tcp or udp (or `SOLICITATION`).
 
     `interface` is where it arrives; "" for one that this host itself sends. `family` is 4 or 6.
     """

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from analysis.firewall.evaluate import evaluate
 from analysis.firewall.model import Datapath, Table
 from analysis.firewall.named import Names
+from analysis.firewall.neighbours import hidden
 from analysis.firewall.probe import Answer, Cause, Probe, Verdict
 from analysis.firewall.published import published
 from analysis.firewall.source_ports import named_source_ports, special, usual
@@ -66,6 +67,7 @@ def reach(
     exceptions = _exceptions(datapath, seen, port)
     by_port = _from_ports(datapath, seen, special(spans, port))
     past = _past_front_ends(datapath, seen, port)
+    unfound = hidden(datapath, ((point.interface, address) for point in points for address in point.addresses))
     rows: dict[str, Exposure] = {}
     for place, one in enumerate(seen):
         row = _row(one, sockets, ours)
@@ -74,6 +76,8 @@ def reach(
         if one.answer is not None and row.verdict == one.answer.verdict.value:
             besides = tuple(f"{each.label} not known" for each in unread if each.concerns(row.family, row.port))
             excepted = exceptions.get(place, ()) + by_port.get(place, ()) + besides
+            reason = unfound.get((row.interface, row.address), "") if row.verdict == "reachable" else ""
+            excepted += (f"neighbours that have to find it first blocked: {reason}",) if reason else ()
             row = replace(row, except_for=excepted, bypasses=past.get(place, ""))
         rows[key_of(row)] = row
     judged = tuple(point for point in points if point not in skipped)

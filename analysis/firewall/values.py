@@ -32,6 +32,12 @@ LINK_TYPES = {
     "ether": 1, "ppp": 512, "ipip": 768, "ipip6": 769, "tunnel": 768, "tunnel6": 769, "loopback": 772, "sit": 776, "ipgre": 778, "gre": 778,
     "ip6gre": 823, "gre6": 823, "none": 65534,
 }  # fmt: skip
+ICMPV6_TYPES = {
+    "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4, "echo-request": 128, "echo-reply": 129,
+    "mld-listener-query": 130, "mld-listener-report": 131, "mld-listener-done": 132, "mld-listener-reduction": 132,
+    "nd-router-solicit": 133, "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136, "nd-redirect": 137,
+    "router-renumbering": 138, "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142, "mld2-listener-report": 143,
+}  # fmt: skip
 
 NAMES: dict[str, dict[str, int]] = {
     "inet_proto": PROTOCOLS,
@@ -48,6 +54,7 @@ NAMES: dict[str, dict[str, int]] = {
     "ct_dir": {"original": 0, "reply": 1},
     "devgroup": {"default": 0},
     "boolean": {"exists": 1, "missing": 0},
+    "icmpv6_type": ICMPV6_TYPES,
 }
 """nftables' data type -> symbol -> number."""
 

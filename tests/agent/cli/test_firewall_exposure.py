@@ -50,7 +50,9 @@ def link(name: str, *addresses: str) -> Row:
         }
         for each in addresses
     ]
-    return Row(what="link", document=document(ifname=name, ifindex=len(name), flags=flags, addr_info=info))
+    sort = "loopback" if name == "lo" else "ether"
+    told = document(ifname=name, ifindex=len(name), flags=flags, link_type=sort, addr_info=info)
+    return Row(what="link", document=told)
 
 
 def route(destination: str, device: str, **more: Any) -> Row:
@@ -314,3 +316,11 @@ def test_anybody_is_in_no_set_that_was_not_read_and_one_source_may_be(agent, cal
     agent.rows["datapath"]["rule inet filter input 5"] = rule(5, "tcp dport 22 accept", 22)
     assert "Answer:   reachable" in call("--to-port", "22", "--to", "198.51.100.5").output
     assert "ip saddr @bad drop" in call("--from", "203.0.113.7", "--to-port", "22").output
+
+
+def test_what_keeps_neighbours_from_finding_an_address_is_told_beside_its_answer(call) -> None:
+    assert (
+        "But:      neighbours that have to find it first are blocked: policy drop of chain input"
+        in call("--to-port", "22", "--to", "2001:db8::5").output
+    )
+    assert "But:" not in call("--to-port", "22", "--to", "198.51.100.5").output

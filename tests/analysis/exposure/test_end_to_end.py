@@ -339,3 +339,31 @@ def test_what_only_a_chosen_source_port_reaches_is_called_out(scene) -> None:
     assert (narrow.verdict, narrow.except_for) == ("blocked", ("source port 39000 reachable",))
     assert scene.connect("9.9.9.9", OUT, 80, source_port=50000) == "blocked"
     assert scene.connect("9.9.9.9", OUT, 80, source_port=39000) == "reachable"
+
+
+ONLY_WEB = """
+table inet f {
+    chain i {
+        type filter hook input priority 0; policy drop;
+        tcp dport 80 accept
+    }
+}
+"""
+
+
+def test_who_lets_a_port_in_and_no_neighbour_discovery_is_told_so(scene) -> None:
+    scene.listen(scene.host, ":::80")
+    scene.run(scene.host, "nft -f -", ONLY_WEB)
+    bench = Bench(scene)
+    bench.look()
+    six, four = bench["2001:db8:1::5 80"], bench[f"{OUT} 80"]
+    assert (six.verdict, four.verdict) == ("reachable", "reachable")
+    assert six.except_for == ("neighbours that have to find it first blocked: policy drop of chain i",)
+    assert four.except_for == ()
+    assert scene.connect("2001:db8:1::1", "2001:db8:1::5", 80) == "blocked"
+    assert scene.connect("9.9.9.9", OUT, 80) == "reachable"
+
+    scene.run(scene.host, "nft add rule inet f i icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept")
+    assert bench.look() == []
+    assert bench["2001:db8:1::5 80"].except_for == ()
+    assert scene.connect("2001:db8:1::1", "2001:db8:1::5", 80) == "reachable"
