@@ -67,7 +67,7 @@ class Backup:
             return _failed(name, job, error, host.monotonic() - began)
 
     def _run(self, host: Host, name: str, job: JobOptions, step: str, progress: Progress) -> Result:
-        from actions.backup.job import alone, newest
+        from actions.backup.job import alone, newest, newest_dumps
         from actions.backup.memory import recall, remember
         from actions.backup.passwords import read_password
         from actions.backup.places import open_place
@@ -89,6 +89,7 @@ class Backup:
                 else:
                     last = newest(Repository.open(store, password), hostname, name)
                     snapshots = [last[0]] if last is not None else []
+                    snapshots += newest_dumps(Repository.open(store, password), hostname, name)
                 upkeep = Upkeep(
                     name,
                     job,
@@ -98,6 +99,7 @@ class Backup:
                     scratch_in(host.state),
                     memory,
                     snapshots,
+                    host=host,
                     tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
                 )
                 after = tuple(upkeep.run(step))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actions.backup.archiver import Archiver, Choices, NothingToSave, Report
+from actions.backup.databases.saving import TAG, snapshot_source
 from actions.backup.databases.saving import Report as Dumps
-from actions.backup.databases.saving import snapshot_source
 from actions.backup.databases.sources import make_sources
 from actions.backup.errors import Damaged, Locked
 from actions.backup.locks import Lock
@@ -146,9 +146,19 @@ def newest(repository: Repository, hostname: str, job: str) -> tuple[str, Snapsh
     own = (
         pair
         for pair in repository.snapshots()
-        if pair[1].hostname == hostname and job in pair[1].tags and "database" not in pair[1].tags
+        if pair[1].hostname == hostname and job in pair[1].tags and TAG not in pair[1].tags
     )
     return max(own, key=lambda pair: pair[1].time_ns, default=None)
+
+
+def newest_dumps(repository: Repository, hostname: str, job: str) -> list[str]:
+    """The newest snapshot of each database of this job and host."""
+    found: dict[tuple[str, ...], tuple[int, str]] = {}
+    for id, snapshot in repository.snapshots():
+        if snapshot.hostname == hostname and {job, TAG} <= set(snapshot.tags):
+            key = tuple(snapshot.paths)
+            found[key] = max(found.get(key, (0, "")), (snapshot.time_ns, id))
+    return [id for _, id in sorted(found.values())]
 
 
 @contextmanager

@@ -196,6 +196,30 @@ TARGET_UNTRIED = Kind(
     fields={**_STEP, "target": "str", "tried": "int"},
     ocsf_class=6008,
 )
+DATABASE_PROVED = Kind(
+    name="backup.database_proved",
+    meaning="All dumps of a database were restored into a throw-away instance, and it answered as it should.",
+    title="Backup {job}: {dumps} dumps of {product} {database} restored and asked, in {seconds:.0f} s",
+    severity=Severity.INFORMATIONAL,
+    fields={
+        "job": "str",
+        "product": "str",
+        "database": "str",
+        "snapshot": "str",
+        "dumps": "int",
+        "seconds": "float",
+    },
+    ocsf_class=6002,
+)
+DATABASE_NOT_PROVED = Kind(
+    name="backup.database_not_proved",
+    meaning="Dumps of a database did not restore into a throw-away instance, or it did not answer as it should.",
+    title="Backup {job}: {product} {database} does not restore: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "product": "str", "database": "str", "snapshot": "str"},
+    advice="The detail names the dump; see docs/guides/backup-databases.md for what a proof needs.",
+    ocsf_class=6008,
+)
 UPKEEP_FAILED = Kind(
     name="backup.upkeep_failed",
     meaning="What follows a backup (proof, check, retention or copy) could not be done; the snapshot is there.",
@@ -213,6 +237,8 @@ KINDS = (
     DATABASE_BLIND,
     PROVED,
     NOT_PROVED,
+    DATABASE_PROVED,
+    DATABASE_NOT_PROVED,
     CHECKED,
     DAMAGED,
     FORGOTTEN,

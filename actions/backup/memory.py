@@ -10,12 +10,13 @@ MAX_PROVED = 200
 
 
 class Memory(msgspec.Struct):
-    """Of one job: bytes of the last run; proved snapshots by id and when checked and pruned last (Unix ns)."""
+    """Of one job: bytes of the last run; proved snapshots by id and when checked, pruned and its databases proved last (Unix ns)."""
 
     bytes_total: int = 0
     proved: dict[str, int] = {}
     checked_ns: int = 0
     pruned_ns: int = 0
+    databases_ns: int = 0
 
     def prove(self, snapshot: str, now_ns: int) -> None:
         """Remember that a snapshot was restored; the oldest beyond `MAX_PROVED` are forgotten."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from actions.backup.databases.options import DatabaseOptions
+from actions.backup.databases.options import DatabaseOptions, ProveOptions
 from actions.backup.excludes import check_patterns, parse_tag
 from contracts.errors import UsageError
 from contracts.options import ActionOptions, Clock, Duration, Secret, Size
@@ -16,6 +16,9 @@ KEY_FOLDER = "/etc/holdfast/keys"
 
 Path = Annotated[str, Meta(pattern="^/", description="An absolute path.")]
 Percent = Annotated[float, Meta(ge=0.0, le=100.0)]
+
+RESERVED = frozenset({"database", "partial"})
+"""Tags that say something else, and so are no names of jobs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 DEFAULT_PATHS = ("/etc", "/home", "/root", "/srv", "/opt", "/usr/local", "/var")
@@ -93,6 +96,10 @@ class ProofOptions(Record):
     ] = 20
     max_bytes: Annotated[Size, Meta(description="How much of them at most.", ge=1 << 20)] = 256 << 20
     valid: Annotated[Duration, Meta(description="How long such a proof counts.", ge=3600.0)] = 172800.0
+    databases_every: Annotated[
+        Duration, Meta(description="How often the dumps are restored into throw-away instances and asked.", ge=3600.0)
+    ] = 604800.0
+    databases: ProveOptions = ProveOptions()
     check_every: Annotated[Duration, Meta(description="How often the repository is checked.", ge=3600.0)] = 604800.0
     check_data: Annotated[
         str,
@@ -217,7 +224,7 @@ class BackupOptions(ActionOptions):
 
     def __post_init__(self) -> None:
         for name in self.jobs:
-            if not _NAME.fullmatch(name):
+            if not _NAME.fullmatch(name) or name in RESERVED:
                 raise ValueError(f'jobs: "{name}" cannot name a job; write up to 40 small letters, digits, - and _')
 
 

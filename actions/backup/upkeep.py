@@ -12,6 +12,8 @@ from pathlib import Path
 
 from actions.backup import kinds
 from actions.backup.checker import Checker
+from actions.backup.databases.prove import ProofReport, prove_source
+from actions.backup.databases.saving import TAG
 from actions.backup.memory import Memory, due
 from actions.backup.options import JobOptions
 from actions.backup.places import open_place, sftp_target
@@ -24,6 +26,7 @@ from actions.backup.subset import parse_subset
 from actions.backup.target_attack import State, attack
 from contracts.errors import HoldfastError
 from contracts.event import Event
+from contracts.host import Host
 from contracts.text import escape
 
 NAMED = 20
@@ -42,15 +45,17 @@ class Upkeep:
     scratch: str
     memory: Memory
     snapshots: Sequence[str]
+    host: Host | None = None
+    """Runs the throw-away instances of databases."""
     tell: Callable[[str], None] = lambda _: None
     dice: random.Random = field(default_factory=random.SystemRandom)
 
     def run(self, only: str = "") -> Iterator[Event]:
         """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
         if only:
-            self.memory.checked_ns = 0
-        for step in (self.prove, self.check, self.retire, self.replicate):
-            if only and step.__name__ != only:
+            self.memory.checked_ns = self.memory.databases_ns = 0
+        for step in (self.prove, self.prove_databases, self.check, self.retire, self.replicate):
+            if only and not step.__name__.startswith(only):
                 continue
             self.tell(step.__name__)
             try:
@@ -89,6 +94,46 @@ class Upkeep:
                 paths = [f"{escape(told.path)}: {told.what}" for told in proof.failed[:NAMED]]
                 detail = paths[0] if paths else "no file of it could be restored: it holds none that fits the settings"
                 yield kinds.NOT_PROVED.event(self.name, job=self.name, snapshot=id, detail=_short(detail), paths=paths)
+
+    def prove_databases(self) -> Iterator[Event]:
+        """Restore the dumps of each new snapshot of a database into a throw-away instance, when it is time."""
+        if self.host is None or not due(self.memory.databases_ns, self.job.proof.databases_every, time.time_ns()):
+            return
+        repository = self._opened()
+        with repository.lock():
+            repository.load_index()
+            good = True
+            for id in self.snapshots:
+                snapshot = repository.load_snapshot(id)
+                if TAG not in snapshot.tags:
+                    continue
+                report = prove_source(self.host, repository, snapshot, self.job.proof.databases)
+                good = good and report.good
+                yield from self._database(id, report)
+        if good:
+            self.memory.databases_ns = time.time_ns()
+
+    def _database(self, id: str, report: ProofReport) -> Iterator[Event]:
+        key = f"{self.name}/{report.name}"
+        if report.good:
+            yield kinds.DATABASE_PROVED.event(
+                key,
+                job=self.name,
+                product=report.product,
+                database=report.name,
+                snapshot=id,
+                dumps=len(report.proved),
+                seconds=round(report.seconds, 1),
+            )
+        for error in report.failed:
+            yield kinds.DATABASE_NOT_PROVED.event(
+                key,
+                job=self.name,
+                product=report.product,
+                database=report.name,
+                snapshot=id,
+                detail=_short(str(error)),
+            )
 
     def check(self) -> Iterator[Event]:
         """Check the repository when it is time."""

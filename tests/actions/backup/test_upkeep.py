@@ -2,12 +2,17 @@
 
 import os
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actions.backup.archiver import Archiver
+from actions.backup.databases.options import ProveOptions, ProveQuery, SqliteOptions
+from actions.backup.databases.saving import snapshot_source
+from actions.backup.databases.sqlite import Sqlite
 from actions.backup.memory import Memory
 from actions.backup.options import JobOptions, KeepOptions, ProofOptions, ReplicaOptions, SshOptions
 from actions.backup.repository import Repository
@@ -15,6 +20,7 @@ from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import StoreError
 from actions.backup.upkeep import Upkeep, scratch_in
 from contracts.event import Event
+from host.linux import LinuxHost
 from tests.actions.backup.conftest import PASSWORD
 from tests.actions.backup.stores.sshd import Sshd
 
@@ -124,3 +130,30 @@ def test_a_copy_is_made_whole_and_attacked(where: Path, tmp_path: Path, made: st
         assert [event.kind for event in events] == ["backup.replication_failed"]
     finally:
         server.stop()
+
+
+def test_dumps_are_restored_into_a_throw_away_instance_and_an_empty_one_fails(
+    where: Path, tmp_path: Path, repository: Repository, made: str
+) -> None:
+    database = tmp_path / "shop.db"
+    with sqlite3.connect(database) as db:
+        db.execute("CREATE TABLE orders (id INTEGER)")
+        db.executemany("INSERT INTO orders VALUES (?)", [(number,) for number in range(7)])
+    db.close()
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    repository.load_index()
+    source = Sqlite(SqliteOptions(name="shop", paths=(str(database),)))
+    report = snapshot_source(host, repository, source, hostname="here", tags=["etc"])
+    assert report.complete, report.failed
+    work = upkeep(where, tmp_path, report.snapshot)
+    work.host = host
+    events = list(work.run("prove"))
+    assert [event.kind for event in events] == ["backup.proved", "backup.database_proved"], events
+    assert work.memory.databases_ns
+    wrong = ProveQuery(source="shop", database=str(database), sql="SELECT count(*) FROM orders", expect="8")
+    work = upkeep(where, tmp_path, report.snapshot, proof=ProofOptions(databases=ProveOptions(queries=(wrong,))))
+    work.host = host
+    events = list(work.run("prove"))
+    assert events[-1].kind == "backup.database_not_proved", events
+    assert not work.memory.databases_ns
