@@ -12,8 +12,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -23,7 +24,7 @@ from agent.framing import pack, read_frame, write_frame
 from agent.last_words import last_words
 from contracts import outcome as outcomes
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
-from contracts.host import Facts, Host, Processes, ProcessTable, RulesetChange, Sockets, SocketTable, Stop
+from contracts.host import Facts, Host, Processes, ProcessTable, RulesetChange, Sockets, SocketTable, Stop, Stream
 from contracts.record import Record
 
 MAX_ANSWER = 256 << 20
@@ -201,6 +202,10 @@ class FarSighted:
     def capabilities(self) -> frozenset[str]:
         """Return this process's capabilities and the one of its eyes."""
         return self._host.capabilities() | {CAPABILITY}
+
+    def stream(self, *argv: str, **how: Any) -> AbstractContextManager[Stream]:
+        """Run a command and read its output as it comes."""
+        return self._host.stream(*argv, **how)
 
     def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
         """Yield the changes of the ruleset."""
