@@ -1,29 +1,47 @@
 """Which source ports the rules name: anybody calls from one that none names, and from those they do name it is tried besides."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
-from analysis.firewall.model import Concat, Datapath, Field, Joined, Members, NamedSet, SetRef, Span, Table
+from analysis.firewall.model import Concat, Datapath, Field, Joined, Members, NamedSet, Rule, SetRef, Span, Table
 from analysis.firewall.named import comparisons
 from analysis.firewall.probe import SOURCE_PORT
 
 _FIELDS = frozenset({"tcp sport", "udp sport", "th sport", "ct original proto-src"})
 _FIRST, _LAST = 32768, 60999
 """The ports that Linux hands out to clients (ip_local_port_range)."""
+_Read: TypeAlias = dict[int, tuple[Rule, tuple[tuple[object, tuple[int, ...]], ...]]]
 _MOST = 8
 _STEPS = 97
 
 
 def named_source_ports(datapath: Datapath) -> tuple[tuple[int, int], ...]:
-    """Return the source ports (low, high) that rules compare with, in the order of the rules, each once."""
+    """Return the source ports (low, high) that rules compare with, in the order of the rules, each once.
+
+    Which comparisons a rule has is read once and remembered in `datapath.cache`; what named sets hold is not.
+    """
+    before: _Read = datapath.cache.get("source ports", {})
+    after: _Read = {}
     found: dict[tuple[int, int], None] = {}
     for table in datapath.tables:
         for chain in table.chains.values():
             for rule in chain.rules:
-                for left, right in comparisons(rule.statements):
-                    places = _places(left)
-                    for span in _spans(datapath, table, right, places) if places else ():
+                known = before.get(id(rule))
+                if known is None or known[0] is not rule:
+                    known = rule, tuple(_asked(rule))
+                after[id(rule)] = known
+                for right, places in known[1]:
+                    for span in _spans(datapath, table, right, places):
                         found[span.low, span.high] = None
+    datapath.cache["source ports"] = after
     return tuple(found)
+
+
+def _asked(rule: Rule) -> Iterator[tuple[object, tuple[int, ...]]]:
+    """Yield what a rule compares source ports with, and where in the key they stand."""
+    for left, right in comparisons(rule.statements):
+        if places := _places(left):
+            yield right, places
 
 
 def usual(spans: tuple[tuple[int, int], ...]) -> int:
