@@ -7,7 +7,15 @@ from pathlib import Path
 
 from actions.backup.databases.options import ProveOptions, RedisOptions
 from actions.backup.databases.redis import Connection, connected
-from actions.backup.databases.throwaway import ProofFailed, check_root, give, scratch_folder, server, untroubled
+from actions.backup.databases.throwaway import (
+    ProofFailed,
+    check_root,
+    give,
+    scratch_folder,
+    server,
+    untroubled,
+    write_file,
+)
 from contracts.errors import Unavailable, Why
 from contracts.host import Host
 
@@ -38,10 +46,7 @@ def throwaway_redis(host: Host, options: ProveOptions, pieces: Iterable[bytes]) 
     check_root(options.run_as)
     with scratch_folder(options.scratch, options.run_as) as folder:
         file = folder / "dump.rdb"
-        with file.open("xb") as target:
-            for piece in pieces:
-                target.write(piece)
-        file.chmod(0o600)
+        write_file(file, pieces)
         give(file, options.run_as)
         place = RedisOptions(socket=str(folder / "socket"), timeout=options.timeout)
         with (

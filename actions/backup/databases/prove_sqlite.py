@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from actions.backup.databases.options import ProveOptions
 from actions.backup.databases.sqlite_check import open_private
-from actions.backup.databases.throwaway import ProofFailed, scratch_folder
+from actions.backup.databases.throwaway import ProofFailed, scratch_folder, write_file
 
 _TABLES = (
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND rootpage > 0"
@@ -45,10 +45,7 @@ def restored_sqlite(options: ProveOptions, pieces: Iterable[bytes]) -> Iterator[
     """The file, restored and found sound; wiped afterwards. ProofFailed."""
     with scratch_folder(options.scratch, "") as folder:
         file = folder / "restored"
-        with file.open("xb") as target:
-            for piece in pieces:
-                target.write(piece)
-        file.chmod(0o600)
+        write_file(file, pieces)
         try:
             connection = open_private(file, time.monotonic() + options.timeout)
         except sqlite3.Error as error:

@@ -3,16 +3,14 @@
 import errno
 import fnmatch
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
-from pathlib import Path
 
 from actions.backup.databases.options import SqliteOptions
+from actions.backup.databases.private_folder import private_folder
 from actions.backup.databases.source import Dump, DumpFailed, Listing, Owner, Reading
 from actions.backup.databases.sqlite_check import settle
 from actions.backup.databases.sqlite_copy import MAGIC, copy_database
@@ -76,8 +74,7 @@ def private_copy(path: bytes, scratch: str | None, timeout_s: float) -> Iterator
     The copy lies below `scratch` in a directory of its own (0700) and is gone afterwards. DumpFailed, or OSError of reading and writing.
     """
     what = os.fsdecode(path)
-    folder = Path(tempfile.mkdtemp(prefix="sqlite-", dir=scratch))
-    try:
+    with private_folder(scratch, "holdfast-sqlite-") as folder:
         began = time.monotonic()
         try:
             copied = copy_database(path, folder / "copy", began + timeout_s)
@@ -86,8 +83,6 @@ def private_copy(path: bytes, scratch: str | None, timeout_s: float) -> Iterator
             raise DumpFailed(what, error.message, advice=error.advice) from error
         with copied.path.open("rb", buffering=0) as file:
             yield file, blind
-    finally:
-        shutil.rmtree(folder)
 
 
 def find_databases(paths: Sequence[str], exclude: Sequence[str], failed: list[DumpFailed]) -> Iterator[bytes]:

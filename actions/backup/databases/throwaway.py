@@ -2,19 +2,21 @@
 
 import os
 import pwd
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from actions.backup.databases.pipe import last_lines
+from actions.backup.databases.private_folder import private_folder
 from contracts.errors import HoldfastError, Unavailable
 from contracts.host import Host
 
-_LONGEST_SOCKET = 100
+PREFIX = "holdfast-proof-"
+_LONGEST_FOLDER = 70
+"""A socket's path has at most 107 bytes."""
+
 _PAUSE_S = 0.1
 _START_S = 120.0
 _GOES_S = 30.0
@@ -33,19 +35,33 @@ class ProofFailed(HoldfastError):
 @contextmanager
 def scratch_folder(scratch: str, run_as: str) -> Iterator[Path]:
     """A directory that only `run_as` (and root) may enter, gone afterwards."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="holdfast-proof-", dir=scratch))
-    except OSError as error:
-        raise ProofFailed(
-            scratch, f"no directory can be made in it: {error.strerror}", advice="mend `scratch`"
-        ) from error
-    try:
-        if len(str(folder)) > _LONGEST_SOCKET - 30:
+    with ExitStack() as held:
+        try:
+            folder = held.enter_context(private_folder(scratch, PREFIX, run_as if os.geteuid() == 0 else ""))
+        except KeyError as error:
+            raise ProofFailed(run_as, "there is no such user", advice="mend `run_as`") from error
+        except OSError as error:
+            why = f"no private directory can be made in it: {error.strerror or error}"
+            raise ProofFailed(scratch, why, advice="mend `scratch`") from error
+        if len(str(folder)) > _LONGEST_FOLDER:
             raise ProofFailed(scratch, "its path is too long for a socket", advice="name a shorter `scratch`")
-        give(folder, run_as)
         yield folder
-    finally:
-        shutil.rmtree(folder)
+
+
+def write_file(path: Path, pieces: Iterable[bytes]) -> None:
+    """A new file that its owner alone can read; ProofFailed when there is no room for it."""
+    with path.open("xb", buffering=0) as target:
+        os.fchmod(target.fileno(), 0o600)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                try:
+                    rest = rest[target.write(rest) :]
+                except OSError as error:
+                    why = f"a dump cannot be written there: {error.strerror or error}"
+                    raise ProofFailed(
+                        str(path.parent), why, advice="make room in `scratch`, or name another"
+                    ) from error
 
 
 def give(path: Path, run_as: str) -> None:

@@ -1,5 +1,7 @@
 """The throw-away cluster: no network, nobody else's tablespaces, another user's process, and gone afterwards."""
 
+import multiprocessing
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from actions.backup.databases.options import ProveOptions
 from actions.backup.databases.prove_postgresql import throwaway_postgresql
 from actions.backup.databases.throwaway import ProofFailed
+from contracts.errors import HoldfastError
 from host.linux import LinuxHost
 from tests.actions.backup.databases.conftest import Cluster
 
@@ -96,3 +99,26 @@ def test_settings_that_do_not_start_are_named(host: LinuxHost) -> None:
     options = ProveOptions(scratch="/tmp", run_as="nobody", postgresql_bin="/nowhere")
     with pytest.raises(ProofFailed, match="failed to execute /nowhere/initdb"), throwaway_postgresql(host, options):
         pass
+
+
+def test_the_worker_proves_as_itself() -> None:
+    """Not root: there is nobody else to run as."""
+    asked, told = multiprocessing.Pipe()
+
+    def child() -> None:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            with throwaway_postgresql(LinuxHost(), ProveOptions(scratch="/tmp")) as one:
+                told.send((one.ask("postgres", "SELECT 1"), one.folder.stat().st_uid, str(one.folder)))
+        except HoldfastError as error:
+            told.send(repr(error))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    answered = asked.recv()
+    process.join()
+    assert answered[:2] == ("1", 65534), answered
+    assert not Path(answered[2]).exists()
+    assert processes(Path(answered[2])) == ""

@@ -15,6 +15,7 @@ from actions.backup.databases.throwaway import (
     server,
     untroubled,
     without_privileges,
+    write_file,
 )
 from host.linux import LinuxHost
 
@@ -39,7 +40,10 @@ def test_the_folder_belongs_to_its_user_alone_and_is_wiped_after_a_failure(short
 
 
 def test_a_place_that_will_not_do_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProofFailed, match="no directory can be made"), scratch_folder(str(tmp_path / "none"), ""):
+    with (
+        pytest.raises(ProofFailed, match="no private directory can be made"),
+        scratch_folder(str(tmp_path / "none"), ""),
+    ):
         pass
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
@@ -111,3 +115,17 @@ def test_questions_that_fail_are_untroubled_about() -> None:
 
     assert untroubled(lambda: 1)
     assert not untroubled(fails)
+
+
+def test_no_room_for_a_dump_is_a_failure_with_advice(tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=True)
+    try:
+        with pytest.raises(ProofFailed, match="No space left on device"):
+            write_file(place / "a", [bytes(700_000)] * 3)
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+    write_file(tmp_path / "b", [b"12", b"", b"3"])
+    assert (tmp_path / "b").read_bytes() == b"123"
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
