@@ -124,6 +124,7 @@ class Run:
                 hostname=self.hostname,
                 tags=[self.name, *self.job.tags],
                 progress=lambda _, __: pulse(done.report),
+                sure=lambda: _make_sure(repository, lock),
             )
             done.dumps.append(dumps)
 
