@@ -269,7 +269,7 @@ def test_a_flush_is_an_alarm_within_a_second_and_the_guard_brings_everything_bac
     scene.nft("flush", "ruleset")
     until(lambda: scene.events("firewall.ruleset_flushed"), 5, scene.log)
     alarmed_s = time.monotonic() - began
-    until(lambda: scene.events("firewall.guard_restored"), 5, scene.log)
+    until(lambda: scene.events("firewall.guard_restored"), 20, scene.log)
     assert alarmed_s < 1.0
     (restored,) = scene.events("firewall.guard_restored")
     assert restored["fields"]["tables"] == ["inet guarded", "inet holdfast"]
@@ -284,11 +284,11 @@ def test_a_flush_is_an_alarm_within_a_second_and_the_guard_brings_everything_bac
     ):
         time.sleep(1)  # the look that the restored tables asked for is over
         scene.nft(change)
-        until(lambda wanted=number: len(scene.events("firewall.guard_restored")) == wanted, 5, scene.log)
+        until(lambda wanted=number: len(scene.events("firewall.guard_restored")) == wanted, 20, scene.log)
         assert scene.events("firewall.guard_restored")[-1]["fields"]["tables"] == [table]
     time.sleep(1)
     scene.nft("delete table inet guarded")  # more often than three times an hour it only alarms
-    until(lambda: scene.events("firewall.guard_held_back"), 5, scene.log)
+    until(lambda: scene.events("firewall.guard_held_back"), 20, scene.log)
     assert "inet guarded" not in scene.nft("list", "tables")
 
 
@@ -301,7 +301,7 @@ def test_the_guard_rests_while_work_is_announced(scene: Scene) -> None:
     scene.holdfast("pause", "30m", room="guard")
     time.sleep(1)
     scene.nft("delete", "table", "inet", "guarded")
-    until(lambda: scene.events("firewall.guard_held_back"), 5, scene.log)
+    until(lambda: scene.events("firewall.guard_held_back"), 20, scene.log)
     assert scene.nft("list", "ruleset") == ""
     scene.holdfast("resume", room="guard")
     scene.holdfast("restore", room="guard")
