@@ -28,6 +28,7 @@ from agent.paging import report_pages
 from agent.privileges import WorkerPrivileges
 from agent.sdnotify import Notifier
 from agent.snapshot_cache import SnapshotCache
+from agent.thrift import Thrift
 from agent.watching import Watch
 from contracts.collector import Collector
 from contracts.coverage import Blind
@@ -133,6 +134,7 @@ class Worker:
         self._waiting: dict[int, Collect] = {}
         self._deeds = Deeds(hosting.actions, hello.options, (self._host, hosting.make_dry(self._host)), channel, ending)
         self._main_done = threading.Event()
+        self._thrift = Thrift(time.monotonic)
 
     def run(self) -> int:
         """Work until the end; returns the exit code."""
@@ -208,6 +210,7 @@ class Worker:
         self._report(order, found, cache)
         if len(found.changes.put) + len(found.changes.removed) > BIG_RUN or found.cost.wall_s > 1:
             kernel.trim_memory()
+        self._thrift.tick()
 
     def _report(self, order: Collect, found: Found, cache: SnapshotCache) -> None:
         """Send what was found, page by page; the core counts none of it should a later part not be encodable."""

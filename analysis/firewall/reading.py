@@ -13,56 +13,73 @@ from contracts.subjects.datapath import Row
 
 _SILENT = frozenset({"flowtable", "object", "vantage", "xtables", "ipset"})
 _MOST_TEXT = 2000
-_KEPT = 100_000
+_KEPT = 1000
+"""So many indexes of sets may be remembered beyond those that the rules and sets of one reading can have."""
 _HOOKS = frozenset({"ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"})
 
 
 class Reader:
-    """Reads rows again and again; rules, sets and the network are parsed only when their documents changed. Says the same as `read`."""
+    """Reads rows again and again; rules, sets and the network are parsed only when their documents changed. Says the same as `read`.
+
+    What the last reading held is remembered, and nothing older: rules come and go for as long as the agent runs.
+    """
 
     def __init__(self) -> None:
         self._rules: dict[tuple[str, str, int], Rule] = {}
         self._sets: dict[tuple[str, str], NamedSet] = {}
+        self._former_rules: dict[tuple[str, str, int], Rule] = {}
+        self._former_sets: dict[tuple[str, str], NamedSet] = {}
         self._network: tuple[tuple[Any, ...], Network, tuple[str, ...]] | None = None
         self._cache: dict[str, Any] = {}
         self.xtables: Xtables | None = None
 
     def read(self, rows: Mapping[str, Row]) -> Datapath:
         """Return the datapath that `rows` state. Rows that are not understood are named in it and make uncertain; nothing raises."""
-        if max(len(self._rules), len(self._sets), len(self._cache.get("indexes", ()))) > _KEPT:
-            self._rules.clear()
-            self._sets.clear()
-            self._cache.clear()
-        return _Reading(self, rows).datapath()
+        self._former_rules, self._rules = self._rules, {}
+        self._former_sets, self._sets = self._sets, {}
+        try:
+            return _Reading(self, rows).datapath()
+        finally:
+            self._former_rules, self._former_sets = {}, {}
+            indexes = self._cache.get("indexes", {})
+            if len(indexes) > _KEPT + 2 * (len(self._rules) + len(self._sets)):
+                indexes.clear()
 
     def rule(self, row: Row, handle: int, parsed: Any) -> Rule:
         """Return the rule of a row, parsed once."""
-        key = (row.document, row.text, handle)
-        found = self._rules.get(key)
+        found = self.known_rule(row, handle)
         if found is None:
             text = row.text[:_MOST_TEXT]
             if row.unread:
                 statements: tuple[Any, ...] = (Unknown(f"the rule was not read: {row.unread}"),)
             else:
                 statements = nft_json.statements(parsed.get("expr"))
-            found = self._rules[key] = Rule(statements=statements, text=text or nft_json.words(parsed), handle=handle)
+            found = Rule(statements=statements, text=text or nft_json.words(parsed), handle=handle)
+            self._rules[row.document, row.text, handle] = found
         return found
 
     def known_rule(self, row: Row, handle: int) -> Rule | None:
         """Return the rule of a row if it was parsed before."""
-        return self._rules.get((row.document, row.text, handle))
+        key = (row.document, row.text, handle)
+        found = self._rules.get(key) or self._former_rules.get(key)
+        if found is not None:
+            self._rules[key] = found
+        return found
 
     def named_set(self, row: Row, document: dict[str, Any]) -> NamedSet:
         """Return the set of a row, parsed once."""
-        key = (row.document, row.unread)
-        found = self._sets.get(key)
+        found = self.known_set(row)
         if found is None:
-            found = self._sets[key] = _named_set(row, document)
+            found = self._sets[row.document, row.unread] = _named_set(row, document)
         return found
 
     def known_set(self, row: Row) -> NamedSet | None:
         """Return the set of a row if it was parsed before."""
-        return self._sets.get((row.document, row.unread))
+        key = (row.document, row.unread)
+        found = self._sets.get(key) or self._former_sets.get(key)
+        if found is not None:
+            self._sets[key] = found
+        return found
 
     def network(self, key: tuple[Any, ...]) -> tuple[Network, tuple[str, ...]] | None:
         """Return the network read last if it was read from the same."""

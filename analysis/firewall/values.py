@@ -62,7 +62,7 @@ STRINGS = frozenset({"ifname", "iface_index", "string", "osf_name", "cgroupsv2"}
 """Data types whose values stay text."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def address(text: str) -> tuple[int, int] | None:
     """Return (family 4 or 6, number) of an address in text, or None if it is none."""
     try:

@@ -118,7 +118,19 @@ def test_a_reader_says_the_same_as_a_first_reading_and_parses_only_what_changed(
     assert second.network is first.network
     for made in (second, read(changed)):
         assert evaluate(made, [probe(80), probe(81)]).verdicts() == (Verdict.BLOCKED, Verdict.REACHABLE)
-    assert reader.read(rows).tables[0].chains["c"].rules[0] is first.tables[0].chains["c"].rules[0]
+    again = reader.read(changed).tables[0].chains["c"].rules[0]
+    assert again is second.tables[0].chains["c"].rules[0]
+
+
+def test_a_reader_remembers_the_last_reading_and_nothing_older() -> None:
+    reader = Reader()
+    for port in range(200):
+        made = {
+            **table("t", {"c": (base("input", 0, "drop"), [[match("tcp dport", port), ACCEPT]])}),
+            "set ip t s": Row(what="set", document=f'{{"name":"s","type":"inet_service","elem":[{port}]}}'),
+        }
+        reader.read({**HOST, **made})
+    assert len(reader._rules) == 1 and len(reader._sets) == 1 and not reader._former_rules
 
 
 JUNK = st.text(alphabet='{}[]",:a0 ', max_size=20) | st.sampled_from(
