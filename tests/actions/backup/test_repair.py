@@ -22,6 +22,7 @@ from actions.backup.repair import Repaired, RepairOptions, repair
 from actions.backup.repository import Repository
 from actions.backup.restorer import Restorer
 from actions.backup.stores.local import LocalStore
+from actions.backup.walk import entry_at
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 from tests.actions.backup.histories import change, quiet_place, save, whole
 from tests.actions.backup.odd_tree import make, shape
@@ -312,6 +313,7 @@ from actions.backup.checker import Checker
 from actions.backup.repair import repair
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
+from actions.backup.walk import entry_at
 saver.INDEX_EVERY_S = 0.0
 r = Repository.open(LocalStore(sys.argv[1]), sys.argv[2])
 with r.lock(exclusive=True) as lock:
@@ -332,7 +334,11 @@ def test_a_kill_while_repairing_loses_nothing_more(
     for number in range(3):
         change(root, dice)
         ids.append(save(where, root, number))
-    lost = packs_of(where, BlobType.DATA)[-1]
+    repository.load_index()
+    content = entry_at(repository, repository.load_snapshot(ids[-1]).tree, os.fsencode(root / "big")).node.content
+    assert content
+    (lies,) = repository.index.find(BlobType.DATA, bytes.fromhex(content[0]))
+    lost = pack_file(where, lies.pack)  # of the last run: all that is in it the source still has
     flip(lost, lost.stat().st_size // 2)
     shutil.copytree(where, tmp_path / "original")
     lost_before = set(Checker(Repository.open(LocalStore(where), PASSWORD), read_data=True).check().losses)
