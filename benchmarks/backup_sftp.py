@@ -204,7 +204,7 @@ def measure(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--packs", type=int, default=40, help="packs of 16 MiB each")
+    parser.add_argument("--packs", type=int, default=32, help="packs of 16 MiB each")
     parser.add_argument("--connections", type=int, default=3)
     parser.add_argument("--far-connections", type=int, default=8)
     parser.add_argument("--json", action="store_true")
@@ -218,8 +218,7 @@ def main() -> int:
             near = measure(server, store, scratch, arguments.runs, arguments.connections, server.port)
             with far(server.port) as port:
                 server.pin(port)
-                fewer = make(scratch / "far", max(8, arguments.packs // 2))
-                away = measure(server, fewer, scratch, max(1, arguments.runs - 1), arguments.far_connections, port)
+                away = measure(server, store, scratch, max(1, arguments.runs - 1), arguments.far_connections, port)
             limit = 256 / 1.048576 / carried(arguments.far_connections, 256 << 20)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

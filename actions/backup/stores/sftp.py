@@ -74,6 +74,7 @@ class SftpStore:
         self._naming = threading.Lock()
         self._tmp: bool | None = None
         self._mode: int | None = None
+        self._leftovers: dict[str, float] = {}
         self._links = True
         self._removes = True
 
@@ -159,19 +160,26 @@ class SftpStore:
         self._pool.close()
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove what interrupted saves left behind and nobody touched for so long; returns how many files went."""
-        paths = [f"{self._root}/{folder}" for folder in (TMP, *FOLDERS.values())]
-        paths += [f"{self._root}/data/{number:02x}" for number in range(256)]
-        old = []
+        """Remove what interrupted saves left behind and nobody touched for so long; returns how many files went.
+
+        Looked for are those that listings came across, and in `tmp`.
+        """
         with self._pool.session() as session:
-            for path, entries in zip(paths, session.list_folders(paths), strict=True):
-                for entry in entries if not isinstance(entries, Refusal) else []:
-                    name = entry.name.decode("ascii", "replace")
-                    age_s = time.time() - (entry.attributes.mtime or time.time())
-                    if TEMPORARY in name and is_name(name.partition(TEMPORARY)[0] or "") and age_s > older_than_s:
-                        old.append(f"{path}/{name}")
+            (entries,) = session.list_folders([f"{self._root}/{TMP}"])
+            if not isinstance(entries, Refusal):
+                self._notice(f"{self._root}/{TMP}", entries)
+            now = time.time()
+            old = [path for path, written in self._leftovers.items() if now - written > older_than_s]
             answers = session.ask([(Type.REMOVE, wire.string(path)) for path in old]) if old else []
-        return sum(1 for answer in answers if answer.body[:4] == b"\0\0\0\0")
+        self._leftovers.clear()
+        return sum(1 for answer in answers if answer.body[:4] == bytes(4))
+
+    def _notice(self, folder: str, entries: Sequence[wire.Entry]) -> None:
+        """Remember the temporary names among the entries of a folder."""
+        for entry in entries:
+            name = entry.name.decode("ascii", "replace")
+            if TEMPORARY in name and (is_name(name.partition(TEMPORARY)[0]) or name.startswith(f"config{TEMPORARY}")):
+                self._leftovers[f"{folder}/{name}"] = entry.attributes.mtime or time.time()
 
     def _learned(self, session: Session) -> Session:
         self._round_trip_s = session.round_trip_s
@@ -339,13 +347,15 @@ class SftpStore:
             if isinstance(top, Refusal):
                 raise self._translated(top, folder)
             if type is not FileType.PACK:
-                below, listed = [], [top]
+                self._notice(folder, top)
+                listed = [top]
             else:
                 names = sorted(entry.name.decode("ascii", "replace") for entry in top)
                 below = [f"{folder}/{name}" for name in names if len(name) == 2 and name != ".."]
                 listed = []
                 for path, entries in zip(below, session.list_folders(below), strict=True):
                     if not isinstance(entries, Refusal):
+                        self._notice(path, entries)
                         listed.append(entries)
                     elif entries.code != Code.NO_SUCH_FILE and _is_folder(self._attributes(session, path)):
                         raise self._translated(entries, path)

@@ -182,6 +182,8 @@ def test_leftovers_and_strangers_are_not_listed_and_old_leftovers_swept(server: 
     for path in (old, foreign):
         os.utime(path, (time.time() - 7200, time.time() - 7200))
     assert [name for name, _ in store.list(FileType.PACK)] == [a_pack().name]
+    assert store.sweep(24 * 3600) == 0
+    assert [name for name, _ in store.list(FileType.PACK)] == [a_pack().name]
     assert store.sweep(3600) == 1
     assert (old.exists(), young.exists(), foreign.exists()) == (False, True, True)
 
