@@ -39,7 +39,8 @@ class Home:
             f"{{repository: {self.repository}, password: 'file:{self.folder}/keys/system', paths: [{self.source}],"
             f" excludes: ['*.o'], at: '{at}', splay: 0s{more}}}"
         )
-        self.agent.configure(f"backup: {{jobs: {{system: {job}}}}}\n")
+        # Whoever else uses this machine now is nothing to wait for.
+        self.agent.configure(f"backup: {{pressure: {{pause_at_most: 0s}}, jobs: {{system: {job}}}}}\n")
 
     def holdfast(self, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         argv = [str(HOLDFAST), "backup", *map(str, words)]

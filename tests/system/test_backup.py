@@ -9,6 +9,7 @@ import pytest
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 CONFIG = """backup:
+  pressure: {pause_at_most: 0s}
   jobs:
     system:
       repository: /srv/backup/system
