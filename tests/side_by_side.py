@@ -22,7 +22,7 @@ AT_ONCE = 2
 TELL_EVERY_S = 60.0
 LIMIT_S = 1800.0
 """A run that takes longer hangs; interrupted, it says where. (pytest's own limit is lost on tests that use the same timer.)"""
-LONGEST_FIRST = ("system", "analysis", "faults", "actions", "agent", "console", "browser", "collectors")
+LONGEST_FIRST = ("system", "actions", "agent", "analysis", "faults", "console", "browser", "collectors")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
 """Packages so small that one process takes them all."""
 NOTHING_SELECTED = 5
