@@ -15,11 +15,13 @@ from agent.scheduler import Job, Scheduler
 from agent.settings import Rule
 from agent.sqlite_file import FileFull
 from agent.supervision import Look
+from agent.timed import Timed, TimedDeeds
 from contracts.action import Command, Result
 from contracts.collector import Report
 from contracts.coverage import Blind, Sight
 from contracts.errors import Why
 from contracts.event import Envelope, Event, Kind, Severity
+from contracts.frames import Advance
 from contracts.judge import View
 from contracts.outcome import Cost, Ok, Run, Unavailable
 from contracts.proof import Proof, Verb
@@ -120,6 +122,7 @@ class World:
         self, worker: str, command: Command, deadline_s: float, done: Callable[[Result, Cost], None], progress: Any
     ) -> None:
         self.commands.append((command, done))
+        self.progress = progress
 
     def states(self) -> tuple[WorkerState, ...]:
         return self.workers
@@ -370,3 +373,31 @@ def test_what_a_worker_lacks_is_taken_from_the_sight_of_its_subjects(bench: Benc
     bench.finish()
     bench.world.gone = (Blind(what="other users' processes", why=Why.PERMISSION),)
     assert (bench.sight().state, bench.sight().blind) == ("partial", bench.world.gone)
+
+
+def test_how_far_a_deed_is_is_known_until_it_ends(bench: Bench) -> None:
+    deed = Deed(action="backup", worker="backup", arguments={"job": "str"})
+    command = Command(id="c1", action="backup", arguments={"job": "etc"}, dry_run=False)
+    told: list[float] = []
+    bench.core.do_for(deed, command, lambda _: None, lambda advance: told.append(advance.done))
+    began = bench.world.now_ms()
+    for done in (1.0, 2.0):
+        bench.world.progress(Advance(id=1, done=done, total=9.0, unit="bytes", what="files"))
+        bench.world.advance(5)
+    (work,) = bench.core.work.values()
+    assert (work.action, work.key, work.done, work.since_ms) == ("backup", "etc", 2.0, began)
+    assert told == [1.0, 2.0]
+    bench.world.commands[0][1](Result(), Cost())
+    assert bench.core.work == {}
+
+
+def test_a_deed_with_a_time_of_day_is_run_by_its_name_and_its_end_frees_its_turn(bench: Bench) -> None:
+    deeds = TimedDeeds(bench.core, lambda: "c1")
+    deed = Deed(action="backup", worker="backup")
+    deeds.use({"backup etc": Timed(action="backup", arguments={"job": "etc"}, at="02:15")}, {"backup": deed})
+    bench.core._timed = deeds
+    bench.core.run("timed:backup etc")
+    ((command, done),) = bench.world.commands
+    assert (command.arguments, command.who, command.dry_run) == ({"job": "etc"}, "schedule", False)
+    done(Result(), Cost())
+    assert "agent.action_done" in bench.world.kinds()
