@@ -1,0 +1,1 @@
+"""Traffic: a sensor of the host's own interfaces, in blocks of packets."""

@@ -1,0 +1,1 @@
+"""Decode: the headers of a whole block of packets at once, into columns."""
