@@ -204,8 +204,8 @@ def measure(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--packs", type=int, default=32, help="packs of 16 MiB each")
-    parser.add_argument("--connections", type=int, default=3)
+    parser.add_argument("--packs", type=int, default=40, help="packs of 16 MiB each")
+    parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--far-connections", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -36,8 +36,8 @@ from actions.backup.stores.store import (
     is_name,
 )
 
-CONNECTIONS = 3
-"""As many as make sense on two cores near by."""
+CONNECTIONS = 2
+"""Near by: one sends while the other waits for an answer; a third takes more of both processors and gains nothing."""
 MOST_CONNECTIONS = 8
 """As many as sshd lets begin at once (`MaxStartups 10`), less some for others."""
 TMP = "tmp"
