@@ -48,7 +48,7 @@ class PcapSource:
         self._block_packets = block_packets
         self._capacity = max(block_bytes, MAX_CAPTURE + _RECORD)
         self._data = np.empty(self._capacity + ROOM + PAD, np.uint8)
-        self._buffer = memoryview(self._data)
+        self._buffer = self._data.data
 
     def blocks(self) -> Iterator[Block]:
         """Give the packets in order; each block overwrites the one before."""

@@ -64,7 +64,7 @@ class PcapngSource:
         self._block_packets = block_packets
         self._capacity = max(block_bytes, 4 * MAX_CAPTURE)
         self._data = np.empty(self._capacity + ROOM + PAD, np.uint8)
-        self._buffer = memoryview(self._data)
+        self._buffer = self._data.data
         self._begin = self._position = 0
         self._skip = 0
         self._filled, self._ended = self._fill(0)

@@ -32,7 +32,7 @@ def check_options(data: U8, table: Table, span: Span, prefix: str) -> None:
             break
         kind = data[at]
         single = kind == _PAD1
-        length = np.where(single, -1, data[at + 1]).astype(np.int64)
+        length = np.where(single, np.int64(-1), data[at + 1].astype(np.int64))
         wrong = ~single & ((at + 2 + length > end) | (length < least[kind]))
         broken[index[wrong]] = True
         good = ~wrong
