@@ -14,8 +14,9 @@ from scapy.layers.inet6 import IPv6
 from collectors.traffic.block import from_packets
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.flows import states
+from collectors.traffic.flows.batch import EVICTED, REUSED, SHUT_DOWN, TIMED_OUT, Batch
 from collectors.traffic.flows.keys import Hasher
-from collectors.traffic.flows.table import EVICTED, REUSED, SHUT_DOWN, TIMED_OUT, Batch, FlowOptions, FlowTable
+from collectors.traffic.flows.table import FlowOptions, FlowTable
 from tests.collectors.traffic.flows.reference import SECOND, Flow, flows_of
 from tests.collectors.traffic.oracle import ether
 
