@@ -39,6 +39,7 @@ DOORS = {
         "actions.backup.stores.sftp_target",
     },
     "apprise": {"actions.notify"},
+    "numpy": {"collectors.traffic"},
     "watchdog": {"agent.config_watch"},
     "schedule": {"agent.timesofday"},
     "argon2": {"console.accounts"},
