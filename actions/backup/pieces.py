@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import overload
 
 from actions.backup.replication_plan import Step
@@ -54,10 +55,16 @@ class Pieces(Sequence[Buffer]):
 
     def __iter__(self) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        for place in range(len(self)):
-            piece = self[place]
-            digest.update(piece)
-            yield piece
+        with ThreadPoolExecutor(
+            1, thread_name_prefix="replicate-hash"
+        ) as hasher:  # beside the sending, which waits for the other side
+            hashed: Future[None] | None = None
+            for place in range(len(self)):
+                piece = self[place]
+                if hashed is not None:
+                    hashed.result()
+                hashed = hasher.submit(digest.update, piece)
+                yield piece
         if self._step.handle != CONFIG and digest.hexdigest() != self._step.handle.name:
             raise SourceDamaged(
                 f"is damaged in {self._source.location} itself and was not copied", advice="run `holdfast backup check`"
