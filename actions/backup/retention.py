@@ -1,8 +1,8 @@
 """Retention: which snapshots a policy keeps and why, group by group, as restic's forget decides; a pure function of snapshots and time.
 
 Source: restic's `internal/restic/snapshot_policy.go`; as restic from 0.16 on, a count that is not used up also keeps the oldest snapshot
-(0.14 does not), so that a young history grows to the length that is wanted. Hours, days, weeks, months and years are those of the clock that the snapshot was
-made by, as its time is written.
+(0.14 does not), so that a young history grows to the length that is wanted. Hours, days, weeks, months and years are those of the clock
+that the snapshot was made by, as its time is written.
 """
 
 import datetime
