@@ -44,7 +44,7 @@ class Home:
 
     def holdfast(self, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         argv = [str(HOLDFAST), "backup", *map(str, words)]
-        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done
@@ -55,7 +55,7 @@ class Home:
     def restic(self, *words: str | Path) -> str:
         environment = {**os.environ, "RESTIC_PASSWORD_FILE": str(self.folder / "keys" / "system")}
         argv = ["restic", "--no-cache", "-r", str(self.repository), *map(str, words)]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -81,7 +81,7 @@ def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic
     (home.folder / "state").mkdir(mode=0o700)
     home.missed()
     home.agent.start()
-    finished = home.agent.event("backup.finished", 60)
+    finished = home.agent.event("backup.finished", 180)
     assert (finished["fields"]["files"], finished["fields"]["unreadable"]) == (2, 0)
     assert "backup.failed" not in home.agent.kinds()
     home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["ran_ms"] > 0, 5)
