@@ -33,7 +33,7 @@ def work(seconds: float) -> int:
                 opened.pop(0).close()
         else:
             rule = f"add rule inet bench input tcp dport {1000 + changes % 5000} accept"
-            subprocess.run(nft, input=rule if changes % 40 else "flush table inet bench", text=True, check=True)
+            subprocess.run(nft, input="flush table inet bench" if changes % 40 == 39 else rule, text=True, check=True)
         changes += 1
         time.sleep(1)
     return changes
