@@ -94,19 +94,32 @@ def test_the_hash_is_the_same_in_every_time_zone(
         time.tzset()
 
 
+def way(tree: Path) -> list[int]:
+    """When the directories above `tree` changed last; those that other programs use, too, may do so at any time."""
+    return [each.stat().st_ctime_ns for each in tree.parents]
+
+
 def test_nothing_is_read_again_when_nothing_changed(repository: Repository, tree: Path) -> None:
-    first, _ = save(repository, tree)
-    second, report = save(repository, tree, parent=True)
-    assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
+    for _ in range(50):
+        above = way(tree)
+        first, _ = save(repository, tree)
+        second, report = save(repository, tree, parent=True)
+        assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
+        assert repository.load_snapshot(second).parent == first
+        if way(tree) == above:
+            break
     assert report.saved.blobs == 0
     assert repository.load_snapshot(second).tree == repository.load_snapshot(first).tree
-    assert repository.load_snapshot(second).parent == first
 
 
 def test_a_parent_that_restic_made_serves_as_well(repository: Repository, tree: Path, restic: Restic) -> None:
-    restic("backup", tree)
-    _, report = save(repository, tree, parent=True)
-    assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
+    for _ in range(20):
+        above = way(tree)
+        restic("backup", tree)
+        _, report = save(repository, tree, parent=True)
+        assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
+        if way(tree) == above:
+            break
     assert report.saved.blobs == 0
 
 
