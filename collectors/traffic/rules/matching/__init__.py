@@ -1,0 +1,1 @@
+"""The tests of one buffer: contents, pcre, byte tests and transforms, on bytes."""
