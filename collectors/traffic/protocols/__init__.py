@@ -1,0 +1,1 @@
+"""Protocols: what is said over a flow, found by content and cut into transactions with named buffers."""

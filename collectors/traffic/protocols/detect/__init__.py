@@ -1,0 +1,1 @@
+"""Detection of protocols by content."""

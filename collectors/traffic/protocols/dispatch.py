@@ -1,0 +1,319 @@
+"""The protocols of a block: which bytes belong to which conversation, what protocol it speaks, and what its parser makes of them."""
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collectors.traffic.block import U8, Block
+from collectors.traffic.decode import table as decoded
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
+from collectors.traffic.protocols.detect import tcp, udp
+from collectors.traffic.protocols.news import FAILED, UNKNOWN, Change, Conversation
+from collectors.traffic.protocols.parser import Facts, Limits, Parser
+from collectors.traffic.protocols.registry import parser_of
+from collectors.traffic.streams.news import News, Run
+
+MAX_EXPECTED = 4096
+"""Data connections that were announced and have not come."""
+MAX_DATAGRAMS = 4
+"""Datagrams of a flow without a known protocol that are looked at."""
+
+_NEW, _WANTED, _LEFT = 0, 1, 2
+
+_BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
+"""What a defect in a parser would raise: it ends that conversation's parsing, is counted, and nothing else."""
+
+
+@dataclass(slots=True)
+class ProtocolCounts:
+    """What happened since the start: conversations by protocol (Suricata's names, "failed" for those that nothing recognised)."""
+
+    conversations: Counter[str] = field(default_factory=Counter)
+    transactions: Counter[str] = field(default_factory=Counter)
+    encrypted: int = 0
+    bytes_encrypted: int = 0
+    bytes_seen: int = 0
+    parsers_broken: int = 0
+    too_many_transactions: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Talk:
+    conversation: Conversation
+    facts: Facts
+    parser: Parser | None = None
+    waiting: list[tuple[bool, bytes, int]] = field(default_factory=list)
+    looked: list[bool] = field(default_factory=lambda: [False, False])
+    first: list[bytes] = field(default_factory=lambda: [b"", b""])
+    left: bool = False
+    seen: int = 0
+    told: int = 0
+
+
+class Protocols:
+    """The conversations of all flows. `feed` takes each block after the streams have; memory is bounded per flow and freed when it ends."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.counts = ProtocolCounts()
+        self._limits = limits or Limits()
+        self._talks: dict[int, _Talk] = {}
+        self._datagrams: U8 = np.zeros(4096, np.uint8)
+        self._gone: list[int] = []
+        self._finished: dict[int, Conversation] = {}
+        self._expected: dict[tuple[tuple[int, int], int], str] = {}
+        self._changes: list[Change] = []
+
+    def conversation(self, slot: int) -> Conversation | None:
+        """Return what is known of a flow, or None while it has said nothing."""
+        talk = self._talks.get(slot)
+        return talk.conversation if talk is not None else None
+
+    def feed(self, block: Block, table: Table, batch: Batch, news: News) -> list[Change]:
+        """Take a block; returns what changed, in the order of packets."""
+        self._settle()
+        self._changes = []
+        for run in news.runs:
+            self._run(table, run)
+        self._take_datagrams(block, table, batch)
+        for ended in batch.ended:
+            self._gone += ended.slots.tolist()
+        changes = self._changes
+        changes.sort(key=lambda change: change.row if change.row >= 0 else 1 << 60)
+        return changes
+
+    def _settle(self) -> None:
+        """Forget the flows that ended with the block before, and transactions that finished with it."""
+        for slot in self._gone:
+            self._talks.pop(slot, None)
+        if self._gone:
+            gone = np.array(self._gone, np.int64)
+            self._datagrams[gone[gone < len(self._datagrams)]] = _NEW
+            self._gone = []
+        for conversation in self._finished.values():
+            conversation.transactions = [one for one in conversation.transactions if not one.done]
+        self._finished.clear()
+
+    # Streams
+
+    def _run(self, table: Table, run: Run) -> None:
+        talk = self._talks.get(run.slot)
+        if talk is None:
+            if run.row < 0 or not run.data:
+                return
+            talk = self._begin(table, run.row, run.slot, run.to_client, False)
+        self.counts.bytes_seen += len(run.data)
+        if talk.left:
+            if talk.conversation.encrypted:
+                self.counts.bytes_encrypted += len(run.data)
+            return
+        if run.data or run.gap:
+            if talk.parser is None:
+                self._look(talk, run)
+            else:
+                if not talk.looked[run.to_client]:
+                    self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
+                self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
+        if run.end and talk.parser is not None:
+            self._guard(talk, run.to_client, None, 0)
+            self._collect(talk, run.to_client, run.row, run.time_ns)
+
+    def _look(self, talk: _Talk, run: Run) -> None:
+        """Detect the protocol, with what came before."""
+        side, talked = run.to_client, talk.conversation
+        if run.gap and not talk.first[side]:
+            talk.looked[side] = True
+        talk.waiting.append((side, run.data, run.gap))
+        if talk.looked[side]:
+            self._maybe_fail(talk, run.row, run.time_ns)
+            return
+        talk.first[side] = (talk.first[side] + run.data)[: tcp.ENOUGH]
+        name, more = tcp.detect(talk.first[side], side, talk.facts.server_port)
+        if name:
+            talk.looked[side] = True
+            talked.by_side[side] = name
+            self._speak(talk, name, side, run.row, run.time_ns)
+            return
+        talk.looked[side] = not more
+        self._maybe_fail(talk, run.row, run.time_ns)
+
+    def _maybe_fail(self, talk: _Talk, row: int, time_ns: int) -> None:
+        kept = sum(len(data) for _, data, _ in talk.waiting)
+        if not (talk.looked[0] and talk.looked[1]) and kept < 64 * 1024:
+            return
+        talk.waiting = []
+        talk.left = True
+        talk.conversation.protocol = FAILED
+        self.counts.conversations[FAILED] += 1
+        self._changes.append(Change(talk.conversation, None, False, row, time_ns))
+
+    def _speak(self, talk: _Talk, name: str, side: bool, row: int, time_ns: int) -> None:
+        """Begin to parse a protocol that one side has shown."""
+        talked = talk.conversation
+        talked.protocol = name
+        self.counts.conversations[name] += 1
+        talk.parser = parser_of(name, talked, talk.facts, self._limits)
+        waiting, talk.waiting = talk.waiting, []
+        if name in ("http", "tls") and side and waiting[0][0] and not talk.looked[0] and not talk.facts.datagrams:
+            talked.event("applayer_wrong_direction_first_data")
+        other = not side
+        if talk.looked[other] and not talked.by_side[other] and talk.first[other]:
+            talked.event("applayer_detect_protocol_only_one_direction")
+        self._changes.append(Change(talked, None, side, row, time_ns))
+        for to_client, data, gap in waiting:
+            self._parse(talk, to_client, data, gap, row, time_ns)
+
+    def _other_side(self, talk: _Talk, side: bool, data: bytes, row: int, time_ns: int) -> None:
+        """Look at the first bytes of the side that detection has not needed: they should be of the same protocol."""
+        talk.first[side] = (talk.first[side] + data)[: tcp.ENOUGH]
+        if talk.facts.datagrams:
+            talk.looked[side] = True
+            return
+        name, more = tcp.detect(talk.first[side], side, talk.facts.server_port)
+        if not name and more:
+            return
+        talk.looked[side] = True
+        talked = talk.conversation
+        talked.by_side[side] = name
+        if name and name != talked.protocol:
+            talked.event("applayer_mismatch_protocol_both_directions")
+        elif not name and talked.protocol in ("http", "tls", "ssh"):
+            talked.event("applayer_detect_protocol_only_one_direction")
+        else:
+            return
+        self._changes.append(Change(talked, None, side, row, time_ns))
+
+    # Datagrams
+
+    def _take_datagrams(self, block: Block, table: Table, batch: Batch) -> None:
+        rows = batch.rows
+        if not len(rows):
+            return
+        udp_rows = (table.protocol[rows] == 17) & (table.payload_len[rows] > 0)
+        udp_rows &= (
+            table.flags[rows] & np.uint16(decoded.TRANSPORT | decoded.BAD_CHECKSUM | decoded.ENCAPSULATES)
+        ) == decoded.TRANSPORT
+        if not udp_rows.any():
+            return
+        slots = np.repeat(batch.flow, batch.ends - batch.starts)[udp_rows]
+        rows, sides = rows[udp_rows], batch.to_client[udp_rows]
+        if (top := int(slots.max())) >= len(self._datagrams):
+            self._datagrams = np.concatenate([self._datagrams, np.zeros(top + 1, np.uint8)])
+        wanted = self._datagrams[slots] != _LEFT
+        order = np.argsort(rows[wanted], kind="stable")
+        rows, slots, sides = rows[wanted][order], slots[wanted][order], sides[wanted][order]
+        begins, lengths = table.payload[rows].tolist(), table.payload_len[rows].tolist()
+        times = block.time_ns[table.packet[rows]].tolist()
+        for row, slot, side, begin, length, time_ns in zip(
+            rows.tolist(), slots.tolist(), sides.tolist(), begins, lengths, times, strict=True
+        ):
+            if self._datagrams[slot] != _LEFT:
+                self._datagram(table, row, slot, side, block.data[begin : begin + length].tobytes(), time_ns)
+
+    def _datagram(self, table: Table, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
+        talk = self._talks.get(slot)
+        if talk is None:
+            talk = self._begin(table, row, slot, side, True)
+        self.counts.bytes_seen += len(data)
+        if talk.parser is None:
+            name = udp.detect(data, side, talk.facts.client_port, talk.facts.server_port)
+            talk.seen += 1
+            if not name:
+                if talk.seen >= MAX_DATAGRAMS:
+                    self._datagrams[slot] = _LEFT
+                    talk.conversation.protocol = FAILED
+                    self.counts.conversations[FAILED] += 1
+                    self._changes.append(Change(talk.conversation, None, side, row, time_ns))
+                return
+            talk.conversation.by_side[side] = name
+            talk.looked = [True, True]
+            self._speak(talk, name, side, row, time_ns)
+            self._datagrams[slot] = _WANTED
+        self._parse(talk, side, data, 0, row, time_ns)
+        if talk.left:
+            self._datagrams[slot] = _LEFT
+
+    # Both
+
+    def _begin(self, table: Table, row: int, slot: int, to_client: bool, datagrams: bool) -> _Talk:
+        source = (int(table.src_hi[row]), int(table.src_lo[row]))
+        target = (int(table.dst_hi[row]), int(table.dst_lo[row]))
+        ports = int(table.sport[row]), int(table.dport[row])
+        if to_client:
+            source, target, ports = target, source, (ports[1], ports[0])
+        facts = Facts(ports[0], ports[1], source, target, datagrams, int(table.family[row]))
+        talk = self._talks[slot] = _Talk(Conversation(slot), facts)
+        if self._expected and not datagrams:
+            name = self._expected.pop((target, ports[1]), "") or self._expected.pop((source, ports[0]), "")
+            if name:
+                talk.looked = [True, True]
+                talk.conversation.by_side = [name, name]
+                talk.conversation.protocol = name
+                self.counts.conversations[name] += 1
+                talk.parser = parser_of(name, talk.conversation, facts, self._limits)
+        return talk
+
+    def _parse(self, talk: _Talk, side: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
+        self._guard(talk, side, data, gap)
+        self._collect(talk, side, row, time_ns)
+
+    def _guard(self, talk: _Talk, side: bool, data: bytes | None, gap: int) -> None:
+        """Call the parser; a defect of it ends this conversation's parsing, counted."""
+        parser = talk.parser
+        if parser is None or talk.left:
+            return
+        try:
+            if data is None:
+                parser.end(side)
+            else:
+                parser.data(side, data, gap)
+        except _BROKEN:
+            self.counts.parsers_broken += 1
+            talk.left = True
+
+    def _collect(self, talk: _Talk, side: bool, row: int, time_ns: int) -> None:
+        parser, talked = talk.parser, talk.conversation
+        if parser is None:
+            return
+        touched, parser.touched = parser.touched, []
+        for transaction in touched:
+            self._changes.append(Change(talked, transaction, side, row, time_ns))
+            if transaction.done:
+                self.counts.transactions[transaction.protocol] += 1
+                self._finished[talked.slot] = talked
+        if len(talked.events) > talk.told:
+            talk.told = len(talked.events)
+            self._changes.append(Change(talked, None, side, row, time_ns))
+        if parser.expected:
+            self._expect(parser)
+        if talked.encrypted and not parser.touched and not talk.left:
+            talk.left = True
+            self.counts.encrypted += 1
+        if parser.next_protocol:
+            self._change_protocol(talk, parser, row, time_ns)
+
+    def _expect(self, parser: Parser) -> None:
+        for address, port, name in parser.expected:
+            if len(self._expected) >= MAX_EXPECTED:
+                self._expected.pop(next(iter(self._expected)))
+            self._expected[address, port] = name
+        parser.expected = []
+
+    def _change_protocol(self, talk: _Talk, parser: Parser, row: int, time_ns: int) -> None:
+        """Go on with another protocol from here (STARTTLS, CONNECT, Upgrade)."""
+        talked = talk.conversation
+        talked.original = talked.protocol
+        talked.by_side = [UNKNOWN, UNKNOWN]
+        talk.looked, talk.first, talk.waiting = [False, False], [b"", b""], []
+        name, parser.next_protocol = parser.next_protocol, ""
+        talk.parser = None
+        if name != "?":
+            talk.looked = [True, True]
+            talked.protocol = name
+            talk.parser = parser_of(name, talked, talk.facts, self._limits)
+            talk.parser.count = parser.count
+            self._changes.append(Change(talked, None, False, row, time_ns))
+        else:
+            talked.protocol = UNKNOWN

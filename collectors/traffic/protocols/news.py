@@ -1,0 +1,180 @@
+"""What the protocol parsers hand to the rules: conversations, their transactions, and what changed in them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+UNKNOWN = ""
+FAILED = "failed"
+"""A conversation's `protocol` while nothing is known, and when detection gave up."""
+
+TO_SERVER, TO_CLIENT = 0, 1
+"""The two sides, as indexes."""
+
+
+@dataclass(slots=True)
+class File:
+    """One file that a transaction carries: `data` is its beginning, bounded; `size` counts all its bytes seen.
+
+    `to_client` is the way it went. `closed`: nothing more comes. `truncated`: bytes are missing at its end or in between.
+    Digests are hexadecimal, of the whole file, and "" unless it was seen whole and `Protocols` was told to hash.
+    """
+
+    to_client: bool
+    name: bytes = b""
+    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    closed: bool = False
+    truncated: bool = False
+    limit: int = 102_400
+    digests: tuple["hashlib._Hash", ...] = ()
+
+    def add(self, data: bytes) -> None:
+        """Take bytes that follow what is there."""
+        self.size += len(data)
+        room = self.limit - len(self.data)
+        if room > 0:
+            self.data += data[:room]
+        for digest in self.digests:
+            digest.update(data)
+
+    def close(self, truncated: bool = False) -> None:
+        """Say that nothing more comes."""
+        self.closed = True
+        self.truncated = self.truncated or truncated
+
+    def digest(self, algorithm: str) -> str:
+        """Return the hexadecimal digest by `algorithm` (md5, sha1, sha256), "" when there is none."""
+        if not self.closed or self.truncated:
+            return ""
+        return next((one.hexdigest() for one in self.digests if one.name == algorithm), "")
+
+
+Source = list[bytes] | Callable[[], list[bytes]]
+"""A buffer's contents, or what makes them when somebody asks."""
+
+
+class Transaction:
+    """One request with its answer. What the rules see of it are buffers by sticky-buffer name, numbers by keyword, files and events.
+
+    `number` counts from 0 within the conversation. `request` and `response` say how far each side is (`names.PROGRESS`); `done` when no
+    more comes. `events` are app-layer events by Suricata's name without the protocol, in order, each once; `event_sides` which way the
+    bytes went that caused it.
+    """
+
+    __slots__ = ("done", "event_sides", "events", "files", "number", "protocol", "request", "response")
+
+    def __init__(self, number: int, protocol: str) -> None:
+        self.number = number
+        self.protocol = protocol
+        self.request = 0
+        self.response = 0
+        self.done = False
+        self.events: list[str] = []
+        self.event_sides: dict[str, bool] = {}
+        self.files: list[File] = []
+
+    def event(self, name: str, to_client: bool) -> None:
+        """Note an app-layer event, once."""
+        if name not in self.event_sides:
+            self.events.append(name)
+            self.event_sides[name] = to_client
+
+    def progress(self, to_client: bool) -> int:
+        """Return how far a side is."""
+        return self.response if to_client else self.request
+
+    def buffers(self, name: str, to_client: bool) -> list[bytes]:
+        """Return the contents of a sticky buffer: none while there is nothing to look at yet, several for multi-buffers."""
+        raise NotImplementedError
+
+    def integers(self, name: str, to_client: bool) -> list[int]:
+        """Return the numbers that a keyword compares (`dns.opcode`, `tls.version` …), none when there is none."""
+        del name, to_client
+        return []
+
+    def growing(self, name: str) -> bool:
+        """Return whether a buffer may still grow (bodies, file.data): a negated match on it cannot be final yet."""
+        del name
+        return False
+
+
+class Fields(Transaction):
+    """A transaction whose buffers are filled in as they are parsed: what most protocols need.
+
+    `set` and `add` take the name of the sticky buffer; the direction is that of the bytes.
+    """
+
+    __slots__ = ("_buffers", "_integers")
+
+    def __init__(self, number: int, protocol: str) -> None:
+        super().__init__(number, protocol)
+        self._buffers: dict[tuple[str, bool], list[bytes]] = {}
+        self._integers: dict[tuple[str, bool], list[int]] = {}
+
+    def set(self, name: str, to_client: bool, value: bytes) -> None:
+        """Make `value` the buffer's only content."""
+        self._buffers[name, to_client] = [value]
+
+    def add(self, name: str, to_client: bool, value: bytes, limit: int = 256) -> None:
+        """Add one content to a multi-buffer, up to `limit` of them."""
+        values = self._buffers.setdefault((name, to_client), [])
+        if len(values) < limit:
+            values.append(value)
+
+    def number_is(self, name: str, to_client: bool, value: int) -> None:
+        """Add a number that a keyword compares (at most 256)."""
+        values = self._integers.setdefault((name, to_client), [])
+        if len(values) < 256:
+            values.append(value)
+
+    def buffers(self, name: str, to_client: bool) -> list[bytes]:
+        """Return the contents of a sticky buffer."""
+        if name == "file.data":
+            return [bytes(file.data) for file in self.files if file.to_client == to_client and file.data]
+        if name == "file.name":
+            return [file.name for file in self.files if file.to_client == to_client and file.name]
+        return self._buffers.get((name, to_client), [])
+
+    def integers(self, name: str, to_client: bool) -> list[int]:
+        """Return the numbers that a keyword compares."""
+        return self._integers.get((name, to_client), [])
+
+    def growing(self, name: str) -> bool:
+        """Return whether a file of the transaction is still open."""
+        return name == "file.data" and not self.done and (not self.files or any(not file.closed for file in self.files))
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """What is known of one flow's application protocol.
+
+    `protocol` is Suricata's name, `""` while unknown, `"failed"` when detection gave up. `by_side` is what each side's bytes look like
+    (to server, to client); `original` what it was before the protocol changed (STARTTLS, CONNECT, Upgrade), else "".
+    `transactions` are those that are not finished, and those that finished with the last `feed`. `events` are `applayer_*` events.
+    `encrypted`: from here on nothing can be read.
+    """
+
+    slot: int
+    protocol: str = UNKNOWN
+    by_side: list[str] = field(default_factory=lambda: [UNKNOWN, UNKNOWN])
+    original: str = ""
+    transactions: list[Transaction] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    encrypted: bool = False
+
+    def event(self, name: str) -> None:
+        """Note an `applayer_*` event, once."""
+        if name not in self.events:
+            self.events.append(name)
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """Something is new in `transaction` (or, when that is None, of the conversation itself: protocol found, an event), through packet `row`."""
+
+    conversation: Conversation
+    transaction: Transaction | None
+    to_client: bool
+    row: int
+    time_ns: int

@@ -1,0 +1,90 @@
+"""What a protocol's parser is: an object per flow that takes both sides' bytes and tells which transactions they changed."""
+
+from dataclasses import dataclass
+
+from collectors.traffic.protocols.news import Conversation, Fields, Transaction
+
+MAX_TRANSACTIONS = 512
+"""Transactions of one conversation that may be open at once (Suricata's stock `max-tx`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the parsers; the stock values of Suricata's configuration."""
+
+    request_body: int = 102_400
+    response_body: int = 102_400
+    request_inspect: int = 32_768
+    response_inspect: int = 40_000
+    """Bodies are not looked at before so many bytes are there, or the body is whole."""
+    inspect_window: int = 16_384
+    """And not again before so many more have come."""
+    layers: int = 2
+    """Content encodings one inside the other."""
+    bomb_bytes: int = 1_048_576
+    bomb_ratio: int = 2048
+    file_bytes: int = 1_048_576
+    """How much of a file is kept for `file.data` in mail and FTP."""
+    inline: bool = False
+    """Packets are held until the verdict (`--simulate-ips`): bodies are looked at as they come."""
+    hash_files: bool = False
+    """Compute digests of files: some rule asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a parser may know of its flow: ports, addresses (their two halves), whether datagrams."""
+
+    client_port: int
+    server_port: int
+    client: tuple[int, int]
+    server: tuple[int, int]
+    datagrams: bool
+    family: int = 4
+
+
+class Parser:
+    """One flow's parser. `touched` collects the transactions that changed, in order; whoever feeds empties it."""
+
+    protocol = ""
+
+    def __init__(self, conversation: Conversation, facts: Facts, limits: Limits) -> None:
+        self.conversation = conversation
+        self.facts = facts
+        self.limits = limits
+        self.touched: list[Transaction] = []
+        self.count = 0
+        self.next_protocol = ""
+        """Set when what follows is another protocol: its name, or "?" to detect anew."""
+        self.expected: list[tuple[tuple[int, int], int, str]] = []
+        """Flows to come: address, port and protocol of one end (FTP's data connections)."""
+
+    def data(self, to_client: bool, data: bytes, gap: int) -> None:
+        """Take bytes of one side; `gap` bytes just before them are missing."""
+        raise NotImplementedError
+
+    def end(self, to_client: bool) -> None:
+        """Hear that one side says no more."""
+
+    def touch(self, transaction: Transaction) -> None:
+        """Note that a transaction changed."""
+        if not self.touched or self.touched[-1] is not transaction:
+            self.touched.append(transaction)
+
+    def open(self, transaction: Transaction) -> None:
+        """Add a transaction to the conversation."""
+        self.count += 1
+        self.conversation.transactions.append(transaction)
+
+    def fields(self) -> Fields:
+        """Begin a transaction with plain buffers."""
+        transaction = Fields(self.count, self.protocol)
+        self.open(transaction)
+        return transaction
+
+
+class Recognised(Parser):
+    """A protocol that is known by name only: rules look at its stream."""
+
+    def data(self, to_client: bool, data: bytes, gap: int) -> None:
+        """Leave the bytes to the rules on the stream."""
