@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from actions.backup.find import Found, FoundObject, Wanted, find, find_blobs, fi
 from actions.backup.ids import parse_id
 from actions.backup.keys import load_key_file
 from actions.backup.listing import entry_json, list_entries, long_line, snapshot_json
+from actions.backup.mount import check_place, mount
+from actions.backup.mount_view import View
 from actions.backup.repository import Repository
 from actions.backup.restorer import find_tree
 from actions.backup.selection import Selection, find_snapshot, resolve, select
@@ -22,7 +25,7 @@ from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType, Handle
 from actions.backup.tar_stream import Sink
 from actions.backup.walk import Entry, Trouble
-from contracts.errors import UsageError
+from contracts.errors import HoldfastError, UsageError
 from contracts.text import escape
 
 _CATALOGUED = {"snapshot": FileType.SNAPSHOT, "index": FileType.INDEX, "lock": FileType.LOCK}
@@ -37,6 +40,7 @@ class Looking:
     """The part of a desk that changes nothing. Every method loads what it needs; a shared lock keeps prunes away meanwhile."""
 
     repository: Repository
+    wait_s: float
 
     def snapshots(self, chosen: Selection | None = None) -> list[tuple[str, Snapshot]]:
         """Snapshots by id, the oldest first."""
@@ -107,6 +111,30 @@ class Looking:
         _, snapshot = find_snapshot(self.repository, word, chosen)
         self.repository.load_index()
         return dump(self.repository, snapshot.tree, os.fsencode(path), sink)
+
+    def mount(
+        self,
+        directory: str,
+        *,
+        chosen: Selection,
+        allow_other: bool,
+        locked: bool,
+        cache_bytes: int,
+        tell: Callable[[str, HoldfastError], None],
+        mounted: Callable[[], None],
+    ) -> None:
+        """Serve the chosen snapshots at `directory` until it is unmounted, under a shared lock if `locked`."""
+        check_place(directory)
+        with self.repository.lock(wait_s=self.wait_s) if locked else nullcontext():
+            view = View(
+                self.repository,
+                chosen,
+                cache_bytes=cache_bytes,
+                locked=locked,
+                trouble=lambda path, error: tell(os.fsdecode(path), error),
+            )
+            name = self.repository.store.location
+            mount(view, directory, name=name, allow_other=allow_other, tell=tell, mounted=mounted)
 
     def cat(self, kind: str, word: str) -> bytes:
         """What `restic cat` shows: config, masterkey, or the snapshot, index, lock, key, blob, tree or pack that `word` names."""

@@ -10,6 +10,7 @@ import msgspec
 
 from agent.cli.backup_keep import check, forget, key, prune, repair, unlock
 from agent.cli.backup_look import cat, diff, dump, find, ls
+from agent.cli.backup_mount import mount
 from agent.cli.backup_open import config_option, job_option, job_options, repository_options, snapshot_options
 from agent.cli.backup_replicate import replicate
 from agent.cli.backup_restore import restore
@@ -32,7 +33,7 @@ def backup() -> None:
     """Back up this server, and bring it back: repositories that the stock restic reads, too."""
 
 
-for command in (check, forget, key, prune, repair, unlock, cat, diff, dump, find, ls, replicate, restore):
+for command in (check, forget, key, prune, repair, unlock, cat, diff, dump, find, ls, mount, replicate, restore):
     backup.add_command(command)
 
 

@@ -38,6 +38,7 @@ DOORS = {
         "actions.backup.stores.sftp_packets",
         "actions.backup.stores.sftp_target",
     },
+    "mfusepy": {"actions.backup.mount"},
     "apprise": {"actions.notify"},
     "numpy": {"collectors.traffic"},
     "watchdog": {"agent.config_watch"},
