@@ -22,7 +22,8 @@ from actions.backup.saver import Saved, Saver
 from actions.backup.snapshot import Snapshot
 from actions.backup.times import format_time
 from actions.backup.tree import encode_tree
-from actions.backup.walking import Target, Way, steps
+from actions.backup.walking import Target, Way, steps, tag_in
+from actions.backup.watched import Unwatched
 from contracts.errors import HoldfastError
 
 PROGRAM = "holdfast"
@@ -120,15 +121,21 @@ class Archiver:
     """Makes snapshots in one repository, whose index must be loaded; the caller holds a lock.
 
     `pulse` is called between any two entries and pieces of a file, with the report so far; it may wait, and what it raises ends the run.
+    `watched` is told of every file that is read.
     """
 
     def __init__(
-        self, repository: Repository, choices: Choices | None = None, pulse: Callable[[Report], None] = lambda _: None
+        self,
+        repository: Repository,
+        choices: Choices | None = None,
+        pulse: Callable[[Report], None] = lambda _: None,
+        watched: Unwatched | None = None,
     ) -> None:
         self._repository = repository
         self._choices = choices or Choices()
         self._chunker = repository.chunker()
         self._pulse = pulse
+        self._watched = watched or Unwatched()
         self._saver: Saver
         self._way = Way()
         self.report = Report()
@@ -282,32 +289,13 @@ class Archiver:
         try:
             names = sorted(wanted) if wanted else sorted(os.fsencode(name) for name in os.listdir(descriptor))
             device = os.fstat(descriptor).st_dev
-            tag = self._tag(descriptor)
+            tag = tag_in(descriptor, self._choices.tags)
         except OSError as error:
             os.close(descriptor)
             self._unreadable(path, error)
             return None
         self._way.enter(descriptor)
         return _Frame(path, node, iter(names), device, self._before(before_id), before_id, wanted=wanted, tag=tag)
-
-    def _tag(self, descriptor: int) -> bytes | None:
-        """The name of the file by which this directory says that it is not to be saved."""
-        for name, beginning in self._choices.tags:
-            try:
-                if not beginning:
-                    os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                    return name
-                file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=descriptor)
-            except OSError:
-                continue  # not there, or not to be read: then it says nothing
-            try:
-                if os.read(file, len(beginning)) == beginning:
-                    return name
-            except OSError:
-                continue
-            finally:
-                os.close(file)
-        return None
 
     def _before(self, tree: str | None) -> dict[bytes, Node]:
         """The entries of a directory in the parent snapshot; none when it is not there or damaged: then everything is read."""
@@ -324,6 +312,7 @@ class Archiver:
         same = frame.before_id is not None and frame.reused == len(frame.nodes) == len(frame.before)
         if same and frame.before_id and self._repository.index.has(BlobType.TREE, bytes.fromhex(frame.before_id)):
             return frame.before_id
+        self._watched.directory(frame.path, frame.before, frame.nodes)
         return self._save_tree(frame.nodes)
 
     def _save_tree(self, nodes: Sequence[Node]) -> str:
@@ -343,6 +332,7 @@ class Archiver:
             self._add(frame, self._taken_over(before, name, path, status))
             return
         node = self._read_file(name, path, status)
+        self._watched.file(path, before, node)
         if before is None:
             self.report.files_new += 1
         else:
@@ -385,9 +375,12 @@ class Archiver:
                 raise OSError(errno.ESTALE, "another file took its place while it was opened")
             node = self._node(name, descriptor, path, opened)
             node.content = []
+            self._watched.begin()
             node.size = 0
             for piece in self._pieces(descriptor, opened.st_size):
-                node.content.append(self._saver.save(BlobType.DATA, piece)[0].hex())
+                id, new = self._saver.save(BlobType.DATA, piece)
+                self._watched.piece(piece, new=new)
+                node.content.append(id.hex())
                 node.size += len(piece)
                 self.report.bytes_read += len(piece)
                 self._pulse(self.report)

@@ -110,3 +110,23 @@ def _reopened(below: int, identity: tuple[int, int]) -> int:
         os.close(above)
         raise OSError(errno.ESTALE, "a directory was moved away while it was read")
     return above
+
+
+def tag_in(descriptor: int, tags: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """The name of the file by which an open directory says that it is not to be saved; `tags` are names, each with how it must begin."""
+    for name, beginning in tags:
+        try:
+            if not beginning:
+                os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                return name
+            file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=descriptor)
+        except OSError:
+            continue  # not there, or not to be read: then it says nothing
+        try:
+            if os.read(file, len(beginning)) == beginning:
+                return name
+        except OSError:
+            continue
+        finally:
+            os.close(file)
+    return None
