@@ -279,7 +279,7 @@ class Protocols:
             return
         touched, parser.touched = parser.touched, []
         for transaction in touched:
-            self._changes.append(Change(talked, transaction, side, row, time_ns))
+            self._changes.append(Change(talked, transaction, side, row, time_ns, transaction.progress(side)))
             if transaction.done:
                 self.counts.transactions[transaction.protocol] += 1
                 self._finished[talked.slot] = talked

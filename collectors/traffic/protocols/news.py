@@ -178,3 +178,5 @@ class Change:
     to_client: bool
     row: int
     time_ns: int
+    progress: int = 0
+    """How far that side of the transaction was then: it may be further when the change is read, as a block is parsed as a whole."""

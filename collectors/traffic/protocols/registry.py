@@ -1,9 +1,10 @@
 """Which parser a protocol has."""
 
+from collectors.traffic.protocols.http.parser import HttpParser
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
 
-_PARSERS: dict[str, type[Parser]] = {}
+_PARSERS: dict[str, type[Parser]] = {"http": HttpParser}
 
 
 def parser_of(name: str, conversation: Conversation, facts: Facts, limits: Limits) -> Parser:

@@ -1,0 +1,293 @@
+"""Content codings: gzip, deflate with and without header, Brotli, Zstandard and LZMA, one inside the other, with bounds against bombs.
+
+Like browsers, it does not insist: checksums are not looked at, what calls itself gzip may be deflate and the other way round, and a body that
+is not compressed at all is taken as it is.
+"""
+
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import brotli
+import zstandard
+
+GZIP, DEFLATE, ZLIB, LZMA, BROTLI, ZSTD = "gzip", "deflate", "zlib", "lzma", "br", "zstd"
+
+_NEXT = {GZIP: DEFLATE, DEFLATE: ZLIB, ZLIB: GZIP, LZMA: DEFLATE, BROTLI: DEFLATE, ZSTD: DEFLATE}
+_RESTARTS = 3
+_PIECE = 65_536
+_LZMA_MEMORY = 1_048_576
+_MAX_HEADER = 65_536 + 1_024
+
+
+class Undecodable(Exception):
+    """The data is not what the coding says."""
+
+
+class _Gzip:
+    """Raw deflate behind a gzip header, which is read here because odd ones are accepted, and trailers are not looked at."""
+
+    def __init__(self) -> None:
+        self._head: bytes | None = b""
+        self._inflate = zlib.decompressobj(-15)
+
+    def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+        if self._head is not None:
+            head = self._head + data
+            length = _gzip_header(head)
+            if length is None:
+                if len(head) > _MAX_HEADER:
+                    raise Undecodable
+                self._head = head
+                return b"", b"", False
+            self._head = None
+            data = head[length:]
+        return _inflate(self._inflate, data, limit)
+
+
+class _Deflate:
+    def __init__(self, window: int) -> None:
+        self._inflate = zlib.decompressobj(window)
+
+    def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+        return _inflate(self._inflate, data, limit)
+
+
+def _inflate(inflate: Any, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+    before = inflate.copy()
+    try:
+        out = inflate.decompress(data, limit)
+    except zlib.error as error:
+        out = _as_far_as_it_goes(before, data, limit)
+        if not out:
+            raise Undecodable from error
+        return out, b"", True
+    return out, inflate.unconsumed_tail, inflate.eof
+
+
+def _as_far_as_it_goes(inflate: Any, data: bytes, limit: int) -> bytes:
+    """Return what comes out before the byte that does not hold (the library keeps none of it)."""
+    out = bytearray()
+    try:
+        for at in range(min(len(data), _PIECE)):
+            out += inflate.decompress(data[at : at + 1], max(1, limit - len(out)))
+    except zlib.error:
+        pass
+    return bytes(out)
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._decoder = brotli.Decompressor()
+
+    def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+        try:
+            out = self._decoder.process(data, output_buffer_limit=limit)
+            while not self._decoder.can_accept_more_data() and len(out) < limit:
+                more = self._decoder.process(b"", output_buffer_limit=limit)
+                if not more:
+                    break
+                out += more
+        except brotli.error as error:
+            raise Undecodable from error
+        return out, b"", self._decoder.is_finished()
+
+
+class _Zstd:
+    def __init__(self) -> None:
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).decompressobj()
+
+    def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+        # The library has no bound on one call's output: feed it so little that a block's 128 KiB are the most that can come out at once.
+        out, at = b"", 0
+        try:
+            while at < len(data) and len(out) < limit and not self._decoder.eof:
+                out += self._decoder.decompress(data[at : at + 64])
+                at += 64
+        except zstandard.ZstdError as error:
+            raise Undecodable from error
+        return out, data[at:], self._decoder.eof
+
+
+class _Lzma:
+    def __init__(self) -> None:
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY + 65_536)
+
+    def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+        if self._decoder.eof:
+            return b"", b"", True
+        try:
+            out = self._decoder.decompress(data, limit)
+        except (lzma.LZMAError, EOFError) as error:
+            raise Undecodable from error
+        return out, b"", self._decoder.eof
+
+
+_MAKERS: dict[str, Callable[[], Any]] = {
+    GZIP: _Gzip,
+    DEFLATE: lambda: _Deflate(-15),
+    ZLIB: lambda: _Deflate(15),
+    LZMA: _Lzma,
+    BROTLI: _Brotli,
+    ZSTD: _Zstd,
+}
+
+
+class Layer:
+    """One coding. `feed` returns what comes out; when the data is of another coding, the likely ones are tried, then it is passed through."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._decoder = _MAKERS[coding]()
+        self._restarts = 0
+        self._written = False
+        self._seen = b""
+        self.passing = False
+        self.done = False
+        self.failed = False
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        """Decode bytes; at most `limit` come out (a little more for zstd), what is beyond is lost."""
+        if self.passing:
+            return data
+        if self.done or self.failed:
+            return b""
+        if not self._written and len(self._seen) <= _MAX_HEADER:
+            self._seen += data
+        while True:
+            try:
+                return self._decode(data, limit)
+            except Undecodable:
+                if self._written:
+                    self.failed = True
+                    return b""
+            data = self._seen or data
+            if self._restarts >= _RESTARTS:
+                self.passing = True
+                return data
+            self._restarts += 1
+            self._coding = _NEXT[self._coding]
+            self._decoder = _MAKERS[self._coding]()
+
+    def _decode(self, data: bytes, limit: int) -> bytes:
+        out = bytearray()
+        while len(out) < limit:
+            try:
+                piece, data, self.done = self._decoder.feed(data, min(_PIECE, limit - len(out)))
+            except Undecodable:
+                if out:
+                    self._written = True
+                    self.failed = True
+                    return bytes(out)
+                raise
+            out += piece
+            if self.done or (not data and len(piece) < _PIECE):
+                break
+        if out:
+            self._written = True
+            self._seen = b""
+        return bytes(out)
+
+
+def _gzip_header(data: bytes) -> int | None:
+    """Return the length of a gzip header, None when more bytes are needed; raises Undecodable."""
+    if not b"\x1f\x8b\x08".startswith(data[:3]):
+        raise Undecodable
+    if len(data) < 10:
+        return None
+    flags, at = data[3], 10
+    if flags & 4:
+        if len(data) < at + 2:
+            return None
+        at += 2 + (data[at] | data[at + 1] << 8)
+    for flag in (8, 16):
+        if flags & flag:
+            end = data.find(b"\0", at)
+            if end < 0:
+                return None
+            at = end + 1
+    if flags & 2:
+        at += 2
+    return at if len(data) >= at else None
+
+
+class Codings:
+    """All layers of a body, the outermost first. `events` collects what was odd, by the part of Suricata's name behind the side."""
+
+    def __init__(self, field: bytes, layers: int, bomb_bytes: int, bomb_ratio: int) -> None:
+        self.events: list[str] = []
+        self._bomb_bytes = bomb_bytes
+        self._bomb_ratio = bomb_ratio
+        self._in = 0
+        self._out = 0
+        self.bombed = False
+        self.layers = [Layer(name) for name in reversed(self._names(field, layers))]
+
+    def _names(self, field: bytes, limit: int) -> list[str]:
+        """Return the codings as named, in the order in which they were applied."""
+        value = field.lower().replace(b"\0", b"")
+        whole = _WHOLE.get(value)
+        if whole is not None:
+            return [whole] if whole else []
+        names: list[str] = []
+        count = lzmas = 0
+        for part in field.replace(b",", b" ").split(b" "):
+            if not part:
+                continue
+            count += 1
+            if count > limit:
+                self.events.append("too_many_encoding_layers")
+                break
+            name = self._one(part)
+            if name == LZMA:
+                lzmas += 1
+                if lzmas > 1:
+                    self.events.append("too_many_lzma_layers")
+                    break
+            if name:
+                names.append(name)
+        return names
+
+    def _one(self, part: bytes) -> str:
+        lower = part.lower()
+        for word, name in ((b"gzip", GZIP), (b"deflate", DEFLATE)):
+            if word in lower:
+                if part not in (word, b"x-" + word):
+                    self.events.append("abnormal_ce_header")
+                return name
+        exact = _WHOLE.get(lower)
+        if exact is None:
+            self.events.append("abnormal_ce_header")
+        return exact or ""
+
+    def feed(self, data: bytes) -> bytes:
+        """Decode bytes through all layers; after a bomb nothing more comes out."""
+        if not self.layers:
+            return data
+        if self.bombed:
+            return b""
+        self._in += len(data)
+        room = max(self._bomb_bytes, self._bomb_ratio * self._in) - self._out
+        for layer in self.layers:
+            data = layer.feed(data, min(room + 1, 16 * 1024 * 1024))
+            if not data:
+                break
+        self._out += len(data)
+        if self._out > self._bomb_bytes and self._out > self._bomb_ratio * self._in:
+            self.bombed = True
+            self.events.append("compression_bomb")
+        return data
+
+
+_WHOLE = {
+    b"gzip": GZIP,
+    b"x-gzip": GZIP,
+    b"deflate": DEFLATE,
+    b"x-deflate": DEFLATE,
+    b"lzma": LZMA,
+    b"br": BROTLI,
+    b"zstd": ZSTD,
+    b"inflate": "",
+    b"none": "",
+}
