@@ -1,0 +1,193 @@
+"""Handing on: takes in a packet's bytes, and gives what has become readable, in order, within bounds of memory and depth."""
+
+from typing import TYPE_CHECKING
+
+from collectors.traffic.streams import news
+from collectors.traffic.streams.news import Run, StreamEvent
+from collectors.traffic.streams.numbers import MASK, ahead
+from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
+from collectors.traffic.streams.segments import MAX_SEGMENTS
+
+if TYPE_CHECKING:
+    from collectors.traffic.streams.session import Session
+    from collectors.traffic.streams.side import Side
+
+_CLOSED, _LAST_ACK, _FIN_WAIT1, _SYN_SENT = 10, 7, 4, 1
+"""States, by their numbers (`session.State`)."""
+
+
+class Delivery:
+    """Where sessions put runs and events; one for all of them. `held` is the bytes that wait, `held_limit` their bound."""
+
+    __slots__ = (
+        "depth_reached",
+        "events",
+        "gaps",
+        "held",
+        "held_limit",
+        "not_kept",
+        "overlaps",
+        "runs",
+        "urgent_bytes",
+    )
+
+    def __init__(self, held_limit: int) -> None:
+        self.held_limit = held_limit
+        self.held = 0
+        self.runs: list[Run] = []
+        self.events: list[StreamEvent] = []
+        self.not_kept = 0
+        """Segments not kept for want of memory, or because too many of one direction wait."""
+        self.gaps = self.overlaps = self.depth_reached = self.urgent_bytes = 0
+
+    def event(self, row: int, slot: int, name: str) -> None:
+        """Note an anomaly of a packet."""
+        self.events.append(StreamEvent(row, slot, name))
+
+    def segment(self, session: "Session", segment: Segment) -> bool:
+        """Take an accepted packet: its acknowledgement releases the other side's bytes, its own wait (in-line: are handed on).
+
+        Returns whether its bytes were taken in.
+        """
+        sender, receiver = session.sides(segment)
+        flags, own, other = segment.flags, False, True
+        if session.options.inline or flags & RST:
+            own, other = True, False
+        elif flags & FIN and session.state >= _LAST_ACK:
+            own, other = True, bool(flags & ACK)
+        elif session.state == _CLOSED:
+            own = True
+        if other:
+            self.release(session, receiver, segment)
+        # What a reset carries explains it, and is no part of what was said (RFC 9293, 3.5.2).
+        fresh = bool(segment.length) and not flags & RST and not sender.ended
+        taken = fresh and self._insert(session, sender, segment)
+        if own or sender.depth_reached:
+            self.release(session, sender, segment)
+        return taken
+
+    def _insert(self, session: "Session", side: "Side", segment: Segment) -> bool:
+        seq, data = segment.seq, segment.data
+        if segment.flags & SYN:
+            seq = (seq + 1) & MASK
+        start = side.offset(seq)
+        if segment.flags & URG:
+            self._note_urgent(side, segment, start)
+        if start < side.released:
+            data, start = data[side.released - start :], side.released
+        room = session.options.depth - start
+        if len(data) >= room:
+            side.depth_reached = True
+            data = data[: max(room, 0)]
+        if not data:
+            return False
+        if self.held + len(data) > self.held_limit or len(side.segments) >= MAX_SEGMENTS:
+            self.not_kept += 1
+            self.event(
+                segment.row,
+                session.slot,
+                "reassembly_insert_memcap" if self.held + len(data) > self.held_limit else "reassembly_insert_limit",
+            )
+            return False
+        before = side.segments.held
+        if side.segments.insert(start, data, side.policy):
+            self.overlaps += 1
+            self.event(segment.row, session.slot, "reassembly_overlap_different_data")
+        self.held += side.segments.held - before
+        return True
+
+    def _note_urgent(self, side: "Side", segment: Segment, start: int) -> None:
+        """Note the byte before the urgent pointer: receivers take it out of the stream (RFC 6093)."""
+        if 0 < segment.urgent <= segment.length and len(side.urgent) < MAX_SEGMENTS:
+            place = start + segment.urgent - 1
+            if place >= side.released and place not in side.urgent:
+                side.urgent.append(place)
+
+    def release(self, session: "Session", side: "Side", segment: Segment) -> None:
+        """Hand on what an acknowledgement (in-line: its arrival) has made readable; and the direction's end."""
+        if side.ended or (session.state == _SYN_SENT and not session.options.inline):
+            return
+        acked = side.offset(side.last_ack)
+        end = session.options.depth if session.options.inline else min(acked, session.options.depth)
+        to_client = side is session.server
+        while True:
+            gap = self._gap(session, side, acked, end)
+            if gap:
+                self.gaps += 1
+                self.event(segment.row, session.slot, "reassembly_seq_gap")
+            data = self._take(side, side.released + gap, end)
+            if not data and not gap:
+                break
+            self._give(session.slot, side, to_client, data, gap, segment.row, segment.time_ns)
+        why = self._why_ended(session, side, acked)
+        if why:
+            self.end(session.slot, side, to_client, why, segment.row, segment.time_ns)
+            if why == news.DEPTH:
+                self.depth_reached += 1
+                self.event(segment.row, session.slot, "reassembly_depth_reached")
+
+    def _gap(self, session: "Session", side: "Side", acked: int, end: int) -> int:
+        """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""
+        first = side.segments.first()
+        if first is None or first <= side.released or session.options.inline:
+            return 0
+        acked -= session.state >= _FIN_WAIT1
+        if acked <= side.released:
+            return 0
+        if ahead(side.last_ack, side.next_seq) > 0 and not side.offset(side.next_seq) < first < acked:
+            return 0
+        return min(first, end) - side.released
+
+    def _why_ended(self, session: "Session", side: "Side", acked: int) -> int:
+        if side.depth_reached and (side.released >= session.options.depth or session.options.inline):
+            return news.DEPTH
+        if side.fin is None or side.released < side.fin:
+            return news.OPEN
+        return news.FIN if session.options.inline or acked >= side.fin else news.OPEN
+
+    def _take(self, side: "Side", start: int, end: int) -> bytes:
+        before = side.segments.held
+        data = side.segments.take(start, end) if before else b""
+        self.held -= before - side.segments.held
+        return data
+
+    def _give(self, slot: int, side: "Side", to_client: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
+        """Hand on `data`, which follows what was handed on after `gap` missing bytes."""
+        start = side.released + gap
+        side.released = start + len(data)
+        offset = start - side.removed
+        if side.urgent:
+            data = self._without_urgent(side, data, start)
+        self.runs.append(Run(slot, to_client, offset, data, gap, row, time_ns, news.OPEN))
+
+    def _without_urgent(self, side: "Side", data: bytes, start: int) -> bytes:
+        kept = bytearray(data)
+        for place in sorted(side.urgent, reverse=True):
+            if start <= place < start + len(data):
+                del kept[place - start]
+                side.removed += 1
+                self.urgent_bytes += 1
+        side.urgent = [place for place in side.urgent if place >= start + len(data)]
+        return bytes(kept)
+
+    def end(self, slot: int, side: "Side", to_client: bool, why: int, row: int, time_ns: int) -> None:
+        """End a direction, and forget what waits in it."""
+        if not side.ended:
+            side.ended = True
+            self.runs.append(Run(slot, to_client, side.released - side.removed, b"", 0, row, time_ns, why))
+        self.held -= side.segments.held
+        side.segments.clear()
+
+    def finish(self, session: "Session", side: "Side", why: int, row: int, time_ns: int) -> None:
+        """Hand on everything that waits, acknowledged or not, and end the direction."""
+        to_client = side is session.server
+        while not side.ended and (first := side.segments.first()) is not None:
+            gap = max(first - side.released, 0)
+            self.gaps += gap > 0
+            data = self._take(side, side.released + gap, session.options.depth)
+            if not data and not gap:
+                break
+            self._give(session.slot, side, to_client, data, gap, row, time_ns)
+        if side.fin is not None and side.released >= side.fin:
+            why = news.FIN
+        self.end(session.slot, side, to_client, why, row, time_ns)

@@ -1,0 +1,104 @@
+"""One TCP packet as the session looks at it, packet by packet; and the options that matter to it (RFC 7323, 7413, 2385, 5925)."""
+
+import struct
+
+_END, _NOTHING, _SCALE, _SACK_PERMITTED, _SACK, _STAMPS, _MD5, _AUTHENTICATION, _FAST_OPEN = (
+    0,
+    1,
+    3,
+    4,
+    5,
+    8,
+    19,
+    29,
+    34,
+)
+_EXPERIMENT, _EXPERIMENT_FAST_OPEN = 254, 0xF989
+MAX_SCALE = 14
+_PAIR = struct.Struct(">II").unpack_from
+
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+
+
+class Segment:
+    """Header fields, `data`, the options that matter, and `row`, the packet's place in the column table, at `time_ns`.
+
+    `stamp` and `echo` are the timestamps, None without; `scale` the window scale; `signed`: MD5 or authentication option; `sacks`: pairs of
+    sequence numbers.
+    """
+
+    __slots__ = (
+        "ack",
+        "data",
+        "echo",
+        "fast_open",
+        "flags",
+        "length",
+        "row",
+        "sack_permitted",
+        "sacks",
+        "scale",
+        "seq",
+        "signed",
+        "stamp",
+        "time_ns",
+        "to_client",
+        "urgent",
+        "window",
+    )
+
+    def __init__(
+        self, to_client: bool, flags: int, seq: int, ack: int, window: int, data: bytes, row: int, time_ns: int
+    ) -> None:
+        self.to_client = to_client
+        self.flags = flags
+        self.seq = seq
+        self.ack = ack
+        self.window = window
+        self.data = data
+        self.length = len(data)
+        self.row = row
+        self.time_ns = time_ns
+        self.urgent = 0
+        self.stamp: int | None = None
+        self.echo = 0
+        self.scale: int | None = None
+        self.sack_permitted = False
+        self.fast_open = False
+        self.signed = False
+        self.sacks: list[tuple[int, int]] = []
+
+    @property
+    def seconds(self) -> int:
+        """Return the packet's time in whole seconds."""
+        return self.time_ns // 1_000_000_000
+
+    def read_options(self, options: bytes) -> None:
+        """Take over the options of a header; the walk ends where they are malformed."""
+        at, end = 0, len(options)
+        while at < end and options[at] != _END:
+            kind = options[at]
+            if kind == _NOTHING:
+                at += 1
+                continue
+            length = options[at + 1] if at + 1 < end else 0
+            if length < 2 or at + length > end:
+                return
+            self._option(kind, options, at, length)
+            at += length
+
+    def _option(self, kind: int, options: bytes, at: int, length: int) -> None:
+        if kind == _STAMPS and length == 10:
+            self.stamp, self.echo = _PAIR(options, at + 2)
+        elif kind == _SCALE and length == 3:
+            self.scale = min(options[at + 2], MAX_SCALE)
+        elif kind == _SACK_PERMITTED and length == 2:
+            self.sack_permitted = True
+        elif kind == _SACK and (length - 2) % 8 == 0:
+            self.sacks = [_PAIR(options, place) for place in range(at + 2, at + length, 8)]
+        elif kind in (_MD5, _AUTHENTICATION):
+            self.signed = True
+        elif kind == _FAST_OPEN or (
+            kind == _EXPERIMENT and length >= 4 and int.from_bytes(options[at + 2 : at + 4]) == _EXPERIMENT_FAST_OPEN
+        ):
+            self.fast_open = True

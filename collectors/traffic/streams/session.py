@@ -1,0 +1,266 @@
+"""A TCP session, packet by packet: which packets it takes, by its state; faithful to Suricata, anomaly by anomaly.
+
+This is the careful way. Packets of flows in which nothing is out of the ordinary never come here (`streams.fast`).
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import ClassVar
+
+from collectors.traffic.streams.delivery import Delivery
+from collectors.traffic.streams.numbers import MASK, ahead
+from collectors.traffic.streams.policy import Policy
+from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
+from collectors.traffic.streams.side import Side
+from contracts.record import Record
+
+
+class State(IntEnum):
+    """TCP's states, in Suricata's order: all from `ESTABLISHED` on count as established."""
+
+    NONE = 0
+    SYN_SENT = 1
+    SYN_RECV = 2
+    ESTABLISHED = 3
+    FIN_WAIT1 = 4
+    FIN_WAIT2 = 5
+    TIME_WAIT = 6
+    LAST_ACK = 7
+    CLOSE_WAIT = 8
+    CLOSING = 9
+    CLOSED = 10
+
+
+class StreamOptions(Record):
+    """How TCP sessions are followed; the defaults are Suricata's stock configuration."""
+
+    inline: bool = False
+    """Bytes are given as they arrive, refused packets carry nothing (in-line); else when the receiver has acknowledged them."""
+    midstream: bool = False
+    """Sessions whose beginning was not seen are picked up."""
+    async_oneside: bool = False
+    """Sessions of which one side alone is seen are followed."""
+    depth: int = 1024 * 1024
+    """So many bytes of a direction are reassembled."""
+    memory: int = 256 * 1024 * 1024
+    """So many bytes of all sessions wait at most; beyond it segments are not kept, and counted."""
+    merge: bool = True
+    """What one side says without the other's data between it is one run of a block; else every packet that releases bytes makes one."""
+    policy_v4: Policy = Policy.WINDOWS
+    policy_v6: Policy = Policy.BSD
+    """How receivers resolve what is ambiguous, as Suricata's stock `host-os-policy` has it."""
+
+
+MAX_SYNS, MAX_ANSWERS = 10, 5
+"""Different SYNs, and SYN/ACKs, that a session remembers."""
+
+Handler = Callable[["Session", Segment], bool]
+
+
+class Session:
+    """State, both sides, and marks; `take` looks at a packet and returns whether the session takes it."""
+
+    SYN_SENT = State.SYN_SENT
+    handlers: ClassVar[dict[State, Handler]] = {}
+    """What each state does with a packet; the modules of the states fill it in."""
+
+    __slots__ = (
+        "before",
+        "client",
+        "closed_by_reset",
+        "confirmed",
+        "data_ignored",
+        "evasion",
+        "fast_open",
+        "four_way",
+        "midstream",
+        "midstream_open",
+        "midstream_synack",
+        "one_sided",
+        "options",
+        "out",
+        "probe_to_client",
+        "probe_to_server",
+        "queue",
+        "sack_client",
+        "scales",
+        "server",
+        "slot",
+        "state",
+        "timestamps",
+    )
+
+    def __init__(self, slot: int, options: StreamOptions, policy: Policy, out: Delivery) -> None:
+        self.slot = slot
+        self.options = options
+        self.out = out
+        self.state = self.before = State.NONE
+        self.client, self.server = Side(policy), Side(policy)
+        self.midstream = self.midstream_open = self.midstream_synack = self.one_sided = False
+        self.four_way = self.timestamps = self.evasion = self.fast_open = self.data_ignored = False
+        self.confirmed = self.closed_by_reset = self.scales = self.sack_client = False
+        self.probe_to_client = self.probe_to_server = False
+        self.queue: list[Segment] = []
+
+    def sides(self, segment: Segment) -> tuple[Side, Side]:
+        """Return the sender's and the receiver's side."""
+        return (self.server, self.client) if segment.to_client else (self.client, self.server)
+
+    def event(self, segment: Segment, name: str) -> None:
+        """Say that a packet shows an anomaly."""
+        self.out.event(segment.row, self.slot, name)
+
+    def enter(self, state: State) -> None:
+        """Change the state."""
+        self.before, self.state = self.state, state
+
+    def close_by_reset(self) -> None:
+        """Close: nothing more is handed on, unless the reset turns out to be somebody else's."""
+        self.closed_by_reset = True
+        self.enter(State.CLOSED)
+        self.queue.clear()
+
+    def take(self, segment: Segment) -> bool:
+        """Look at a packet; returns whether the session takes it (its bytes count, if it is not a retransmission)."""
+        sender, _ = self.sides(segment)
+        if self.state is not State.NONE:
+            sender.flags_seen |= segment.flags
+            if self.one_sided and self.client.flags_seen and self.server.flags_seen:
+                self.one_sided = False
+        if not segment.flags & ACK and segment.ack:
+            self.event(segment, "pkt_broken_ack")
+        if self.state is State.NONE:
+            return self.handlers[State.NONE](self, segment)
+        if not self._passed_over(segment) and not self.handlers[self.state](self, segment):
+            return False
+        self._look_behind_reset(segment)
+        return True
+
+    def _passed_over(self, segment: Segment) -> bool:
+        """Return whether a packet needs no look at the state: keep-alives, answers to probes, old acknowledgements and data."""
+        if self._is_keep_alive(segment):
+            return True
+        sender, receiver = self.sides(segment)
+        if self._is_keep_alive_ack(segment):
+            sender.keep_alive = receiver.keep_alive = False
+            return True
+        sender.keep_alive = False
+        probed = self._is_probe_ack(segment)
+        if segment.to_client:
+            self.probe_to_server = False
+        else:
+            self.probe_to_client = False
+        if probed:
+            return True
+        if (
+            not self._is_last_ack(segment)
+            and not self._is_window_update(segment)
+            and (self._is_bad_window_update(segment) or self._is_outdated(segment))
+        ):
+            return True
+        return self._is_spurious(segment)
+
+    def _is_keep_alive(self, segment: Segment) -> bool:
+        if segment.length > 1 or segment.flags & (SYN | FIN | RST):
+            return False
+        sender, receiver = self.sides(segment)
+        if segment.ack == receiver.last_ack and segment.seq == (sender.next_seq - 1) & MASK:
+            sender.keep_alive = True
+            return True
+        return False
+
+    def _is_keep_alive_ack(self, segment: Segment) -> bool:
+        sender, receiver = self.sides(segment)
+        if segment.length or segment.flags & (SYN | FIN | RST) or not segment.window:
+            return False
+        return (
+            receiver.keep_alive
+            and segment.window << receiver.scale == receiver.window
+            and segment.ack == receiver.last_ack
+            and segment.seq == sender.next_seq
+        )
+
+    def _is_probe_ack(self, segment: Segment) -> bool:
+        probing = self.probe_to_server if segment.to_client else self.probe_to_client
+        if not probing or self.state < State.ESTABLISHED or not _is_bare_ack(segment):
+            return False
+        sender, receiver = self.sides(segment)
+        return (
+            segment.window == 0
+            and receiver.window == 0
+            and segment.seq == sender.next_seq
+            and segment.ack == receiver.last_ack
+        )
+
+    def _is_last_ack(self, segment: Segment) -> bool:
+        if self.state not in (State.TIME_WAIT, State.CLOSE_WAIT, State.LAST_ACK):
+            return False
+        sender, receiver = self.sides(segment)
+        return (
+            segment.flags == ACK
+            and not segment.length
+            and segment.seq == (sender.next_seq + 1) & MASK
+            and segment.ack == (receiver.next_seq + 1) & MASK
+        )
+
+    def _is_window_update(self, segment: Segment) -> bool:
+        sender, receiver = self.sides(segment)
+        if self.state < State.ESTABLISHED or segment.length or segment.flags & (SYN | FIN | RST) or not segment.window:
+            return False
+        return (
+            segment.window << receiver.scale != receiver.window
+            and segment.ack == receiver.last_ack
+            and segment.seq == sender.next_seq
+        )
+
+    def _is_bad_window_update(self, segment: Segment) -> bool:
+        """Return whether a packet that nobody expects shrinks the window so that the expected ones would be refused."""
+        if self.state < State.ESTABLISHED or self.state is State.CLOSED or segment.flags & (SYN | FIN | RST):
+            return False
+        sender, receiver = self.sides(segment)
+        window = segment.window << receiver.scale
+        shrinks = receiver.window - window
+        if (
+            shrinks <= segment.length
+            or ahead(segment.ack, receiver.next_seq) <= 0
+            or ahead(segment.seq, sender.next_seq) <= 0
+        ):
+            return False
+        allowed = ahead(segment.ack, receiver.last_ack) + (32 if window > 1024 else 0)
+        if shrinks <= allowed:
+            return False
+        self.event(segment, "pkt_bad_window_update")
+        return True
+
+    def _is_outdated(self, segment: Segment) -> bool:
+        """Return whether a bare acknowledgement is one that a newer one has made meaningless."""
+        if self.state < State.ESTABLISHED or not _is_bare_ack(segment):
+            return False
+        sender, receiver = self.sides(segment)
+        if segment.seq != sender.next_seq or ahead(segment.ack, receiver.last_ack) >= 0:
+            return False
+        return all(ahead(right, receiver.last_ack) <= 0 for _, right in segment.sacks)
+
+    def _is_spurious(self, segment: Segment) -> bool:
+        """Return whether a packet repeats what has been handed on; one that repeats what was acknowledged says so, and is looked at."""
+        if not segment.length:
+            return False
+        sender, _ = self.sides(segment)
+        end = segment.seq + segment.length
+        if sender.offset(end & MASK) <= sender.released and not sender.depth_reached:
+            self.event(segment, "pkt_spurious_retransmission")
+            return True
+        if ahead(end, sender.last_ack) <= 0:
+            self.event(segment, "pkt_spurious_retransmission")
+        return False
+
+    def _look_behind_reset(self, segment: Segment) -> None:
+        """Say so when the sender of a reset goes on: somebody else sent the reset."""
+        _, receiver = self.sides(segment)
+        if receiver.reset_received and not segment.flags & RST:
+            receiver.reset_received = self.closed_by_reset = False
+            self.event(segment, "suspected_rst_inject")
+
+
+def _is_bare_ack(segment: Segment) -> bool:
+    return not segment.length and segment.flags & (ACK | SYN | FIN | RST) == ACK
