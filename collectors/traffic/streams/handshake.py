@@ -135,7 +135,7 @@ def _echoes(session: Session, segment: Segment) -> bool:
 def _answer(session: Session, segment: Segment) -> bool:
     client = session.client
     if not (segment.fast_open or session.fast_open):
-        if segment.ack != client.base:
+        if segment.ack != client.base and not _answers_earlier(session, segment):
             session.event(segment, "3whs_synack_with_wrong_ack")
             return False
     else:
@@ -157,6 +157,15 @@ def _answer(session: Session, segment: Segment) -> bool:
     session.queue.clear()
     take_answer(session, segment)
     return True
+
+
+def _answers_earlier(session: Session, segment: Segment) -> bool:
+    """Go back to the earlier SYN that a SYN/ACK answers, where there is one."""
+    found = next((syn for syn in session.queue if (syn.seq + 1) & MASK == segment.ack), None)
+    if found is not None:
+        _take_syn(session, found)
+        _renumber(session, found.seq)
+    return found is not None
 
 
 def take_answer(session: Session, segment: Segment) -> None:
@@ -237,15 +246,22 @@ def _again(session: Session, segment: Segment) -> None:
         session.sack_client = segment.sack_permitted
         return
     before = _syn_now(session)
-    if (segment.window, segment.stamp, segment.scale, segment.sack_permitted, segment.seconds) != (
-        before.window,
-        before.stamp,
-        before.scale,
-        before.sack_permitted,
-        before.time_ns,
-    ):
+    if _shape(segment) != _shape(before) or segment.stamp is None or segment.seconds != before.time_ns:
         _remember(session, segment, before)
     _take_syn(session, segment)
+    _renumber(session, segment.seq)
+
+
+def _shape(syn: Segment) -> tuple[object, ...]:
+    return syn.seq, syn.window, syn.stamp, syn.scale, syn.sack_permitted
+
+
+def _renumber(session: Session, isn: int) -> None:
+    """Begin at another number, that of the SYN that counts now."""
+    client = session.client
+    if isn != client.isn and not client.segments.held:
+        client.begin(isn)
+        client.next_seq = client.base
 
 
 def _syn_now(session: Session) -> Segment:
@@ -259,7 +275,7 @@ def _syn_now(session: Session) -> Segment:
 
 
 def _remember(session: Session, segment: Segment, syn: Segment) -> None:
-    if any(known.stamp == syn.stamp for known in session.queue):
+    if any((known.seq, known.stamp) == (syn.seq, syn.stamp) for known in session.queue):
         return
     if len(session.queue) >= MAX_SYNS:
         session.event(segment, "3whs_syn_flood")
