@@ -5,7 +5,6 @@ weeks, which finds slow encryption, too. What a job does in any case (a spool th
 """
 
 from collections.abc import Sequence
-from statistics import median
 
 from analysis.file_formats import COMPRESSED, LEAST, Sample, wanted
 from contracts.record import Record
@@ -191,7 +190,7 @@ def _lost(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Fin
 
 def _size(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Finding]:
     sizes = [run.bytes_total for run in past]
-    usual = median(sizes) if len(sizes) >= _RUNS_TO_LEARN else 0
+    usual = sorted(sizes)[len(sizes) // 2] if len(sizes) >= _RUNS_TO_LEARN else 0
     if not usual or figures.files_before < limits.least:
         return []
     factor = figures.bytes_total / usual

@@ -33,6 +33,7 @@ _TECHNIQUES = {
     "T1070.006": "Timestomp",
     "T1205": "Traffic Signaling",
     "T1485": "Data Destruction",
+    "T1486": "Data Encrypted for Impact",
     "T1489": "Service Stop",
     "T1554": "Compromise Host Software Binary",
     "T1562": "Impair Defenses",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actions.backup.job import Done
     from actions.backup.memory import Memory
     from actions.backup.stores.store import Store
+    from actions.backup.tripwire.tripwire import Tripwire
 
 NAMED_PATHS = 20
 """How many unreadable paths an event names."""
@@ -72,6 +73,7 @@ class Backup:
         from actions.backup.passwords import read_password
         from actions.backup.places import open_place
         from actions.backup.repository import Repository
+        from actions.backup.tripwire.tripwire import Tripwire
         from actions.backup.upkeep import Upkeep, scratch_in
 
         if not host.state:
@@ -80,9 +82,10 @@ class Backup:
             memory = recall(host, name)
             password = read_password(host.files, password_of(name, job))
             hostname = host.facts().hostname
+            tripwire = Tripwire(host, name, job)
             store = open_place(job.repository, job.ssh)
             try:
-                done = None if step else self._back_up(host, name, job, store, password, memory, progress)
+                done = None if step else self._back_up(host, name, job, store, password, memory, progress, tripwire)
                 if done is not None:
                     memory.bytes_total = done.report.bytes_total
                     snapshots = done.snapshots
@@ -100,6 +103,7 @@ class Backup:
                     memory,
                     snapshots,
                     host=host,
+                    book=tripwire.book,
                     tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
                 )
                 after = tuple(upkeep.run(step))
@@ -117,6 +121,7 @@ class Backup:
         password: str,
         memory: "Memory",
         progress: Progress,
+        tripwire: "Tripwire",
     ) -> "Done":
         from actions.backup.filters import choices
         from actions.backup.job import Run, own_folders
@@ -131,6 +136,7 @@ class Backup:
             patience=Patience(self._options.pressure, host.files),
             advance=_teller(progress, memory.bytes_total),
             hostname=host.facts().hostname,
+            tripwire=tripwire,
         )
         return run.back_up(host)
 
@@ -143,6 +149,7 @@ def prepare() -> None:
     import actions.backup.passwords
     import actions.backup.places
     import actions.backup.pressure
+    import actions.backup.tripwire.tripwire
     import actions.backup.upkeep  # noqa: F401
 
 
@@ -192,7 +199,7 @@ def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], hos
     events: list[Event] = [(PARTIAL if done.partial else FINISHED).event(name, **fields), *_database_events(name, done)]
     if done.ahead:
         events.append(CLOCK_BEHIND.event(name, job=name, snapshot=done.ahead, ahead_s=round(done.ahead_s, 1)))
-    events += after
+    events += (*done.suspicions, *after)
     report = done.report
     summary = (
         f"{name}: snapshot {done.snapshot[:8]} with {report.files} files, {report.bytes_total} bytes, "

@@ -16,6 +16,10 @@ _NS = 1_000_000_000
 _DAY_NS = 86400 * _NS
 
 
+SUSPECTED_TAG = "suspected"
+"""What a snapshot bears that looked like the work of an attacker when it was made."""
+
+
 class Held(HoldfastError):
     """Retention is held: nothing is removed until somebody has looked."""
 
@@ -26,7 +30,8 @@ class Facts:
 
     `unproved`: no restore of it has been proved (never tried, failed, or too long ago). `anomalies`: what the tripwire found wrong with it.
     `sizes`: bytes of its files; where missing, the snapshot's own summary serves. `arrived_ns`: when its file came to a target that it
-    was replicated to. `pinned`: why it must stay, whatever the policy says.
+    was replicated to. `pinned`: why it must stay, whatever the policy says. `cleared`: snapshots that were marked as suspected, and that
+    a person found good. `standing`: a suspicion that nobody has looked at; nothing is removed meanwhile.
     """
 
     unproved: frozenset[str] = frozenset()
@@ -34,6 +39,8 @@ class Facts:
     sizes: Mapping[str, int] = field(default_factory=dict)
     arrived_ns: Mapping[str, int] = field(default_factory=dict)
     pinned: Mapping[str, str] = field(default_factory=dict)
+    cleared: frozenset[str] = frozenset()
+    standing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ def _pinned(decision: Decision, facts: Facts) -> Decision:
 
 def _suspicions(group: Group, facts: Facts, now_ns: int, limits: Limits) -> list[str]:
     decisions = group.decisions
+    if facts.standing:
+        return [facts.standing]
     if all(decision.keep for decision in decisions):
         return []  # nothing would be lost
     found = []
@@ -119,7 +128,7 @@ def _future(decisions: Sequence[Decision], now_ns: int, limits: Limits) -> list[
 
 def _unproved(decisions: Sequence[Decision], facts: Facts) -> list[str]:
     """The newest snapshot that nothing speaks against must have been proved: it may soon be the only one."""
-    good = next((d for d in decisions if d.id not in facts.anomalies), None)
+    good = next((d for d in decisions if not _anomaly(d, facts)), None)
     if good is None:
         return ["every snapshot is under suspicion"]
     if good.id in facts.unproved:
@@ -129,10 +138,18 @@ def _unproved(decisions: Sequence[Decision], facts: Facts) -> list[str]:
 
 def _anomalous(decisions: Sequence[Decision], facts: Facts, limits: Limits) -> list[str]:
     return [
-        f"snapshot {d.id[:8]} of {d.snapshot.time} deviates: {facts.anomalies[d.id]}"
+        f"snapshot {d.id[:8]} of {d.snapshot.time} deviates: {anomaly}"
         for d in decisions[: limits.last]
-        if d.id in facts.anomalies
+        if (anomaly := _anomaly(d, facts))
     ]
+
+
+def _anomaly(decision: Decision, facts: Facts) -> str:
+    """What is wrong with a snapshot: what was found, or that it was marked when it was made."""
+    if decision.id in facts.anomalies:
+        return facts.anomalies[decision.id]
+    marked = SUSPECTED_TAG in decision.snapshot.tags and decision.id not in facts.cleared
+    return "it is marked as suspected" if marked else ""
 
 
 def _deviating(decisions: Sequence[Decision], facts: Facts, limits: Limits) -> list[str]:

@@ -21,6 +21,8 @@ from actions.backup.repository import Repository
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Store
+from actions.backup.tripwire.tripwire import Tripwire
+from contracts.event import Event
 from contracts.host import Host
 
 PARTIAL_TAG = "partial"
@@ -51,6 +53,7 @@ class Done:
     ahead: str = ""
     ahead_s: float = 0.0
     damaged: list[Damaged] = field(default_factory=list)
+    suspicions: list[Event] = field(default_factory=list)
 
     @property
     def partial(self) -> bool:
@@ -77,6 +80,7 @@ class Run:
     advance: Advance = lambda _, __: None
     hostname: str = field(default_factory=socket.gethostname)
     lock_wait_s: float = LOCK_WAIT_S
+    tripwire: Tripwire | None = None
 
     def back_up(self, host: Host | None = None) -> Done:
         """Do it; every error that ends a run without a snapshot passes through. `host` runs the dumps of databases."""
@@ -102,16 +106,26 @@ class Run:
         return done
 
     def _save_paths(self, repository: Repository, lock: Lock, parent: tuple[str, Snapshot] | None, done: Done) -> None:
-        archiver = Archiver(repository, self.choices, self._pulse(lock))
+        tags = [self.name, *self.job.tags]
+        gauge = self.tripwire.gauge(parent) if self.tripwire is not None else None
+        archiver = Archiver(repository, self.choices, self._pulse(lock), gauge)
+
+        def sure() -> None:
+            _make_sure(repository, lock)
+            if self.tripwire is not None:
+                tags.extend(self.tripwire.judge(archiver.report, repository.index))
+
         done.snapshot, done.report = archiver.snapshot(
             self.job.paths,
             hostname=self.hostname,
             parent=parent,
-            tags=[self.name, *self.job.tags],
+            tags=tags,
             partial_tag=PARTIAL_TAG,
             excludes=self.job.excludes,
-            sure=lambda: _make_sure(repository, lock),
+            sure=sure,
         )
+        if self.tripwire is not None:
+            done.suspicions = self.tripwire.settle(done.snapshot)
 
     def _save_databases(self, repository: Repository, lock: Lock, host: Host, done: Done) -> None:
         """Each database in a snapshot of its own; what fails is in its report, and the others go on."""

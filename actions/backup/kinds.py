@@ -66,6 +66,36 @@ CLOCK_BEHIND = Kind(
     ocsf_class=6008,
 )
 _STEP: Mapping[str, FieldType] = {"job": "str", "detail": "str"}
+ANOMALY_SUSPECTED = Kind(
+    name=names.ANOMALY_SUSPECTED,
+    meaning="A run of a backup looks as if files were encrypted, renamed or removed by an attacker; retention is held, the last good "
+    "snapshot stays.",
+    title="Backup {job}: an anomaly is suspected in snapshot {snapshot:.8}: {detail}",
+    severity=Severity.HIGH,
+    fields={
+        **_STEP,
+        "snapshot": "str",
+        "good": "list",
+        "measures": "list",
+        "paths": "list",
+        "files_before": "int",
+        "files_changed": "int",
+        "files_new": "int",
+        "files_lost": "int",
+        "files_turned": "int",
+    },
+    attack=("T1486", "T1485"),
+    advice="Look at the files that are named, and at `holdfast backup diff` with the good snapshot; then `holdfast backup acknowledge`.",
+    ocsf_class=2004,
+)
+ANOMALY_ACKNOWLEDGED = Kind(
+    name=names.ANOMALY_ACKNOWLEDGED,
+    meaning="A person has looked at a suspected anomaly of a backup; retention goes on.",
+    title="Backup {job}: {who} acknowledged the anomaly: {why}",
+    severity=Severity.INFORMATIONAL,
+    fields={**_STEP, "who": "str", "why": "str"},
+    ocsf_class=6002,
+)
 DATABASE_FAILED = Kind(
     name="backup.database_failed",
     meaning="A database, or some of it, could not be dumped; its last good snapshot stays the last one.",
@@ -249,4 +279,6 @@ KINDS = (
     TARGET_MUTABLE,
     TARGET_UNTRIED,
     UPKEEP_FAILED,
+    ANOMALY_SUSPECTED,
+    ANOMALY_ACKNOWLEDGED,
 )

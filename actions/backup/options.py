@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from actions.backup.databases.options import DatabaseOptions, ProveOptions
 from actions.backup.excludes import check_patterns, parse_tag
+from actions.backup.tripwire.options import TripwireOptions
 from contracts.errors import UsageError
 from contracts.options import ActionOptions, Clock, Duration, Secret, Size
 from contracts.record import Record
@@ -17,7 +18,7 @@ KEY_FOLDER = "/etc/holdfast/keys"
 Path = Annotated[str, Meta(pattern="^/", description="An absolute path.")]
 Percent = Annotated[float, Meta(ge=0.0, le=100.0)]
 
-RESERVED = frozenset({"database", "partial"})
+RESERVED = frozenset({"database", "partial", "suspected"})
 """Tags that say something else, and so are no names of jobs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -161,6 +162,7 @@ class JobOptions(Record):
     ] = ()
     keep: KeepOptions = KeepOptions()
     proof: ProofOptions = ProofOptions()
+    tripwire: TripwireOptions = TripwireOptions()
     tags: Annotated[tuple[str, ...], Meta(description="Tags of its snapshots, besides the name of the job.")] = ()
     at: Annotated[Clock, Meta(description="Local time of day at which it runs; a missed run is caught up once.")] = (
         "02:15"

@@ -1,7 +1,7 @@
 """Retiring: after a run, the snapshots that the job's settings do not keep go, and now and then what only they needed; or it is held."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actions.backup.forget import forget, plan_forget
 from actions.backup.hold import Facts
@@ -40,16 +40,29 @@ def policy_of(keep: KeepOptions) -> Policy:
 
 
 def retire(
-    repository: Repository, job: str, hostname: str, keep: KeepOptions, proved: frozenset[str], *, prune_now: bool
+    repository: Repository,
+    job: str,
+    hostname: str,
+    keep: KeepOptions,
+    proved: frozenset[str],
+    *,
+    prune_now: bool,
+    known: Facts | None = None,
 ) -> Retired:
-    """Apply the policy to the snapshots of this job and host under an exclusive lock. `proved` are those that were restored."""
+    """Apply the policy to the snapshots of this job and host under an exclusive lock. `proved` are those that were restored.
+
+    `known` is what else is known of them; while a suspicion stands nothing is removed or pruned.
+    """
     policy = policy_of(keep)
     if policy.empty:
         return Retired()
+    known = known or Facts()
+    if known.standing:
+        return Retired(held=known.standing)
     selection = Selection(hosts=(hostname,), tags=((job,),))
     with repository.lock(exclusive=True, wait_s=LOCK_WAIT_S) as lock:
         own = select(repository, selection)
-        facts = Facts(unproved=frozenset(id for id, _ in own if id not in proved))
+        facts = replace(known, unproved=frozenset(id for id, _ in own if id not in proved))
         reviewed = plan_forget(repository, policy, now_ns=time.time_ns(), facts=facts, selection=selection)
         held = "; ".join(reason for reasons in reviewed.holds.values() for reason in reasons)
         gone = forget(repository, reviewed, lock).ids

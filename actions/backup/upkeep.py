@@ -24,6 +24,7 @@ from actions.backup.retiring import retire
 from actions.backup.stores.store import FileType, Store
 from actions.backup.subset import parse_subset
 from actions.backup.target_attack import State, attack
+from actions.backup.tripwire.book import Book
 from contracts.errors import HoldfastError
 from contracts.event import Event
 from contracts.host import Host
@@ -49,6 +50,8 @@ class Upkeep:
     """Runs the throw-away instances of databases."""
     tell: Callable[[str], None] = lambda _: None
     dice: random.Random = field(default_factory=random.SystemRandom)
+    book: Book = field(default_factory=Book)
+    """What the tripwire knows of the job."""
 
     def run(self, only: str = "") -> Iterator[Event]:
         """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
@@ -172,7 +175,10 @@ class Upkeep:
         """Remove what the settings do not keep, unless the history is suspicious."""
         prune_now = due(self.memory.pruned_ns, self.job.keep.prune_every, time.time_ns())
         proved = frozenset(self.memory.proved)
-        retired = retire(self._opened(), self.name, self.hostname, self.job.keep, proved, prune_now=prune_now)
+        known = self.book.facts()
+        retired = retire(
+            self._opened(), self.name, self.hostname, self.job.keep, proved, prune_now=prune_now, known=known
+        )
         if retired.pruned:
             self.memory.pruned_ns = time.time_ns()
         if retired.held:

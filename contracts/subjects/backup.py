@@ -14,8 +14,15 @@ PARTIAL = "backup.partial"
 FAILED = "backup.failed"
 PROVED = "backup.proved"
 NOT_PROVED = "backup.not_proved"
+FULLY_PROVED = "backup.fully_proved"
+FULL_PROOF_FAILED = "backup.full_proof_failed"
+FULL_PROOF_POSTPONED = "backup.full_proof_postponed"
+RECOVERY_KEY_PROVED = "backup.recovery_key_proved"
+RECOVERY_KEY_UNPROVED = "backup.recovery_key_unproved"
 CHECKED = "backup.checked"
 DAMAGED = "backup.damaged"
+ANOMALY_SUSPECTED = "backup.anomaly_suspected"
+ANOMALY_ACKNOWLEDGED = "backup.anomaly_acknowledged"
 
 
 class BackupJob(Record, omit_defaults=True):
@@ -34,6 +41,12 @@ class BackupJob(Record, omit_defaults=True):
     """How long a proof by restoring counts."""
     check_s: float = 1209600.0
     """How long a check of the repository counts."""
+    full_s: float = 0.0
+    """How long a restore of everything counts; 0 where none is asked for."""
+    rto_s: float = 0.0
+    """Declared: how long a full restore may take (recovery time objective), 0 for nothing."""
+    rpo_s: float = 0.0
+    """Declared: how old the last snapshot may be when the disaster comes (recovery point objective), 0 for nothing."""
     since_ms: int = 0
     """When the job was first configured, so that one that never ran is late, too."""
     ran_ms: int = 0
@@ -49,13 +62,27 @@ class BackupJob(Record, omit_defaults=True):
     proved_ms: int = 0
     proof_failed_ms: int = 0
     proof_detail: str = ""
+    full_ms: int = 0
+    """When all of it was restored and compared last, how long that took (what it waited for others left out) and how many bytes it had."""
+    full_seconds: float = 0.0
+    full_bytes: int = 0
+    full_failed_ms: int = 0
+    full_detail: str = ""
+    full_postponed_ms: int = 0
+    full_postponed: str = ""
+    """Why the last attempt was put off, "" when it was not."""
+    recovery_key: str = ""
+    """Why its owner must be reminded of the recovery key, "" when that was proved."""
     checked_ms: int = 0
     damaged_ms: int = 0
     damage: str = ""
+    suspected_ms: int = 0
+    """Since when an anomaly is suspected that nobody has acknowledged; 0 for none."""
+    suspicion: str = ""
 
 
 class JobState(Record):
-    """How a job stands: `ok`, `unverified`, `unproven`, `late`, `failing` or `stale`, `detail` why, since when."""
+    """How a job stands: `suspected`, `ok`, `unverified`, `unproven`, `late`, `failing` or `stale`, `detail` why, since when."""
 
     job: str
     state: str

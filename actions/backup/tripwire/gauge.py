@@ -4,6 +4,7 @@ What a file's content was like before is known from the index: how many bytes it
 looked at in slices of 512 bytes; of more than `MOST` files of a kind a part is chosen by lot and the counts are projected.
 """
 
+import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from actions.backup.blobs import BlobType
 from actions.backup.crypto import OVERHEAD
+from actions.backup.excludes import Excludes
 from actions.backup.index import Index
 from actions.backup.node import Node
 from actions.backup.watched import Unwatched
@@ -49,18 +51,27 @@ class Totals(NamedTuple):
 
 
 class Gauge(Unwatched):
-    """Measures one run. `canaries` are SHA-256 sums, in hex, of files that are looked for among the new ones."""
+    """Measures one run. `canaries` are SHA-256 sums in hex that are looked for among the new files; what is `ignored` is only counted."""
 
-    def __init__(self, canaries: frozenset[str] = frozenset(), dice: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        canaries: frozenset[str] = frozenset(),
+        ignored: Excludes | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
         self._dice = dice or random.Random()  # what is looked at is no secret
         self._canaries = canaries
+        self._ignored = ignored if ignored else None
         self.canaries_seen: dict[str, str] = {}
         """Where content of a canary came up under a new name, by its sum."""
         self._changed: dict[bytes, Kept] = {}
         self._new: dict[bytes, Kept] = {}
         self._counts: Counter[str] = Counter()
         self._extensions: Counter[str] = Counter()
-        self._clear()
+        self._pieces = 0
+        self._head = self._tail = b""
+        self._middle: list[bytes] = []
+        self._known = True
 
     def begin(self) -> None:
         """Forget the file before, also one whose reading broke off."""
@@ -85,8 +96,9 @@ class Gauge(Unwatched):
     def file(self, path: bytes, before: Node | None, node: Node) -> None:
         """Count a file that was read, and keep what it looks like if it is one of those."""
         content = tuple(node.content or ())
+        passed = self._ignored is not None and self._ignored.match(os.fsdecode(path))
         if before is not None and before.type == "file":
-            if content == tuple(before.content or ()):
+            if passed or content == tuple(before.content or ()):
                 self._counts["touched"] += 1
                 return
             self._counts["changed"] += 1
@@ -98,8 +110,8 @@ class Gauge(Unwatched):
         self._counts["new_bytes"] += node.size
         if len(content) == 1 and content[0] in self._canaries:
             self.canaries_seen[content[0]] = escape(path)
-        if self._known and node.size:
-            self._counts["moved"] += 1
+        if passed or (self._known and node.size):
+            self._counts["moved"] += not passed
             return
         self._counts["fresh"] += 1
         self._keep(self._new, "fresh", path, node, None)
@@ -200,7 +212,7 @@ class Gauge(Unwatched):
     def _clear(self) -> None:
         self._pieces = 0
         self._head = self._tail = b""
-        self._middle: list[bytes] = []
+        self._middle = []
         self._known = True
 
 
