@@ -15,15 +15,22 @@ from contracts.subjects.backup import (
     DAMAGED,
     FAILED,
     FINISHED,
+    FULL_PROOF_FAILED,
+    FULL_PROOF_POSTPONED,
+    FULLY_PROVED,
     NOT_PROVED,
     PARTIAL,
     PROVED,
+    RECOVERY_KEY_PROVED,
+    RECOVERY_KEY_UNPROVED,
     SUBJECT,
     BackupJob,
 )
 
-KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED)
-CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s", "check_s")
+FULL = (FULLY_PROVED, FULL_PROOF_FAILED, FULL_PROOF_POSTPONED)
+RECOVERY = (RECOVERY_KEY_PROVED, RECOVERY_KEY_UNPROVED)
+KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY)
+CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s", "check_s", "full_s", "rto_s", "rpo_s")
 """The fields that the configuration says; the others are remembered."""
 
 
@@ -98,6 +105,11 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         if event.kind == PROVED:
             return msgspec.structs.replace(row, proved_ms=at_ms, proof_failed_ms=0, proof_detail="")
         return msgspec.structs.replace(row, proof_failed_ms=at_ms, proof_detail=_text(fields.get("detail")))
+    if event.kind in FULL:
+        return _after_full(row, event)
+    if event.kind in RECOVERY:
+        detail = _text(fields.get("detail")) if event.kind == RECOVERY_KEY_UNPROVED else ""
+        return msgspec.structs.replace(row, recovery_key=detail)
     if at_ms < row.ran_ms:
         return row
     if event.kind == FAILED:
@@ -114,6 +126,27 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         bytes_added=_number(fields.get("bytes_added")),
         seconds=float(_number(fields.get("seconds"))),
         unreadable=_number(fields.get("unreadable")),
+    )
+
+
+def _after_full(row: BackupJob, event: Event) -> BackupJob:
+    fields, at_ms = event.fields, event.observed_ms
+    if at_ms < max(row.full_ms, row.full_failed_ms, row.full_postponed_ms):
+        return row
+    detail = _text(fields.get("detail"))
+    if event.kind == FULL_PROOF_POSTPONED:
+        return msgspec.structs.replace(row, full_postponed_ms=at_ms, full_postponed=detail)
+    if event.kind == FULL_PROOF_FAILED:
+        return msgspec.structs.replace(row, full_failed_ms=at_ms, full_detail=detail, full_postponed="")
+    seconds = fields.get("seconds")
+    return msgspec.structs.replace(
+        row,
+        full_ms=at_ms,
+        full_seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        full_bytes=_number(fields.get("bytes")),
+        full_failed_ms=0,
+        full_detail="",
+        full_postponed="",
     )
 
 

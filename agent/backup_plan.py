@@ -28,6 +28,9 @@ def backup_plan(options: Any, machine_id: str) -> tuple[tuple[BackupJob, ...], d
                 stale_s=job.stale_after,
                 proof_s=job.proof.valid,
                 check_s=2 * job.proof.check_every,
+                full_s=2 * job.proof.full.every if job.proof.full.enabled else 0.0,
+                rto_s=job.proof.full.rto,
+                rpo_s=job.proof.full.rpo,
             )
         )
         timed[f"backup {name}"] = Timed(action="backup", arguments={"job": name}, at=at)

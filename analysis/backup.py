@@ -1,10 +1,12 @@
 """Judges the backup jobs: states when one becomes late, stale or unproven, and when it is well again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from analysis.backup_state import standing
 from contracts.collector import Report
+from contracts.coverage import Blind
+from contracts.errors import Why
 from contracts.event import Event, FieldType, Kind, Severity
 from contracts.judge import View
 from contracts.record import Record
@@ -69,7 +71,19 @@ class BackupJobs:
             event = _event(job, former, rows[key])
             if event is not None:
                 events.append(event)
-        return Report(events=tuple(events), changes=compare(before.rows, rows))
+        return Report(events=tuple(events), changes=compare(before.rows, rows), blind=tuple(_unseen(jobs.values())))
+
+
+def _unseen(jobs: Iterable[BackupJob]) -> Iterator[Blind]:
+    """What nobody knows of jobs that make snapshots: whether they could be opened when this host is gone."""
+    for job in sorted(jobs, key=lambda each: each.job):
+        if job.recovery_key:
+            yield Blind(
+                what=f"whether the backup {job.job} opens without this host",
+                why=Why.OTHER,
+                detail=job.recovery_key,
+                fix="Make a recovery key and prove it: holdfast backup key recovery, then with --prove.",
+            )
 
 
 def _row(job: BackupJob, former: JobState | None, now_ms: int) -> JobState:

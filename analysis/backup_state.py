@@ -30,6 +30,8 @@ def standing(job: BackupJob, now_ms: int) -> Standing:
         return Standing(state="failing", detail=job.detail or "the last run failed")
     if age_ms >= job.late_s * 1000:
         return Standing(state="late", detail=last)
+    if 0 < job.rpo_s * 1000 <= age_ms:
+        return Standing(state="late", detail=f"{last}, and its target (RPO) is {_duration(job.rpo_s)}")
     return _proof(job, now_ms)
 
 
@@ -40,12 +42,21 @@ def _proof(job: BackupJob, now_ms: int) -> Standing:
         return Standing(state="failing", detail=f"the repository is damaged: {job.damage}")
     if job.proof_failed_ms > job.proved_ms:
         return Standing(state="failing", detail=f"restoring failed: {job.proof_detail}")
+    if job.full_failed_ms > job.full_ms:
+        return Standing(state="failing", detail=f"restoring all of it failed: {job.full_detail}")
+    if 0 < job.rto_s < job.full_seconds and job.full_ms:
+        took = f"restoring all of it took {_duration(job.full_seconds)}"
+        return Standing(state="failing", detail=f"{took}, and its target (RTO) is {_duration(job.rto_s)}")
     if not _holds(job.proved_ms, job.proof_s, now_ms):
         when = f"restored {_span(now_ms - job.proved_ms)} ago" if job.proved_ms else "never restored"
         return Standing(state="unproven", detail=when)
     if not _holds(job.checked_ms, job.check_s, now_ms):
         when = f"checked {_span(now_ms - job.checked_ms)} ago" if job.checked_ms else "never checked"
         return Standing(state="unverified", detail=f"the repository was {when}")
+    if job.full_s and now_ms >= max(job.full_ms, job.since_ms) + job.full_s * 1000:
+        when = f"{_span(now_ms - job.full_ms)} ago" if job.full_ms else "never"
+        why = f": {job.full_postponed}" if job.full_postponed else ""
+        return Standing(state="unverified", detail=f"all of it was restored {when}{why}")
     partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" else ""
     return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}")
 
@@ -57,6 +68,14 @@ def _holds(at_ms: int, valid_s: float, now_ms: int) -> bool:
 
 def _reason(job: BackupJob) -> str:
     return f"; the last run failed: {job.detail}" if job.outcome == "failed" and job.detail else ""
+
+
+def _duration(seconds: float) -> str:
+    """A measured or declared span: in the unit that says it in few digits."""
+    for size, unit in ((86400 * 3, "days"), (3600 * 2, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit]:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _span(ms: int) -> str:

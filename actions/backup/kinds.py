@@ -250,6 +250,78 @@ DATABASE_NOT_PROVED = Kind(
     advice="The detail names the dump; see docs/guides/backup-databases.md for what a proof needs.",
     ocsf_class=6008,
 )
+FULLY_PROVED = Kind(
+    name=names.FULLY_PROVED,
+    meaning="Everything of the newest snapshots of a job was restored into scratch space and compared; time and age were measured.",
+    title="Backup {job}: all of it ({files} files, {bytes} bytes) restored in {seconds:.0f} s, {age_s:.0f} s old",
+    severity=Severity.INFORMATIONAL,
+    fields={
+        "job": "str",
+        "snapshots": "list",
+        "files": "int",
+        "bytes": "int",
+        "seconds": "float",
+        "paused_s": "float",
+        "age_s": "float",
+        "gap_s": "float",
+        "privileged": "bool",
+        "not_proved": "str",
+    },
+    ocsf_class=6002,
+)
+FULL_PROOF_FAILED = Kind(
+    name=names.FULL_PROOF_FAILED,
+    meaning="Restoring everything of the newest snapshots of a job did not give what was saved.",
+    title="Backup {job}: restoring all of it failed: {detail}",
+    severity=Severity.HIGH,
+    fields={**_STEP, "snapshots": "list", "problems": "int", "paths": "list", "seconds": "float"},
+    attack=("T1485",),
+    advice="Run `holdfast backup check --read-data`, then `repair`; try again with `holdfast backup prove --full`.",
+    ocsf_class=2004,
+)
+FULL_PROOF_POSTPONED = Kind(
+    name=names.FULL_PROOF_POSTPONED,
+    meaning="The restore of everything could not be done now: there is no room for it, or others need the disks. The next run tries again.",
+    title="Backup {job}: restoring all of it was put off: {detail}",
+    severity=Severity.LOW,
+    fields={**_STEP, "needed_bytes": "int", "free_bytes": "int"},
+    advice="Name a larger directory in proof.full.scratch, or run `holdfast backup prove --full --scratch DIR` by hand.",
+    ocsf_class=6008,
+)
+TARGET_MISSED = Kind(
+    name="backup.recovery_target_missed",
+    meaning="A restore of everything took longer, or its data was older, than the settings declare as their target.",
+    title="Backup {job}: {target} missed: {measured_s:.0f} s measured, {declared_s:.0f} s declared",
+    severity=Severity.MEDIUM,
+    fields={"job": "str", "target": "str", "measured_s": "float", "declared_s": "float"},
+    advice="Back up more often (RPO), restore from a nearer or faster place (RTO), or declare what holds.",
+    ocsf_class=6008,
+)
+RECOVERY_KEY_PROVED = Kind(
+    name=names.RECOVERY_KEY_PROVED,
+    meaning="The recovery key of a repository opened it when it was typed in from the paper.",
+    title="Backup {job}: its recovery key was proved",
+    severity=Severity.INFORMATIONAL,
+    fields={"job": "str"},
+    ocsf_class=6002,
+)
+RECOVERY_KEY_UNPROVED = Kind(
+    name=names.RECOVERY_KEY_UNPROVED,
+    meaning="A repository has no recovery key, or it was not proved lately: with this host the way into its backup may be lost.",
+    title="Backup {job}: {detail}",
+    severity=Severity.LOW,
+    fields=_STEP,
+    advice="Make one and print it: `holdfast backup key recovery`; then prove it with `--prove`.",
+    ocsf_class=6008,
+)
+SHEET_SAVED = Kind(
+    name="backup.sheet_saved",
+    meaning="The recovery sheet of this host was made anew and lies in the repository.",
+    title="Backup {job}: recovery sheet in snapshot {snapshot:.8}",
+    severity=Severity.INFORMATIONAL,
+    fields={"job": "str", "snapshot": "str", "missing": "list"},
+    ocsf_class=6002,
+)
 UPKEEP_FAILED = Kind(
     name="backup.upkeep_failed",
     meaning="What follows a backup (proof, check, retention or copy) could not be done; the snapshot is there.",
@@ -278,6 +350,13 @@ KINDS = (
     TARGET_IMMUTABLE,
     TARGET_MUTABLE,
     TARGET_UNTRIED,
+    FULLY_PROVED,
+    FULL_PROOF_FAILED,
+    FULL_PROOF_POSTPONED,
+    TARGET_MISSED,
+    RECOVERY_KEY_PROVED,
+    RECOVERY_KEY_UNPROVED,
+    SHEET_SAVED,
     UPKEEP_FAILED,
     ANOMALY_SUSPECTED,
     ANOMALY_ACKNOWLEDGED,

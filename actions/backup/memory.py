@@ -17,6 +17,12 @@ class Memory(msgspec.Struct):
     checked_ns: int = 0
     pruned_ns: int = 0
     databases_ns: int = 0
+    full_ns: int = 0
+    """When all of it was restored last, and since when that is put off because others needed the disks."""
+    full_postponed_ns: int = 0
+    reminded_ns: int = 0
+    """When the recovery key was spoken of last, and what was said."""
+    reminded: str = ""
 
     def prove(self, snapshot: str, now_ns: int) -> None:
         """Remember that a snapshot was restored; the oldest beyond `MAX_PROVED` are forgotten."""

@@ -63,7 +63,8 @@ class Fuse:
 
     def read(self, path: str, size: int, offset: int, _handle: object) -> bytes:
         """Bytes of a file: all that were asked for up to its end, or EIO; the kernel would fill less with zeros."""
-        return self._guarded(path, lambda: self._view.read(self._view.find(_raw(path)), size, offset))
+        data: bytes = self._guarded(path, lambda: self._view.read(self._view.find(_raw(path)), size, offset))
+        return data
 
     def listxattr(self, path: str) -> list[str]:
         """The names of the extended attributes."""
@@ -77,7 +78,8 @@ class Fuse:
         return found
 
     def _find(self, path: str) -> Found:
-        return self._guarded(path, lambda: self._view.find(_raw(path)))
+        found: Found = self._guarded(path, lambda: self._view.find(_raw(path)))
+        return found
 
     def _guarded(self, path: str, do: Callable[[], Any]) -> Any:
         """What `do` gives; what the repository cannot give is told, and is an input/output error."""

@@ -18,7 +18,7 @@ KEY_FOLDER = "/etc/holdfast/keys"
 Path = Annotated[str, Meta(pattern="^/", description="An absolute path.")]
 Percent = Annotated[float, Meta(ge=0.0, le=100.0)]
 
-RESERVED = frozenset({"database", "partial", "suspected"})
+RESERVED = frozenset({"database", "partial", "recovery-sheet", "suspected"})
 """Tags that say something else, and so are no names of jobs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -89,6 +89,35 @@ class KeepOptions(Record):
     ] = 604800.0
 
 
+class FullProofOptions(Record):
+    """A restore of everything into scratch space, as proof; its time and the age of the data are measured against declared targets."""
+
+    enabled: Annotated[bool, Meta(description="Whether it is done by itself.")] = True
+    every: Annotated[
+        Duration,
+        Meta(description="How often; where it could not be done, the next run of the job tries again.", ge=86400.0),
+    ] = 2592000.0
+    scratch: Annotated[
+        str,
+        Meta(
+            description="Directory that the user holdfast-backup may write, with room for the largest snapshot; else its own folder.",
+            examples=["/srv/scratch"],
+            pattern=r"^(/.*)?$",
+        ),
+    ] = ""
+    reserve: Annotated[Size, Meta(description="So much stays free there in any case.", ge=0)] = 1 << 30
+    postpone_at_most: Annotated[
+        Duration, Meta(description="How long it is put off from run to run while others wait for the disks.", ge=0.0)
+    ] = 604800.0
+    time_limit: Annotated[Duration, Meta(description="When it is given up, as failed.", ge=60.0)] = 43200.0
+    rto: Annotated[
+        Duration, Meta(description="Declared target: how long a full restore may take; 0s: none declared.", ge=0.0)
+    ] = 0.0
+    rpo: Annotated[
+        Duration, Meta(description="Declared target: how old the last snapshot may become; 0s: none declared.", ge=0.0)
+    ] = 0.0
+
+
 class ProofOptions(Record):
     """What proves that a backup restores: after every run files are restored and compared, now and then the repository is checked."""
 
@@ -101,6 +130,7 @@ class ProofOptions(Record):
         Duration, Meta(description="How often the dumps are restored into throw-away instances and asked.", ge=3600.0)
     ] = 604800.0
     databases: ProveOptions = ProveOptions()
+    full: FullProofOptions = FullProofOptions()
     check_every: Annotated[Duration, Meta(description="How often the repository is checked.", ge=3600.0)] = 604800.0
     check_data: Annotated[
         str,
@@ -228,6 +258,13 @@ class BackupOptions(ActionOptions):
         for name in self.jobs:
             if not _NAME.fullmatch(name) or name in RESERVED:
                 raise ValueError(f'jobs: "{name}" cannot name a job; write up to 40 small letters, digits, - and _')
+
+
+def beside_password(name: str, job: JobOptions, file: str) -> str:
+    """The path of a file that is kept in the folder of the job's password: what root noted there of keys and proofs."""
+    scheme, _, path = password_of(name, job).partition(":")
+    folder = path.rpartition("/")[0] if scheme == "file" else KEY_FOLDER
+    return f"{folder or KEY_FOLDER}/{file}"
 
 
 def password_of(name: str, job: JobOptions) -> str:
