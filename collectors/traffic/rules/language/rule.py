@@ -30,7 +30,10 @@ class Ports(Struct, frozen=True):
 
 
 class Number(Struct, frozen=True):
-    """A comparison with an unsigned integer. `op`: `=` `!=` `<` `<=` `>` `>=`, `in` and `!in` (`low < x < high`), `&` and `!&` (`x & high == low`)."""
+    """A comparison with an unsigned integer.
+
+    `op`: `=` `!=` `<` `<=` `>` `>=`; `in`, `!in`: low < x < high; `&`: a bit of `low` is set, `!&`: none is; `&=`, `&!=`: x & low == high.
+    """
 
     op: str
     low: int
@@ -38,31 +41,40 @@ class Number(Struct, frozen=True):
 
     def holds(self, value: int) -> bool:
         """Return whether the comparison is true of `value`."""
-        return _HOLDS[self.op](value, self.low, self.high)
+        match self.op:
+            case "=":
+                return value == self.low
+            case "<":
+                return value < self.low
+            case ">":
+                return value > self.low
+            case "!=":
+                return value != self.low
+            case "<=":
+                return value <= self.low
+            case ">=":
+                return value >= self.low
+            case "in":
+                return self.low < value < self.high
+            case "!in":
+                return not self.low < value < self.high
+        return _bits(self.op, value, self.low, self.high)
 
 
-_HOLDS = {
-    "=": lambda x, a, b: x == a,
-    "!=": lambda x, a, b: x != a,
-    "<": lambda x, a, b: x < a,
-    "<=": lambda x, a, b: x <= a,
-    ">": lambda x, a, b: x > a,
-    ">=": lambda x, a, b: x >= a,
-    "in": lambda x, a, b: a < x < b,
-    "!in": lambda x, a, b: not a < x < b,
-    "&": lambda x, a, b: x & b == a,
-    "!&": lambda x, a, b: x & b != a,
-}
+def _bits(op: str, value: int, mask: int, wanted: int) -> bool:
+    if op in {"&", "!&"}:
+        return (value & mask != 0) == (op == "&")
+    return (value & mask == wanted) == (op == "&=")
 
 
 # Tests of one buffer, in the order of the rule.
 
 
-class Content(Struct, tag="content"):
+class Content(Struct, tag_field="is", tag="content"):
     """Bytes to be found. `offset`/`depth` count from the buffer's beginning, `distance`/`within` from the end of the match before.
 
-    `startswith` has set `offset` 0 and `depth` to the pattern's length. `next_relative` says that a later test of the buffer is relative to
-    this one, so another occurrence may be tried. `fast_pattern`: asked for by the rule, with the part of the pattern (`chop` offset, length).
+    `startswith` has set `offset` 0 and `depth` to the pattern's length. `next_relative`: a later test of the buffer depends on where this
+    one was found, so that another occurrence may do. `fast_pattern`: asked for by the rule; `chop` (offset, length): only that part of it.
     """
 
     pattern: bytes
@@ -86,7 +98,7 @@ class Content(Struct, tag="content"):
         return self.distance is not None or self.within is not None
 
 
-class Pcre(Struct, tag="pcre"):
+class Pcre(Struct, tag_field="is", tag="pcre"):
     """A Perl regular expression over bytes. `flags`: those of `imsxAEGO` that were given.
 
     `captures` names what the groups are kept as, in order: (`flow` or `pkt`, name); `alert:` prefixes stay in the name.
@@ -100,7 +112,7 @@ class Pcre(Struct, tag="pcre"):
     next_relative: bool = False
 
 
-class ByteTest(Struct, tag="byte_test"):
+class ByteTest(Struct, tag_field="is", tag="byte_test"):
     """A number read from the buffer and compared. `base` is 0 for binary, else that of the digits; `endian` is `big`, `little` or `dce`."""
 
     nbytes: int | str
@@ -114,7 +126,7 @@ class ByteTest(Struct, tag="byte_test"):
     bitmask: int = 0
 
 
-class ByteJump(Struct, tag="byte_jump"):
+class ByteJump(Struct, tag_field="is", tag="byte_jump"):
     """Move on by a number read from the buffer. `origin`: where the jump starts, `` (behind the number), `beginning` or `end`."""
 
     nbytes: int | str
@@ -129,7 +141,7 @@ class ByteJump(Struct, tag="byte_jump"):
     bitmask: int = 0
 
 
-class ByteExtract(Struct, tag="byte_extract"):
+class ByteExtract(Struct, tag_field="is", tag="byte_extract"):
     """A number read from the buffer into variable `name`."""
 
     nbytes: int
@@ -142,7 +154,7 @@ class ByteExtract(Struct, tag="byte_extract"):
     align: int = 0
 
 
-class ByteMath(Struct, tag="byte_math"):
+class ByteMath(Struct, tag_field="is", tag="byte_math"):
     """A number read from the buffer, computed with (`op` one of `+ - * / << >>`), into variable `name`."""
 
     nbytes: int | str
@@ -156,7 +168,7 @@ class ByteMath(Struct, tag="byte_math"):
     bitmask: int = 0
 
 
-class IsDataAt(Struct, tag="isdataat"):
+class IsDataAt(Struct, tag_field="is", tag="isdataat"):
     """Whether the buffer goes on at a place."""
 
     at: int | str
@@ -164,25 +176,25 @@ class IsDataAt(Struct, tag="isdataat"):
     relative: bool = False
 
 
-class Bsize(Struct, tag="bsize"):
+class Bsize(Struct, tag_field="is", tag="bsize"):
     """The size of the whole buffer. An answer may have to wait until the buffer no longer grows."""
 
     number: Number
 
 
-class Urilen(Struct, tag="urilen"):
+class Urilen(Struct, tag_field="is", tag="urilen"):
     """The size of the URI (16 bits, cut there); the buffer says whether it is the raw one."""
 
     number: Number
 
 
-class Absent(Struct, tag="absent"):
+class Absent(Struct, tag_field="is", tag="absent"):
     """The buffer is not there. `or_else`: or what follows holds."""
 
     or_else: bool = False
 
 
-class Base64Decode(Struct, tag="base64_decode"):
+class Base64Decode(Struct, tag_field="is", tag="base64_decode"):
     """Decode what is here (`bytes` 0: to the end); `Rule.base64` is tested on the result. Matches only if that matches."""
 
     bytes: int = 0
@@ -190,7 +202,7 @@ class Base64Decode(Struct, tag="base64_decode"):
     relative: bool = False
 
 
-class Dataset(Struct, tag="dataset"):
+class Dataset(Struct, tag_field="is", tag="dataset"):
     """Look the buffer up in, or add it to, a named set. `cmd`: isset, isnotset, set, unset; `values` are what `load` named."""
 
     cmd: str
@@ -202,7 +214,7 @@ class Dataset(Struct, tag="dataset"):
     hashsize: int = 0
 
 
-class Datarep(Struct, tag="datarep"):
+class Datarep(Struct, tag_field="is", tag="datarep"):
     """Compare the reputation of the buffer in a named set."""
 
     name: str
@@ -214,7 +226,7 @@ class Datarep(Struct, tag="datarep"):
     hashsize: int = 0
 
 
-class Entropy(Struct, tag="entropy"):
+class Entropy(Struct, tag_field="is", tag="entropy"):
     """Shannon's entropy of (a part of) the buffer, bits a byte. `op` as in `Number` but on fractions."""
 
     op: str
@@ -224,7 +236,7 @@ class Entropy(Struct, tag="entropy"):
     offset: int = 0
 
 
-class Asn1(Struct, tag="asn1"):
+class Asn1(Struct, tag_field="is", tag="asn1"):
     """A fault in the ASN.1 at a place: any of those that are set (`oversize_length` 0: not asked)."""
 
     bitstring_overflow: bool = False
@@ -263,8 +275,8 @@ class Transform(Struct, frozen=True):
 class BufferTest(Struct):
     """All tests of one buffer, to be held at once. A buffer with several values (`dns.query` …) is tested value by value.
 
-    `buffer` is the sticky buffer's name; `payload` is the packet's or the stream's own bytes. `direction`: `to_server`, `to_client` or `both`
-    (which side's buffer is meant). A rule may test the same buffer more than once: each stands by itself.
+    `buffer` is the sticky buffer's name; `payload` is the packet's or the stream's own bytes. `direction` (`to_server`, `to_client`,
+    `both`) is the side whose buffer is meant. A rule may test the same buffer more than once: each stands by itself.
     """
 
     buffer: str
@@ -276,7 +288,7 @@ class BufferTest(Struct):
 # Tests beside the buffers.
 
 
-class FieldTest(Struct, tag="field"):
+class FieldTest(Struct, tag_field="is", tag="field"):
     """A number of a packet, flow or transaction (`ttl`, `tcp.mss`, `flow.pkts_toclient`, `dns.opcode` …) compared."""
 
     name: str
@@ -284,8 +296,8 @@ class FieldTest(Struct, tag="field"):
     index: str = ""
 
 
-class FlagsTest(Struct, tag="flags"):
-    """TCP flags or fragment bits: `op` `` exactly these, `+` these and any others, `*` any of these, `!` not these; `ignored` do not count."""
+class FlagsTest(Struct, tag_field="is", tag="flags"):
+    """TCP flags or fragment bits. `op`: nothing: exactly these, `+` these and others, `*` any, `!` not these; `ignored` bits do not count."""
 
     name: str
     op: str
@@ -293,7 +305,7 @@ class FlagsTest(Struct, tag="flags"):
     ignored: int = 0
 
 
-class WordTest(Struct, tag="word"):
+class WordTest(Struct, tag_field="is", tag="word"):
     """A keyword with words: `sameip`, `ipopts:rr`, `ssl_version:!tls1.2`, `tls.version:1.3`, `geoip` …; `negated` is for all of them."""
 
     name: str
@@ -301,14 +313,14 @@ class WordTest(Struct, tag="word"):
     negated: bool = False
 
 
-class EventTest(Struct, tag="event"):
+class EventTest(Struct, tag_field="is", tag="event"):
     """An anomaly: `layer` is `app-layer`, `stream` or `decode`; `name` as in Suricata without the layer (`http.invalid_response`)."""
 
     layer: str
     name: str
 
 
-class AppProtocol(Struct, tag="app_protocol"):
+class AppProtocol(Struct, tag_field="is", tag="app_protocol"):
     """The flow's application protocol (`failed`, `unknown` too); `side`: either, both, to_server, to_client, final, original."""
 
     name: str
@@ -316,21 +328,21 @@ class AppProtocol(Struct, tag="app_protocol"):
     side: str = ""
 
 
-class StreamSize(Struct, tag="stream_size"):
+class StreamSize(Struct, tag_field="is", tag="stream_size"):
     """Bytes of a stream so far. `side`: server, client, both, either."""
 
     side: str
     number: Number
 
 
-class IpProto(Struct, tag="ip_proto"):
+class IpProto(Struct, tag_field="is", tag="ip_proto"):
     """The protocol number of IP; `op` one of `= ! < >`."""
 
     op: str
     number: int
 
 
-class IpRep(Struct, tag="iprep"):
+class IpRep(Struct, tag_field="is", tag="iprep"):
     """Reputation of an address in a category. `side`: any, src, dst, both; `op` also `isset`, `isnotset`."""
 
     side: str
@@ -339,7 +351,7 @@ class IpRep(Struct, tag="iprep"):
     value: int
 
 
-class FileTest(Struct, tag="file"):
+class FileTest(Struct, tag_field="is", tag="file"):
     """A file's hash in a list: `name` is filemd5, filesha1 or filesha256, `argument` the list's name."""
 
     name: str
@@ -347,7 +359,7 @@ class FileTest(Struct, tag="file"):
     negated: bool = False
 
 
-class DceIface(Struct, tag="dce_iface"):
+class DceIface(Struct, tag_field="is", tag="dce_iface"):
     """A DCERPC interface that was bound: its UUID in lower case, its version, and whether any fragment will do."""
 
     uuid: str
@@ -355,36 +367,36 @@ class DceIface(Struct, tag="dce_iface"):
     any_frag: bool = False
 
 
-class DceOpnum(Struct, tag="dce_opnum"):
+class DceOpnum(Struct, tag_field="is", tag="dce_opnum"):
     """DCERPC operation numbers."""
 
     ranges: Ranges
 
 
-class Modbus(Struct, tag="modbus"):
+class Modbus(Struct, tag_field="is", tag="modbus"):
     """Modbus: `kind` is function, access or unit; the text that belongs to it stays as it was written."""
 
     kind: str
     argument: str
 
 
-class FlowBits(Struct, tag="flowbits"):
+class FlowBits(Struct, tag_field="is", tag="flowbits"):
     """Bits of the flow. `cmd`: isset, isnotset (any of `names`), set, unset, toggle (one name)."""
 
     cmd: str
     names: tuple[str, ...]
 
 
-class FlowInt(Struct, tag="flowint"):
-    """A counter of the flow. `cmd`: `=` `+` `-` change it; `<` `<=` `==` `!=` `>=` `>` compare it; isset, notset look whether it is there."""
+class FlowInt(Struct, tag_field="is", tag="flowint"):
+    """A counter of the flow. `cmd`: `=` `+` `-` change it, `<` `<=` `==` `!=` `>=` `>` compare it, isset and isnotset ask for it."""
 
     name: str
     cmd: str
     value: int | str = 0
 
 
-class XBits(Struct, tag="xbits"):
-    """Bits of an address, pair or transaction. `track`: ip_src, ip_dst, ip_pair, tx; `hostbits` are those of src, dst or both. `expire_s` for set."""
+class XBits(Struct, tag_field="is", tag="xbits"):
+    """Bits of an address, a pair of them or a transaction. `track`: ip_src, ip_dst, ip_pair, tx, and ip_both for `hostbits` of both."""
 
     cmd: str
     name: str
@@ -424,7 +436,7 @@ class Flow(Struct):
 
 
 class Threshold(Struct):
-    """How often a rule is to speak. `type`: limit, threshold, both, backoff, rate, suppress; `track`: by_src, by_dst, by_rule, by_both, by_flow."""
+    """How often a rule may speak. `type`: limit, threshold, both, backoff, detection_filter; `track`: by_src, by_dst, by_rule, by_both, by_flow."""
 
     type: str
     track: str
@@ -445,9 +457,9 @@ class Tag(Struct):
 class Rule(Struct):
     """One rule. Buffers, tests and state hold all at once; state that changes something does so after everything else has matched.
 
-    `protocol` is Suricata's word (`tcp-pkt`, `http` …); `hook` what stands behind it (`tcp:flow_start`). `direction`: `->`, `<>` or `=>` (the
-    rule looks at both sides of one transaction). `payload` is the test of packet or stream; `buffers` those of transactions and headers, in
-    their order; `base64` belongs to the `base64_decode` before it.
+    `protocol` is Suricata's word (`tcp-pkt`, `http` …); `hook` what stands behind it (`tcp:flow_start`). `direction`: `->`, `<>` or `=>`
+    (both sides of one transaction). `payload` is the test of packet or stream; `buffers` those of transactions and headers, in their
+    order; `base64` is for what `base64_decode` made.
     """
 
     action: str
@@ -465,7 +477,7 @@ class Rule(Struct):
     classtype: str = ""
     category: str = ""
     priority: int = 3
-    severity: int = 3
+    own_priority: bool = False
     references: tuple[tuple[str, str], ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     target: str = ""
