@@ -39,6 +39,7 @@ DOORS = {
         "actions.backup.stores.sftp_target",
     },
     "mfusepy": {"actions.backup.mount"},
+    "blake3": {"host.file_digest"},
     "apprise": {"actions.notify"},
     "numpy": {"collectors.traffic"},
     "watchdog": {"agent.config_watch"},

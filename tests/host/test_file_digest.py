@@ -1,0 +1,79 @@
+"""A file is hashed whole and as it stands; one that changes meanwhile says so instead of being believed."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from contracts.trees import Node, TreePlan
+from host import file_digest
+from host.file_digest import CHANGED, Reader, xattr_digest
+
+
+def look(path: Path) -> Node:
+    folder = os.open(path.parent, os.O_RDONLY)
+    found = os.lstat(path)
+    try:
+        node = Node(
+            os.fsencode(path.name),
+            found.st_mode,
+            found.st_uid,
+            found.st_gid,
+            found.st_nlink,
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+            found.st_ino,
+            found.st_dev,
+        )
+        return Reader(TreePlan()).complete(node, folder)
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, file_digest.CHUNK - 1, file_digest.CHUNK, file_digest.CHUNK + 1, 3 * file_digest.CHUNK]
+)
+def test_every_size_is_hashed_whole(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "file").write_bytes(content)
+    assert look(tmp_path / "file").content == sha256(content).digest()
+
+
+def test_a_file_that_grows_while_it_is_read_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"x" * file_digest.CHUNK * 2)
+    read = os.readv
+
+    def growing(descriptor: int, buffers: object) -> int:
+        with file.open("ab") as more:
+            more.write(b"y")
+        return read(descriptor, buffers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(file_digest.os, "readv", growing)
+    assert look(file).flaw == CHANGED
+
+
+def test_a_file_swapped_for_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    found = os.lstat(file)
+    file.unlink()
+    os.mkfifo(file)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    node = Node(b"file", found.st_mode, 0, 0, 1, 1, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+    try:
+        assert Reader(TreePlan()).complete(node, folder).flaw == CHANGED
+    finally:
+        os.close(folder)
+
+
+def test_attributes_make_one_digest_in_any_order() -> None:
+    assert xattr_digest([("a", b"1"), ("b", b"2")]) == xattr_digest([("b", b"2"), ("a", b"1")])
+    assert xattr_digest([("a", b"12")]) != xattr_digest([("a1", b"2")])
+
+
+def test_an_unknown_hash_is_refused() -> None:
+    with pytest.raises(ValueError, match="sha256, blake3"):
+        Reader(TreePlan(hash_name="md5"))
