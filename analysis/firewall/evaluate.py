@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.firewall.journey import Journey
 from analysis.firewall.model import Datapath
-from analysis.firewall.probe import Answer, Cause, Probe, Step, Verdict
+from analysis.firewall.probe import UNTRACED, Answer, Cause, Probe, Step, Verdict
 from analysis.firewall.walking import Doubt, Leg, Trail
 
 _ENDS = frozenset({"drop", "reject", "policy-drop", "routing", "rp_filter", "martian", "forwarding", "unknown"})
@@ -42,11 +42,12 @@ class Answers:
             entry for entry in self._trail if entry.may & bit and (entry.leg is not Leg.THIRD or entry.kind == "reject")
         ]
         target, port, interface = self._journey.end_of(number)
+        causes = _causes(verdict, trail, bit)
         return Answer(
             verdict=verdict,
-            causes=_causes(verdict, trail, bit),
+            causes=causes,
             steps=tuple(dict.fromkeys(_step(entry, bit) for entry in trail)) if steps else (),
-            unknown=_unknown(self._doubts, bit) if verdict is Verdict.UNCERTAIN else (),
+            unknown=_unknown(self._doubts, bit) or _untraced(causes) if verdict is Verdict.UNCERTAIN else (),
             forwarded=bool(self._journey.forwarded & bit),
             destination=target,
             port=port,
@@ -133,3 +134,8 @@ def _unknown(doubts: list[Doubt], bit: int) -> tuple[str, ...]:
         if doubt.bits & bit:
             named[f"{doubt.text} in {doubt.place}: {doubt.rule.text}" if doubt.rule else doubt.text] = None
     return tuple(named)[:_MOST_UNKNOWN]
+
+
+def _untraced(causes: tuple[Cause, ...]) -> tuple[str, ...]:
+    """Return what is left to name where the ways part and none of the steps said why: the places at which they end."""
+    return (f"which of these it meets: {'; '.join(cause.text for cause in causes)} ({UNTRACED})",)

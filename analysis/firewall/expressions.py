@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from analysis.firewall.cohort import NOTHING, Spread, constant, product
-from analysis.firewall.fields import Packets
+from analysis.firewall.fields import TRACKED, Packets
 from analysis.firewall.model import (
     Binary,
     Concat,
@@ -77,8 +77,7 @@ class Expressions:
     def value(self, expression: Expression) -> Spread:
         """Return what `expression` is for every packet."""
         if isinstance(expression, Field):
-            found = self.packets.get(expression.name)
-            return found if found is not None else self._open()
+            return self._field(expression.name)
         if isinstance(expression, Constant):
             return constant(expression.value, self.packets.everyone)
         if isinstance(expression, Concat):
@@ -110,6 +109,17 @@ class Expressions:
         if isinstance(expression, Fib):
             return f"fib {' . '.join(expression.flags)} {expression.result}"
         return f"{expression}"
+
+    def _field(self, name: str) -> Spread:
+        """Return a field as rules see it: those of a connection are anything for who perhaps has none."""
+        found = self.packets.get(name)
+        if found is None:
+            return self._open()
+        if name.startswith("ct ") and name != "ct state":
+            tracked = self.packets.base[TRACKED]
+            if doubtful := tracked.multi & tracked.values.get(2, 0):
+                return Spread(found.values, found.unknown | doubtful)
+        return found
 
     def _open(self) -> Spread:
         return Spread({}, self.packets.everyone)

@@ -109,6 +109,13 @@ class Packets:
             if (name, key) not in self._had()
         ]
 
+    def differ(self, state: State) -> int:
+        """Return the packets of which a field is not what it is in `state`."""
+        bits = 0
+        for name, spread in state[0].items():
+            bits |= self.base.get(name, NOTHING).compared(spread)[0]
+        return bits
+
     def take(self, state: State, bits: int, *, keep: bool = False) -> None:
         """Give `bits` the fields as they were in `state`; with `keep` they may also be as they are now, nobody knows which."""
         for name, spread in state[0].items():
@@ -191,7 +198,7 @@ class Packets:
         if not inside and not out:
             return
         sure = inside & ~tracked.multi
-        self.assign(TRACKED, constant(2, inside), inside, inside)
+        self.assign(TRACKED, Spread({2: inside, 1: inside & out}), inside, inside)
         self.assign("ct state", Spread({state: inside, UNTRACKED: out}), bits & (inside | out), inside | out)
         self.assign("ct status", constant(status, inside), sure, inside)
         for name in _CT_ZERO:

@@ -1,6 +1,7 @@
 """The order of things at one netfilter hook: base chains of all tables by priority, connection tracking and translation among them."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby, permutations
 from typing import NamedTuple
 
@@ -101,8 +102,7 @@ def run(steps: Iterable[Step], live: int, walker: Walker) -> int:
     for _, same in groupby(ordered, key=lambda step: step.priority):
         group = sorted(same, key=lambda step: -step.handle)
         if len(group) == 1 or not any(step.writes for step in group):
-            for step in group:
-                live = step.run(live) if live else 0
+            live = _in_turn(group, live)
             continue
         alive = 0
         for family, bits in ((4, walker.packets.four), (6, walker.packets.six)):
@@ -116,23 +116,21 @@ def _together(group: list[Step], live: int, walker: Walker) -> int:
     if not live:
         return 0
     if len(group) == 1 or not any(step.writes for step in group):
-        for step in group:
-            live = step.run(live) if live else 0
-        return live
+        return _in_turn(group, live)
     if len(group) <= _MOST_CHAINS and sum(1 for order in permutations(group) if _possible(order)) <= _MOST_ORDERS:
         return _any_order(group, live, walker)
     walker.ended |= live
-    walker.doubt(live, f"the order of chains of equal priority: {', '.join(step.name for step in group)}")
+    walker.doubt(live, _order_of(group))
     for step in group:
         live = step.run(live) | live
     return live
 
 
 def _any_order(group: list[Step], live: int, walker: Walker) -> int:
-    """Run steps whose order nobody knows in all of them, and keep every result as possible."""
+    """Run steps whose order nobody knows in all of them, and keep every result as possible; name whose fate hangs on it."""
     packets: Packets = walker.packets
     before, bound, begun = packets.snapshot(), walker.bound, walker.initialised
-    results = []
+    results, fates = [], []
     alive = bounds = 0
     surely = -1
     for order in permutations(group):
@@ -141,20 +139,32 @@ def _any_order(group: list[Step], live: int, walker: Walker) -> int:
         packets.restore(before)
         walker.begin_nat(*bound)
         walker.initialised = dict(begun)
-        left = live
         walker.unordered += 1
-        for step in order:
-            left = step.run(left) if left else 0
+        left, ended = walker.fates(partial(_in_turn, order), live)
         walker.unordered -= 1
         results.append(packets.snapshot())
+        fates.append((left, ended))
         alive |= left
         bounds |= walker.bound[0]
         surely &= walker.bound[1]
     packets.restore(results[0])
-    for other in results[1:]:
+    parted = 0
+    for other, (left, ended) in zip(results[1:], fates[1:], strict=True):
+        parted |= (left ^ fates[0][0]) | (ended ^ fates[0][1]) | (packets.differ(other) & alive)
         packets.join(other)
+    walker.doubt(parted & live, _order_of(group))
     walker.begin_nat(bounds, surely)
     return alive
+
+
+def _in_turn(steps: Iterable[Step], live: int) -> int:
+    for step in steps:
+        live = step.run(live) if live else 0
+    return live
+
+
+def _order_of(group: list[Step]) -> str:
+    return f"the order of chains of equal priority: {', '.join(step.name for step in group)}"
 
 
 def _possible(order: tuple[Step, ...]) -> bool:

@@ -113,7 +113,8 @@ class Journey:
             translated |= bits if status & DNAT_BIT and not status & SNAT_BIT else 0
         for device, out in self.first.leaves.values.items():
             for number in numbers(translated & out & live & self.came.values.get(device, 0)):
-                if self._are_neighbours(device, number) and not known.status.multi >> number & 1:
+                several = known.status.multi | self.first.leaves.multi
+                if self._are_neighbours(device, number) and not several >> number & 1:
                     self.first.walker.hook = "routing"
                     self.first.walker.ended |= 1 << number
                     self.first.walker.note(

@@ -13,6 +13,7 @@ from analysis.firewall.walking import Leg
 
 _OF_FRAMES = ("ether type", "meta protocol", "vlan id", "vlan type", "vlan pcp", "vlan dei", "vlan cfi")
 _OF_SOCKETS = ("meta skuid", "meta skgid", "meta cgroup")
+_ROUTED_BY = ("ip daddr", "ip6 daddr", "ip saddr", "ip6 saddr", "meta mark", "th sport", "th dport")
 _LOOPBACK6 = 1
 _TCP = 6
 
@@ -70,6 +71,10 @@ class Trip:
         self._local = (self._local & ~sure) | local
         self._leaving = (self._leaving & ~sure) | leaving
         self._oif = self._oif.merged(oif, sure, may)
+        parted = (may & ~there) | (self._local & self._leaving)
+        self.walker.doubt(
+            parted & may & ~sure, "whether the packet is routed anew after what was set in the hook output"
+        )
         self.walker.hook = hook
         return sure & ~there
 
@@ -107,6 +112,7 @@ class Trip:
             self.walker.ended |= lost
             self.walker.hook = "routing"
             self.walker.note("martian", sure, "::1 leaves this host, and nobody takes packets from it", may=lost)
+            self.walker.doubt(lost & ~sure, "whether the packet leaves with the source ::1")
             live &= ~sure
         return live
 
@@ -153,6 +159,7 @@ class Trip:
             self.passage.name(rows.unknown & live, "where the packet is sent to")
             leaving |= rows.unknown & live
         self.walker.ended |= dropped
+        self._parted((local & leaving) | (local & dropped) | (leaving & dropped))
         return (local | leaving) & live, local, leaving, Spread(devices)
 
     def _way_out(self, flow: Flow, bits: int, near: bool) -> tuple[bool, tuple[str, ...]]:
@@ -302,4 +309,10 @@ class Trip:
             self.passage.name(rows.unknown & live, "where the packet is sent to after address translation")
             here |= rows.unknown & live
         walker.ended |= ended
+        self._parted((here & ahead) | (here & ended) | (ahead & ended))
         return here, ahead, Spread(devices)
+
+    def _parted(self, bits: int) -> None:
+        """Name the fields for which packets are routed by several ways."""
+        for name in _ROUTED_BY if bits else ():
+            self.walker.doubt(bits & self.packets.base[name].multi, f"{name}, by which the packet is routed")

@@ -107,7 +107,9 @@ class Passage:
                 here &= ~late
             if here:
                 doubtful = here & elsewhere if base.devices else here
-                kept = self.walker.base(table, chain, here, sure=here & ~doubtful)
+                walk = partial(self.walker.base, table, chain, sure=here & ~doubtful)
+                kept, ended = self.walker.fates(walk, here)
+                self.walker.doubt(ended & doubtful, f"whether it passes an interface of chain {chain.name} ({name})")
                 live = (live & ~here) | kept
         return live
 

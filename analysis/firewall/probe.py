@@ -12,6 +12,9 @@ SOURCE_PORT = 40000
 """Stands for a port that the kernel hands out to clients; rules about source ports see it."""
 
 
+UNTRACED = "what decides there is a gap of the evaluator; please report it"
+"""Stands in `Answer.unknown` where an uncertain answer would name nothing: so that none ever does, and that its tests fail by it."""
+
 SOLICITATION = "nd-neighbor-solicit"
 """The protocol of a probe that is no connection: the question over IPv6 which link address `destination` has."""
 
@@ -72,6 +75,7 @@ class Step(Record, frozen=True):
 class Answer(Record, frozen=True):
     """The verdict with its reasons. `causes` are what decided, in the order of the way; `unknown` names what could not be decided.
 
+    `unknown` is never empty when the verdict is uncertain, and always when it is not.
     `destination`, `port` and `interface` are where the packet goes after address translation: the interface it leaves by when
     `forwarded`, else "".
     """

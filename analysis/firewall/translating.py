@@ -52,19 +52,16 @@ class Translator:
     def _to(self, nat: Nat, family: int, certain: int, bits: int) -> Done:
         """Translate packets of one family to what the expressions give."""
         end, port_end = ("daddr", "th dport") if nat.kind == "dnat" else ("saddr", "th sport")
+        target, ports = (None if one is None else self._value(one) for one in (nat.address, nat.port))
+        bits, left, certain = self._given(bits, certain, target, ports)
         former = self.packets.address(end, family).within(bits)
-        address, port, left = former, None, 0
-        if nat.address is not None:
-            given = self._value(nat.address).within(bits)
-            left = bits & ~given.present
-            bits, certain = bits & given.present, certain & given.present
+        address, port = former, ports.within(bits) if ports else None
+        if target is not None:
+            given = target.within(bits)
             pair = any(isinstance(value, tuple) for value in given.values)
             address = _pick(given, 0) if pair else given
-            port = _pick(given, 1) if pair else None
+            port = _pick(given, 1) if pair else port
             address = _netmapped(former, address) if nat.netmap else _settled(address)
-        if nat.port is not None:
-            port = self._value(nat.port).within(bits)
-            left |= bits & ~port.present
         if port is not None:
             port = _ports(self.packets.base[port_end].within(bits), port, is_random=nat.random)
         self._put(f"{'ip' if family == 4 else 'ip6'} {end}", address, certain, bits)
@@ -72,6 +69,16 @@ class Translator:
             self._put(port_end, port, certain, bits)
         unsure = (address.unknown | (port.unknown if port else 0)) & bits
         return Done(bits, left, 0, unsure, f"{nat.kind} goes to one of several addresses or ports")
+
+    def _given(self, bits: int, certain: int, *parts: Spread | None) -> tuple[int, int, int]:
+        """Return the packets for which every part has a value, those for which one has none, and those for which all surely have one.
+
+        A map that holds nothing for a packet ends its rule before anything is translated.
+        """
+        there = bits
+        for part in parts:
+            there &= bits if part is None else part.present
+        return there, bits & ~there, certain & there & ~self.expressions.partial
 
     def _put(self, name: str, value: Spread, certain: int, bits: int) -> None:
         """Set an address or port, and note in the connection's status whether that changed anything."""
@@ -102,8 +109,8 @@ class Translator:
         done = Done(bits)
         if nat.port is not None:
             given = self._value(nat.port).within(bits)
-            done = Done(bits & given.present, bits & ~given.present)
-            bits = bits & given.present
+            bits, left, certain = self._given(bits, certain, given)
+            done = Done(bits, left)
             port = _ports(self.packets.base["th dport"].within(bits), given, is_random=nat.random)
             self._put("th dport", port, certain & bits, bits)
             done = done._replace(unsure=port.unknown, text="redirect goes to one of several ports")
@@ -134,11 +141,16 @@ class Translator:
 
     def _masquerade(self, nat: Nat, certain: int, bits: int) -> Done:
         for family, part in ((4, bits & self.packets.four), (6, bits & self.packets.six)):
+            values: dict[int, int] = {}
+            unknown = 0
             for device, had in self.packets.base["meta oifname"].within(part).values.items():
                 link = self.router.links.get(device)
                 own = [entry[0] for entry in (link.addresses if link else ()) if entry[3] == family]
-                value = Spread(dict.fromkeys(own, had)) if own else Spread({}, had)
-                self._put("ip saddr" if family == 4 else "ip6 saddr", value, certain & had, had)
+                unknown |= 0 if own else had
+                for one in own:
+                    values[one] = values.get(one, 0) | had
+            value = Spread(values, unknown)
+            self._put("ip saddr" if family == 4 else "ip6 saddr", value, certain & value.present, value.present)
         if nat.port is not None:
             self._put("th sport", Spread({}, bits), certain, bits)
         return Done(bits)

@@ -3,7 +3,7 @@
 For every packet this keeps whether it may have ended (`ended`) and whether it may still be on its way; if both holds, it is undecided.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ from analysis.firewall.translating import Translator
 _DEEPEST = 16
 _NO_RULE = Rule(statements=(), text="")
 _ZONES = frozenset(f"ct {direction}zone" for direction in ZONES)
+_WRITABLE = frozenset(("ct mark", "ct label", "ct event", "ct helper", "ct secmark"))
 _MOST_STEPS = 200_000
 
 
@@ -125,6 +126,15 @@ class Walker:
         """Name what could not be decided for `bits`."""
         if bits:
             self.doubts.append(Doubt(bits, text, rule, self._place() if rule else ""))
+
+    def fates(self, step: Callable[[int], int], live: int) -> tuple[int, int]:
+        """Run `step` on `live`; return who may come out of it alive and who may have ended in it."""
+        ended, refused = self.ended, self.refused
+        self.ended = self.refused = 0
+        alive = step(live)
+        here = (self.ended | self.refused) & live
+        self.ended, self.refused = self.ended | ended, self.refused | refused
+        return alive, here
 
     def _place(self) -> str:
         return f"{self._table.family.removeprefix('legacy-')} {self._table.name}"
@@ -332,6 +342,7 @@ class Walker:
         for bits in verdicts.values():
             several |= taken & bits
             taken |= bits
+        self.doubt(several & may, self.expressions.doubt(found.key), rule)
         rest = (live & ~sure) | (may & (missed | strange | ~key.present))
         for verdict, bits in verdicts.items():
             rest |= self._act(verdict, rule, frame, sure & bits & ~several, bits & may, depth)
@@ -372,19 +383,14 @@ class Walker:
     def _assign(self, statement: Assign, rule: Rule, frame: _Frame, sure: int, may: int) -> tuple[int, int]:
         self.expressions.partial = 0
         value = self.expressions.value(statement.value)
+        self.doubt(self.expressions.partial & may, self.expressions.doubt(statement.value), rule)
         sure, may = sure & value.present & ~self.expressions.partial, may & value.present
         name = statement.field.name
         if name in _ZONES:
             self.packets.put_in_zone(name, value, self._certain(frame, sure), may)
             self._trace("set", frame.chain, rule, sure, may, f"{name} set {self._said(statement)}")
             return sure, may
-        if name.startswith("ct ") and name not in (
-            "ct mark",
-            "ct label",
-            "ct event",
-            "ct helper",
-            "ct secmark",
-        ):
+        if name.startswith("ct ") and name not in _WRITABLE:
             return sure, may
         target = may
         if name.startswith("ct "):
@@ -414,6 +420,8 @@ class Walker:
         if done.unsure & may:
             self.doubt(done.unsure & may, done.text, rule)
         doubtful = done.left | self.expressions.partial
+        given = [self.expressions.doubt(one) for one in (nat.address, nat.port) if one is not None]
+        self.doubt(self.expressions.partial & may, " . ".join(given), rule)
         sure, may, certain = sure & done.reached & ~doubtful, may & done.reached, certain & ~doubtful
         if done.dropped & may:
             self.ended |= done.dropped & may

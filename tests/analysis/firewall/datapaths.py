@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.firewall.evaluate import Answers, evaluate
 from analysis.firewall.model import Datapath
-from analysis.firewall.probe import Answer, Probe, Verdict
+from analysis.firewall.probe import UNTRACED, Answer, Probe, Verdict
 from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 
@@ -116,12 +116,20 @@ def datapath(*parts: dict[str, Row]) -> Datapath:
 
 
 def ask(made: Datapath, one: Probe) -> Answer:
-    return evaluate(made, [one]).answer(0)
+    return named(evaluate(made, [one])).answer(0)
+
+
+def named(found: Answers) -> Answers:
+    """The same answers, of which every uncertain one names what it does not know."""
+    for number, becomes in enumerate(found.verdicts()):
+        unknown = found.answer(number).unknown
+        assert bool(unknown) is (becomes is Verdict.UNCERTAIN)
+        assert not any(UNTRACED in text for text in unknown), unknown
+    return found
 
 
 def verdicts(made: Datapath, probes: Iterable[Probe]) -> tuple[Verdict, ...]:
-    found: Answers = evaluate(made, list(probes))
-    return found.verdicts()
+    return named(evaluate(made, list(probes))).verdicts()
 
 
 def verdict(

@@ -25,6 +25,27 @@ def test_equal_priorities_in_two_tables_are_undecided_where_it_matters() -> None
     assert two(0, 0, family="ip6") is Verdict.REACHABLE
 
 
+def test_the_order_on_which_an_answer_hangs_is_named() -> None:
+    marking = table("a", {"c": (base("input"), [[MARK]])})
+    dropping = table("b", {"c": (base("input"), [[MARKED, DROP]])})
+    looking = table("c", {"c": (base("input"), [[match("tcp dport", 81), DROP]])})
+    made = datapath(marking, dropping, looking)
+    assert ask(made, probe()).unknown == ("the order of chains of equal priority: inet a c, inet b c, inet c c",)
+    assert ask(made, probe(81)).verdict is Verdict.BLOCKED
+
+
+def test_an_order_that_matters_to_a_later_chain_alone_is_named_too() -> None:
+    other = {"mangle": {"key": field("meta mark"), "value": 2}}
+    one, two = (table(name, {"c": (base("input"), [[mark]])}) for name, mark in (("a", MARK), ("b", other)))
+    later = table("c", {"c": (base("input", 10), [[MARKED, DROP]])})
+    answer = ask(datapath(one, two, later), probe())
+    assert answer.verdict is Verdict.UNCERTAIN
+    assert answer.unknown == (
+        "the order of chains of equal priority: inet a c, inet b c",
+        "meta mark in inet c: rule 2",
+    )
+
+
 def test_equal_priorities_in_one_table_run_the_later_chain_first() -> None:
     later = table("a", {"first": (base("input"), [[MARKED, DROP]]), "second": (base("input"), [[MARK]])})
     assert ask(datapath(later), probe()).verdict is Verdict.BLOCKED

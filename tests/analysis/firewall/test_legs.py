@@ -1,5 +1,6 @@
 """Out of this host, in to it, and through it."""
 
+import json
 from typing import Any
 
 from analysis.firewall.probe import Verdict
@@ -100,6 +101,18 @@ def test_neighbours_of_one_link_answer_each_other_directly() -> None:
     assert ask(datapath(FORWARDING, nat, masked), turned).verdict is REACHABLE
 
 
+def test_who_is_perhaps_a_neighbour_of_where_it_is_sent_is_undecided_and_named() -> None:
+    nat = table(
+        "n", {"c": (base("prerouting", -100, kind="nat"), [[{"dnat": {"family": "ip", "addr": "172.18.0.2"}}]])}
+    )
+    ways = json.dumps({"dst": "172.18.0.2", "nexthops": [{"dev": "br0"}, {"via": "192.0.2.1", "dev": "eth0"}]})
+    either = {"route 4 172.18.0.2": Row(what="route", document=ways, text="4")}
+    turned = probe(source="172.18.0.3", destination="172.18.0.1", interface="br0")
+    answer = ask(datapath(FORWARDING, nat, either), turned)
+    assert answer.verdict is UNCERTAIN
+    assert "whether the answer, which comes by br0 as the call did, passes here" in answer.unknown
+
+
 def test_a_packet_for_nobody_in_an_empty_chain_changes_nothing_for_others() -> None:
     made = datapath(table("t", {"c": (base("input", 0, "drop"), [[match(field("ip saddr"), "203.0.113.7"), ACCEPT]])}))
     assert verdicts(made, [probe(), probe(source="203.0.113.8"), probe(**OWN)]) == (REACHABLE, BLOCKED, BLOCKED)
@@ -124,3 +137,39 @@ def test_what_happens_to_a_packet_here_is_nothing_to_the_same_packet_if_it_is_fo
     assert answer.verdict is UNCERTAIN
     assert [step.text for step in answer.steps if step.hook == "forward"] == ["rule 3 (accept)"]
     assert [step.chain for step in answer.steps if step.hook == "postrouting"] == ["inet t p"]
+
+
+LIMIT = {"limit": {"rate": 5, "per": "second"}}
+MARK = {"mangle": {"key": field("meta mark"), "value": 7}}
+
+
+def by_mark(action: str) -> dict[str, Row]:
+    """Rows of policy routing: what is marked 7 is routed otherwise."""
+    documents = (
+        {"priority": 0, "src": "all", "table": "local"},
+        {"priority": 10, "src": "all", "fwmark": "0x7", "action": action},
+        {"priority": 32766, "src": "all", "table": "main"},
+    )
+    return {
+        f"routing-rule 4 {one['priority']}": Row(what="routing-rule", document=json.dumps(one), text="4")
+        for one in documents
+    }
+
+
+def test_a_mark_that_is_perhaps_set_and_by_which_is_routed_is_named() -> None:
+    marking = table("t", {"c": (base("prerouting", -150), [[LIMIT, MARK]])})
+    made = datapath(FORWARDING, by_mark("blackhole"), marking)
+    answer = ask(made, probe(destination="172.18.0.2"))
+    assert answer.verdict is UNCERTAIN
+    assert answer.unknown == ("limit rate 5/second in inet t: rule 2", "meta mark, by which the packet is routed")
+
+
+def test_whether_an_own_packet_is_routed_anew_is_named() -> None:
+    marking = table("a", {"c": (base("output", -150, kind="route"), [[MARK]])})
+    other = table(
+        "b", {"c": (base("output", -150, kind="route"), [[{"mangle": {"key": field("meta mark"), "value": 8}}]])}
+    )
+    made = datapath(by_mark("blackhole"), marking, other)
+    answer = ask(made, probe(**OUT))
+    assert answer.verdict is UNCERTAIN
+    assert any("routed anew" in text or "order of chains" in text for text in answer.unknown), answer.unknown

@@ -71,3 +71,34 @@ def test_chains_of_a_bridge_are_named_for_what_comes_by_it() -> None:
     assert ask(made, probe(interface="br0", **local)).verdict is Verdict.UNCERTAIN
     assert ask(made, probe(interface="veth1", **local)).verdict is Verdict.UNCERTAIN
     assert ask(made, probe()).verdict is Verdict.REACHABLE
+
+
+LIMITED = {"limit": {"rate": 5, "per": "second"}}
+
+
+def test_fields_of_a_connection_are_open_where_it_is_perhaps_not_tracked() -> None:
+    raw = (base("prerouting", -300), [[LIMITED, NOTRACK]])
+    for rule in (match("ct direction", 0), match("ct mark", 0), match("ct state", "new", "in")):
+        answer = ask(datapath(table("t", {"r": raw, "i": (base("input"), [[rule, DROP]])})), probe())
+        assert answer.verdict is Verdict.UNCERTAIN, rule
+        assert "limit rate 5/second in inet t: rule 2" in answer.unknown
+        assert len(answer.unknown) == 2
+
+
+def test_a_drop_at_one_of_several_ports_of_a_bridge_is_named() -> None:
+    ports = link("veth1", 9, master="br0", linkinfo={"info_slave_kind": "bridge"}) | link(
+        "veth2", 10, master="br0", linkinfo={"info_slave_kind": "bridge"}
+    )
+    dropping = table(
+        "d", {"c": ({**base("ingress"), "dev": "veth1"}, [[match("tcp dport", 80), DROP]])}, family="netdev"
+    )
+    made = datapath(ports, dropping)
+    local = {"source": "172.18.0.2", "destination": "172.18.0.1"}
+    answer = ask(made, probe(interface="br0", **local))
+    assert (answer.verdict, answer.unknown) == (
+        Verdict.UNCERTAIN,
+        ("whether it passes an interface of chain c (ingress)",),
+    )
+    assert ask(made, probe(81, interface="br0", **local)).verdict is Verdict.REACHABLE
+    assert ask(made, probe(interface="veth1", **local)).verdict is Verdict.BLOCKED
+    assert ask(made, probe(interface="veth2", **local)).verdict is Verdict.REACHABLE

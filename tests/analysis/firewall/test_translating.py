@@ -1,10 +1,12 @@
 """Address translation: where packets go, what later rules see, and what answers come back as."""
 
+import json
 from typing import Any
 
 import pytest
 
 from analysis.firewall.probe import Answer, Verdict
+from contracts.subjects.datapath import Row
 from tests.analysis.firewall.datapaths import ACCEPT, DROP, ask, base, datapath, field, match, probe, switches, table
 
 FORWARDING = switches(ipv4__ip_forward="1")
@@ -85,3 +87,39 @@ def test_the_answer_leaves_with_the_address_that_was_called() -> None:
 
 def test_a_drop_in_a_nat_chain_drops() -> None:
     assert translated([DROP]).verdict is Verdict.BLOCKED
+
+
+PORTS = {"map": {"key": field("tcp dport"), "data": {"set": [[80, 8080]]}}}
+
+
+def test_a_map_of_ports_that_holds_nothing_leaves_the_address_too() -> None:
+    assert translated([dnat("172.18.0.2", PORTS)]).port == 8080
+    left = translated([dnat("172.18.0.2", PORTS)], port=81)
+    assert (left.verdict, left.destination, left.port) == (Verdict.REACHABLE, "192.0.2.10", 81)
+
+
+def test_a_map_of_an_address_that_is_perhaps_not_found_is_named_and_keeps_the_former_one_possible() -> None:
+    limit, mark = {"limit": {"rate": 5, "per": "second"}}, {"mangle": {"key": field("meta mark"), "value": 7}}
+    to = dnat({"map": {"key": field("meta mark"), "data": {"set": [[7, "172.18.0.2"]]}}})
+    chains = {"m": (base("prerouting", -150), [[limit, mark]]), "f": (base("forward", 0, "drop"), [])}
+    answer = translated([to], chains=chains)
+    assert answer.verdict is Verdict.UNCERTAIN
+    assert answer.destination == ""
+    assert any(text.startswith("meta mark in inet nat") for text in answer.unknown)
+
+
+def test_a_masquerade_by_one_of_several_interfaces_keeps_the_addresses_of_all() -> None:
+    ways = [{"via": "192.0.2.1", "dev": "eth0"}, {"via": "172.18.0.9", "dev": "br0"}]
+    spread = {
+        "route 4 198.51.100.0/24": Row(
+            what="route", document=json.dumps({"dst": "198.51.100.0/24", "nexthops": ways}), text="4"
+        )
+    }
+    for address in ("192.0.2.10", "172.18.0.1"):
+        chains = {
+            "n": (base("postrouting", 100, kind="nat"), [[{"masquerade": None}]]),
+            "f": (base("postrouting", 200), [[match("ip saddr", address), DROP]]),
+        }
+        answer = ask(datapath(FORWARDING, spread, table("t", chains)), probe(destination="198.51.100.7"))
+        assert answer.verdict is Verdict.UNCERTAIN, address
+        assert any(text.startswith("ip saddr") for text in answer.unknown)

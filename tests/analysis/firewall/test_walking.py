@@ -142,3 +142,26 @@ def test_what_a_packet_added_to_a_set_it_finds_there() -> None:
     assert verdict([[add], [match("ip saddr", "@s"), ACCEPT]], sets=sets) is REACHABLE
     assert verdict([[LIMIT, add], [match("ip saddr", "@s"), ACCEPT]], sets=sets) is UNCERTAIN
     assert verdict([[match("ip saddr", "@s"), ACCEPT]], sets=sets) is BLOCKED
+
+
+def test_a_verdict_map_whose_key_may_be_several_values_is_named() -> None:
+    mark = {"mangle": {"key": field("meta mark"), "value": 7}}
+    ways = {"vmap": {"key": field("meta mark"), "data": {"set": [[7, ACCEPT], [0, DROP]]}}}
+    made = datapath(table("t", {"c": (base("input"), [[LIMIT, mark], [ways]])}))
+    answer = ask(made, probe())
+    assert answer.verdict is UNCERTAIN
+    assert "meta mark in inet t: rule 3" in answer.unknown
+
+
+def test_a_value_from_a_map_that_perhaps_holds_none_is_named() -> None:
+    mark = {"mangle": {"key": field("meta mark"), "value": 7}}
+    label = {
+        "mangle": {
+            "key": {"ct": {"key": "mark"}},
+            "value": {"map": {"key": field("meta mark"), "data": {"set": [[7, 5]]}}},
+        }
+    }
+    made = datapath(table("t", {"c": (base("input"), [[LIMIT, mark], [label], [match("ct mark", 5), DROP]])}))
+    answer = ask(made, probe())
+    assert answer.verdict is UNCERTAIN
+    assert "meta mark in inet t: rule 3" in answer.unknown

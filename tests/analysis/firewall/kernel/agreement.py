@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from analysis.firewall.evaluate import evaluate
-from analysis.firewall.probe import Answer, Cause, Verdict
+from analysis.firewall.probe import UNTRACED, Answer, Cause, Verdict
 from analysis.firewall.reading import read
 from contracts.subjects.datapath import Row
 from tests.analysis.firewall.kernel.probing import Outcome, Prober, Shot
@@ -24,12 +24,16 @@ from tests.analysis.firewall.kernel.xtables_strategies import tags_of
 
 PATIENCE_S = 0.6
 FAULTY_LINE = re.compile(r"/dev/stdin:(\d+):")
+COUNTS = ("rulesets", "refused", "probes", "agreed", "reachable", "uncertain", "unnamed", "moot", "disagreed")
 FAULTY_XLINE = re.compile(r"line:? (\d+)")
 
 
 @dataclass
 class Tally:
-    """Counts over many rounds; `decided_by` counts by tag the probes that a rule with it decided, `unknown` what made probes uncertain."""
+    """Counts over many rounds; `decided_by` counts by tag the probes that a rule with it decided, `unknown` what made probes uncertain.
+
+    `unnamed` are those of the uncertain that name nothing that is not known: there must be none.
+    """
 
     rulesets: int = 0
     refused: int = 0
@@ -37,6 +41,7 @@ class Tally:
     agreed: int = 0
     reachable: int = 0
     uncertain: int = 0
+    unnamed: int = 0
     moot: int = 0
     disagreed: int = 0
     decided_by: Counter[str] = field(default_factory=Counter)
@@ -44,7 +49,7 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Add what `other` counted."""
-        for name in ("rulesets", "refused", "probes", "agreed", "reachable", "uncertain", "moot", "disagreed"):
+        for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.decided_by += other.decided_by
         self.unknown += other.unknown
@@ -52,7 +57,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A probe of which the kernel made something else than was predicted."""
+    """A probe of which the kernel made something else than was predicted, or that is uncertain and names nothing unknown."""
 
     ruleset: Ruleset
     shot: Shot
@@ -63,7 +68,9 @@ class Disagreement:
         """Say what was loaded, sent, predicted and seen, and how to see it again."""
         probe, answer = self.shot.probe, self.answer
         lines = [
-            "kernel and evaluator disagree",
+            "an uncertain answer names nothing unknown"
+            if answer.verdict is Verdict.UNCERTAIN
+            else "kernel and evaluator disagree",
             "---- ruleset",
             self.ruleset.text(),
             "---- probe",
@@ -135,6 +142,9 @@ class Harness:
             if answer.verdict is Verdict.UNCERTAIN:
                 self.tally.uncertain += 1
                 self.tally.unknown.update(answer.unknown[:1] or ["(nothing named)"])
+                if not names_something(answer):
+                    self.tally.unnamed += 1
+                    found.append(Disagreement(loaded, shot, answer, outcome))
             elif moot(loaded, shot, answer):
                 self.tally.moot += 1
             elif agrees(answer, outcome):
@@ -168,7 +178,9 @@ class Harness:
         (aimed,) = self.prober.aim([shot])
         (outcome,) = self.prober.fire([aimed], PATIENCE_S)
         answer = evaluate(datapath, [aimed.probe]).answer(0)
-        if answer.verdict is Verdict.UNCERTAIN or moot(loaded, aimed, answer) or agrees(answer, outcome):
+        if answer.verdict is Verdict.UNCERTAIN:
+            return None if names_something(answer) else Disagreement(loaded, aimed, answer, outcome)
+        if moot(loaded, aimed, answer) or agrees(answer, outcome):
             return None
         return Disagreement(loaded, aimed, answer, outcome)
 
@@ -252,6 +264,11 @@ def moot(loaded: Ruleset, shot: Shot, answer: Answer) -> bool:
         return True
     here = ADDRESSES[shot.sender][shot.probe.family]
     return shot.sender != "host" and answer.destination in here
+
+
+def names_something(answer: Answer) -> bool:
+    """Say whether an uncertain answer names what it does not know."""
+    return bool(answer.unknown) and not any(UNTRACED in text for text in answer.unknown)
 
 
 def agrees(answer: Answer, outcome: Outcome) -> bool:

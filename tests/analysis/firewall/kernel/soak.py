@@ -3,9 +3,9 @@
     python -m tests.analysis.firewall.kernel.soak --rulesets 5000 --seed 1 [--worlds 2] [--state FILE]
     python -m tests.analysis.firewall.kernel.soak --replay FILE
 
-A ruleset is made from seed, number and what decided too little until then; with `--state` a run that was ended goes on where it was. Exit
-code 1 when kernel and evaluator disagree once, when 2 % or more of the probes are uncertain, or when something that is generated decided
-fewer than 50 probes.
+A ruleset is made from seed, number and what decided too little until then; with `--state` a run that was ended goes on where it was.
+Exit code 1 when kernel and evaluator disagree once, when an uncertain answer names nothing unknown, when 2 % or more of the probes are
+uncertain, or when something that is generated decided fewer than 50 probes.
 """
 
 import argparse
@@ -133,7 +133,7 @@ class Soak:
         tally = self.tally
         print(
             f"{tally.rulesets} rulesets, {tally.probes} probes, {tally.disagreed} disagreed, "
-            f"{100 * tally.uncertain / max(1, tally.probes):.2f} % uncertain, {tally.reachable} reachable, "
+            f"{100 * tally.uncertain / max(1, tally.probes):.2f} % uncertain ({tally.unnamed} unnamed), {tally.reachable} reachable, "
             f"{time.monotonic() - started:.0f} s",
             file=sys.stderr,
             flush=True,
@@ -163,8 +163,10 @@ class Soak:
             f"reachable  {tally.reachable}, not reachable {tally.agreed - tally.reachable}, sent back to their sender {tally.moot}"
         )
         print(f"uncertain  {tally.uncertain} ({100 * uncertain:.3f} %, under {100 * UNCERTAIN_LIMIT:.0f} % wanted)")
+        print(f"uncertain without a name  {tally.unnamed}")
         print(f"decided too little: {', '.join(lacking) or 'nothing'}")
-        good = not tally.disagreed and uncertain < UNCERTAIN_LIMIT and not lacking and tally.rulesets > 0
+        agreed = tally.disagreed == tally.unnamed == 0
+        good = agreed and uncertain < UNCERTAIN_LIMIT and not lacking and tally.rulesets > 0
         return 0 if good else 1
 
 

@@ -43,6 +43,7 @@ def test_prediction_and_kernel_agree_on_every_decided_probe(world: World, prober
     assert tally.rulesets >= RULESETS * 0.9
     assert tally.agreed > tally.probes / 2
     assert 0.15 < tally.reachable / tally.agreed < 0.85, "the rulesets decide nothing"
+    assert tally.unnamed == 0
     assert tally.uncertain < UNCERTAIN_LIMIT * tally.probes, tally.unknown.most_common(5)
 
 

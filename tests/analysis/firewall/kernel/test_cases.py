@@ -314,6 +314,19 @@ CASES = (
         ),
         decidable=False,
     ),
+    Case(
+        "a map of ports that holds nothing for a packet leaves its address, too",
+        True,
+        table(
+            "a",
+            chain(
+                "n",
+                "nat hook prerouting priority -100",
+                "meta l4proto tcp dnat ip to 172.18.0.2:tcp dport map { 443 : 8080 }",
+            ),
+            chain("f", "filter hook forward priority 0; policy drop"),
+        ),
+    ),
     *ZONED,
     *BELOW,
     *PROTECTED,
