@@ -11,6 +11,8 @@ import msgspec
 from contracts.event import Event
 from contracts.snapshot import EncodedChanges
 from contracts.subjects.backup import (
+    ANOMALY_ACKNOWLEDGED,
+    ANOMALY_SUSPECTED,
     CHECKED,
     DAMAGED,
     FAILED,
@@ -29,7 +31,8 @@ from contracts.subjects.backup import (
 
 FULL = (FULLY_PROVED, FULL_PROOF_FAILED, FULL_PROOF_POSTPONED)
 RECOVERY = (RECOVERY_KEY_PROVED, RECOVERY_KEY_UNPROVED)
-KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY)
+TRIPWIRE = (ANOMALY_SUSPECTED, ANOMALY_ACKNOWLEDGED)
+KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE)
 CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s", "check_s", "full_s", "rto_s", "rpo_s")
 """The fields that the configuration says; the others are remembered."""
 
@@ -93,6 +96,15 @@ class BackupBook:
 def after(row: BackupJob, event: Event) -> BackupJob:
     """Return the row of a job after an event of it; one that is older than what the row holds leaves it as it is."""
     fields, at_ms = event.fields, event.observed_ms
+    if event.kind == ANOMALY_SUSPECTED:
+        if at_ms <= row.acknowledged_ms:
+            return row
+        text = _text(fields.get("detail")) or row.suspicion
+        return msgspec.structs.replace(row, suspected_ms=row.suspected_ms or at_ms, suspicion=text)
+    if event.kind == ANOMALY_ACKNOWLEDGED:
+        if at_ms <= max(row.acknowledged_ms, row.suspected_ms - 1):
+            return row
+        return msgspec.structs.replace(row, suspected_ms=0, suspicion="", acknowledged_ms=at_ms)
     if event.kind in (CHECKED, DAMAGED):
         if at_ms < max(row.checked_ms, row.damaged_ms):
             return row

@@ -6,7 +6,7 @@ Green takes a dated proof: a job whose snapshots nobody has restored lately is u
 from contracts.record import Record
 from contracts.subjects.backup import BackupJob
 
-ORDER = ("stale", "failing", "late", "unproven", "unverified", "ok")
+ORDER = ("suspected", "stale", "failing", "late", "unproven", "unverified", "ok")
 """The states, the worst first."""
 
 _HOUR_MS = 3_600_000
@@ -21,6 +21,8 @@ class Standing(Record):
 
 def standing(job: BackupJob, now_ms: int) -> Standing:
     """Say how `job` stands at `now_ms` (Unix ms). A snapshot from the future counts as one of now: it is not old, but proves no more."""
+    if job.suspected_ms:
+        return Standing(state="suspected", detail=f"{job.suspicion}; acknowledge it when you have looked")
     good_ms = job.snapshot_ms or job.since_ms
     age_ms = now_ms - good_ms
     last = f"the last snapshot is {_span(age_ms)} old" if job.snapshot_ms else f"no snapshot since {_span(age_ms)}"

@@ -94,14 +94,14 @@ def prove(config: Path, socket: Path | None, as_json: bool, job: str, quiet: boo
 @agent_option
 @json_option
 def status(path: Path, as_json: bool) -> int:
-    """Show how each job stands; exit code 1 when one is late, failing or stale."""
+    """Show how each job stands; exit code 1 when one is suspected, late, failing or stale."""
     rows = {
         key: msgspec.convert(row, BackupJob) for key, row in ask(path, "subject", {"subject": SUBJECT})["rows"].items()
     }
     work = {each["key"]: each for each in ask(path, "status", {})["work"] if each["action"] == "backup"}
     now_ms = round(time.time() * 1000)
     states = {key: standing(row, now_ms) for key, row in rows.items()}
-    bad = any(state.state in ("late", "failing", "stale") for state in states.values())
+    bad = any(state.state in ("suspected", "late", "failing", "stale") for state in states.values())
     if as_json:
         told = {
             key: {**msgspec.to_builtins(row), **msgspec.to_builtins(states[key]), "work": work.get(key)}

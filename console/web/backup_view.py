@@ -18,13 +18,19 @@ STATES = {
         "UNPROVEN", "unproven", "warn", "Nobody has restored from it lately: it is not known to work."
     ),
     "late": words.Sign("Late", "late", "warn", "No snapshot for longer than the settings allow."),
+    "suspected": words.Sign(
+        "Anomaly suspected",
+        "down",
+        "bad",
+        "A run looked like an attacker's work. Nothing is removed until somebody has looked.",
+    ),
     "failing": words.Sign("Failing", "down", "bad", "The last run, proof or check failed."),
     "stale": words.Sign("Stale", "down", "bad", "No snapshot for so long that a disaster would cost too much."),
 }
 UNKNOWN = words.Sign(
     "Not known", "unproven", "", "The agent has not judged it yet, or says something newer than this console."
 )
-RANK = ("stale", "failing", "late", "unproven", "unverified", "ok")
+RANK = ("suspected", "stale", "failing", "late", "unproven", "unverified", "ok")
 
 
 class JobRow(NamedTuple):

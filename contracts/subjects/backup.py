@@ -79,6 +79,7 @@ class BackupJob(Record, omit_defaults=True):
     suspected_ms: int = 0
     """Since when an anomaly is suspected that nobody has acknowledged; 0 for none."""
     suspicion: str = ""
+    acknowledged_ms: int = 0
 
 
 class JobState(Record):
