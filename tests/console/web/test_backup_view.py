@@ -61,4 +61,4 @@ def test_no_jobs_not_told_and_not_understood_are_three_things():
     assert backup_view(UP, None, None).word == "Not known yet"
     assert view({}, {}).word == "None"
     assert view({"x": b'{"new":1}'}, {}).word == "Not understood"
-    assert set(STATES) == {"ok", "unverified", "unproven", "late", "failing", "stale"}
+    assert set(STATES) == {"suspected", "ok", "unverified", "unproven", "late", "failing", "stale"}
