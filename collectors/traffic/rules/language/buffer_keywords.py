@@ -13,13 +13,28 @@ PLAIN_TRANSFORMS = (
 ).split()
 
 
+SIDED = frozenset(
+    "file.data file.name file.magic http.accept http.accept_lang http.accept_enc http.connection http.content_len http.content_type "
+    "http.referer".split()
+)
+"""Buffers behind which a rule about a whole transaction (`=>`) says whose it means."""
+
+
 def _sticky(name: str) -> Keyword:
     buffer = BUFFERS[name]
 
     def apply(draft: Draft, argument: str, negated: bool) -> None:
-        draft.stick(buffer)
+        if argument not in {"", "to_server", "to_client"}:
+            raise Refused(f'{name}: "{argument}" is neither to_server nor to_client')
+        draft.stick(buffer, argument)
 
-    return Keyword(apply, NONE)
+    return Keyword(apply, OPTIONAL if name in SIDED else NONE)
+
+
+def _response_body(draft: Draft, argument: str, negated: bool) -> None:
+    """The body of a response is the data of the file that HTTP brings to the client: one buffer by two names."""
+    draft.protocol("http", "http.response_body")
+    draft.stick(BUFFERS["file.data"], "to_client")
 
 
 def _modifier(keyword: str, name: str) -> Keyword:
@@ -31,7 +46,9 @@ def _modifier(keyword: str, name: str) -> Keyword:
         content, test = draft.last_content(keyword)
         if test is not draft.rule.payload:
             raise Refused(f"{keyword}: its content belongs to {test.buffer} already")
-        draft.move(content, test, buffer)
+        if keyword == "http_server_body":
+            draft.protocol("http", keyword)
+        draft.move(content, test, buffer, "to_client" if keyword == "http_server_body" else "")
 
     return Keyword(apply, NONE)
 
@@ -109,6 +126,7 @@ def _table() -> dict[str, Keyword]:
 
 KEYWORDS: dict[str, Keyword] = {
     **_table(),
+    "http.response_body": Keyword(_response_body, NONE),
     "xor": Keyword(_xor, quotes=OPTIONAL),
     "pcrexform": Keyword(_pcrexform, quotes=OPTIONAL),
     "from_base64": Keyword(_from_base64, OPTIONAL),

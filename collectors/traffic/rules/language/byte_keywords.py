@@ -25,7 +25,7 @@ from collectors.traffic.rules.language.rule import (
 BASES = {"hex": 16, "dec": 10, "oct": 8}
 MOST_DIGITS = {16: 14, 10: 20, 8: 23}
 OPERATORS = ("<=", ">=", "<", ">", "=", "&", "^")
-BIGGEST_OFFSET = 65_535
+BIGGEST_OFFSET = (1 << 31) - 1
 
 
 class _Words:
@@ -94,7 +94,8 @@ class _Words:
     def size(self, nbytes: int | str, binary: int = 8) -> None:
         """Check how many bytes are to be read."""
         most = MOST_DIGITS[self.base] if self.base else binary
-        if isinstance(nbytes, int) and not 1 <= nbytes <= most:
+        least = 0 if self.base else 1  # no length before a string of digits: as many digits as there are
+        if isinstance(nbytes, int) and not least <= nbytes <= most:
             raise Refused(f"{self.keyword}: {nbytes} bytes cannot be read, {most} at most")
 
 

@@ -5,17 +5,14 @@ from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Absent, BufferTest, Content, FieldTest, FlagsTest, Rule
 
+HASHES = frozenset({"ja3.hash", "ja3s.hash", "ssh.hassh", "ssh.hassh.server", "quic.cyu.hash"})
+
 
 def check(draft: Draft) -> None:
     """Raise `Refused` when the options of a rule do not go together."""
     rule = draft.rule
     if not rule.sid:
         raise Refused("sid is missing")
-    for keyword in draft.limits:
-        from collectors.traffic.rules.language.keywords import KEYWORDS
-
-        if keyword not in KEYWORDS:
-            raise Refused(f'requires: the keyword "{keyword}" is not known here')
     _direction(rule)
     _packets(rule)
     for test in rule.buffers:
@@ -31,6 +28,10 @@ def _direction(rule: Rule) -> None:
     if wanted and rule.direction != "=>" and sides - {wanted}:
         other = next(test.buffer for test in rule.buffers if test.direction not in {"both", wanted})
         raise Refused(f"flow:{wanted} cannot stand with {other}, which is of the other side")
+    if rule.direction == "=>":
+        for test in rule.buffers:
+            if test.direction == "both":
+                raise Refused(f"{test.buffer} is of both sides; a rule with => has to say whose (to_server or to_client)")
     if not wanted and len(sides) > 1 and rule.direction != "=>":
         raise Refused("the rule tests buffers of both sides; => makes it a rule about a whole transaction")
 
@@ -41,12 +42,25 @@ def _packets(rule: Rule) -> None:
     stream = rule.flow is not None and rule.flow.stream == "only_stream"
     if single and (stream or rule.protocol == "tcp-stream"):
         raise Refused("a test of single packets cannot stand with flow:only_stream or tcp-stream")
-    dsize = any(type(test) is FieldTest and test.name == "dsize" for test in single)
+    dsize = next((test for test in single if type(test) is FieldTest and test.name == "dsize"), None)
+    if dsize is not None and type(dsize) is FieldTest:
+        _fits(rule, dsize)
     transactions = [test.buffer for test in rule.buffers if BUFFERS[test.buffer].protocol]
-    if dsize and transactions:
+    if dsize is not None and transactions:
         raise Refused(f"dsize is about packets and {transactions[0]} about transactions")
     if rule.protocol in {"tcp-pkt", "tcp-stream"} and rule.app_protocol:
         raise Refused(f"{rule.protocol} cannot stand with keywords of {rule.app_protocol}")
+
+
+def _fits(rule: Rule, dsize: FieldTest) -> None:
+    """A payload of a given size has to have room for each content."""
+    size = dsize.number
+    most = {"=": size.low, "<": size.low - 1, "<=": size.low, "in": size.high - 1}.get(size.op)
+    if most is None or rule.payload is None:
+        return
+    for match in rule.payload.matches:
+        if type(match) is Content and not match.negated and len(match.pattern) > most:
+            raise Refused(f"dsize leaves no room for a content of {len(match.pattern)} bytes")
 
 
 def _of_packet(test: object) -> bool:
@@ -68,11 +82,19 @@ def _buffer(test: BufferTest) -> None:
 
 def _content(buffer: str, content: Content) -> None:
     pattern = content.pattern
-    if buffer == "http.host" and pattern != pattern.lower():
+    if buffer in HASHES:
+        if len(pattern) != 32:
+            raise Refused(f"{buffer} has 32 digits; this content has {len(pattern)} characters")
+        content.pattern = pattern.lower()
+    elif buffer == "tls.cert_fingerprint":
+        if len(pattern) != 59:
+            raise Refused(f"{buffer} has 59 characters with its colons; this content has {len(pattern)}")
+        content.pattern = pattern.lower()
+    elif buffer == "tls.cert_serial":
+        if len(pattern) > 2 and b":" not in pattern:
+            raise Refused(f"{buffer} has colons between its bytes; this content has none")
+        content.pattern = pattern.upper()
+    elif buffer == "http.host" and not content.nocase and pattern != pattern.lower():
         raise Refused("http.host is lower case; a content with capitals cannot be found in it")
-    if buffer == "http.method" and (pattern[:1].isspace() or pattern[-1:].isspace()):
+    elif buffer == "http.method" and (pattern[:1] in {b" ", b"\t"} or pattern[-1:] in {b" ", b"\t"}):
         raise Refused("http.method has no blanks at its ends; this content cannot be found in it")
-    if buffer == "http.user_agent" and pattern.endswith((b"\r", b"\n")):
-        raise Refused("http.user_agent has no line end; this content cannot be found in it")
-    if buffer in {"ja3.hash", "ja3s.hash"} and len(pattern) > 32:
-        raise Refused(f"{buffer} has 32 digits; this content has {len(pattern)}")

@@ -13,7 +13,7 @@ LONGEST = 255 * 255
 
 def pattern(argument: str) -> bytes:
     """Return the bytes that a content's argument stands for: `|0D 0a|` is hexadecimal, a backslash keeps `;`, `:`, `"` and itself."""
-    if "|" not in argument and "\\" not in argument:
+    if "|" not in argument and "\\" not in argument and '"' not in argument:
         found = argument.encode("latin-1")
     else:
         found = b"".join(_parts(argument))
@@ -39,7 +39,7 @@ def _hexadecimal(piece: str) -> bytes:
 
 
 def _literal(piece: str) -> bytes:
-    if "\\" not in piece:
+    if "\\" not in piece and '"' not in piece:
         return piece.encode("latin-1")
     kept: list[str] = []
     escaped = False
@@ -51,6 +51,8 @@ def _literal(piece: str) -> bytes:
             escaped = False
         elif char == "\\":
             escaped = True
+        elif char == '"':
+            raise Refused('content: a " without a backslash before it')
         else:
             kept.append(char)
     if escaped:
@@ -79,6 +81,8 @@ def _nocase(draft: Draft, argument: str, negated: bool) -> None:
 
 def _rawbytes(draft: Draft, argument: str, negated: bool) -> None:
     draft.last_content("rawbytes")
+    if draft.sticky:
+        raise Refused(f"rawbytes cannot be used for {draft.sticky}")
 
 
 def _place(draft: Draft, argument: str, lowest: int) -> int | str:

@@ -15,11 +15,12 @@ class Draft:
         "active",
         "base64",
         "fresh",
-        "limits",
+        "wanted",
         "order",
         "rule",
         "seen",
         "sticky",
+        "transformed",
         "variables",
         "warnings",
     )
@@ -29,11 +30,12 @@ class Draft:
         self.active: BufferTest | None = None
         self.sticky = ""
         self.fresh = False
+        self.transformed = False
         self.base64 = False
         self.order: list[tuple[Match, BufferTest]] = []
         self.variables: set[str] = set()
         self.seen: set[str] = set()
-        self.limits: set[str] = set()
+        self.wanted: set[str] = set()
         self.warnings: list[str] = []
 
     def once(self, keyword: str) -> None:
@@ -51,15 +53,16 @@ class Draft:
             raise Refused(f"{keyword} is for {protocol}, but the rule is for {self.rule.app_protocol}")
         self.rule.app_protocol = found
 
-    def stick(self, buffer: Buffer) -> None:
-        """Make a sticky buffer the active one."""
+    def stick(self, buffer: Buffer, side: str = "") -> None:
+        """Make a sticky buffer the active one, if `side` is given that side's."""
         self._close()
+        self.transformed = False
         self.protocol(buffer.protocol, buffer.name)
         if buffer.name == PAYLOAD:
             self.active, self.sticky = None, ""
             return
         self.sticky, self.fresh = buffer.name, True
-        self.active = BufferTest(buffer.name, buffer.direction)
+        self.active = BufferTest(buffer.name, side or buffer.direction)
 
     def stick_base64(self) -> None:
         """Make what `base64_decode` yields the active buffer, to the end of the rule."""
@@ -79,8 +82,11 @@ class Draft:
         """Add a transform to the active sticky buffer."""
         if not self.sticky or self.base64:
             raise Refused(f"{transform.name} has no sticky buffer before it")
-        if not self.fresh or self.active is None:
+        if self.transformed or self.active is None:
             raise Refused(f"{transform.name} stands directly behind a sticky buffer")
+        if not self.fresh:
+            # As in Suricata, what was tested so far is of the buffer as it is, and what follows of the transformed one.
+            self.active, self.fresh = BufferTest(self.active.buffer, self.active.direction), True
         self.active.transforms = (*self.active.transforms, transform)
 
     def place(self) -> BufferTest:
@@ -91,15 +97,15 @@ class Draft:
                 self.rule.payload = BufferTest(PAYLOAD)
             return self.rule.payload
         if self.fresh:
-            self.fresh = False
+            self.fresh, self.transformed = False, bool(active.transforms)
             self.active = active = self._join(active)
         return active
 
     def _join(self, test: BufferTest) -> BufferTest:
         """Return the test of the same buffer that is there already, unless each stands by itself, or `test` as a new one."""
-        if not BUFFERS[test.buffer].several:
+        if not BUFFERS[test.buffer].several and not test.transforms:
             for known in self.rule.buffers:
-                if known.buffer == test.buffer and known.transforms == test.transforms:
+                if known.buffer == test.buffer and known.direction == test.direction and not known.transforms:
                     return known
         self.rule.buffers.append(test)
         return test
@@ -135,14 +141,14 @@ class Draft:
             raise Refused("a relative test cannot follow a content with fast_pattern:only")
         before.next_relative = True
 
-    def move(self, content: Content, test: BufferTest, buffer: Buffer) -> None:
+    def move(self, content: Content, test: BufferTest, buffer: Buffer, side: str = "") -> None:
         """Give a content of the payload to another buffer, as the old modifiers do."""
         self.protocol(buffer.protocol, buffer.name)
         at = next(i for i, other in enumerate(test.matches) if other is content)
         del test.matches[at]
         if not test.matches and self.rule.payload is test:
             self.rule.payload = None
-        into = self.modified(buffer)
+        into = self.modified(buffer, side)
         into.matches.append(content)
         for i, (match, _) in enumerate(self.order):
             if match is content:
@@ -150,12 +156,12 @@ class Draft:
         if content.relative:
             self.relative(content, into)
 
-    def modified(self, buffer: Buffer) -> BufferTest:
+    def modified(self, buffer: Buffer, side: str = "") -> BufferTest:
         """Return the test that contents with an old modifier for `buffer` share."""
         for known in self.rule.buffers:
             if known.buffer == buffer.name and not known.transforms:
                 return known
-        fresh = BufferTest(buffer.name, buffer.direction)
+        fresh = BufferTest(buffer.name, side or buffer.direction)
         self.rule.buffers.append(fresh)
         return fresh
 

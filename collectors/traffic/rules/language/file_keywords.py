@@ -25,7 +25,10 @@ def _named(buffer: str, before: bytes = b"", ends: bool = False) -> Keyword:
 
 
 def _filesize(draft: Draft, argument: str, negated: bool) -> None:
-    draft.rule.tests.append(FieldTest("filesize", number(argument, U64)))
+    side, comma, amount = (part.strip() for part in argument.partition(","))
+    if comma and side not in {"to_server", "to_client"}:
+        raise Refused(f'filesize: "{side}" is neither to_server nor to_client')
+    draft.rule.tests.append(FieldTest("filesize", number(amount if comma else side, U64), side if comma else ""))
 
 
 def _hashes(name: str) -> Keyword:

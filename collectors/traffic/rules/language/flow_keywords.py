@@ -98,8 +98,6 @@ def _xbits(draft: Draft, argument: str, negated: bool) -> None:
         raise Refused(f'xbits: "{argument}" has an unknown command or track')
     if track == "tx" and command in {"unset", "toggle"}:
         raise Refused(f"xbits: {command} is not for a transaction")
-    if "expire" in given and command != "set":
-        raise Refused(f"xbits: {command} does not expire")
     if not name or " " in name:
         raise Refused(f'xbits: "{name}" is not a name')
     draft.rule.state.append(XBits(command, name, track, integer(given["expire"], 1) if "expire" in given else 30))

@@ -6,6 +6,7 @@ from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.keyword import NEEDED, NONE, OPTIONAL, Keyword, without_effect
 from collectors.traffic.rules.language.numbers import integer
+from collectors.traffic.rules.language.rule import Content
 
 VERSION = (8, 0, 7)
 """The Suricata whose rules are spoken here: what `requires: version` is compared with."""
@@ -32,10 +33,12 @@ def _sid(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _gid(draft: Draft, argument: str, negated: bool) -> None:
+    draft.once("gid")
     draft.rule.gid = integer(argument)
 
 
 def _rev(draft: Draft, argument: str, negated: bool) -> None:
+    draft.once("rev")
     draft.rule.rev = integer(argument)
 
 
@@ -66,6 +69,8 @@ def _metadata(draft: Draft, argument: str, negated: bool) -> None:
 def _target(draft: Draft, argument: str, negated: bool) -> None:
     if argument not in {"src_ip", "dest_ip"}:
         raise Refused(f'target: "{argument}" is neither src_ip nor dest_ip')
+    if draft.rule.target not in {"", argument}:
+        raise Refused("target: is there twice, and not the same")
     draft.rule.target = argument
 
 
@@ -87,7 +92,7 @@ def _requires(draft: Draft, argument: str, negated: bool) -> None:
             if value.strip() not in FEATURES:
                 raise Refused(f'requires: the feature "{value.strip()}" is not there')
         elif kind == "keyword":
-            draft.limits.add(value.strip())
+            draft.wanted.add(value.strip())
         else:
             raise Refused(f'requires: "{item}" is neither version, feature nor keyword')
 
@@ -117,7 +122,9 @@ def _bypass(draft: Draft, argument: str, negated: bool) -> None:
 def _prefilter(draft: Draft, argument: str, negated: bool) -> None:
     if draft.order:
         match, _ = draft.order[-1]
-        if hasattr(match, "fast_pattern"):
+        if type(match) is Content:
+            if match.negated:
+                raise Refused("prefilter: a negated content cannot be the first thing looked for")
             match.fast_pattern = True
             return
     draft.rule.prefilter = "asked"

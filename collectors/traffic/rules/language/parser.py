@@ -35,6 +35,8 @@ class Parser:
         for name, argument in split(text[opening + 1 : -1]):
             _apply(draft, name, argument)
         draft.finish()
+        for name in draft.wanted - KEYWORDS.keys():
+            raise Refused(f'requires: the keyword "{name}" is not known here')
         check(draft)
         return rule
 

@@ -5,7 +5,7 @@ import re
 from collectors.traffic.rules.language.buffers import BUFFERS
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
-from collectors.traffic.rules.language.keyword import NEEDED, Keyword
+from collectors.traffic.rules.language.keyword import OPTIONAL, Keyword
 from collectors.traffic.rules.language.rule import Pcre
 
 FLAG_BUFFERS = {
@@ -16,7 +16,7 @@ FLAG_BUFFERS = {
     "M": "http.method",
     "C": "http.cookie",
     "P": "http.request_body",
-    "Q": "http.response_body",
+    "Q": "file.data",
     "Y": "http.stat_msg",
     "S": "http.stat_code",
     "V": "http.user_agent",
@@ -42,6 +42,8 @@ def _pcre(draft: Draft, argument: str, negated: bool) -> None:
     else:
         test = draft.add(match)
         if relative:
+            if not draft.sticky and draft.before(match, test) is None:
+                raise Refused("pcre: with R it follows another match of the same buffer")
             draft.relative(match, test)
 
 
@@ -110,12 +112,12 @@ def _into(draft: Draft, match: Pcre, name: str) -> None:
     buffer = BUFFERS[name]
     if draft.sticky and draft.sticky != name:
         raise Refused(f"pcre: its flag names {name}, but {draft.sticky} is active")
-    draft.protocol(buffer.protocol, f"pcre with the flag for {name}")
-    test = draft.place() if draft.sticky else draft.modified(buffer)
+    draft.protocol(buffer.protocol or "http", f"pcre with the flag for {name}")
+    test = draft.place() if draft.sticky else draft.modified(buffer, "to_client" if name == "file.data" else "")
     test.matches.append(match)
     draft.order.append((match, test))
     if match.relative:
         draft.relative(match, test)
 
 
-KEYWORDS: dict[str, Keyword] = {"pcre": Keyword(_pcre, quotes=NEEDED, negation=True)}
+KEYWORDS: dict[str, Keyword] = {"pcre": Keyword(_pcre, quotes=OPTIONAL, negation=True)}
