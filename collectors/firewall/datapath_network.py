@@ -39,7 +39,7 @@ ALONE = (
 """Switches there is one of; those that the kernel has not got are left out."""
 
 OF_LINKS = {
-    4: ("forwarding", "rp_filter", "accept_local", "route_localnet", "src_valid_mark"),
+    4: ("forwarding", "rp_filter", "accept_local", "route_localnet", "src_valid_mark", "arp_ignore", "arp_filter"),
     6: ("forwarding", "force_forwarding", "disable_ipv6"),
 }
 """Switches there is one of for each link, and for `all` and `default`; few, because there may be a thousand links."""

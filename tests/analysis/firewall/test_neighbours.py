@@ -1,4 +1,4 @@
-"""Whether neighbours find this host over IPv6, by the rules that let their question in or not."""
+"""Whether neighbours find this host: by the rules that let their question in or not, and by the switches of ARP."""
 
 from typing import Any
 
@@ -8,7 +8,20 @@ from analysis.firewall.neighbours import hidden
 from analysis.firewall.probe import SOLICITATION, Verdict
 from contracts.errors import UsageError
 from contracts.subjects.datapath import Row
-from tests.analysis.firewall.datapaths import ACCEPT, DROP, ask, base, datapath, field, link, match, probe, route, table
+from tests.analysis.firewall.datapaths import (
+    ACCEPT,
+    DROP,
+    ask,
+    base,
+    datapath,
+    field,
+    link,
+    match,
+    probe,
+    route,
+    switches,
+    table,
+)
 
 PLACE = ("eth0", "2001:db8::10")
 WEB = [match("tcp dport", 80), ACCEPT]
@@ -66,6 +79,46 @@ def test_only_ethernet_links_are_asked() -> None:
     tunnel = {**link("wg0", 8, ("fd00::1", 64), link_type="none")}
     made = datapath(table("t", {"c": (base("input", 0, "drop"), [])}), tunnel)
     assert hidden(made, [("wg0", "fd00::1")]) == {}
+
+
+FOUR = ("eth0", "192.0.2.10")
+
+
+def unanswered(address: str = "192.0.2.10", more: Any = None, **values: str) -> dict[tuple[str, str], str]:
+    named = {f"ipv4__conf__{name}": value for name, value in values.items()}
+    return hidden(datapath(switches(**named), more or {}), [("eth0", address)])
+
+
+def test_arp_that_is_never_answered_hides_every_address_of_the_link() -> None:
+    assert unanswered() == unanswered(eth0__arp_ignore="0", all__arp_ignore="0") == {}
+    assert unanswered(eth0__arp_ignore="8") == {FOUR: "arp_ignore 8 of eth0"}
+    assert unanswered(all__arp_ignore="8", eth0__arp_ignore="1") == {FOUR: "arp_ignore 8 of eth0"}
+    assert unanswered(br0__arp_ignore="8") == {}
+
+
+def test_arp_that_is_answered_for_the_addresses_of_the_link_hides_none_of_them() -> None:
+    for mode in ("1", "2", "3", "4", "7", "nonsense"):
+        assert unanswered(eth0__arp_ignore=mode) == {}
+
+
+def test_arp_for_the_own_subnet_hides_an_address_without_one() -> None:
+    alone = link("eth0", 2, ("198.51.100.9", 32))
+    both = link("eth0", 2, ("198.51.100.9", 32), ("198.51.100.1", 24))
+    assert unanswered("198.51.100.9", alone, eth0__arp_ignore="2") == {("eth0", "198.51.100.9"): "arp_ignore 2 of eth0"}
+    assert unanswered("198.51.100.9", both, eth0__arp_ignore="2") == {}
+
+
+def test_arp_that_leaves_out_addresses_of_the_host_hides_those() -> None:
+    address = {"family": "inet", "local": "192.0.2.10", "prefixlen": 24, "scope": "host"}
+    assert unanswered(more=link("eth0", 2, addr_info=[address]), eth0__arp_ignore="3") == {FOUR: "arp_ignore 3 of eth0"}
+
+
+def test_arp_filter_hides_an_address_whose_neighbours_are_answered_by_another_interface() -> None:
+    twins = link("eth1", 9, ("192.0.2.11", 24))
+    made = datapath(twins, switches(ipv4__conf__all__arp_filter="1"))
+    words = "arp_filter of eth1: the way to its neighbours is by eth0"
+    assert hidden(made, [FOUR, ("eth1", "192.0.2.11")]) == {("eth1", "192.0.2.11"): words}
+    assert hidden(datapath(twins), [FOUR, ("eth1", "192.0.2.11")]) == {}
 
 
 def test_there_is_no_such_question_over_ipv4() -> None:
