@@ -84,6 +84,14 @@ class Protocols:
         changes.sort(key=lambda change: change.row if change.row >= 0 else 1 << 60)
         return changes
 
+    def finish(self, news: News) -> list[Change]:
+        """Take what the end of flows brings when the sensor stops (`Reassembler.finish`)."""
+        self._settle()
+        self._changes = []
+        for run in news.runs:
+            self._run(None, run)
+        return self._changes
+
     def _settle(self) -> None:
         """Forget the flows that ended with the block before, and transactions that finished with it."""
         for slot in self._gone:
@@ -98,10 +106,10 @@ class Protocols:
 
     # Streams
 
-    def _run(self, table: Table, run: Run) -> None:
+    def _run(self, table: Table | None, run: Run) -> None:
         talk = self._talks.get(run.slot)
         if talk is None:
-            if run.row < 0 or not run.data:
+            if table is None or run.row < 0 or not run.data:
                 return
             talk = self._begin(table, run.row, run.slot, run.to_client, False)
         self.counts.bytes_seen += len(run.data)

@@ -33,8 +33,10 @@ def parse(data: bytes, response: bool, complete: bool = False) -> tuple[list[Hea
 
     `complete`: nothing more comes. A field whose end cannot be told yet is left for the next call.
     """
+    if data.startswith((b"\r\n", b"\n")):
+        return [], 2 if data[:1] == b"\r" else 1, True
     end = data.find(b"\r\n\r\n")
-    if end >= 0 and not data.startswith(b"\r\n") and not _ODD_PLAIN.search(data, 0, end + 2):
+    if end >= 0 and not _ODD_PLAIN.search(data, 0, end + 2):
         plain = _plain(data[:end])
         if plain is not None:
             return plain, end + 4, True
@@ -61,7 +63,7 @@ class _Block:
     def parse(self) -> tuple[list[Header], int, bool]:
         headers: list[Header] = []
         at = 0
-        while True:
+        while at < len(self.data):
             try:
                 header, after = self._header(at)
             except Incomplete:
@@ -69,11 +71,14 @@ class _Block:
             if header is None:
                 length = self._end_of_line(at) if not headers else 0
                 return headers, at + length, bool(length)
+            if after <= at:
+                break
             headers.append(header)
             at = after
             length = self._plain_end_of_line(at)
             if length and not (self.data[at:] == b"\r" and not self.complete):
                 return headers, at + length, True
+        return headers, at, False
 
     def _header(self, at: int) -> tuple[Header | None, int]:
         colon = self._name_end(at)

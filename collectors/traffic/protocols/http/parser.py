@@ -29,6 +29,8 @@ class HttpParser(Parser):
         if gap and not half.dead:
             half.gap(gap)
         half.feed(data)
+        if self._open and self._open[0].response >= COMPLETE <= self._open[0].request:
+            self._finish(self._open[0])
         if to_client:
             if self._request.tx is not None and self._request.state == self._request.connect:
                 self._request.run()
