@@ -14,7 +14,8 @@ _READABLE = 0.85
 _EMPTY = 0.02
 """One that was stored in less than this held nothing yet, as a file that was made in advance."""
 _JUMP = 0.15
-_RANDOM = 0.97
+RANDOM = 0.97
+"""What was stored in at least so much of its size looks like random bytes."""
 _USUAL_TIMES = 1.5
 _RUNS_TO_LEARN = 3
 
@@ -50,6 +51,8 @@ class Look(Record):
     before: Before | None = None
     ratio: float | None = None
     renamed: bool = False
+    was: str = ""
+    """The name of the file whose place it took."""
     stranger: bool = False
     """Whether it came with an extension that its directory did not have, where other files went."""
 
@@ -70,6 +73,8 @@ class Figures(Record):
     bytes_lost: int = 0
     turned: int = 0
     opaque_changed: int = 0
+    lost_random: float = 0.0
+    """Part of those gone that were random bytes already, as another program's encrypted data."""
     sealed_bytes: int = 0
     """Of new files that are encrypted, or look like random bytes and are of no known format."""
     renamed: int = 0
@@ -105,18 +110,20 @@ def turned(look: Look) -> str:
         return "took another file's place and is random" if look.stranger and unreadable(look) else ""
     if sample.broken:
         return f"begins as {sample.format} and is none"
+    promised = wanted(look.was or look.path)
+    readable = before.ratio is not None and _EMPTY < before.ratio <= _READABLE
     if sample.format in COMPRESSED and not sample.sealed:
-        return ""
-    promised = wanted(look.path)
+        changed = readable and not look.renamed and promised != sample.format and look.ratio is not None
+        return f"was readable and is {sample.format} now" if changed else ""
     if promised and promised != sample.format and sample.head_opaque:
         return f"is no {promised} any more"
-    if before.ratio is None or not _EMPTY < before.ratio <= _READABLE:
+    if before.ratio is None or not readable:
         return "took another file's place and is random" if look.stranger and unreadable(look) else ""
     if sample.head_opaque and not sample.format:
         return "begins with random bytes"
     if look.ratio is None or not sample.opaque or look.ratio < before.ratio + _JUMP:
         return ""
-    if look.ratio >= _RANDOM or not sample.blank:
+    if look.ratio >= RANDOM or not sample.blank:
         return f"was stored in {before.ratio:.2f} of its size and is in {look.ratio:.2f}"
     return ""
 
@@ -182,7 +189,7 @@ def _lost(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Fin
         says = f"{share:.0%} of the files are gone"
         found.append(Finding(name="lost", value=round(share, 4), limit=round(limit, 4), says=says))
     limit = _usual(usual, limits.sealed_share)
-    if share >= limit and figures.sealed_bytes > 0.1 * figures.bytes_lost > 0:
+    if share >= limit and figures.lost_random < 0.5 and figures.sealed_bytes > 0.1 * figures.bytes_lost > 0:
         says = f"{share:.0%} of the files are gone, and {figures.sealed_bytes} bytes came that are encrypted"
         found.append(Finding(name="sealed", value=round(share, 4), limit=round(limit, 4), says=says))
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from actions.backup.node import Node
+from actions.backup.stores.store import Buffer
 
 
 class Unwatched:
@@ -11,7 +12,7 @@ class Unwatched:
     def begin(self) -> None:
         """A file is about to be read."""
 
-    def piece(self, data: bytes, *, new: bool) -> None:
+    def piece(self, data: Buffer, *, new: bool) -> None:
         """One blob of the file that is being read, in their order; `new` unless the repository holds it."""
 
     def file(self, path: bytes, before: Node | None, node: Node) -> None:

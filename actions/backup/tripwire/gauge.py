@@ -15,9 +15,10 @@ from actions.backup.crypto import OVERHEAD
 from actions.backup.excludes import Excludes
 from actions.backup.index import Index
 from actions.backup.node import Node
+from actions.backup.stores.store import Buffer
 from actions.backup.watched import Unwatched
 from analysis.file_formats import LEAST, SLICE, extension, known_extension, sample
-from analysis.tripwire import Before, Figures, Look, turned, unreadable
+from analysis.tripwire import RANDOM, Before, Figures, Look, turned, unreadable
 from contracts.text import escape
 
 MOST = 1000
@@ -66,6 +67,7 @@ class Gauge(Unwatched):
         """Where content of a canary came up under a new name, by its sum."""
         self._changed: dict[bytes, Kept] = {}
         self._new: dict[bytes, Kept] = {}
+        self._gone: list[tuple[str, ...]] = []
         self._counts: Counter[str] = Counter()
         self._extensions: Counter[str] = Counter()
         self._pieces = 0
@@ -77,21 +79,23 @@ class Gauge(Unwatched):
         """Forget the file before, also one whose reading broke off."""
         self._clear()
 
-    def piece(self, data: bytes, *, new: bool) -> None:
+    def piece(self, data: Buffer, *, new: bool) -> None:
         """Take some slices of a blob."""
+        start = 0
         if not self._pieces:
-            self._head = data[:SLICE]
-            data = data[SLICE:]
+            self._head = bytes(data[:SLICE])
+            start = len(self._head)
         self._pieces += 1
         self._known = self._known and not new
-        if len(data) > SLICE:
-            self._tail = data[-SLICE:]
-            room = min(_SLICES, (len(data) - SLICE) // SLICE, _MOST_MIDDLE - len(self._middle))
+        left = len(data) - start
+        if left > SLICE:
+            self._tail = bytes(data[-SLICE:])
+            room = min(_SLICES, left // SLICE - 1, _MOST_MIDDLE - len(self._middle))
             for number in range(room):
-                at = number * (len(data) - SLICE) // room
-                self._middle.append(data[at : at + SLICE])
-        elif data:
-            self._tail = (self._tail + data)[-SLICE:]
+                at = start + number * (left - SLICE) // room
+                self._middle.append(bytes(data[at : at + SLICE]))
+        elif left:
+            self._tail = (self._tail + bytes(data[start:]))[-SLICE:]
 
     def file(self, path: bytes, before: Node | None, node: Node) -> None:
         """Count a file that was read, and keep what it looks like if it is one of those."""
@@ -124,13 +128,14 @@ class Gauge(Unwatched):
         gone = {name: node for name, node in before.items() if node.type == "file" and name not in names}
         if not gone:
             return
+        self._note_gone(gone)
         came = [name for name, node in names.items() if node.type == "file" and name not in before]
         usual = {extension(escape(name)) for name, node in before.items() if node.type == "file"}
         stems = {name.rpartition(b".")[0]: name for name in gone if b"." in name[1:]}
         for name in came:
             old = _origin(name, gone, stems)
             if old is not None:
-                self._renamed(path + b"/" + name, gone.pop(old))
+                self._renamed(path + b"/" + name, old, gone.pop(old))
             elif gone and extension(escape(name)) not in usual:
                 self._stranger(path + b"/" + name)
                 gone.popitem()
@@ -156,12 +161,25 @@ class Gauge(Unwatched):
             bytes_lost=max(0, totals.bytes_before - kept_bytes - self._counts["changed_before_bytes"]),
             turned=round(on_changed * changed + (len(bad) - on_changed) * fresh),
             opaque_changed=round(sum(_random(look) for kept, look in looks if kept.changed) * changed),
+            lost_random=self._lost_random(index),
             sealed_bytes=round(sum(look.size for kept, look in looks if not kept.changed and unreadable(look)) * fresh),
             renamed=round(self._counts["renamed"] * fresh),
             extensions=tuple(f".{name}" for name, _ in self._extensions.most_common(_NAMED)),
             same_choices=totals.same_choices,
         )
         return figures, bad
+
+    def _note_gone(self, gone: Mapping[bytes, Node]) -> None:
+        """Keep what content went, of names that promise no format."""
+        for name, node in gone.items():
+            self._counts["gone"] += 1
+            text = escape(name)
+            if len(self._gone) < MOST and (not extension(text) or not known_extension(text)):
+                self._gone.append(tuple((node.content or ())[:_MOST_BLOBS]))
+
+    def _lost_random(self, index: Index) -> float:
+        random = sum((ratio(index, content) or 0.0) >= RANDOM for content in self._gone)
+        return random / self._counts["gone"] if self._counts["gone"] else 0.0
 
     def _keep(self, where: dict[bytes, Kept], count: str, path: bytes, node: Node, before: Node | None) -> None:
         """Keep a look at the file that was just read: of the first `MOST` each, of further ones fewer and fewer (a reservoir)."""
@@ -176,7 +194,7 @@ class Gauge(Unwatched):
             look = Look(path=look.path, size=look.size, sample=look.sample, before=Before(size=before.size))
         where[path] = Kept(look, tuple((node.content or ())[:_MOST_BLOBS]), old, before is not None)
 
-    def _renamed(self, path: bytes, before: Node) -> None:
+    def _renamed(self, path: bytes, old: bytes, before: Node) -> None:
         kept = self._new.get(path)
         if kept is None:
             return
@@ -184,7 +202,14 @@ class Gauge(Unwatched):
         if not known_extension(look.path):
             self._counts["renamed"] += 1
             self._extensions[extension(look.path)] += 1
-        made = Look(path=look.path, size=look.size, sample=look.sample, before=Before(size=before.size), renamed=True)
+        made = Look(
+            path=look.path,
+            size=look.size,
+            sample=look.sample,
+            before=Before(size=before.size),
+            renamed=True,
+            was=escape(old),
+        )
         self._new[path] = kept._replace(look=made, before=tuple((before.content or ())[:_MOST_BLOBS]))
 
     def _stranger(self, path: bytes) -> None:
@@ -206,6 +231,7 @@ class Gauge(Unwatched):
             before=before,
             ratio=ratio(index, kept.content),
             renamed=look.renamed,
+            was=look.was,
             stranger=look.stranger,
         )
 
