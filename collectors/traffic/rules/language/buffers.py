@@ -43,7 +43,12 @@ _LISTS = (
     ("dns", TO_CLIENT, True, "dns.response.rrname"),
     ("mdns", BOTH, True, "mdns.queries.rrname mdns.answers.rrname mdns.authorities.rrname mdns.additionals.rrname"),
     ("mdns", BOTH, True, "mdns.response.rrname"),
-    ("llmnr", BOTH, True, "llmnr.queries.rrname llmnr.answers.rrname llmnr.authorities.rrname llmnr.additionals.rrname"),
+    (
+        "llmnr",
+        BOTH,
+        True,
+        "llmnr.queries.rrname llmnr.answers.rrname llmnr.authorities.rrname llmnr.additionals.rrname",
+    ),
     ("llmnr", BOTH, True, "llmnr.response.rrname"),
     ("tls", TO_SERVER, False, "tls.sni ja3.hash ja3.string"),
     ("tls", TO_CLIENT, False, "ja3s.hash ja3s.string"),

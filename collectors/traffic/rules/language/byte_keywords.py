@@ -73,7 +73,7 @@ class _Words:
         elif word in BASES:
             self._base(word)
         elif word == "bitmask":
-            self.bitmask = integer(value, 1, U32)
+            self.bitmask = integer(value if value[:2].lower() == "0x" else f"0x{value}", 1, U32)
         else:
             return False
         return True

@@ -31,7 +31,9 @@ def _direction(rule: Rule) -> None:
     if rule.direction == "=>":
         for test in rule.buffers:
             if test.direction == "both":
-                raise Refused(f"{test.buffer} is of both sides; a rule with => has to say whose (to_server or to_client)")
+                raise Refused(
+                    f"{test.buffer} is of both sides; a rule with => has to say whose (to_server or to_client)"
+                )
     if not wanted and len(sides) > 1 and rule.direction != "=>":
         raise Refused("the rule tests buffers of both sides; => makes it a rule about a whole transaction")
 

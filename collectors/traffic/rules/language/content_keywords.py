@@ -100,7 +100,9 @@ def _absolute(draft: Draft, keyword: str) -> Content:
     if content.startswith:
         raise Refused(f"{keyword} cannot stand with startswith")
     if content.relative:
-        raise Refused(f"{keyword} counts from the beginning, distance and within from the match before; one content cannot have both")
+        raise Refused(
+            f"{keyword} counts from the beginning, distance and within from the match before; one content cannot have both"
+        )
     return content
 
 
@@ -136,7 +138,9 @@ def _relative(draft: Draft, keyword: str) -> tuple[Content, BufferTest]:
     if content.startswith:
         raise Refused(f"{keyword} cannot stand with startswith")
     if content.offset is not None or content.depth is not None:
-        raise Refused(f"{keyword} counts from the match before, offset and depth from the beginning; one content cannot have both")
+        raise Refused(
+            f"{keyword} counts from the match before, offset and depth from the beginning; one content cannot have both"
+        )
     if content.only:
         raise Refused(f"{keyword} cannot stand with fast_pattern:only")
     return content, test
@@ -201,7 +205,13 @@ def _fast_pattern(draft: Draft, argument: str, negated: bool) -> None:
     content.fast_pattern = True
     word = argument.strip()
     if word == "only":
-        if content.negated or content.relative or content.next_relative or content.offset is not None or content.depth is not None:
+        if (
+            content.negated
+            or content.relative
+            or content.next_relative
+            or content.offset is not None
+            or content.depth is not None
+        ):
             raise Refused("fast_pattern:only cannot stand with negation, offset, depth, distance or within")
         content.only = True
     elif word:

@@ -82,7 +82,9 @@ LDAP_OPERATIONS = {
 
 HTTP2_FRAMES = {
     name: value
-    for value, name in enumerate("data headers priority rststream settings pushpromise ping goaway windowupdate continuation".split())
+    for value, name in enumerate(
+        "data headers priority rststream settings pushpromise ping goaway windowupdate continuation".split()
+    )
 }
 
 HTTP2_ERRORS = {
@@ -93,5 +95,15 @@ HTTP2_ERRORS = {
     )
 }
 
-RFB_SECURITY_TYPES = {"invalid": 0, "none": 1, "vnc": 2, "ra2": 5, "ra2ne": 6, "tight": 16, "ultra": 17, "tls": 18, "vencrypt": 19}
+RFB_SECURITY_TYPES = {
+    "invalid": 0,
+    "none": 1,
+    "vnc": 2,
+    "ra2": 5,
+    "ra2ne": 6,
+    "tight": 16,
+    "ultra": 17,
+    "tls": 18,
+    "vencrypt": 19,
+}
 RFB_RESULTS = {"ok": 0, "fail": 1, "toomany": 2, "unknown": 3}

@@ -98,4 +98,3 @@ KEYWORDS: dict[str, Keyword] = {
     "dataset": Keyword(_dataset),
     "datarep": Keyword(_datarep),
 }
-

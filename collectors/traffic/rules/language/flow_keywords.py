@@ -94,7 +94,12 @@ def _xbits(draft: Draft, argument: str, negated: bool) -> None:
     if len(parts) < 3 or set(given) - {"track", "expire"} or "track" not in given:
         raise Refused(f'xbits: "{argument}" is not command, name, track …')
     command, name, track = parts[0], parts[1], given["track"]
-    if command not in {"set", "unset", "toggle", "isset", "isnotset"} or track not in {"ip_src", "ip_dst", "ip_pair", "tx"}:
+    if command not in {"set", "unset", "toggle", "isset", "isnotset"} or track not in {
+        "ip_src",
+        "ip_dst",
+        "ip_pair",
+        "tx",
+    }:
         raise Refused(f'xbits: "{argument}" has an unknown command or track')
     if track == "tx" and command in {"unset", "toggle"}:
         raise Refused(f"xbits: {command} is not for a transaction")
@@ -245,4 +250,3 @@ KEYWORDS: dict[str, Keyword] = {
     "pktvar": _variable("pktvar"),
     "app-layer-protocol": Keyword(_app_protocol),
 }
-

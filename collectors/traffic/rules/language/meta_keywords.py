@@ -100,7 +100,9 @@ def _requires(draft: Draft, argument: str, negated: bool) -> None:
 def _check_version(item: str) -> None:
     holds = {"<": VERSION.__lt__, "<=": VERSION.__le__, ">": VERSION.__gt__, ">=": VERSION.__ge__}
     for group in item.removeprefix("version").split("|"):
-        if all(_one_version(f"version {part.strip()}", holds) for part in re.split(r"(?<=[\d.])\s+(?=[<>])", group.strip())):
+        if all(
+            _one_version(f"version {part.strip()}", holds) for part in re.split(r"(?<=[\d.])\s+(?=[<>])", group.strip())
+        ):
             return
     raise Refused(f"requires: {item} does not hold for Suricata {'.'.join(map(str, VERSION))}, whose language this is")
 

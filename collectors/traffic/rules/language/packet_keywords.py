@@ -196,4 +196,3 @@ KEYWORDS: dict[str, Keyword] = {
     "icmpv4-csum": _word("icmpv4-csum", _CHECKSUM),
     "icmpv6-csum": _word("icmpv6-csum", _CHECKSUM),
 }
-

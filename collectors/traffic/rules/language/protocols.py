@@ -1,6 +1,8 @@
 """The protocol words of a rule's header, and what each says about packets, streams and transactions."""
 
-PACKET = frozenset({"ip", "tcp", "udp", "icmp", "icmpv4", "icmpv6", "sctp", "igmp", "esp", "gre", "ipv4", "ip4", "ipv6", "ip6"})
+PACKET = frozenset(
+    {"ip", "tcp", "udp", "icmp", "icmpv4", "icmpv6", "sctp", "igmp", "esp", "gre", "ipv4", "ip4", "ipv6", "ip6"}
+)
 PACKET_ONLY = frozenset({"tcp-pkt", "tcp-stream", "pkthdr", "ether", "arp"})
 
 APPLICATION: dict[str, str] = {
