@@ -1,5 +1,7 @@
 """Keywords about application protocols that are no buffers: numbers of transactions, TLS versions, DCERPC interfaces, events."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 import re
 from collections.abc import Mapping
 
@@ -67,10 +69,22 @@ _FIELDS: tuple[tuple[str, str, int, Mapping[str, int]], ...] = (
     ("ldap", "ldap.responses.count", U32, _NO_NAMES),
     *(
         ("enip", f"enip.{name}", U32, _NO_NAMES)
-        for name in (
-            "capabilities cip_attribute cip_class vendor_id status state serial protocol_version product_code identity_status device_type "
-            "cip_status cip_instance cip_extendedstatus"
-        ).split()
+        for name in [
+            "capabilities",
+            "cip_attribute",
+            "cip_class",
+            "vendor_id",
+            "status",
+            "state",
+            "serial",
+            "protocol_version",
+            "product_code",
+            "identity_status",
+            "device_type",
+            "cip_status",
+            "cip_instance",
+            "cip_extendedstatus",
+        ]
     ),
 )
 

@@ -1,5 +1,7 @@
 """Keywords that name a buffer: sticky ones before what is tested, the old ones behind a content, and transforms of a buffer."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 from collectors.traffic.rules.language.buffers import BUFFERS, MODIFIERS, STICKY_ALIASES
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
@@ -7,15 +9,36 @@ from collectors.traffic.rules.language.keyword import NONE, OPTIONAL, Keyword
 from collectors.traffic.rules.language.numbers import U32, integer, size
 from collectors.traffic.rules.language.rule import Transform
 
-PLAIN_TRANSFORMS = (
-    "compress_whitespace strip_whitespace strip_pseudo_headers header_lowercase to_lowercase to_uppercase to_md5 to_sha1 to_sha256 "
-    "dotprefix url_decode domain tld"
-).split()
+PLAIN_TRANSFORMS = [
+    "compress_whitespace",
+    "strip_whitespace",
+    "strip_pseudo_headers",
+    "header_lowercase",
+    "to_lowercase",
+    "to_uppercase",
+    "to_md5",
+    "to_sha1",
+    "to_sha256",
+    "dotprefix",
+    "url_decode",
+    "domain",
+    "tld",
+]
 
 
 SIDED = frozenset(
-    "file.data file.name file.magic http.accept http.accept_lang http.accept_enc http.connection http.content_len http.content_type "
-    "http.referer".split()
+    [
+        "file.data",
+        "file.name",
+        "file.magic",
+        "http.accept",
+        "http.accept_lang",
+        "http.accept_enc",
+        "http.connection",
+        "http.content_len",
+        "http.content_type",
+        "http.referer",
+    ]
 )
 """Buffers behind which a rule about a whole transaction (`=>`) says whose it means."""
 

@@ -1,5 +1,7 @@
 """Keywords that read numbers out of a buffer, and those that look at its size: byte_test and its relatives, isdataat, bsize, urilen."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 from collections.abc import Iterator
 
 from collectors.traffic.rules.language.buffers import BUFFERS
@@ -16,6 +18,7 @@ from collectors.traffic.rules.language.rule import (
     ByteJump,
     ByteMath,
     ByteTest,
+    Content,
     Entropy,
     IsDataAt,
     Match,
@@ -258,12 +261,11 @@ def _bsize(draft: Draft, argument: str, negated: bool) -> None:
     size = number(argument, U64)
     most = {"=": size.low, "<": size.low - 1, "<=": size.low, "in": size.high - 1}.get(size.op)
     for match in test.matches:
-        pattern = getattr(match, "pattern", None)
-        if most is None or pattern is None or not hasattr(match, "fast_pattern") or match.negated:
+        if type(match) is not Content or match.negated or most is None:
             continue
         offset = match.offset if isinstance(match.offset, int) else 0
-        if len(pattern) + offset > most:
-            raise Refused(f"bsize:{argument} leaves no room for a content of {len(pattern)} bytes")
+        if len(match.pattern) + offset > most:
+            raise Refused(f"bsize:{argument} leaves no room for a content of {len(match.pattern)} bytes")
 
 
 def _urilen(draft: Draft, argument: str, negated: bool) -> None:

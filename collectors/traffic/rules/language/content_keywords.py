@@ -1,5 +1,7 @@
 """`content` and everything that says where and how it is to be found."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 from collectors.traffic.rules.language.buffers import BUFFERS
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused

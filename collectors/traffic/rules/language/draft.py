@@ -15,13 +15,13 @@ class Draft:
         "active",
         "base64",
         "fresh",
-        "wanted",
         "order",
         "rule",
         "seen",
         "sticky",
         "transformed",
         "variables",
+        "wanted",
         "warnings",
     )
 

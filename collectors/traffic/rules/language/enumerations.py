@@ -30,9 +30,74 @@ DNS_RCODES = {
 DNS_TYPES = {
     name: value
     for value, name in enumerate(
-        "_ a ns md mf cname soa mb mg mr null wks ptr hinfo minfo mx txt rp afsdb x25 isdn rt nsap nsapptr sig key px gpos aaaa loc nxt "
-        "eid nimloc srv atma naptr kx cert a6 dname sink opt apl ds sshfp ipseckey rrsig nsec dnskey dhcid nsec3 nsec3param tlsa smimea "
-        "_ hip ninfo rkey talink cds cdnskey openpgpkey csync zonemd svcb https".split()
+        [
+            "_",
+            "a",
+            "ns",
+            "md",
+            "mf",
+            "cname",
+            "soa",
+            "mb",
+            "mg",
+            "mr",
+            "null",
+            "wks",
+            "ptr",
+            "hinfo",
+            "minfo",
+            "mx",
+            "txt",
+            "rp",
+            "afsdb",
+            "x25",
+            "isdn",
+            "rt",
+            "nsap",
+            "nsapptr",
+            "sig",
+            "key",
+            "px",
+            "gpos",
+            "aaaa",
+            "loc",
+            "nxt",
+            "eid",
+            "nimloc",
+            "srv",
+            "atma",
+            "naptr",
+            "kx",
+            "cert",
+            "a6",
+            "dname",
+            "sink",
+            "opt",
+            "apl",
+            "ds",
+            "sshfp",
+            "ipseckey",
+            "rrsig",
+            "nsec",
+            "dnskey",
+            "dhcid",
+            "nsec3",
+            "nsec3param",
+            "tlsa",
+            "smimea",
+            "_",
+            "hip",
+            "ninfo",
+            "rkey",
+            "talink",
+            "cds",
+            "cdnskey",
+            "openpgpkey",
+            "csync",
+            "zonemd",
+            "svcb",
+            "https",
+        ]
     )
     if name != "_"
 } | {"spf": 99, "tkey": 249, "tsig": 250, "ixfr": 251, "axfr": 252, "any": 255, "uri": 256, "caa": 257}
@@ -40,15 +105,41 @@ DNS_TYPES = {
 MQTT_TYPES = {
     name: value
     for value, name in enumerate(
-        "reserved connect connack publish puback pubrec pubrel pubcomp subscribe suback unsubscribe unsuback pingreq pingresp disconnect "
-        "auth".split()
+        [
+            "reserved",
+            "connect",
+            "connack",
+            "publish",
+            "puback",
+            "pubrec",
+            "pubrel",
+            "pubcomp",
+            "subscribe",
+            "suback",
+            "unsubscribe",
+            "unsuback",
+            "pingreq",
+            "pingresp",
+            "disconnect",
+            "auth",
+        ]
     )
 }
 
 SNMP_PDUS = {
     name: value
     for value, name in enumerate(
-        "get_request get_next_request response set_request trap_v1 get_bulk_request inform_request trap_v2 report".split()
+        [
+            "get_request",
+            "get_next_request",
+            "response",
+            "set_request",
+            "trap_v1",
+            "get_bulk_request",
+            "inform_request",
+            "trap_v2",
+            "report",
+        ]
     )
 }
 
@@ -83,15 +174,40 @@ LDAP_OPERATIONS = {
 HTTP2_FRAMES = {
     name: value
     for value, name in enumerate(
-        "data headers priority rststream settings pushpromise ping goaway windowupdate continuation".split()
+        [
+            "data",
+            "headers",
+            "priority",
+            "rststream",
+            "settings",
+            "pushpromise",
+            "ping",
+            "goaway",
+            "windowupdate",
+            "continuation",
+        ]
     )
 }
 
 HTTP2_ERRORS = {
     name: value
     for value, name in enumerate(
-        "no_error protocol_error internal_error flow_control_error settings_timeout stream_closed frame_size_error refused_stream cancel "
-        "compression_error connect_error enhance_your_calm inadequate_security http_1_1_required".split()
+        [
+            "no_error",
+            "protocol_error",
+            "internal_error",
+            "flow_control_error",
+            "settings_timeout",
+            "stream_closed",
+            "frame_size_error",
+            "refused_stream",
+            "cancel",
+            "compression_error",
+            "connect_error",
+            "enhance_your_calm",
+            "inadequate_security",
+            "http_1_1_required",
+        ]
     )
 }
 

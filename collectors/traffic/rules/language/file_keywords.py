@@ -1,5 +1,7 @@
 """Keywords about files that protocols carry: names, kinds, sizes and hashes; and sets that buffers are looked up in."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 from collectors.traffic.rules.language.buffers import BUFFERS
 from collectors.traffic.rules.language.content_keywords import pattern
 from collectors.traffic.rules.language.draft import Draft

@@ -1,5 +1,7 @@
 """Keywords about the flow and what is remembered between packets, and how often a rule may speak."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 import re
 
 from collectors.traffic.rules.language.draft import Draft

@@ -11,7 +11,8 @@ def rules(data: bytes) -> Iterator[tuple[int, str]]:
     A backslash at the end of a line joins it with the next, as Suricata does; empty lines and those that begin with `#` are passed over. A
     byte order mark and carriage returns are not part of any rule.
     """
-    begin, parts = 0, []
+    begin = 0
+    parts: list[str] = []
     text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     for at, raw in enumerate(text.split("\n"), 1):
         line = raw.rstrip("\r") if raw.endswith("\r") else raw

@@ -1,6 +1,9 @@
 """Keywords that say who a rule is: msg, sid, rev, classtype, reference, metadata and the like."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 import re
+from collections.abc import Callable, Mapping
 
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
@@ -98,7 +101,12 @@ def _requires(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _check_version(item: str) -> None:
-    holds = {"<": VERSION.__lt__, "<=": VERSION.__le__, ">": VERSION.__gt__, ">=": VERSION.__ge__}
+    holds: dict[str, Callable[[tuple[int, ...]], bool]] = {
+        "<": VERSION.__lt__,
+        "<=": VERSION.__le__,
+        ">": VERSION.__gt__,
+        ">=": VERSION.__ge__,
+    }
     for group in item.removeprefix("version").split("|"):
         if all(
             _one_version(f"version {part.strip()}", holds) for part in re.split(r"(?<=[\d.])\s+(?=[<>])", group.strip())
@@ -107,14 +115,12 @@ def _check_version(item: str) -> None:
     raise Refused(f"requires: {item} does not hold for Suricata {'.'.join(map(str, VERSION))}, whose language this is")
 
 
-def _one_version(item: str, holds: dict[str, object]) -> bool:
+def _one_version(item: str, holds: Mapping[str, Callable[[tuple[int, ...]], bool]]) -> bool:
     found = _VERSION.match(item)
     if not found:
         raise Refused(f'requires: "{item}" is not a version to compare with')
     wanted = tuple(int(part or 0) for part in found.groups()[1:])
-    compare = holds[found[1]]
-    assert callable(compare)
-    return bool(compare(wanted))
+    return holds[found[1]](wanted)
 
 
 def _bypass(draft: Draft, argument: str, negated: bool) -> None:

@@ -9,7 +9,7 @@ _END = re.compile(r"(?<!\\);")
 
 
 def split(body: str) -> Iterator[tuple[str, str | None]]:
-    """Yield (keyword, argument or None) of what stands between a rule's parentheses; a backslash keeps a semicolon from ending an option."""
+    """Yield (keyword, argument or None) of what stands between a rule's parentheses; a backslash keeps a semicolon from ending one."""
     parts = _END.split(body)
     if parts.pop().strip():
         raise Refused("the last option does not end with a semicolon")

@@ -1,5 +1,7 @@
 """Keywords about the headers of a packet: IP, TCP, ICMP, their flags and options, decoder and stream events."""
 
+# ruff: noqa: ARG001 - every keyword is called with the same arguments
+
 import re
 
 from collectors.traffic.rules.language.draft import Draft
@@ -10,7 +12,9 @@ from collectors.traffic.rules.language.rule import EventTest, FieldTest, FlagsTe
 
 TCP_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128, "2": 64, "1": 128, "0": 0, "N": 0}
 FRAGMENT_BITS = {"M": 1, "D": 2, "R": 4}
-IP_OPTIONS = frozenset("rr lsrr eol nop ts sec esec ssrr satid any cipso rtralt qs".split())
+IP_OPTIONS = frozenset(
+    ["rr", "lsrr", "eol", "nop", "ts", "sec", "esec", "ssrr", "satid", "any", "cipso", "rtralt", "qs"]
+)
 IP_PROTOCOLS = {
     "icmp": 1,
     "igmp": 2,

@@ -101,7 +101,7 @@ ANY_HOOKS = frozenset({"request_started", "request_complete", "response_started"
 
 
 def compatible(header: str, keyword: str) -> str | None:
-    """Return the application protocol that a rule for `header` ("" for none yet) with a keyword of `keyword` is for; None when they exclude each other."""
+    """Return the protocol of a rule for `header` ("": none yet) with a keyword of protocol `keyword`; None when they exclude each other."""
     if not header or header == keyword:
         return keyword
     for family in (HTTP, DNS):

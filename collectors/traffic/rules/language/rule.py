@@ -297,7 +297,7 @@ class FieldTest(Struct, tag_field="is", tag="field"):
 
 
 class FlagsTest(Struct, tag_field="is", tag="flags"):
-    """TCP flags or fragment bits. `op`: nothing: exactly these, `+` these and others, `*` any, `!` not these; `ignored` bits do not count."""
+    """TCP flags or fragment bits. `op`: none: exactly these, `+` these and others, `*` any, `!` not these; `ignored` bits do not count."""
 
     name: str
     op: str
@@ -436,7 +436,7 @@ class Flow(Struct):
 
 
 class Threshold(Struct):
-    """How often a rule may speak. `type`: limit, threshold, both, backoff, detection_filter; `track`: by_src, by_dst, by_rule, by_both, by_flow."""
+    """How often a rule may speak. `type`: limit, threshold, both, backoff, detection_filter; `track`: by_src, by_dst, by_both …"""
 
     type: str
     track: str

@@ -10,7 +10,7 @@ _FOREIGN = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 def decode(data: bytes, mode: str = "rfc4648") -> bytes:
     """Return what of `data` is base64, decoded.
 
-    `rfc4648` reads to the first byte that is foreign to the alphabet; `rfc2045` passes such bytes over; `strict` takes the whole or nothing.
+    `rfc4648` reads to the first byte that is foreign to the alphabet; `rfc2045` passes such bytes over; `strict` takes all or nothing.
     """
     if mode == "strict":
         try:

@@ -29,7 +29,7 @@ def _place(scan: Scan, offset: int | str, relative: bool) -> int | None:
     at = offset if isinstance(offset, int) else _signed(_value(scan, offset))
     if relative:
         at += scan.pos
-    return at if 0 <= at and scan.size and (at < scan.size or not relative) else None
+    return at if at >= 0 and scan.size and (at < scan.size or not relative) else None
 
 
 Reader = Callable[[Scan, int, int], tuple[int, int] | None]

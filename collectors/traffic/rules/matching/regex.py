@@ -1,15 +1,15 @@
 """Perl regular expressions over bytes, by PCRE2, each search within a limit of steps.
 
 The engine is PCRE2 through its `pcre2` binding: Suricata's own, so that an expression means the same. Hyperscan's Chimera knows the
-older PCRE, cannot begin in the middle of its input, and its binding sets no limit. The limit stands in the pattern (`(*LIMIT_MATCH=…)`, pcre2pattern(3)), where nothing but
-the library reads it: backtracking bombs end there, and are counted.
+older PCRE, cannot begin in the middle of its input, and its binding sets no limit. The limit stands in front of the pattern
+(`(*LIMIT_MATCH=…)`, pcre2pattern(3)): backtracking bombs end there, and are counted.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any
 
-import pcre2
+import pcre2  # type: ignore[import-untyped]
 
 from collectors.traffic.rules.language.errors import Refused
 
@@ -42,7 +42,7 @@ Search = Callable[[bytes, int], Any]
 """(bytes, where to begin) -> a match (`start()`, `end()`, `group(n)`), or None; raises `TooHard`."""
 
 
-class TooHard(Exception):  # noqa: N818
+class TooHard(Exception):
     """An expression was given up at its limit."""
 
 

@@ -30,7 +30,7 @@ class State:
 
 
 class Scan:
-    """One buffer under test. `pos` is the end of the last match (Suricata's `buffer_offset`); `begin` how much of the buffer came before."""
+    """One buffer under test. `pos` is the end of the last match (Suricata's `buffer_offset`), `begin` how much of it came before."""
 
     __slots__ = ("_lower", "begin", "data", "pos", "size", "state", "steps", "whole")
 

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
 
 from collectors.traffic.rules.language.rule import (
     Asn1,
@@ -22,6 +21,7 @@ from collectors.traffic.rules.matching.state import NEVER, NO, YES, Scan, Step
 
 FAR_OFF = 100_000_000
 MOST_BASE64 = 65_535
+CLOSE = 1e-9
 
 
 def pcre_step(pcre: Pcre, then: Step | None) -> Step:
@@ -107,7 +107,7 @@ def urilen_step(test: Urilen, then: Step | None) -> Step:
     return step
 
 
-def base64_step(test: Base64Decode, then: Step | None) -> Step:
+def base64_step(test: Base64Decode, then: Step | None) -> Step:  # noqa: ARG001 - as every step
     """Return the step of base64_decode: it ends its buffer's tests and holds if those of base64_data do."""
 
     def step(scan: Scan) -> int:
@@ -141,26 +141,31 @@ def entropy_of(data: bytes) -> float:
     return -sum(count / size * math.log2(count / size) for count in Counter(data).values()) + 0.0
 
 
-_COMPARE: dict[str, Callable[[float, float, float], bool]] = {
-    "=": lambda value, low, high: abs(value - low) < 1e-9,
-    "!=": lambda value, low, high: abs(value - low) >= 1e-9,
-    "<": lambda value, low, high: value < low,
-    "<=": lambda value, low, high: value <= low,
-    ">": lambda value, low, high: value > low,
-    ">=": lambda value, low, high: value >= low,
-    "in": lambda value, low, high: low < value < high,
-}
+def _compares(test: Entropy, value: float) -> bool:
+    match test.op:
+        case "=":
+            return abs(value - test.value) < CLOSE
+        case "!=":
+            return abs(value - test.value) >= CLOSE
+        case "<":
+            return value < test.value
+        case "<=":
+            return value <= test.value
+        case ">":
+            return value > test.value
+        case ">=":
+            return value >= test.value
+    return test.value < value < test.high
 
 
 def entropy_step(test: Entropy, then: Step | None) -> Step:
     """Return the step of entropy."""
-    holds = _COMPARE[test.op]
 
     def step(scan: Scan) -> int:
         if test.offset > scan.size or test.offset + test.bytes > scan.size:
             return NO
         part = scan.data[test.offset : test.offset + test.bytes if test.bytes else None]
-        if not holds(entropy_of(part), test.value, test.high):
+        if not _compares(test, entropy_of(part)):
             return NO
         return YES if then is None else then(scan)
 
