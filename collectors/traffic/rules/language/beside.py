@@ -1,0 +1,139 @@
+"""The tests of a rule that are not of a buffer, as plain values: headers, events, files, state that lasts."""
+
+from msgspec import Struct
+
+from collectors.traffic.rules.language.values import Number, Ranges
+
+
+class FieldTest(Struct, tag_field="is", tag="field"):
+    """A number of a packet, flow or transaction (`ttl`, `tcp.mss`, `flow.pkts_toclient`, `dns.opcode` …) compared."""
+
+    name: str
+    number: Number
+    index: str = ""
+
+
+class FlagsTest(Struct, tag_field="is", tag="flags"):
+    """TCP flags or fragment bits. `op`: none: exactly these, `+` these and others, `*` any, `!` not these; `ignored` bits do not count."""
+
+    name: str
+    op: str
+    bits: int
+    ignored: int = 0
+
+
+class WordTest(Struct, tag_field="is", tag="word"):
+    """A keyword with words: `sameip`, `ipopts:rr`, `ssl_version:!tls1.2`, `tls.version:1.3`, `geoip` …; `negated` is for all of them."""
+
+    name: str
+    words: tuple[str, ...] = ()
+    negated: bool = False
+
+
+class EventTest(Struct, tag_field="is", tag="event"):
+    """An anomaly: `layer` is `app-layer`, `stream` or `decode`; `name` as in Suricata without the layer (`http.invalid_response`)."""
+
+    layer: str
+    name: str
+
+
+class AppProtocol(Struct, tag_field="is", tag="app_protocol"):
+    """The flow's application protocol (`failed`, `unknown` too); `side`: either, both, to_server, to_client, final, original."""
+
+    name: str
+    negated: bool = False
+    side: str = ""
+
+
+class StreamSize(Struct, tag_field="is", tag="stream_size"):
+    """Bytes of a stream so far. `side`: server, client, both, either."""
+
+    side: str
+    number: Number
+
+
+class IpProto(Struct, tag_field="is", tag="ip_proto"):
+    """The protocol number of IP; `op` one of `= ! < >`."""
+
+    op: str
+    number: int
+
+
+class IpRep(Struct, tag_field="is", tag="iprep"):
+    """Reputation of an address in a category. `side`: any, src, dst, both; `op` also `isset`, `isnotset`."""
+
+    side: str
+    category: str
+    op: str
+    value: int
+
+
+class FileTest(Struct, tag_field="is", tag="file"):
+    """A file's hash in a list: `name` is filemd5, filesha1 or filesha256, `argument` the list's name."""
+
+    name: str
+    argument: str
+    negated: bool = False
+
+
+class DceIface(Struct, tag_field="is", tag="dce_iface"):
+    """A DCERPC interface that was bound: its UUID in lower case, its version, and whether any fragment will do."""
+
+    uuid: str
+    version: Number | None = None
+    any_frag: bool = False
+
+
+class DceOpnum(Struct, tag_field="is", tag="dce_opnum"):
+    """DCERPC operation numbers."""
+
+    ranges: Ranges
+
+
+class Modbus(Struct, tag_field="is", tag="modbus"):
+    """Modbus: `kind` is function, access or unit; the text that belongs to it stays as it was written."""
+
+    kind: str
+    argument: str
+
+
+class FlowBits(Struct, tag_field="is", tag="flowbits"):
+    """Bits of the flow. `cmd`: isset, isnotset (any of `names`), set, unset, toggle (one name)."""
+
+    cmd: str
+    names: tuple[str, ...]
+
+
+class FlowInt(Struct, tag_field="is", tag="flowint"):
+    """A counter of the flow. `cmd`: `=` `+` `-` change it, `<` `<=` `==` `!=` `>=` `>` compare it, isset and isnotset ask for it."""
+
+    name: str
+    cmd: str
+    value: int | str = 0
+
+
+class XBits(Struct, tag_field="is", tag="xbits"):
+    """Bits of an address, a pair of them or a transaction. `track`: ip_src, ip_dst, ip_pair, tx, and ip_both for `hostbits` of both."""
+
+    cmd: str
+    name: str
+    track: str
+    expire_s: int = 30
+
+
+Test = (
+    FieldTest
+    | FlagsTest
+    | WordTest
+    | EventTest
+    | AppProtocol
+    | StreamSize
+    | IpProto
+    | IpRep
+    | FileTest
+    | DceIface
+    | DceOpnum
+    | Modbus
+)
+
+State = FlowBits | FlowInt | XBits
