@@ -63,12 +63,17 @@ def look(
 
 
 def act(action: Action, host: Host, command: Command, progress: Progress) -> tuple[Result, Cost]:
-    """Let `action` obey `command`."""
+    """Let `action` obey `command`. What it raises leaves `code` in the answer: what the command line exits with."""
     meter = _Meter(host)
+    answer: dict[str, Any] = {}
 
     def run() -> Result:
         started_ms = int(host.now().timestamp() * 1000)
-        result = action.do(host, command, progress)
+        try:
+            result = action.do(host, command, progress)
+        except HoldfastError as error:
+            answer["code"] = error.exit_code
+            raise
         if not isinstance(result, Result):
             raise TypeError(f"{action.name} returned {type(result).__name__}, not a Result")
         check_kinds(result.events, action.kinds)
@@ -76,7 +81,7 @@ def act(action: Action, host: Host, command: Command, progress: Progress) -> tup
         return msgspec.structs.replace(result, events=events)
 
     outcome, result = settle(run, None)
-    return (result if result is not None else Result(outcome=outcome)), meter.cost()
+    return (result if result is not None else Result(outcome=outcome, answer=answer)), meter.cost()
 
 
 def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcome, AnswerT | None]:

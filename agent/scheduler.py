@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import DecodeError, msgpack
+
 from agent.clock import Clock
 from contracts.record import Record
 
@@ -21,6 +23,9 @@ REMEMBER_FROM_S = 3600.0
 """Jobs with an interval this long remember their last run over a restart; shorter ones simply run at start."""
 WALL_CHECK_S = 30.0
 """The longest wait while a job has a time of day, so that an unnoticed change of the clock costs no more than this."""
+MOST_LATER = 8
+"""So many runs of one job that were asked for later are remembered over a restart."""
+_NONE = b"\x90"
 
 
 class Job(Record):
@@ -83,7 +88,9 @@ class Scheduler:
             entry = former.get(job.name)
             if entry is None or entry.job != job:
                 fresh = _Entry(job, self._first_due(job))
-                if entry is not None:
+                if entry is None:
+                    self._resume_later(job.name)
+                else:
                     fresh.running, fresh.started = entry.running, entry.started
                 entry = fresh
             self._entries[job.name] = entry
@@ -107,8 +114,10 @@ class Scheduler:
         self._arm()
 
     def request_later(self, name: str, delay_s: float) -> None:
-        """Ask that `name` runs after `delay_s`, however often it runs before."""
-        self._timers.call_later(delay_s, lambda: self.request(name))
+        """Ask that `name` runs after `delay_s`, however often it runs before, and even if the agent is started anew meanwhile."""
+        due_ms = self._clock.now_ms() + round(delay_s * 1000)
+        self._memory.put(_later(name), msgpack.encode([*self._remembered_later(name), due_ms][-MOST_LATER:]))
+        self._timers.call_later(delay_s, lambda: self._came_due(name))
 
     def finished(self, name: str) -> None:
         """Say that the run of `name` has ended."""
@@ -137,6 +146,26 @@ class Scheduler:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def _came_due(self, name: str) -> None:
+        """Request what was asked for later, and forget what is past."""
+        now_ms = self._clock.now_ms()
+        left = [due_ms for due_ms in self._remembered_later(name) if due_ms > now_ms]
+        self._memory.put(_later(name), msgpack.encode(left))
+        self.request(name)
+
+    def _resume_later(self, name: str) -> None:
+        """Wait anew for what was asked for later before the agent was started; what is past is seen by the run at start."""
+        now_ms = self._clock.now_ms()
+        for due_ms in self._remembered_later(name):
+            if due_ms > now_ms:
+                self._timers.call_later((due_ms - now_ms) / 1000, lambda: self._came_due(name))
+
+    def _remembered_later(self, name: str) -> list[int]:
+        try:
+            return msgpack.decode(self._memory.get(_later(name)) or _NONE, type=list[int])
+        except DecodeError:
+            return []
 
     def _first_due(self, job: Job) -> float | None:
         now = self._clock.monotonic()
@@ -201,3 +230,7 @@ class Scheduler:
 
 def _key(name: str) -> str:
     return f"ran:{name}"
+
+
+def _later(name: str) -> str:
+    return f"later:{name}"

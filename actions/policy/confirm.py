@@ -66,7 +66,8 @@ def _on_trial(host: Host, wanted: str) -> Policy:
     """Return the policy whose trial is under way."""
     state, saved = held(host), store.read(host, store.TRIAL, store.Saved)
     if not state.trial:
-        raise NoTrial("no policy is on trial", advice="apply one with `holdfast firewall policy apply`")
+        holds = f"; {state.confirmed} was confirmed before and holds" if state.confirmed else ""
+        raise NoTrial(f"no policy is on trial{holds}", advice="apply one with `holdfast firewall policy apply`")
     if not state.left_s:
         raise _over()
     if saved is None or saved.policy is None or digest(saved.policy) != state.trial:

@@ -169,7 +169,7 @@ def apply(config: Path, path: Path, as_json: bool, minutes: float, yes_cut: bool
 @json_option
 @click.argument("wanted", metavar="[DIGEST]", default="")
 def confirm(path: Path, as_json: bool, wanted: str) -> None:
-    """Make the policy on trial permanent (the one with this digest, if it is given)."""
+    """Make the policy on trial permanent (the one with this digest, if given); exit code 2 when none, or another one, is on trial."""
     answer = do(path, "policy_confirm", {"digest": wanted})
     click.echo(
         to_json(answer, indent=2) if as_json else f"Policy {answer['digest']} holds from now on, and after boots."
@@ -181,7 +181,7 @@ def confirm(path: Path, as_json: bool, wanted: str) -> None:
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Not the trial alone: remove the confirmed policy too.")
 def revert(path: Path, as_json: bool, everything: bool) -> None:
-    """End the trial at once, or with --all remove the policy altogether."""
+    """End the trial at once, or with --all remove the policy altogether; exit code 2 when none is on trial."""
     answer = do(path, "policy_revert", {"all": everything})
     left = f"policy {answer['remaining']} is in force" if answer["remaining"] else "no policy of Holdfast is in force"
     click.echo(to_json(answer, indent=2) if as_json else f"Taken back: {answer['digest']}; {left}.")
@@ -204,7 +204,9 @@ def _answer(ended: Mapping[str, Any]) -> dict[str, Any]:
     if not ended.get("ok"):
         outcome = ended.get("outcome") or {}
         detail = str(outcome.get("detail") or outcome.get("error") or "it did not say why")
-        raise HoldfastError(plain(detail), advice=plain(outcome.get("fix") or ""))
+        failure = HoldfastError(plain(detail), advice=plain(outcome.get("fix") or ""))
+        failure.exit_code = int((ended.get("answer") or {}).get("code") or failure.exit_code)
+        raise failure
     answer: dict[str, Any] = ended["answer"]
     return {**answer, "summary": ended["summary"]}
 

@@ -11,7 +11,7 @@ from agent.execute import act, look, settle
 from contracts.action import Command, Result
 from contracts.collector import Report
 from contracts.coverage import Blind
-from contracts.errors import HoldfastError, Malformed, Unavailable, Why
+from contracts.errors import HoldfastError, Malformed, Refused, Unavailable, Why
 from contracts.event import Event, Kind, Severity, dedup_key
 from contracts.outcome import Failed, Ok
 from contracts.outcome import Unavailable as CouldNot
@@ -138,6 +138,13 @@ def test_a_deadline_does_not_ring_after_a_look_that_kept_it():
 def test_a_thread_that_settles_does_not_disarm_the_main_threads_deadline():
     outcome, _ = settle(lambda: (settle(lambda: None, None), time.sleep(5)), 0.1)
     assert "timeout" in outcome.error
+
+
+def test_what_a_command_raises_leaves_the_exit_code_in_the_answer():
+    command = Command(id="c", action="x")
+    for error, code in ((Refused("no"), 77), (HoldfastError("no"), 1), (Unavailable(Why.OTHER, "no"), 1)):
+        assert act(Looks(throw(error)), Host(), command, lambda *_: None)[0].answer == {"code": code}
+    assert act(Looks(throw(ValueError("a defect"))), Host(), command, lambda *_: None)[0].answer == {}
 
 
 def test_a_command_gives_a_result_with_keys_of_its_own_or_says_why_not():

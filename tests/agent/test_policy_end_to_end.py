@@ -173,6 +173,20 @@ def test_with_agent_and_workers_killed_the_former_reachability_returns_by_itself
     assert scene.reaches(22)
 
 
+def test_an_agent_that_is_started_anew_during_a_trial_states_its_end_at_once(scene: Scene) -> None:
+    scene.configure("{ssh: {ports: [22]}}")
+    pid = scene.start()
+    assert "no policy is on trial" in scene.holdfast("confirm", code=2)
+    scene.holdfast("apply", "--minutes", "0.3")  # 18 seconds
+    for each in family(pid):
+        os.kill(each, signal.SIGKILL)
+    scene.start()
+    assert not scene.reaches(80)
+    assert scene.events("firewall.policy_trial_over") == []
+    until(lambda: scene.reaches(80), 20)
+    until(lambda: scene.events("firewall.policy_trial_over"), 3, scene.log)
+
+
 def test_a_policy_that_locks_everybody_out_lets_them_in_again(scene: Scene) -> None:
     scene.configure("{nobody: {ports: [9], from: [192.0.2.77]}}")
     scene.start()
@@ -205,7 +219,7 @@ def test_a_trial_over_a_confirmed_policy_falls_back_to_that_policy(scene: Scene)
     assert (scene.reaches(22), scene.reaches(80)) == (False, True)
     until(lambda: scene.reaches(22), 14)
     assert not scene.reaches(80)
-    said = scene.holdfast("confirm", code=1)
+    said = scene.holdfast("confirm", code=2)
     assert "the trial is over" in said
     scene.holdfast("revert", "--all")
     assert (scene.reaches(22), scene.reaches(80)) == (True, True)

@@ -194,6 +194,37 @@ def test_a_step_of_the_wall_clock_does_not_touch_intervals() -> None:
     assert runs.times() == [0, 60, 120]
 
 
+def test_what_was_asked_for_later_is_run_then_although_the_agent_is_started_anew() -> None:
+    runs = Runs(Job(name="ports", every_s=120))
+    runs.scheduler.request_later("ports", 50)
+    runs.time.advance(20)
+    anew = Runs(memory=runs.memory)
+    anew.time.wall_ms = runs.time.wall_ms
+    anew.scheduler.plan([Job(name="ports", every_s=120)])
+    anew.time.advance(100)
+    assert anew.times() == [0.0, 30.1]
+    later = Runs(Job(name="ports", every_s=120), memory=runs.memory)
+    later.time.advance(100)
+    assert later.times() == [0.0]
+
+
+def test_a_memory_of_later_runs_that_is_damaged_is_none() -> None:
+    for damaged in (b"", b"\xc1", b"\x91\xa1x", b"\x80"):
+        runs = Runs(Job(name="ports", every_s=120), memory=Memory({"later:ports": damaged}))
+        runs.scheduler.request_later("ports", 50)
+        runs.time.advance(60)
+        assert runs.times() == [0.0, 50.1]
+
+
+def test_no_more_later_runs_than_a_few_are_remembered() -> None:
+    runs = Runs(Job(name="ports", every_s=3000))
+    for delay in range(100, 120):
+        runs.scheduler.request_later("ports", delay)
+    assert len(runs.memory["later:ports"]) < 100
+    runs.time.advance(200)
+    assert runs.memory["later:ports"] == b"\x90"
+
+
 def test_after_stop_nothing_runs() -> None:
     runs = Runs(Job(name="ports", every_s=60))
     runs.scheduler.stop()

@@ -46,7 +46,12 @@ def test_the_kernel_refuses_what_ran_out_between_looking_and_confirming(host: Ne
 
 
 def test_without_a_trial_there_is_nothing_to_confirm(host: NetnsHost) -> None:
-    with pytest.raises(NoTrial, match="no policy is on trial"):
+    with pytest.raises(NoTrial, match="no policy is on trial; apply one") as raised:
+        order(PolicyConfirm, host)
+    assert raised.value.exit_code == 2
+    apply(host, policy("22"))
+    order(PolicyConfirm, host)
+    with pytest.raises(NoTrial, match=f"no policy is on trial; {digest(policy('22'))} was confirmed before and holds"):
         order(PolicyConfirm, host)
 
 

@@ -224,3 +224,17 @@ def test_what_the_agent_refuses_is_told_with_its_advice(agent, call) -> None:
     result = call("confirm")
     assert isinstance(result.exception, HoldfastError)
     assert str(result.exception) == "the trial is over; Apply it again."
+    assert result.exception.exit_code == 1
+
+
+def test_what_the_agent_cannot_confirm_ends_with_the_code_that_says_so(agent, call) -> None:
+    agent.result = {
+        "ok": False,
+        "outcome": {"type": "failed", "error": "no policy is on trial; apply one with `x`"},
+        "summary": "",
+        "answer": {"code": 2},
+    }
+    for words in (("confirm",), ("confirm", "--json"), ("revert",)):
+        result = call(*words)
+        assert isinstance(result.exception, HoldfastError)
+        assert (result.exception.exit_code, result.output) == (2, "")
