@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NAMED_PATHS = 20
 """How many unreadable paths an event names."""
 PARTIAL_CODE = 3
-STEPS = ("prove", "check", "retire", "replicate")
+STEPS = ("prove", "check", "retire", "replicate", "sheet", "review", "full")
 
 
 class Backup:
@@ -45,7 +45,7 @@ class Backup:
     kinds: ClassVar[tuple[Kind, ...]] = KINDS
     options: ClassVar[type[BackupOptions]] = BackupOptions
     arguments: ClassVar[Mapping[str, str]] = {"job": "str", "step": "str"}
-    """`step` is one of what follows a backup (`prove`, `check`, `retire`, `replicate`), to be done without a backup; "" for all of it."""
+    """`step` is one of `STEPS`, to be done without a backup; "" for a backup and all that follows it."""
     deadline_s: ClassVar[float] = 7 * 86400.0
 
     def __init__(self, options: BackupOptions) -> None:
@@ -104,6 +104,7 @@ class Backup:
                     snapshots,
                     host=host,
                     book=tripwire.book,
+                    pressure=self._options.pressure,
                     tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
                 )
                 after = tuple(upkeep.run(step))

@@ -6,22 +6,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from actions.backup.backup import chosen
+from actions.backup.databases.reach import Reach, reaches
 from actions.backup.errors import AlreadyRepository
 from actions.backup.excludes import Excludes
+from actions.backup.full_step import RECORDS, FullRecord, missed, newest_of_all, note, prove_everything, record_of
 from actions.backup.keeping import Keeping
+from actions.backup.key_reminder import STATES
 from actions.backup.looking import Looking, selection
-from actions.backup.options import BackupOptions, JobOptions, password_of
+from actions.backup.memory import recall
+from actions.backup.options import BackupOptions, JobOptions, beside_password, password_of
 from actions.backup.passwords import new_password, path_of, read_password
 from actions.backup.places import open_place, sftp_target
 from actions.backup.repository import Repository
 from actions.backup.restore_preview import Preview, preview
 from actions.backup.restorer import Overwrite, Restored, Restorer, find_tree
 from actions.backup.selection import Selection, find_snapshot
+from actions.backup.sheet_facts import host_facts
+from actions.backup.sheet_saving import kept_sheet, make_sheet
 from actions.backup.stores.sftp_target import MAKE_KEY
+from actions.backup.tripwire.canaries import plant
 from actions.backup.walking import steps
 from actions.backup.write_once import WriteOnce, restore_commands, server_side
 from contracts.errors import UsageError
-from contracts.host import Files
+from contracts.host import Files, Host
 
 
 class Made(NamedTuple):
@@ -39,6 +46,14 @@ class Desk(Looking, Keeping):
     def __init__(self, repository: Repository, wait_s: float = 0.0) -> None:
         self.repository = repository
         self.wait_s = wait_s
+        self.job = ""
+        """The job whose repository it is, with its settings and the file that they stand in, where it was opened by one."""
+        self.config: Path | None = None
+        self.options: JobOptions | None = None
+
+    def recovery_states(self, default: Path) -> Path:
+        """The file that says which recovery keys were proved: beside the job's password, else `default`."""
+        return Path(beside_password(self.job, self.options, STATES)) if self.options is not None else default
 
     @staticmethod
     def chosen(options: BackupOptions, name: str) -> tuple[str, JobOptions]:
@@ -54,6 +69,11 @@ class Desk(Looking, Keeping):
     def password_of(name: str, job: JobOptions, files: Files) -> str:
         """The password of a job's repository; Unavailable when it cannot be read."""
         return read_password(files, password_of(name, job))
+
+    @staticmethod
+    def plant_canaries(folder: str) -> list[str]:
+        """Write canaries into a directory; returns their paths."""
+        return plant(folder)
 
     @classmethod
     def open(cls, location: str, password: str, job: JobOptions | None = None, wait_s: float = 0.0) -> "Desk":
@@ -135,6 +155,44 @@ class Desk(Looking, Keeping):
         tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
         wanted = steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
         return id, preview(self.repository, tree, target, wanted)
+
+    def prove_full(
+        self, name: str, job: JobOptions, hostname: str, scratch: str, files: Files, tell: Callable[[str], None]
+    ) -> tuple[FullRecord, list[tuple[str, float, float]], list[str]]:
+        """Restore everything that is newest of a job into `scratch`, here and as whoever this is, and note it for the agent where root did.
+
+        Returns what came of it, the declared targets it missed (name, measured, declared), and what this user could not prove.
+        """
+        proof = prove_everything(
+            job.proof.full,
+            self.repository,
+            newest_of_all(self.repository, hostname, name),
+            scratch,
+            tell,
+            hostname=hostname,
+            job=name,
+        )
+        record = record_of(proof)
+        if proof.privileged:
+            note(files, beside_password(name, job, RECORDS), f"{self.repository.config.id}/{name}", record)
+        left = [] if proof.privileged else ["owners, device nodes, setuid bits: run it as root"]
+        return record, list(missed(record, job.proof.full)), left
+
+    def sheet(self, name: str, job: JobOptions, host: Host, target: str) -> str:
+        """The recovery sheet of a job as of now."""
+        self.repository.load_index()
+        states = beside_password(name, job, STATES)
+        return make_sheet(self.repository, name, job, host_facts(host), host.files, states, recall(host, name), target)
+
+    def kept_sheet(self, chosen: Selection) -> str:
+        """The newest recovery sheet in the repository; NoSuchEntry."""
+        self.repository.load_index()
+        return kept_sheet(self.repository, chosen)
+
+    @staticmethod
+    def sources(job: JobOptions, host: Host, user: str) -> Iterator[Reach]:
+        """What each database of a job asks of its server, and what its role cannot read; the tools run as `user` unless told else."""
+        return reaches(job.databases, host, user)
 
 
 def _read(path: Path) -> str:

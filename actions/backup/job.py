@@ -18,6 +18,7 @@ from actions.backup.locks import Lock
 from actions.backup.options import JobOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
+from actions.backup.sheet import TAG as SHEET_TAG
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Store
@@ -161,7 +162,7 @@ def newest(repository: Repository, hostname: str, job: str) -> tuple[str, Snapsh
     own = (
         pair
         for pair in repository.snapshots()
-        if pair[1].hostname == hostname and job in pair[1].tags and TAG not in pair[1].tags
+        if pair[1].hostname == hostname and job in pair[1].tags and not {TAG, SHEET_TAG} & set(pair[1].tags)
     )
     return max(own, key=lambda pair: pair[1].time_ns, default=None)
 

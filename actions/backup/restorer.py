@@ -73,7 +73,8 @@ class Restorer:
     """Restores from one repository, whose index must be loaded.
 
     `verify` reads back and hashes what was written, and what is taken for unchanged. `excluded` is asked for each path, which begins with
-    a slash at the tree that is restored. `pulse` is told after every entry how far it is.
+    a slash at the tree that is restored. `adapt` may give another node in place of each, or None to leave it out. `pulse` is told after
+    every entry how far it is.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class Restorer:
         verify: bool = False,
         overwrite: Overwrite = Overwrite.REFUSE,
         excluded: Callable[[bytes], bool] = lambda _: False,
+        adapt: Callable[[Node], Node | None] = lambda node: node,
         pulse: Callable[[Restored], None] = lambda _: None,
     ) -> None:
         self._repository = repository
         self._verify = verify
         self._overwrite = overwrite
         self._excluded = excluded
+        self._adapt = adapt
         self._pulse = pulse
         self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
         self.restored = Restored()
@@ -139,10 +142,11 @@ class Restorer:
             self._fail(path, error)
             return iter(())
 
-    def _entry(self, frame: _Frame, name: bytes, node: Node) -> _Frame | None:
+    def _entry(self, frame: _Frame, name: bytes, saved: Node) -> _Frame | None:
         path = frame.path + b"/" + name if frame.path else name
         step = frame.wanted.get(name) if frame.wanted else None
-        if self._excluded(b"/" + path):
+        node = self._adapt(saved)
+        if node is None or self._excluded(b"/" + path):
             return None
         try:
             if node.type == "dir":

@@ -14,13 +14,17 @@ from actions.backup import kinds
 from actions.backup.checker import Checker
 from actions.backup.databases.prove import ProofReport, prove_source
 from actions.backup.databases.saving import TAG
+from actions.backup.full_step import RECORDS, full_step, taken_over
+from actions.backup.key_reminder import STATES, reminder
 from actions.backup.memory import Memory, due
-from actions.backup.options import JobOptions
+from actions.backup.options import JobOptions, PressureOptions, beside_password
 from actions.backup.places import open_place, sftp_target
 from actions.backup.proving import prove
 from actions.backup.replicate import Progress, replicate
 from actions.backup.repository import Repository
-from actions.backup.retiring import retire
+from actions.backup.retiring import LOCK_WAIT_S, retire
+from actions.backup.sheet_facts import host_facts
+from actions.backup.sheet_saving import before, make_sheet, save_sheet, sheet_files
 from actions.backup.stores.store import FileType, Store
 from actions.backup.subset import parse_subset
 from actions.backup.target_attack import State, attack
@@ -52,12 +56,16 @@ class Upkeep:
     dice: random.Random = field(default_factory=random.SystemRandom)
     book: Book = field(default_factory=Book)
     """What the tripwire knows of the job."""
+    pressure: PressureOptions = field(default_factory=PressureOptions)
+    asked: str = ""
+    """The one step that somebody asked for."""
 
     def run(self, only: str = "") -> Iterator[Event]:
         """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
-        if only:
+        self.asked = only
+        if only in ("prove", "check"):
             self.memory.checked_ns = self.memory.databases_ns = 0
-        for step in (self.prove, self.prove_databases, self.check, self.retire, self.replicate):
+        for step in self._steps():
             if only and not step.__name__.startswith(only):
                 continue
             self.tell(step.__name__)
@@ -66,6 +74,52 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001  # a defect of one step does not unmake the snapshot, and is stated
                 what = str(error) if isinstance(error, (HoldfastError, OSError)) else f"{type(error).__name__}: {error}"
                 yield kinds.UPKEEP_FAILED.event(self.name, job=self.name, step=step.__name__, detail=_short(what))
+
+    def _steps(self) -> tuple[Callable[[], Iterator[Event]], ...]:
+        first = (self.sheet, self.prove, self.prove_databases, self.check, self.retire, self.replicate)
+        return *first, self.review, self.full
+
+    def sheet(self) -> Iterator[Event]:
+        """Make the recovery sheet anew, as a snapshot of its own that is proved like the others."""
+        if self.host is None:
+            return
+        host = host_facts(self.host)
+        repository = self._opened()
+        with repository.lock(wait_s=LOCK_WAIT_S):
+            repository.load_index()
+            states = beside_password(self.name, self.job, STATES)
+            text = make_sheet(repository, self.name, self.job, host, self.host.files, states, self.memory)
+            at_ns = before(repository, self.snapshots)
+            id = save_sheet(repository, self.name, self.job, self.hostname, sheet_files(text, host), at_ns)
+        self.snapshots = [*self.snapshots, id]
+        yield kinds.SHEET_SAVED.event(self.name, job=self.name, snapshot=id, missing=list(host.missing))
+
+    def review(self) -> Iterator[Event]:
+        """What root did by hand since: the recovery key proved or not, a restore of everything."""
+        if self.host is None:
+            return
+        repository, files = self._opened(), self.host.files
+        yield from reminder(self.name, repository, self.memory, files, beside_password(self.name, self.job, STATES))
+        records = beside_password(self.name, self.job, RECORDS)
+        full = self.job.proof.full
+        yield from taken_over(self.name, full, self.memory, files, records, repository.config.id)
+
+    def full(self) -> Iterator[Event]:
+        """Restore everything into scratch space and compare it, when it is time."""
+        if self.host is None:
+            return
+        yield from full_step(
+            self.name,
+            self.job.proof.full,
+            self._opened,
+            self.memory,
+            self.host,
+            hostname=self.hostname,
+            scratch=self.scratch,
+            pressure=self.pressure,
+            asked=self.asked == "full",
+            tell=self.tell,
+        )
 
     def prove(self) -> Iterator[Event]:
         """Restore files of each new snapshot by an index that is read anew; what was just written is trusted no more than anything."""

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from agent.cli.backup_databases import databases
 from agent.cli.backup_keep import check, forget, key, prune, repair, unlock
 from agent.cli.backup_look import cat, diff, dump, find, ls
 from agent.cli.backup_mount import mount
-from agent.cli.backup_open import config_option, job_option, job_options, repository_options, snapshot_options
+from agent.cli.backup_open import config_option, job_options, repository_options, snapshot_options
+from agent.cli.backup_recovery import prove, sheet
 from agent.cli.backup_replicate import replicate
 from agent.cli.backup_restore import restore
 from agent.cli.backup_told import ask_agent, socket_option
+from agent.cli.backup_tripwire import acknowledge, canary
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, plain, size, table, to_json
 from agent.control import ask
@@ -33,7 +36,9 @@ def backup() -> None:
     """Back up this server, and bring it back: repositories that the stock restic reads, too."""
 
 
-for command in (check, forget, key, prune, repair, unlock, cat, diff, dump, find, ls, mount, replicate, restore):
+_KEEP = (check, forget, key, prune, repair, unlock)
+_LOOK = (cat, databases, diff, dump, find, ls, mount, sheet)
+for command in (*_KEEP, *_LOOK, acknowledge, canary, prove, replicate, restore):
     backup.add_command(command)
 
 
@@ -76,18 +81,6 @@ def init(config: Path, as_json: bool, job: str) -> None:
 def run(config: Path, socket: Path | None, as_json: bool, dry_run: bool, quiet: bool, job: str) -> int:
     """Have the agent run JOB (the only one) now; exit code 3 when something could not be read."""
     return ask_agent(config, socket, {"job": job} if job else {}, as_json=as_json, dry_run=dry_run, quiet=quiet)
-
-
-@backup.command()
-@config_option
-@socket_option
-@json_option
-@job_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing while it runs.")
-def prove(config: Path, socket: Path | None, as_json: bool, job: str, quiet: bool) -> int:
-    """Have the agent restore files of the newest snapshot, chosen by lot, and compare them."""
-    given = {"job": job} if job else {}
-    return ask_agent(config, socket, {**given, "step": "prove"}, as_json=as_json, dry_run=False, quiet=quiet)
 
 
 @backup.command()

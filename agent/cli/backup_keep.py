@@ -7,6 +7,8 @@ import click
 import msgspec
 
 from agent.cli.backup_open import given_password, repository_options, snapshot_options
+from agent.cli.backup_told import have_it_looked_at
+from agent.cli.backup_tripwire import know
 from agent.cli.reach import json_option
 from agent.cli.text import plain, size, table, to_json
 from contracts.errors import UsageError
@@ -92,6 +94,7 @@ def forget(
     **keep: Any,
 ) -> None:
     """Remove SNAPSHOTS, or what a policy of --keep-… does not keep. Held for a suspicious history."""
+    know(desk)
     counts = {name: keep[f"keep_{name}"] for name in _COUNTS if keep[f"keep_{name}"]}
     spans = {name[5:]: text for name, text in keep.items() if name.startswith("keep_within") and text}
     if snapshots:
@@ -124,7 +127,8 @@ def forget(
 @click.option("--max-repack-size", "max_repack", default="", help="Pack at most so much anew (500m).")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(desk: "Desk", as_json: bool, max_unused: str, max_repack: str, dry_run: bool) -> None:
-    """Remove what no snapshot needs any more."""
+    """Remove what no snapshot needs any more. Held while an anomaly is suspected."""
+    know(desk)
     _show_pruned(*desk.prune(max_unused, max_repack, dry_run=dry_run, tell=lambda *_: None), as_json)
 
 
@@ -162,7 +166,7 @@ def list_keys(desk: "Desk", as_json: bool) -> None:
     ]
     for line in table(cells, ["ID", "USER", "HOST", "CREATED", ""]):
         click.echo(line)
-    if reminder := desk.nag(RECOVERY_STATES):
+    if reminder := desk.nag(desk.recovery_states(RECOVERY_STATES)):
         click.secho(f"{plain(reminder)}; see `holdfast backup key recovery`", fg="yellow", err=True)
 
 
@@ -193,11 +197,14 @@ def remove(desk: "Desk", id: str) -> None:
 @click.option("--prove", is_flag=True, help="Type in the key from the paper, to prove that it opens the repository.")
 def recovery(desk: "Desk", prove: bool) -> None:
     """Make a recovery key to be printed and kept on paper, or --prove the one that was."""
+    states = desk.recovery_states(RECOVERY_STATES)
     if prove:
-        id = desk.prove_recovery_key(click.prompt("The recovery key, as printed", err=True), RECOVERY_STATES)
+        id = desk.prove_recovery_key(click.prompt("The recovery key, as printed", err=True), states)
         click.secho(f"The recovery key {id[:8]} opens the repository.", fg="green")
+        if desk.config is not None:
+            have_it_looked_at(desk.config, None, desk.job)
         return
-    made = desk.make_recovery_key(RECOVERY_STATES)
+    made = desk.make_recovery_key(states)
     click.echo(f"Recovery key {made.key_id[:8]} of {plain(desk.repository.store.location)}; it is stored nowhere:")
     click.echo("")
     click.echo(f"    {made.text}")

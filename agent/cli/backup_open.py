@@ -92,8 +92,12 @@ def open_desk(config: Path, job: str, repo: str, password_file: Path | None) -> 
         return desk.open(repo, given_password(password_file))
     name, options = desk.chosen(job_options(config), job)
     if password_file is not None or "RESTIC_PASSWORD" in os.environ:
-        return desk.open(options.repository, given_password(password_file), options)
-    return desk.open(options.repository, desk.password_of(name, options, wiring.host().files), options)
+        password = given_password(password_file)
+    else:
+        password = desk.password_of(name, options, wiring.host().files)
+    opened = desk.open(options.repository, password, options)
+    opened.job, opened.config, opened.options = name, config, options
+    return opened
 
 
 def job_options(config: Path) -> Any:

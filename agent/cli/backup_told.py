@@ -16,6 +16,9 @@ socket_option = click.option(
 )
 
 
+_REVIEW_S = 60.0
+
+
 class NotBackedUp(HoldfastError):
     """The agent did as it was asked, and it did not succeed; `exit_code` is restic's."""
 
@@ -47,6 +50,18 @@ def ask_agent(
         raise error
     click.echo(plain(told["summary"]))
     return code
+
+
+def have_it_looked_at(config: Path, socket: Path | None, job: str) -> None:
+    """Have a running agent take note of what root did by hand for `job`; without one its next run does, which is said."""
+    request = {"action": "backup", "arguments": {"job": job, "step": "review"}, "dry_run": False}
+    try:
+        answers = list(stream(socket or control_socket(config), "do", request, timeout_s=_REVIEW_S))
+        if answers and answers[-1].get("ok"):
+            return
+    except (HoldfastError, OSError):
+        pass
+    click.echo("The agent takes note of it with its next run.", err=True)
 
 
 def progress_line(progress: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from actions.backup.databases.end_marker import EndMarker
 from actions.backup.databases.file_name import file_name
-from actions.backup.databases.mysql_gaps import Grants, Table, database_gaps, needed, server_gaps
+from actions.backup.databases.mysql_gaps import Grants, Table, database_gaps, server_gaps
 from actions.backup.databases.mysql_users import USERS_QUERY, User, users_script
 from actions.backup.databases.options import MysqlOptions
 from actions.backup.databases.password import read_password
@@ -73,10 +73,7 @@ class Mysql:
         found = [*server_gaps(grants, self.name)]
         for database in self._chosen(host, listing):
             what = f"{self.name}/{database}"
-            found += [
-                *needed(grants, what, database),
-                *database_gaps(grants, what, database, self._tables(host, database)),
-            ]
+            found += database_gaps(grants, what, database, self._tables(host, database))
         return found + [
             Blind(what=one.what, why=Why.PERMISSION, detail=one.why, fix=one.advice) for one in listing.failed
         ]

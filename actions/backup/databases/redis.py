@@ -49,6 +49,26 @@ class Redis:
 
         return Listing([Dump(FILE, open)])
 
+    def unreadable(self, host: Host) -> list[Blind]:
+        """What the user may not do of what a dump takes; the server is not made to save anything. DumpFailed, Unavailable."""
+        password = read_password(host, self.options.password) if self.options.password is not None else ""
+        found = []
+        with connected(self.options, password, self.name) as connection:
+            # An offset that is no number: refused before anything begins, and after the server has asked what the user may.
+            for words in (("REPLCONF", "capa", "eof"), ("PSYNC", "?", "x")):
+                said = connection.ask(*words)
+                if said.startswith(("-NOPERM", "-NOAUTH")):
+                    fix = f"As an administrator: {acl_statement(self.options.user or 'backup')}"
+                    found.append(
+                        Blind(
+                            what=f"the dataset of {self.name}",
+                            why=Why.PERMISSION,
+                            detail=f"{words[0]}: {said}",
+                            fix=fix,
+                        )
+                    )
+        return found
+
 
 def acl_statement(user: str) -> str:
     """The command that makes the user to dump with; it reads the dataset as a replica does, and nothing else."""

@@ -29,6 +29,7 @@ def host(tmp_path: Path) -> Any:
         files=real.files,
         write=real.write,
         facts=real.facts,
+        commands=real.commands,
         now=real.now,
         monotonic=real.monotonic,
         dry=False,
@@ -55,10 +56,18 @@ def do(host: Any, job: JobOptions, *, dry: bool = False, **arguments: Any) -> Re
 def test_a_run_ends_in_events_an_answer_and_a_proof(host: Any, job: JobOptions, restic: Restic) -> None:
     result = do(host, job)
     assert isinstance(result.outcome, Ok)
-    assert [event.kind for event in result.events] == ["backup.finished", "backup.proved", "backup.checked"]
+    assert [event.kind for event in result.events] == [
+        "backup.finished",
+        "backup.sheet_saved",
+        "backup.proved",
+        "backup.proved",
+        "backup.checked",
+        "backup.recovery_key_unproved",
+        "backup.fully_proved",
+    ]
     assert result.answer["code"] == 0
     assert result.proof is not None
-    assert (result.proof.subject, result.proof.numbers["files"]) == ("backup/etc", 1.0)
+    assert (result.proof.subject, result.proof.numbers["files"]) == ("backup/etc", 3.0)
     assert str(result.answer["snapshot"])[:8] in result.summary
     restic("check", "--read-data")
 
@@ -105,11 +114,20 @@ def test_a_dry_run_touches_nothing(host: Any, job: JobOptions, repository: Repos
 
 def test_one_step_can_be_asked_for_alone(host: Any, job: JobOptions) -> None:
     do(host, job)
-    for step, kinds in (("prove", ["backup.proved"]), ("check", ["backup.checked"]), ("retire", []), ("replicate", [])):
+    stated = {
+        "prove": ["backup.proved"],
+        "check": ["backup.checked"],
+        "retire": [],
+        "replicate": [],
+        "sheet": ["backup.sheet_saved"],
+        "review": [],
+        "full": ["backup.fully_proved"],
+    }
+    for step, kinds in stated.items():
         result = do(host, job, step=step)
         assert [event.kind for event in result.events] == kinds
         assert result.answer["code"] == 0
-    assert set(STEPS) == {"prove", "check", "retire", "replicate"}
+    assert set(STEPS) == set(stated)
     with pytest.raises(UsageError, match="no step"):
         do(host, job, step="dance")
 
