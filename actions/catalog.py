@@ -17,4 +17,8 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="blocklist", target="actions.block.blocklist:Blocklist", worker="netfilter"),
     Entry(name="reblock", target="actions.block.reblock:Reblock", worker="netfilter"),
     Entry(name="backup", target="actions.backup.backup:Backup", worker="backup", section="backup"),
+    Entry(
+        name="backup_acknowledge", target="actions.backup.tripwire.deeds:Acknowledge", worker="backup", section="backup"
+    ),
+    Entry(name="backup_canaries", target="actions.backup.tripwire.deeds:Canaries", worker="backup", section="backup"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from actions.backup.checker import Checked, Checker
 from actions.backup.forget import Forgotten, forget, forget_ids, plan_forget
-from actions.backup.hold import Facts, Reviewed
+from actions.backup.hold import Facts, Held, Reviewed
 from actions.backup.key_admin import KeyRow, key_add, key_list, key_remove
 from actions.backup.locks import LockFile, read_locks, remove_stale_locks
 from actions.backup.prune import Pruned, prune
@@ -20,6 +20,10 @@ from actions.backup.retention import Policy, parse_duration, parse_grouping
 from actions.backup.selection import Selection, find_snapshot
 from actions.backup.stores.store import FileType, Handle
 from actions.backup.subset import parse_subset
+from actions.backup.tripwire.book import path_in, recall
+from contracts.host import Files as HostFiles
+
+_ACKNOWLEDGE = "look at it, then `holdfast backup acknowledge`"
 
 
 class Keeping:
@@ -27,6 +31,15 @@ class Keeping:
 
     repository: Repository
     wait_s: float
+    known: Facts = Facts()
+    """What the agent's tripwire knows of the job whose repository this is."""
+
+    def know(self, job: str, folders: Sequence[str], files: HostFiles) -> None:
+        """Take up what the worker remembers of a job, in one of `folders`; Unavailable when it is there and may not be read."""
+        for folder in folders:
+            known = recall(files, path_in(folder, job)).facts()
+            if known.standing or not self.known.standing:
+                self.known = known
 
     def check(self, *, read_data: bool, subset: str = "", fix: bool = False) -> tuple[Checked, Repaired | None]:
         """Check everything, or the data of a subset of packs; with `fix` repair what was found, which takes an exclusive lock."""
@@ -54,7 +67,7 @@ class Keeping:
             self.repository,
             policy,
             now_ns=time.time_ns(),
-            facts=Facts(),
+            facts=self.known,
             selection=chosen,
             grouping=parse_grouping(grouping),
         )
@@ -63,7 +76,7 @@ class Keeping:
         """Remove what a policy does not keep. Held for a suspicious history, unless a person who has looked says `force`."""
         with self.repository.lock(exclusive=True, wait_s=self.wait_s) as lock:
             reviewed = self.plan_forget(policy, grouping, chosen)
-            if force:
+            if force and not self.known.standing:
                 reviewed = Reviewed(reviewed.groups, {})
             reviewed.refuse_when_held()
             return reviewed, forget(self.repository, reviewed, lock)
@@ -72,12 +85,17 @@ class Keeping:
         """Remove the snapshots that are named."""
         with self.repository.lock(exclusive=True, wait_s=self.wait_s) as lock:
             ids = [find_snapshot(self.repository, word)[0] for word in words]
+            for id in ids:
+                if self.known.standing and id in self.known.pinned:
+                    raise Held(f"snapshot {id[:8]} stays: it is {self.known.pinned[id]}", advice=_ACKNOWLEDGE)
             return forget_ids(self.repository, ids, lock)
 
     def prune(
         self, max_unused: str, max_repack: str, *, dry_run: bool, tell: Callable[[str, int, int], None]
     ) -> tuple[Plan, Pruned | None]:
-        """Remove what no snapshot needs; with `dry_run` only say what would go."""
+        """Remove what no snapshot needs; with `dry_run` only say what would go. Held while an anomaly is suspected."""
+        if self.known.standing and not dry_run:
+            raise Held(f"nothing is pruned: {self.known.standing}", advice=_ACKNOWLEDGE)
         options = PruneOptions(
             max_unused=parse_max_unused(max_unused), max_repack_bytes=parse_size(max_repack) if max_repack else None
         )

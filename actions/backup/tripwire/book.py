@@ -17,7 +17,6 @@ MAX_RUNS = 30
 MAX_TURNED = 1000
 MAX_CLEARED = 200
 MAX_BYTES = 4 << 20
-ADVICE = "compare with `holdfast backup diff`; if all is well, `holdfast backup acknowledge`"
 
 
 class Turned(Record):
@@ -37,6 +36,13 @@ class Suspicion(Record):
     says: tuple[str, ...]
     measures: tuple[str, ...] = ()
     good: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    """Further snapshots that showed something."""
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """Every snapshot that showed something."""
+        return tuple(id for id in (self.snapshot, *self.later) if id)
 
 
 class Canary(Record):
@@ -80,7 +86,7 @@ class Book(Record):
         return Facts(
             unproved=unproved,
             cleared=frozenset(self.cleared),
-            anomalies={self.standing.snapshot: "; ".join(self.standing.says)} if self.standing.snapshot else {},
+            anomalies=dict.fromkeys(self.standing.marked, "; ".join(self.standing.says)),
             pinned=dict.fromkeys(self.standing.good, "the last good snapshot before an anomaly"),
             standing=f"an anomaly is suspected {since}: {'; '.join(self.standing.says)}",
         )

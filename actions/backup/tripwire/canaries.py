@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +53,7 @@ def check(files: Files, canaries: Sequence[Canary], seen: dict[str, str]) -> Che
     return Checked(tuple(broken), tuple(unseen))
 
 
-def plant(folder: str, year: int, dice: random.Random) -> list[str]:
+def plant(folder: str) -> list[str]:
     """Write canaries into a directory as its owner's files, and return their paths; UsageError where they cannot be.
 
     They belong to the directory's owner, so that who acts in his name can change them, too.
@@ -65,10 +66,16 @@ def plant(folder: str, year: int, dice: random.Random) -> list[str]:
     if not place.is_dir():
         raise UsageError(f"{folder} is no directory", advice="name a directory whose files are worth the most")
     made: list[str] = []
+    year, dice = time.localtime().tm_year, random.SystemRandom()
     for number, name in enumerate(NAMES):
         path = place / name.format(year=year - number)
+        try:
+            _write(path, _content(dice), status, year - number)
+        except BaseException:
+            for former in made:
+                Path(former).unlink(missing_ok=True)
+            raise
         made.append(str(path))
-        _write(path, _content(dice), status, year - number)
     return made
 
 
@@ -90,7 +97,7 @@ def _write(path: Path, content: bytes, folder: os.stat_result, year: int) -> Non
         os.fsync(descriptor)
 
 
-def _content(dice: random.Random) -> bytes:
+def _content(dice: random.SystemRandom) -> bytes:
     """A table that looks like somebody's accounts, and is another one each time."""
     lines = ["Number;Date;Customer;City;Net;Gross"]
     for number in range(dice.randrange(120, 200)):

@@ -102,6 +102,7 @@ class Tripwire:
             says=tuple(dict.fromkeys((*(former.says if former is not None else ()), *says)))[:NAMED],
             measures=measures,
             good=tuple(dict.fromkeys(good)),
+            later=(*former.later, snapshot)[-MAX_RUNS:] if former is not None else (),
         )
         self.book = msgspec.structs.replace(self.book, standing=standing, turned=files)
         return [self._event(snapshot, figures, standing, files, says)]

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import itertools
 import os
 import random
 import shutil
@@ -23,11 +22,18 @@ _SYLLABLES = ["ka", "lo", "mi", "ten", "ra", "su", "vor", "li", "ne", "do", "pa"
 _LETTERS = random.Random(5)
 _WORDS = ["".join(_LETTERS.choices(_SYLLABLES, k=_LETTERS.randint(1, 4))) for _ in range(600)]
 _WEIGHTS = [1 + 60 * (n in (0, 0x48, 0x89, 0x8B, 0xFF, 0xE8, 0x0F)) + 6 * (n < 0x40) for n in range(256)]
-_TOTALS = list(itertools.accumulate(_WEIGHTS))
+_TEXT = " ".join(_LETTERS.choices(_WORDS, k=60_000)).encode()
+_CODE = bytes(_LETTERS.choices(range(256), _WEIGHTS, k=100_000))
 
 
 def text(dice: random.Random, size: int) -> bytes:
-    return " ".join(dice.choices(_WORDS, k=size // 5)).encode()[:size]
+    """A part of a long text; longer than that, several."""
+    parts = []
+    while size > 0:
+        at = dice.randrange(len(_TEXT) - 1000)
+        parts.append(_TEXT[at : at + size])
+        size -= len(parts[-1])
+    return b"".join(parts)
 
 
 def jpeg(dice: random.Random, size: int) -> bytes:
@@ -55,7 +61,8 @@ def pdf(dice: random.Random, size: int) -> bytes:
 
 def program(dice: random.Random, size: int) -> bytes:
     """Machine code as an order-0 source: some bytes are far more frequent than others."""
-    return b"\x7fELF\x02\x01\x01" + bytes(dice.choices(range(256), cum_weights=_TOTALS, k=size))
+    at = dice.randrange(len(_CODE) - size)
+    return b"\x7fELF\x02\x01\x01" + _CODE[at : at + size]
 
 
 def database(path: Path, dice: random.Random, rows: int) -> None:

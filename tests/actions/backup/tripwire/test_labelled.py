@@ -1,6 +1,6 @@
 """The labelled set: what the tripwire says to ordinary days and to attacks; prints true and false positives.
 
-`HOLDFAST_TRIPWIRE_SEEDS` gives the number of seeds (2 if not set); `benchmarks` and the design page hold a run with more.
+`HOLDFAST_TRIPWIRE_SEEDS` gives the number of seeds (2 if not set); the design page holds a run with more.
 """
 
 import os
@@ -61,8 +61,9 @@ def play(folder: Path, scenario: Scenario, seed: int) -> tuple[int, str]:
 
 @pytest.mark.parametrize("scenario", [*BENIGN, *MALICIOUS], ids=lambda each: each.__name__)
 def test_ordinary_days_raise_nothing_and_every_attack_is_found(
-    scenario: Scenario, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scenario: Scenario, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("actions.backup.locks.SETTLE_S", 0.0)
     malicious = scenario in MALICIOUS
     found = [play(tmp_path / str(seed), scenario, 1000 * seed + 7) for seed in range(SEEDS)]
     suspected = sum(night > 0 for night, _ in found)
