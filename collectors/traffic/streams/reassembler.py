@@ -1,18 +1,29 @@
-"""The reassembler: what every block's packets mean to the TCP sessions they belong to, and the bytes that become readable by them."""
+"""The reassembler: what every block's packets mean to the TCP sessions they belong to, and the bytes that become readable by them.
+
+Two ways lead there: packets that are what is expected are looked at all at once (`fast`), the others one by one (`session`).
+"""
+
+from operator import itemgetter
 
 import numpy as np
 
-from collectors.traffic.block import Block
+from collectors.traffic.block import I64, Block
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
 from collectors.traffic.streams import closing, completion, established, handshake  # noqa: F401 (they are the states)
+from collectors.traffic.streams import columns as codes
+from collectors.traffic.streams.bridge import lift, settle
+from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
-from collectors.traffic.streams.news import RESET, TIMEOUT, News
-from collectors.traffic.streams.segment import Segment
+from collectors.traffic.streams.fast import Prefix
+from collectors.traffic.streams.news import OPEN, RESET, TIMEOUT, FIN, News, Run
+from collectors.traffic.streams.rows import Rows
+from collectors.traffic.streams.runs import Held, Readable, hand_out
+from collectors.traffic.streams.segment import RST, URG, Segment
 from collectors.traffic.streams.session import Session, State, StreamOptions
 
-_TCP = 6
+__all__ = ["Reassembler", "StreamOptions"]
 
 
 class Reassembler:
@@ -20,73 +31,206 @@ class Reassembler:
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
+        self._known = SessionColumns()
         self._sessions: dict[int, Session] = {}
-        self._out = Delivery(options.memory)
+        self._held = Held({})
+        self.counts = Delivery(options.memory)
+        """What was not kept, gaps, overlaps … (`streams.delivery`)."""
+        self.careful = 0
+        """Packets that were looked at one by one."""
+        self._all_careful = options.async_oneside or options.midstream
+
+    def memory_bytes(self) -> int:
+        """Return what waits, and what the columns take."""
+        return self._held.size + self.counts.held + self._known.memory_bytes()
 
     def feed(self, block: Block, table: Table, batch: Batch) -> News:
         """Return what a block brings; the flows that ended in it are dropped."""
         news = News(len(table))
-        self._out.runs, self._out.events = news.runs, news.events
-        if len(batch.rows):
-            bad = table.flags[batch.rows] & np.uint16(decoded.BAD_CHECKSUM)
-            for number in np.flatnonzero(table.protocol[batch.rows[batch.starts]] == _TCP).tolist():
-                start, end = int(batch.starts[number]), int(batch.ends[number])
-                if batch.new[number]:
-                    self._sessions.pop(int(batch.flow[number]), None)
-                for place in range(start, end):
-                    row = int(batch.rows[place])
-                    if bad[place]:
-                        news.accepted[row] = False
-                        continue
-                    self._take(block, table, int(batch.flow[number]), bool(batch.to_client[place]), row, news)
-        news.runs.sort(key=lambda run: run.row)
-        news.events.sort()
+        rows = Rows(block, table, batch)
+        if len(rows):
+            self._begin(rows)
+            prefix = Prefix(rows, self._known)
+            self._restrain(prefix)
+            self._go_fast(block, table, prefix, news)
+            fast = len(news.runs)
+            self._go_carefully(block, table, prefix, news)
+            if len(news.runs) > fast:
+                news.runs.sort(key=itemgetter(5))
+            news.events.sort()
         for ended in batch.ended:
-            self._end(ended)
+            self._end(ended, news)
         return news
 
     def finish(self, ended: Ended) -> News:
         """Return what the end of flows brings (`FlowTable.shut_down`); feed does this for the flows that end in a block."""
         news = News(0)
-        self._out.runs, self._out.events = news.runs, news.events
-        self._end(ended)
+        self._end(ended, news)
         return news
 
-    def _end(self, ended: Ended) -> None:
-        for slot, time_ns in zip(ended.slots.tolist(), ended.columns.last_ns.tolist(), strict=True):
-            session = self._sessions.pop(slot, None)
-            if session is not None and session.state is not State.NONE:
-                self._out.finish(session, session.client, TIMEOUT, -1, time_ns)
-                self._out.finish(session, session.server, TIMEOUT, -1, time_ns)
+    def _begin(self, rows: Rows) -> None:
+        self._known.grow(int(rows.flow.max()) + 1)
+        fresh = rows.flow[rows.new]
+        self._known.clear(fresh)
+        for slot in fresh.tolist() if self._sessions or self._held.waiting else ():
+            self._forget(slot)
 
-    def _take(self, block: Block, table: Table, slot: int, to_client: bool, row: int, news: News) -> None:
+    def _forget(self, slot: int) -> tuple[bytes, bytes]:
+        """Drop what is kept of a slot; returns what waited in both directions."""
+        session = self._sessions.pop(slot, None)
+        if session is not None:
+            self.counts.held -= session.client.segments.held + session.server.segments.held
+        return self._held.take(slot * 2), self._held.take(slot * 2 + 1)
+
+    def _restrain(self, prefix: Prefix) -> None:
+        """Give to the careful way what the fast one may not have: sessions that are objects, and all when one-sided ones are followed."""
+        rows = prefix.rows
+        code = self._known.code[rows.flow]
+        careful = code == codes.CAREFUL
+        if self._all_careful:
+            careful |= code < codes.OPEN
+        if self._held.size + self.counts.held > self._options.memory // 2:
+            # The careful way refuses what there is no memory for.
+            careful |= True
+        prefix.end[careful] = rows.starts[careful]
+
+    def _go_fast(self, block: Block, table: Table, prefix: Prefix, news: News) -> None:
+        known, rows = self._known, prefix.rows
+        readable = Readable(prefix, known, self._options)
+        news.runs += hand_out(block, table, prefix, readable, known, self._held, self._options)
+        news.established[rows.row[readable.inside & (prefix.stage >= 2)]] = True
+        groups = np.flatnonzero(prefix.end > rows.starts)
+        groups = groups[prefix.stage[prefix.end[groups] - 1] >= 0]
+        if len(groups):
+            self._store(block, table, prefix, readable, groups)
+
+    def _store(self, block: Block, table: Table, prefix: Prefix, readable: Readable, groups: I64) -> None:
+        """Take over into the columns how far the groups have come."""
+        known, rows = self._known, prefix.rows
+        last, slots = prefix.end[groups] - 1, rows.flow[groups]
+        reset = (rows.flags[last] & RST) != 0
+        stage = prefix.stage[last]
+        code = np.choose(np.minimum(stage, 2), [codes.SYN_SENT, codes.SYN_RECV, codes.OPEN])
+        code = np.where(reset, np.where(stage == 1, codes.REFUSED, codes.RESET), code)
+        over = (prefix.fins[0][last] > 0) & (prefix.fins[1][last] > 0) & ~reset
+        for way in (0, 1):
+            over &= prefix.acks[way][last] >= prefix.sent[way][last]
+        known.code[slots] = np.where(over, codes.FINISHED, code)
+        known.stamped[slots] = prefix.stamped[groups]
+        seconds = block.time_ns[table.packet[rows.row[last]]] // 1_000_000_000
+        for way in (0, 1):
+            pairs = {name: pair[way] for name, pair in known.pairs.items()}
+            pairs["base"][slots] = prefix.base[way][groups] & 0xFFFFFFFF
+            pairs["next"][slots] = prefix.sent[way][last]
+            pairs["acked"][slots] = prefix.acks[way][last]
+            pairs["limit"][slots] = prefix.limits[way][last]
+            pairs["scale"][slots] = prefix.scale[way][groups]
+            pairs["released"][slots] = readable.upto[way][last]
+            pairs["fin"][slots] = np.where(prefix.fins[way][last] > 0, readable.data[way][last], -1)
+            known.ended[way, slots] |= (readable.end[way][groups] < len(rows))
+            _last_of(rows, prefix, groups, rows.way != way, prefix.windows, pairs["window"])
+            stamps = (rows.way == way) & (rows.stamp >= 0) & ((rows.length == 0) | (prefix.stage < 3))
+            _last_of(rows, prefix, groups, stamps, rows.stamp, pairs["stamp"])
+            pairs["seconds"][slots] = seconds
+
+    def _go_carefully(self, block: Block, table: Table, prefix: Prefix, news: News) -> None:
+        """Look one by one at what is left of the groups."""
+        rows = prefix.rows
+        left = np.flatnonzero(prefix.end < rows.ends)
+        self.counts.runs, self.counts.events = news.runs, news.events
+        for group in left.tolist():
+            slot, start, end = int(rows.flow[group]), int(prefix.end[group]), int(rows.ends[group])
+            session = self._lifted(slot, int(table.family[rows.row[start]]))
+            self.careful += end - start
+            for place in range(start, end):
+                self._take(block, table, session, prefix.rows, place, news)
+            self._put_back(session)
+
+    def _lifted(self, slot: int, family: int) -> Session:
         session = self._sessions.get(slot)
         if session is None:
-            policy = self._options.policy_v4 if table.family[row] == 4 else self._options.policy_v6
-            session = self._sessions[slot] = Session(slot, self._options, policy, self._out)
-        segment = _segment(block, table, to_client, row)
+            policy = self._options.policy_v4 if family == 4 else self._options.policy_v6
+            held = self._forget(slot)
+            self.counts.held += len(held[0]) + len(held[1])
+            session = lift(self._known, slot, held, self._options, policy, self.counts)
+            self._sessions[slot] = session
+            self._known.code[slot] = codes.CAREFUL
+        return session
+
+    def _put_back(self, session: Session) -> None:
+        slot = session.slot
+        if session.state is State.NONE:
+            self._forget(slot)
+            self._known.code[slot] = codes.NOTHING
+            return
+        kept = session.client.segments.held + session.server.segments.held
+        held = settle(session, self._known)
+        if held is not None:
+            self.counts.held -= kept
+            del self._sessions[slot]
+            for way in (0, 1):
+                if held[way]:
+                    self._held.put(slot * 2 + way, held[way])
+
+    def _take(self, block: Block, table: Table, session: Session, rows: Rows, place: int, news: News) -> None:
+        row = int(rows.row[place])
+        if table.flags[row] & np.uint16(decoded.BAD_CHECKSUM):
+            news.accepted[row] = False
+            return
+        segment = _segment(block, table, rows, place)
         news.accepted[row] = session.take(segment)
         news.established[row] = session.state >= State.ESTABLISHED
         doubted = session.client.reset_received or session.server.reset_received
         if session.closed_by_reset and not doubted:
             for side in session.sides(segment):
-                self._out.finish(session, side, RESET, row, segment.time_ns)
+                self.counts.finish(session, side, RESET, row, segment.time_ns)
+
+    def _end(self, ended: Ended, news: News) -> None:
+        """Hand on what flows that ended leave behind."""
+        self.counts.runs, self.counts.events = news.runs, news.events
+        known = self._known
+        inside = ended.slots < len(known.code)
+        slots, times = ended.slots[inside], ended.columns.last_ns[inside]
+        code = known.code[slots]
+        for index in np.flatnonzero(code == codes.CAREFUL).tolist():
+            slot = int(slots[index])
+            session = self._sessions.get(slot)
+            if session is not None:
+                self.counts.finish(session, session.client, TIMEOUT, -1, int(times[index]))
+                self.counts.finish(session, session.server, TIMEOUT, -1, int(times[index]))
+            self._forget(slot)
+        for index in np.flatnonzero(code == codes.OPEN).tolist():
+            slot = int(slots[index])
+            for way, data in enumerate(self._forget(slot)):
+                if known.ended[way, slot]:
+                    continue
+                released, fin = int(known.pairs["released"][way, slot]), int(known.pairs["fin"][way, slot])
+                end = FIN if 0 <= fin <= released + len(data) else TIMEOUT
+                news.runs.append(Run(slot, bool(way), released, data, 0, -1, int(times[index]), end))
+        known.code[slots] = codes.NOTHING
 
 
-def _segment(block: Block, table: Table, to_client: bool, row: int) -> Segment:
-    at, length, header = int(table.payload[row]), int(table.payload_len[row]), int(table.l4[row])
-    data = block.data[at : at + length].tobytes()
+def _last_of(rows: Rows, prefix: Prefix, groups: I64, marks: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", values: I64, into: I64) -> None:
+    """Write each group's last marked value before its prefix's end into `into`, by slot."""
+    places = np.maximum.accumulate(np.where(marks, np.arange(len(rows)), -1))[prefix.end[groups] - 1]
+    found = places >= rows.starts[groups]
+    into[rows.flow[groups[found]]] = values[places[found]]
+
+
+def _segment(block: Block, table: Table, rows: Rows, place: int) -> Segment:
+    row, at, length = int(rows.row[place]), int(rows.position[place]), int(rows.length[place])
+    header = int(table.l4[row])
     segment = Segment(
-        to_client,
-        int(table.tcp_flags[row]),
-        int(table.seq[row]),
-        int(table.ack[row]),
-        int(table.window[row]),
-        data,
+        bool(rows.way[place]),
+        int(rows.flags[place]),
+        int(rows.seq[place]),
+        int(rows.ack[place]),
+        int(rows.window[place]),
+        block.data[at : at + length].tobytes(),
         row,
         int(block.time_ns[table.packet[row]]),
     )
-    if segment.flags & 32:
+    if segment.flags & URG:
         segment.urgent = int.from_bytes(block.data[header + 18 : header + 20].tobytes())
     if at - header > 20:
         segment.read_options(block.data[header + 20 : at].tobytes())

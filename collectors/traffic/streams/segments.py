@@ -27,6 +27,14 @@ class Segments:
         """Return the offset of the first byte that waits."""
         return self._starts[0] if self._starts else None
 
+    def contiguous(self, offset: int) -> int:
+        """Return where the bytes from `offset` on first have a hole, or end."""
+        for start, piece in zip(self._starts, self._pieces, strict=True):
+            if start > offset:
+                break
+            offset = max(offset, start + len(piece))
+        return offset
+
     def insert(self, offset: int, data: bytes, policy: Policy) -> bool:
         """Put a segment in; returns whether bytes that wait were different ones."""
         end = offset + len(data)

@@ -1,0 +1,220 @@
+"""The fast way: how far the packets of every flow in a block are what is expected, for all flows at once.
+
+A packet is expected when its sequence number is where its sender stopped, what it acknowledges has been sent and was not acknowledged less
+before, it lies in the window, its flags and timestamps are such as the state asks for. That holds for nearly all packets; the rest
+of a flow, from the first packet on that is otherwise, is looked at with care (`streams.session`), which comes to the same where both apply.
+"""
+
+import numpy as np
+
+from collectors.traffic.block import I64, Bools
+from collectors.traffic.streams import columns as codes
+from collectors.traffic.streams.columns import SessionColumns
+from collectors.traffic.streams.rows import Rows
+
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+_STATE = _FIN | _SYN | _RST | _ACK
+_MASK, _HALF = 0xFFFFFFFF, 0x80000000
+_APART = 1 << 44
+"""Further than any offset goes: keeps the groups apart in running maxima."""
+_FAR = -(1 << 60)
+
+Pair = tuple[I64, I64]
+
+
+class Prefix:
+    """How far each group goes as expected (`end[g]`), and by row what that means.
+
+    `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session). `offset` is the
+    sender's offset before the row. Behind the row, for both directions: `sent` is where the sender goes on (a FIN counts one), `fins`
+    whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled.
+    """
+
+    __slots__ = (
+        "acks",
+        "base",
+        "end",
+        "fins",
+        "limits",
+        "next",
+        "offset",
+        "rows",
+        "scale",
+        "sent",
+        "stage",
+        "stamped",
+        "windows",
+    )
+
+    def __init__(self, rows: Rows, known: SessionColumns) -> None:
+        self.rows = rows
+        group, flow = rows.group, rows.flow
+        code = known.code[flow]
+        pairs = {name: pair[:, flow] for name, pair in known.pairs.items()}
+        self.stage: I64 = np.minimum(np.minimum(code, 3)[group] + rows.index, 3)
+        ignored = self._ignored(code)
+        self.base, self.next = self._bases(code, pairs)
+        self.scale, self.stamped = self._scales(known, pairs)
+        wrong = self._flags_wrong(code, ignored)
+        wrong |= self._sequence_wrong(pairs, ignored)
+        wrong |= self._ack_wrong(pairs, ignored)
+        wrong |= self._window_wrong(known, pairs, ignored)
+        wrong |= self._stamps_wrong(pairs, ignored)
+        places = np.where(wrong, np.arange(len(rows)), len(rows))
+        self.end: I64 = np.minimum(np.minimum.reduceat(places, rows.starts), rows.ends)
+        self.stage[ignored] = -1
+
+    def _ignored(self, code: I64) -> Bools:
+        """Return which packets belong to no session: their flow's beginning was not seen."""
+        rows = self.rows
+        first = rows.starts
+        syn = (rows.flags[first] & _STATE) == _SYN
+        return np.asarray(((code == codes.NOTHING) & ~syn)[rows.group])
+
+    def _bases(self, code: I64, pairs: dict[str, I64]) -> tuple[Pair, Pair]:
+        """Return the sequence numbers of offset 0 and where both senders go on at the beginning of each group."""
+        rows = self.rows
+        fresh = code == codes.NOTHING
+        base0 = np.where(fresh, rows.seq[rows.starts] + 1, pairs["base"][0])
+        # The server's begins with its SYN/ACK: the first packet of its that the group has.
+        answer = np.minimum(np.where(code == codes.NOTHING, rows.starts + 1, rows.starts), rows.ends - 1)
+        unanswered = code <= codes.SYN_SENT
+        base1 = np.where(unanswered, rows.seq[answer] + 1, pairs["base"][1])
+        next0 = np.where(fresh, -1, pairs["next"][0])
+        next1 = np.where(unanswered, -1, pairs["next"][1])
+        return (base0, base1), (next0, next1)
+
+    def _scales(self, known: SessionColumns, pairs: dict[str, I64]) -> tuple[Pair, Bools]:
+        """Return both windows' scales, and whether both sides use timestamps, as the handshake has it."""
+        rows = self.rows
+        scale0, scale1 = pairs["scale"][0].copy(), pairs["scale"][1].copy()
+        stamped = known.stamped[rows.flow].copy()
+        offered = scale1.copy()
+        asked = pairs["stamp"][0] >= 0
+        syn = np.flatnonzero(self.stage[rows.starts] == 0)
+        offered[syn] = rows.scale[rows.starts[syn]]
+        asked[syn] = rows.stamp[rows.starts[syn]] >= 0
+        answers = np.flatnonzero(self.stage == 1)
+        group = rows.group[answers]
+        both = (offered[group] >= 0) & (rows.scale[answers] >= 0)
+        scale0[group] = np.where(both, rows.scale[answers], 0)
+        scale1[syn] = offered[syn]
+        stamped[group] = asked[group] & (rows.stamp[answers] >= 0)
+        return (scale0, scale1), stamped
+
+    def _flags_wrong(self, code: I64, ignored: Bools) -> Bools:
+        rows, stage = self.rows, self.stage
+        kind = rows.flags & _STATE
+        client, bare = rows.way == 0, rows.length == 0
+        answers = (kind == (_SYN | _ACK)) | (kind == (_RST | _ACK))
+        has_ack = (kind & _ACK) != 0
+        lone_reset = (kind == _RST) & (rows.ack == 0)
+        behind = ((kind & _SYN) == 0) & (has_ack | lone_reset)
+        behind &= ((kind & _RST) == 0) | (bare & ((kind & _FIN) == 0))
+        right = (stage == 0) & (kind == _SYN) & client & bare & (rows.ack == 0)
+        right |= (stage == 1) & answers & ~client & bare
+        right |= (stage == 2) & (kind == _ACK) & client
+        right |= (stage == 3) & behind
+        right |= ignored & (kind == _ACK)
+        closed = (code >= codes.FINISHED)[rows.group]
+        return np.asarray(~right | rows.odd | closed | self._behind_end())
+
+    def _behind_end(self) -> Bools:
+        """Return which rows come behind a reset; or say more than an acknowledgement behind their own FIN."""
+        rows = self.rows
+        reset = _before(rows, (rows.flags & _RST) != 0) > 0
+        fin = (rows.flags & _FIN) != 0
+        ended = np.where(rows.way == 0, _before(rows, fin & (rows.way == 0)), _before(rows, fin & (rows.way == 1))) > 0
+        return np.asarray(reset | (ended & ((rows.length > 0) | fin)))
+
+    def _sequence_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        used = rows.length + ((rows.flags & _SYN) != 0) + ((rows.flags & _FIN) != 0)
+        before = tuple(
+            _before(rows, np.where(mine, used, 0)) + self.next[way][group] for way, mine in ((0, client), (1, ~client))
+        )
+        self.offset: I64 = np.where(client, before[0], before[1])
+        self.sent: Pair = (before[0] + np.where(client, used, 0), before[1] + np.where(client, 0, used))
+        base = np.where(client, self.base[0][group], self.base[1][group])
+        had_fin = np.where(client, pairs["fin"][0][group], pairs["fin"][1][group]) >= 0
+        wrong = ((base + self.offset) & _MASK) != rows.seq
+        wrong |= had_fin & ((rows.length > 0) | ((rows.flags & _FIN) != 0))
+        fins = ((rows.flags & _FIN) != 0).astype(np.int64)
+        self.fins: Pair = tuple(  # type: ignore[assignment]
+            _before(rows, np.where(mine, fins, 0)) + np.where(mine, fins, 0) + (pairs["fin"][way] >= 0)[group]
+            for way, mine in ((0, client), (1, ~client))
+        )
+        return np.asarray(wrong & ~ignored)
+
+    def _ack_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        other = np.where(client, self.sent[1], self.sent[0])
+        base = np.where(client, self.base[1][group], self.base[0][group])
+        has = (rows.flags & _ACK) != 0
+        over = ((rows.ack - base - other + _HALF) & _MASK) - _HALF
+        acked = np.where(has, other + over, _FAR)
+        self.acks: Pair = (
+            self._highest(np.where(client, _FAR, acked), pairs["acked"][0]),
+            self._highest(np.where(client, acked, _FAR), pairs["acked"][1]),
+        )
+        highest = np.where(client, self.acks[1], self.acks[0])
+        # The handshake's own acknowledgements are exact.
+        exact = (self.stage == 1) | (self.stage == 2)
+        wrong = has & ((over > 0) | (acked < highest) | (exact & (over != 0)))
+        return np.asarray(wrong & ~ignored)
+
+    def _window_wrong(self, known: SessionColumns, pairs: dict[str, I64], ignored: Bools) -> Bools:
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        scale = np.where(client, self.scale[1][group], self.scale[0][group])
+        self.windows: I64 = rows.window << np.where(self.stage <= 1, 0, np.maximum(scale, 0))
+        # What one side says moves the edge of what the other may send.
+        edge = np.where(client, self.acks[1], self.acks[0]) + self.windows
+        self.limits: Pair = (
+            self._highest(np.where(client, _FAR, edge), pairs["limit"][0]),
+            self._highest(np.where(client, edge, _FAR), pairs["limit"][1]),
+        )
+        mine = np.where(client, self.limits[0], self.limits[1])
+        wrong = (self.offset + rows.length > mine) & (rows.length > 0) & ~known.loose[rows.flow][group]
+        return np.asarray(wrong & ~ignored)
+
+    def _highest(self, values: I64, first: I64) -> I64:
+        """Return the highest of `first` and the values of the group up to each row."""
+        group = self.rows.group
+        apart = group * _APART
+        running = np.maximum.accumulate(np.where(values == _FAR, _FAR, values + apart))
+        return np.asarray(np.maximum(running - apart, first[group]))
+
+    def _stamps_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        first = np.where(client, pairs["stamp"][0][group], pairs["stamp"][1][group])
+        previous = _previous(rows, rows.stamp, first)
+        back = (((rows.stamp - previous + _HALF) & _MASK) < _HALF) & (previous >= 0)
+        wrong = (rows.stamp >= 0) & (back | (rows.stamp == 0)) & (self.stamped[group] | (self.stage <= 1))
+        answers = np.flatnonzero(self.stage == 1)
+        if len(answers):
+            syn = np.where(
+                rows.index[answers] > 0, rows.stamp[np.maximum(answers - 1, 0)], pairs["stamp"][0][group[answers]]
+            )
+            echo = rows.echo[answers]
+            wrong[answers[(echo > 0) & (echo != np.maximum(syn, 0))]] = True
+        return np.asarray(wrong & ~ignored)
+
+
+def _before(rows: Rows, values: I64 | Bools) -> I64:
+    """Return the sum over the rows of the same group that come before each."""
+    total = np.cumsum(values, dtype=np.int64)
+    exclusive = total - values
+    return np.asarray(exclusive - exclusive[rows.starts][rows.group])
+
+
+def _previous(rows: Rows, values: I64, first: I64) -> I64:
+    """Return the value (none is negative) of the packet before, of the same sender; `first` where the group has none."""
+    found = np.empty(len(rows), np.int64)
+    places = np.arange(len(rows))
+    has = values >= 0
+    for way in (0, 1):
+        mine = rows.way == way
+        last = np.append(-1, np.maximum.accumulate(np.where(mine & has, places, -1))[:-1])
+        here = last >= rows.starts[rows.group]
+        found = np.where(mine, np.where(here, values[np.maximum(last, 0)], first), found)
+    return found

@@ -1,0 +1,107 @@
+"""The TCP packets of a block as the fast way looks at them: one array per field, by flow and time, with the options that matter."""
+
+import numpy as np
+
+from collectors.traffic.block import I64, U8, Block, Bools
+from collectors.traffic.decode import table as decoded
+from collectors.traffic.decode.span import Span, records
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
+
+_TCP = 6
+_HEAD = np.dtype([("first", ">u4"), ("stamp", ">u4"), ("echo", ">u4")])
+_STAMPS = 0x0101080A
+_SACK = 0x010105
+_SCALE, _TIMES, _FAST_OPEN, _EXPERIMENT = 3, 8, 34, 254
+_STEPS = 40
+
+
+class Rows:
+    """Packets by group (all of one flow), in the order they came: group g is `starts[g]` up to `ends[g]`, of flow `flow[g]`.
+
+    `index` counts within the group; `row` is the table's; `stamp`, `echo` and `scale` are -1 where there is none; `odd` marks packets that
+    the careful way is to look at (bad checksum, urgent data, options out of the ordinary).
+    """
+
+    __slots__ = (
+        "ack",
+        "echo",
+        "ends",
+        "flags",
+        "flow",
+        "group",
+        "index",
+        "length",
+        "new",
+        "odd",
+        "position",
+        "row",
+        "scale",
+        "seq",
+        "stamp",
+        "starts",
+        "way",
+        "window",
+    )
+
+    def __init__(self, block: Block, table: Table, batch: Batch) -> None:
+        tcp = np.flatnonzero(table.protocol[batch.rows[batch.starts]] == _TCP) if len(batch.rows) else batch.starts
+        lengths = batch.ends[tcp] - batch.starts[tcp]
+        self.ends: I64 = np.cumsum(lengths)
+        self.starts: I64 = self.ends - lengths
+        self.flow: I64 = batch.flow[tcp]
+        self.new: Bools = batch.new[tcp]
+        count = int(self.ends[-1]) if len(tcp) else 0
+        self.group: I64 = np.repeat(np.arange(len(tcp)), lengths)
+        self.index: I64 = np.arange(count) - self.starts[self.group]
+        places = self.index + batch.starts[tcp][self.group]
+        row = batch.rows[places]
+        self.row: I64 = row
+        self.way: I64 = batch.to_client[places].astype(np.int64)
+        self.flags: I64 = table.tcp_flags[row].astype(np.int64)
+        self.seq: I64 = table.seq[row].astype(np.int64)
+        self.ack: I64 = table.ack[row].astype(np.int64)
+        self.window: I64 = table.window[row].astype(np.int64)
+        self.length: I64 = table.payload_len[row]
+        self.position: I64 = table.payload[row]
+        self.odd: Bools = (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
+        self.odd |= (self.flags & 32) != 0
+        self._options(block.data, table.l4[row])
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def _options(self, data: U8, header: I64) -> None:
+        """Read timestamps where nearly all packets have them, and walk the options of the others."""
+        room = self.position - header - 20
+        fields = records(data, header + 20, _HEAD)
+        first = fields["first"].astype(np.int64)
+        stamped = (room >= 12) & (first == _STAMPS)
+        self.stamp = np.where(stamped, fields["stamp"].astype(np.int64), -1)
+        self.echo = np.where(stamped, fields["echo"].astype(np.int64), -1)
+        self.scale = np.full(len(self), -1, np.int64)
+        plain = stamped | (room == 0) | ((room >= 4) & (first >> 8 == _SACK))
+        rest = np.flatnonzero(~plain | ((self.flags & 2) != 0))
+        if len(rest):
+            self._walk(data, Span(rest, (header + 20)[rest], self.position[rest]))
+
+    def _walk(self, data: U8, span: Span) -> None:
+        index, at, end = span.rows, span.start, span.end
+        for _ in range(_STEPS):
+            going = (at < end) & (data[at] != 0)
+            index, at, end = index[going], at[going], end[going]
+            if not len(index):
+                return
+            kind = data[at].astype(np.int64)
+            length = np.where(kind == 1, 1, data[at + 1])
+            bad = (kind != 1) & ((length < 2) | (at + length > end))
+            scales = ~bad & (kind == _SCALE) & (length == 3)
+            self.scale[index[scales]] = np.minimum(data[at[scales] + 2], 14)
+            times = ~bad & (kind == _TIMES) & (length == 10)
+            if times.any():
+                fields = records(data, at[times] - 2, _HEAD)
+                self.stamp[index[times]] = fields["stamp"]
+                self.echo[index[times]] = fields["echo"]
+            self.odd[index[(kind >= 19) & ~bad]] = True
+            self.odd[index[bad]] = True
+            index, at, end = index[~bad], (at + length)[~bad], end[~bad]
