@@ -26,6 +26,7 @@ from contracts.judge import Judge
 
 if TYPE_CHECKING:
     from actions.backup.desk import Desk as Desk
+    from collectors.traffic.rules.desk import RulesDesk as RulesDesk
 
 ON_DEMAND = frozenset({"messenger", "backup", "steward"})
 """Workers that are started by a command and end when idle."""
@@ -91,6 +92,13 @@ def backup_desk() -> "type[Desk]":
     from actions.backup import desk
 
     return desk.Desk
+
+
+def rules_desk() -> "RulesDesk":
+    """Return what commands need of the traffic rules; no worker is asked, the files are the caller's."""
+    from collectors.traffic.rules.desk import RulesDesk
+
+    return RulesDesk()
 
 
 def judges() -> list[Judge[Any]]:

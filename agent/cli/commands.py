@@ -28,4 +28,5 @@ COMMANDS = {
         "Back up this server and bring it back; see, check and keep its repositories.",
     ),
     "allow": ("agent.cli.ban:allow", "Say what is never blocked, with owner and reason; show that list."),
+    "traffic": ("agent.cli.traffic:traffic", "Check detection rules and read captures with the sensor."),
 }

@@ -1,0 +1,73 @@
+"""What of rules files loads and what does not, and why: all that can be known without traffic."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from collectors.traffic.rules.language.classification import Classes
+from collectors.traffic.rules.language.errors import Refused
+from collectors.traffic.rules.language.rule import Rule
+from collectors.traffic.rules.language.ruleset import Loader, Refusal, Ruleset
+from collectors.traffic.rules.language.variables import Variables
+from collectors.traffic.rules.matching.matcher import Matcher
+
+SUFFIX = ".rules"
+LARGEST = 256 << 20
+
+
+def check(paths: Iterable[Path], variables: Variables | None = None, classification: Path | None = None) -> Ruleset:
+    """Return the rules of files and folders (their `*.rules`), with those refused whose tests cannot be compiled.
+
+    Raises `OSError` for a path that cannot be read, and `ValueError` for one that is no rules file.
+    """
+    classes = Classes(classification.read_text("utf-8", "replace")) if classification is not None else None
+    loader = Loader(variables, classes)
+    for path in files(paths):
+        loader.read(_content(path), str(path))
+    if classes is not None and classification is not None:
+        loader.ruleset.notes += [f"{classification}:{line}: not a classification" for line in classes.bad_lines]
+    return compiled(loader.ruleset)
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files: a folder stands for the rules files directly in it."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(one for one in path.iterdir() if one.suffix == SUFFIX)
+            if not found:
+                raise ValueError(f"{path}: no file ends with {SUFFIX} in this folder")
+            yield from found
+        else:
+            yield path
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"{path}: larger than {LARGEST >> 20} MiB; a rules file is text of a few megabytes")
+    if b"\0" in content[:4096]:
+        raise ValueError(f"{path}: not a rules file (it is not text)")
+    return content
+
+
+def compiled(ruleset: Ruleset) -> Ruleset:
+    """Move the rules whose expressions or transforms cannot be compiled to the refused ones."""
+    kept: list[Rule] = []
+    for rule in ruleset.rules:
+        reason = _fault(rule)
+        if reason:
+            ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, reason))
+        else:
+            kept.append(rule)
+    ruleset.rules = kept
+    return ruleset
+
+
+def _fault(rule: Rule) -> str:
+    try:
+        for test in (rule.payload, *rule.buffers, rule.base64):
+            if test is not None:
+                Matcher(test)
+    except Refused as refused:
+        return str(refused)
+    return ""

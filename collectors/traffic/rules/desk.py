@@ -1,0 +1,38 @@
+"""What commands need of the rules, by way of the composition root: checking files, and the variables that rules name."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from collectors.traffic.rules import checking
+from collectors.traffic.rules.language.errors import Refused
+from collectors.traffic.rules.language.groups import addresses, ports
+from collectors.traffic.rules.language.ruleset import Ruleset
+from collectors.traffic.rules.language.variables import PORT_GROUPS, Variables
+
+
+class RulesDesk:
+    """Stateless; see `agent/wiring.py`."""
+
+    def check(self, paths: Iterable[Path], variables: Variables, classification: Path | None) -> Ruleset:
+        """Return what loads and what does not; raises `OSError` and `ValueError` for bad paths."""
+        return checking.check(paths, variables, classification)
+
+    def variables(self, given: Mapping[str, str]) -> Variables:
+        """Return the stock variables with `given` over them; raises `ValueError` for a value that is no group.
+
+        A name that the stock port groups have, or that ends with `PORTS` or `PORT`, is a port group; any other is of addresses.
+        """
+        port_names = {name for name in given if name in PORT_GROUPS or name.endswith(("PORTS", "PORT"))}
+        found = Variables(
+            {name: value for name, value in given.items() if name not in port_names},
+            {name: value for name, value in given.items() if name in port_names},
+        )
+        for name, value in given.items():
+            try:
+                if name in port_names:
+                    ports(value, found.ports)
+                else:
+                    addresses(value, found.addresses)
+            except Refused as refused:
+                raise ValueError(f"${name}: {refused}") from None
+        return found
