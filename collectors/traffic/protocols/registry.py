@@ -1,10 +1,19 @@
 """Which parser a protocol has."""
 
+from collectors.traffic.protocols.dns import DnsParser, MdnsParser
 from collectors.traffic.protocols.http.parser import HttpParser
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
+from collectors.traffic.protocols.ssh import SshParser
+from collectors.traffic.protocols.tls.parser import TlsParser
 
-_PARSERS: dict[str, type[Parser]] = {"http": HttpParser}
+_PARSERS: dict[str, type[Parser]] = {
+    "http": HttpParser,
+    "dns": DnsParser,
+    "mdns": MdnsParser,
+    "tls": TlsParser,
+    "ssh": SshParser,
+}
 
 
 def parser_of(name: str, conversation: Conversation, facts: Facts, limits: Limits) -> Parser:

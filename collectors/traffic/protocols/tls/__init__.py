@@ -1,0 +1,1 @@
+"""TLS up to where it is encrypted: hellos, certificates, fingerprints."""
