@@ -63,7 +63,7 @@ class Protocols:
         self._datagrams: U8 = np.zeros(4096, np.uint8)
         self._gone: list[int] = []
         self._finished: dict[int, Conversation] = {}
-        self._expected: dict[tuple[tuple[int, int], int], str] = {}
+        self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
         self._changes: list[Change] = []
 
     def conversation(self, slot: int) -> Conversation | None:
@@ -254,13 +254,15 @@ class Protocols:
         facts = Facts(ports[0], ports[1], source, target, datagrams, int(table.family[row]))
         talk = self._talks[slot] = _Talk(Conversation(slot), facts)
         if self._expected and not datagrams:
-            name = self._expected.pop((target, ports[1]), "") or self._expected.pop((source, ports[0]), "")
-            if name:
+            found = self._expected.pop((target, ports[1]), None) or self._expected.pop((source, ports[0]), None)
+            if found is not None:
+                name, told = found
                 talk.looked = [True, True]
                 talk.conversation.by_side = [name, name]
                 talk.conversation.protocol = name
                 self.counts.conversations[name] += 1
                 talk.parser = parser_of(name, talk.conversation, facts, self._limits)
+                talk.parser.expectation = told
         return talk
 
     def _parse(self, talk: _Talk, side: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
@@ -303,10 +305,10 @@ class Protocols:
             self._change_protocol(talk, parser, row, time_ns)
 
     def _expect(self, parser: Parser) -> None:
-        for address, port, name in parser.expected:
+        for address, port, name, told in parser.expected:
             if len(self._expected) >= MAX_EXPECTED:
                 self._expected.pop(next(iter(self._expected)))
-            self._expected[address, port] = name
+            self._expected[address, port] = (name, told)
         parser.expected = []
 
     def _change_protocol(self, talk: _Talk, parser: Parser, row: int, time_ns: int) -> None:

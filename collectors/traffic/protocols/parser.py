@@ -43,6 +43,10 @@ class Facts:
     family: int = 4
 
 
+Expected = tuple[tuple[int, int], int, str, tuple[bool, bytes]]
+"""A flow to come: address and port of one end, its protocol, and what its parser is told (`Parser.expectation`)."""
+
+
 class Parser:
     """One flow's parser. `touched` collects the transactions that changed, in order; whoever feeds empties it."""
 
@@ -56,8 +60,10 @@ class Parser:
         self.count = 0
         self.next_protocol = ""
         """Set when what follows is another protocol: its name, or "?" to detect anew."""
-        self.expected: list[tuple[tuple[int, int], int, str]] = []
-        """Flows to come: address, port and protocol of one end (FTP's data connections)."""
+        self.expected: list[Expected] = []
+        """Flows to come (FTP's data connections)."""
+        self.expectation: tuple[bool, bytes] | None = None
+        """What the connection that announced this one said of it: whether it brings a file to the client, and the file's name."""
 
     def data(self, to_client: bool, data: bytes, gap: int) -> None:
         """Take bytes of one side; `gap` bytes just before them are missing."""

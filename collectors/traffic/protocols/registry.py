@@ -1,7 +1,9 @@
 """Which parser a protocol has."""
 
 from collectors.traffic.protocols.dns import DnsParser, MdnsParser
+from collectors.traffic.protocols.ftp import FtpDataParser, FtpParser
 from collectors.traffic.protocols.http.parser import HttpParser
+from collectors.traffic.protocols.mail.smtp import SmtpParser
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
 from collectors.traffic.protocols.ssh import SshParser
@@ -13,6 +15,9 @@ _PARSERS: dict[str, type[Parser]] = {
     "mdns": MdnsParser,
     "tls": TlsParser,
     "ssh": SshParser,
+    "smtp": SmtpParser,
+    "ftp": FtpParser,
+    "ftp-data": FtpDataParser,
 }
 
 

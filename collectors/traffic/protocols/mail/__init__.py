@@ -1,0 +1,1 @@
+"""Mail: SMTP and the messages it carries."""
