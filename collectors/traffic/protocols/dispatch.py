@@ -76,7 +76,7 @@ class Protocols:
         self._settle()
         self._changes = []
         for run in news.runs:
-            self._run(table, run)
+            self._run(table, batch, run)
         self._take_datagrams(block, table, batch)
         for ended in batch.ended:
             self._gone += ended.slots.tolist()
@@ -89,7 +89,7 @@ class Protocols:
         self._settle()
         self._changes = []
         for run in news.runs:
-            self._run(None, run)
+            self._run(None, None, run)
         return self._changes
 
     def _settle(self) -> None:
@@ -106,12 +106,14 @@ class Protocols:
 
     # Streams
 
-    def _run(self, table: Table | None, run: Run) -> None:
+    def _run(self, table: Table | None, batch: Batch | None, run: Run) -> None:
         talk = self._talks.get(run.slot)
         if talk is None:
-            if table is None or run.row < 0 or not run.data:
+            if table is None or batch is None or run.row < 0 or not run.data:
                 return
-            talk = self._begin(table, run.row, run.slot, run.to_client, False)
+            # The packet that released the bytes may be the other side's acknowledgement.
+            side = bool(batch.to_client[batch.rows == run.row][0])
+            talk = self._begin(table, run.row, run.slot, side, False)
         self.counts.bytes_seen += len(run.data)
         if talk.left:
             if talk.conversation.encrypted:
@@ -167,7 +169,7 @@ class Protocols:
         if name in ("http", "tls") and side and waiting[0][0] and not talk.looked[0] and not talk.facts.datagrams:
             talked.event("applayer_wrong_direction_first_data")
         other = not side
-        if talk.looked[other] and not talked.by_side[other] and talk.first[other]:
+        if talk.looked[other] and not talked.by_side[other] and talk.first[other] and name in ("http", "tls", "ssh"):
             talked.event("applayer_detect_protocol_only_one_direction")
         self._changes.append(Change(talked, None, side, row, time_ns))
         for to_client, data, gap in waiting:
