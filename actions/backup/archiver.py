@@ -20,6 +20,7 @@ from actions.backup.node import Node, group_name, node_of, same_source, user_nam
 from actions.backup.repository import Repository
 from actions.backup.saver import Saved, Saver
 from actions.backup.snapshot import Snapshot
+from actions.backup.stores.store import Buffer
 from actions.backup.times import format_time
 from actions.backup.tree import encode_tree
 from actions.backup.walking import Target, Way, steps, tag_in
@@ -391,7 +392,7 @@ class Archiver:
             self.report.note(path, _CHANGED)
         return node
 
-    def _pieces(self, descriptor: int, size: int) -> Iterator[bytes]:
+    def _pieces(self, descriptor: int, size: int) -> Iterator[Buffer]:
         """The content of a file in blobs; one read for a small file."""
         if size < MIN_SIZE:
             data = os.read(descriptor, size + 1)

@@ -17,7 +17,7 @@ from actions.backup.node import Node
 from actions.backup.repository import Repository
 from actions.backup.saver import Saver
 from actions.backup.snapshot import Snapshot
-from actions.backup.stores.store import StoreError
+from actions.backup.stores.store import Buffer, StoreError
 
 _PARENTS = 3
 """So many snapshots are tried as parents when a directory is saved again."""
@@ -164,7 +164,7 @@ class Recreator:
             finally:
                 os.close(descriptor)
 
-    def _take(self, pieces: Iterator[bytes], missing: set[bytes]) -> None:
+    def _take(self, pieces: Iterator[Buffer], missing: set[bytes]) -> None:
         for data in pieces:
             id = id_of(data)
             if id in missing:
@@ -197,7 +197,7 @@ class Recreator:
         known = self._lengths.get(id)
         return known if known is not None else self._repository.index.plain_length(BlobType.DATA, id)
 
-    def _cut_anew(self, descriptor: int) -> Iterator[bytes]:
+    def _cut_anew(self, descriptor: int) -> Iterator[Buffer]:
         """The pieces as the chunker cuts them today: it finds what only moved."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         with os.fdopen(os.dup(descriptor), "rb", buffering=0) as source:

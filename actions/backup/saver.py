@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actions.backup.blobs import Blob, BlobType
-from actions.backup.compression import compress
+from actions.backup.compression import compress, compress_each
 from actions.backup.crypto import Key
 from actions.backup.files import Files
 from actions.backup.ids import id_of
@@ -28,6 +28,10 @@ BUDGET = 12 << 20
 INDEX_EVERY_S = 60.0
 _BATCH = 256 << 10
 _BATCH_BLOBS = 64
+
+
+Job = tuple[BlobType, bytes, Buffer]
+"""A blob that waits: its type, id and plaintext."""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,7 @@ class Saver:
         self._compressed = compressed
         self.saved = Saved()
         self._pending: set[tuple[BlobType, bytes]] = set()
-        self._jobs: deque[tuple[BlobType, bytes, Buffer]] = deque()
+        self._jobs: deque[Job] = deque()
         self._waiting_bytes = 0
         self._queued_bytes = 0
         self._draining = False
@@ -140,8 +144,8 @@ class Saver:
     def _work(self) -> None:
         while (batch := self._take()) is not None:
             try:
-                for type, id, data in batch:
-                    self._store(type, id, data)
+                for (type, id, data), frame in zip(batch, self._frames(batch), strict=True):
+                    self._store(type, id, data, frame)
             except BaseException as error:  # noqa: BLE001 (carried to the caller's thread)
                 with self._state:
                     self._error = self._error or error
@@ -151,7 +155,7 @@ class Saver:
                     self._waiting_bytes -= sum(len(data) for _, _, data in batch)
                     self._state.notify_all()
 
-    def _take(self) -> list[tuple[BlobType, bytes, Buffer]] | None:
+    def _take(self) -> list[Job] | None:
         """One big blob or some small ones; None when it is over."""
         with self._state:
             while not self._worth_while() and not self._closing and self._error is None:
@@ -171,13 +175,20 @@ class Saver:
         """Whether to wake a worker: not for each small blob, since a switch of threads costs more than it does."""
         return bool(self._jobs) and (self._draining or self._queued_bytes >= _BATCH or len(self._jobs) >= _BATCH_BLOBS)
 
-    def _store(self, type: BlobType, id: bytes, data: Buffer) -> None:
+    def _frames(self, batch: Sequence[Job]) -> Sequence[Buffer | None]:
+        """Each blob compressed, None for what is stored as it is."""
+        if not self._compressed:
+            return [None] * len(batch)
+        if len(batch) == 1:
+            return [compress(batch[0][2]) if len(batch[0][2]) else None]
+        frames = iter(compress_each([data for _, _, data in batch if len(data)]))
+        return [next(frames) if len(data) else None for _, _, data in batch]
+
+    def _store(self, type: BlobType, id: bytes, data: Buffer, frame: Buffer | None) -> None:
         uncompressed = 0
         stored: Buffer = data
-        if self._compressed and len(data):
-            frame = compress(data)
-            if len(frame) < len(data):
-                stored, uncompressed = frame, len(data)
+        if frame is not None and len(frame) < len(data):
+            stored, uncompressed = frame, len(data)
         sealed = self._key.seal(stored)
         with self._packing:
             pack = self._open[type]

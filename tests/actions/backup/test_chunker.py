@@ -2,6 +2,8 @@
 
 import io
 import random
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ DATA = random.Random(3).randbytes(24 << 20)
 
 
 def cut(data: bytes, polynomial: int = 0x3DA3358B4DC173) -> list[bytes]:
-    return list(Chunker(polynomial).chunks(io.BytesIO(data)))
+    return [bytes(piece) for piece in Chunker(polynomial).chunks(io.BytesIO(data))]
 
 
 def test_the_pieces_are_the_whole_and_within_their_limits() -> None:
@@ -52,3 +54,25 @@ def test_a_chunker_is_used_again_after_an_error() -> None:
     with pytest.raises(OSError):
         list(chunker.chunks(Broken()))
     assert b"".join(chunker.chunks(io.BytesIO(DATA))) == DATA
+
+
+def test_a_piece_that_is_held_keeps_its_content_while_others_come(tmp_path: Path) -> None:
+    """Memory is used again, but not what somebody looks into; and the cuts are those of the library's own stream."""
+    (tmp_path / "file").write_bytes(DATA)
+    chunker = Chunker(0x3DA3358B4DC173)
+    for _ in range(2):
+        with (tmp_path / "file").open("rb", buffering=0) as file:
+            held = list(chunker.chunks(file))
+        assert b"".join(held) == DATA
+        assert [len(piece) for piece in held] == [piece.length for piece in chunker._cdc.cut_stream(io.BytesIO(DATA))]
+
+
+def test_memory_of_pieces_that_nobody_holds_is_used_again() -> None:
+    chunker = Chunker(0x3DA3358B4DC173)
+    tracemalloc.start()
+    try:
+        assert sum(len(piece) for piece in chunker.chunks(io.BytesIO(DATA * 4))) == 4 * len(DATA)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(DATA) + (16 << 20)

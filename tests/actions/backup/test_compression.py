@@ -8,7 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actions.backup.compression import BadFrame, compress, decompress
+from actions.backup.compression import BadFrame, compress, compress_each, decompress
 
 
 @given(st.binary(max_size=5000))
@@ -49,3 +49,9 @@ def test_threads_do_not_share_a_compressor() -> None:
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert wrong == []
+
+
+def test_many_at_once_are_the_same_frames() -> None:
+    pieces = [bytes(3) * size for size in (1, 50, 9000)] + [os.urandom(500)]
+    assert [bytes(frame) for frame in compress_each(pieces)] == [compress(piece) for piece in pieces]
+    assert compress_each([]) == []
