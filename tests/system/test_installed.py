@@ -85,6 +85,37 @@ def test_units_are_sandboxed(system, unit: str) -> None:
     assert score <= SECURITY_LIMIT.get(unit, 2.0)
 
 
+LOOKING = """
+import json, threading
+from agent import seccomp
+from host.packet_programs import LinuxProgramTable
+seccomp.harden()
+found = []
+thread = threading.Thread(target=lambda: found.append(LinuxProgramTable().on_packets()))
+thread.start()
+thread.join()
+print(json.dumps({"blind": [f"{spot.what}: {spot.detail}" for spot in found[0].blind]}))
+"""
+OF_THE_UNIT = ("Exec", "Type", "Restart", "Notify", "Watchdog", "Timeout", "StateDirectory")
+"""Settings of a service that systemd-run has its own of; all others of the unit's are taken."""
+
+
+def test_the_firewalls_worker_opens_its_network_namespace_inside_its_sandbox(system) -> None:
+    """/proc/thread-self/ns/net, from a thread as in the worker, to ask which programs choose the socket for a packet."""
+    unit = system.run("systemctl", "cat", "holdfast-netfilter.service").stdout
+    settings = [line for line in unit.partition("[Service]")[2].splitlines() if re.match(r"[A-Z]\w+=", line)]
+    settings = [line for line in settings if not line.startswith(OF_THE_UNIT)]
+    assert {"ProtectProc=default", "User=holdfast-netfilter"} <= set(settings)
+    done = system.run(
+        "systemd-run", "--pipe", "--wait", "--quiet", *(word for line in settings for word in ("--property", line)),
+        "/opt/holdfast/current/bin/python", "-IB", "-c", LOOKING,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == {"blind": []}
+    system.run("holdfast", "firewall", "exposure", "--look", check=False)
+    spots = json.loads(system.run("holdfast", "coverage", "--json", check=False).stdout)
+    assert "sk_lookup" not in json.dumps(spots)
+
+
 def test_state_is_nobody_elses(system) -> None:
     assert system.run("stat", "-c", "%a %U", "/var/lib/holdfast/agent").stdout.strip() == "700 holdfast"
     assert system.run("stat", "-c", "%a %U", "/var/lib/holdfast/console").stdout.strip() == "700 holdfast-console"
