@@ -158,7 +158,7 @@ def _key(page: _Page, backup: Backup) -> None:
 
 
 def _restore(page: _Page, backup: Backup, place: str, target: str, flags: str) -> None:
-    page.head(f"Restore the files from {'the copy on ' if flags else ''}{_clean(place)}")
+    page.head("Restore from a copy" if flags else "Restore")
     page.say(
         "The same from the copy. --no-lock, because a lock could be written there and never removed again."
         if flags
@@ -253,7 +253,9 @@ def _packages(page: _Page, host: HostFacts, backup: Backup) -> None:
     if host.chosen_packages:
         shown = sorted(host.chosen_packages)[:_MAX_LISTED]
         page.say(f"Asked for by somebody ({len(host.chosen_packages)}):")
-        page.lines += textwrap.wrap(" ".join(shown), WIDTH, break_long_words=False, break_on_hyphens=False)
+        left = len(host.chosen_packages) - len(shown)
+        words = " ".join(map(_clean, shown)) + (f" and {left} more: see the list" if left else "")
+        page.lines += textwrap.wrap(words, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _system(page: _Page, host: HostFacts) -> None:
