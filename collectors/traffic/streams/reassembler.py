@@ -3,6 +3,7 @@
 Two ways lead there: packets that are what is expected are looked at all at once (`fast`), the others one by one (`session`).
 """
 
+from collections.abc import Iterator
 from operator import itemgetter
 
 import numpy as np
@@ -22,6 +23,12 @@ from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
 from collectors.traffic.streams.session import Session, State, StreamOptions
+
+_TURNS = 4
+"""So often a flow may go on the fast way again inside a block."""
+_WORTH = 200
+"""Fewer packets than these are looked at one by one rather than in another turn."""
+_FEW = 3
 
 __all__ = ["Reassembler", "StreamOptions"]
 
@@ -50,12 +57,16 @@ class Reassembler:
         rows = Rows(block, table, batch)
         if len(rows):
             self._begin(rows)
-            prefix = Prefix(rows, self._known)
-            self._restrain(prefix)
-            self._go_fast(block, table, prefix, news)
-            fast = len(news.runs)
-            self._go_carefully(block, table, prefix, news)
-            if len(news.runs) > fast:
+            for turn in range(_TURNS):
+                prefix = Prefix(rows, self._known)
+                self._restrain(prefix)
+                self._go_fast(block, table, prefix, news)
+                fast = len(news.runs)
+                groups, places = self._go_carefully(block, table, prefix, news, turn == _TURNS - 1)
+                if not len(groups):
+                    break
+                rows = rows.rest(groups, places)
+            if turn or len(news.runs) > fast:
                 news.runs.sort(key=itemgetter(5))
             news.events.sort()
         for ended in batch.ended:
@@ -133,18 +144,37 @@ class Reassembler:
             _last_of(rows, prefix, groups, stamps, rows.stamp, pairs["stamp"])
             pairs["seconds"][slots] = seconds
 
-    def _go_carefully(self, block: Block, table: Table, prefix: Prefix, news: News) -> None:
-        """Look one by one at what is left of the groups."""
+    def _go_carefully(self, block: Block, table: Table, prefix: Prefix, news: News, to_the_end: bool) -> tuple[I64, I64]:
+        """Look one by one at what is left of the groups; returns which are in order again, and from which place on."""
         rows = prefix.rows
         left = np.flatnonzero(prefix.end < rows.ends)
+        to_the_end |= int((rows.ends[left] - prefix.end[left]).sum()) < _WORTH
         self.counts.runs, self.counts.events = news.runs, news.events
+        groups, places = [], []
         for group in left.tolist():
-            slot, start, end = int(rows.flow[group]), int(prefix.end[group]), int(rows.ends[group])
-            session = self._lifted(slot, int(table.family[rows.row[start]]))
-            self.careful += end - start
-            for place in range(start, end):
-                self._take(block, table, session, prefix.rows, place, news)
-            self._put_back(session)
+            slot, place, end = int(rows.flow[group]), int(prefix.end[group]), int(rows.ends[group])
+            session = self._lifted(slot, int(table.family[rows.row[place]]))
+            settled, begin, again = False, place, place + 1
+            self.careful += end - place
+            for segment in _segments(block, table, rows, place, end):
+                self._take(session, segment, news)
+                place += 1
+                if place == again and not to_the_end and end - place >= _FEW:
+                    # Rarer and rarer: what is not in order soon stays so for long.
+                    again += place - begin
+                    settled = self._settled(session)
+                    if settled:
+                        self.careful -= end - place
+                        break
+            if settled:
+                groups.append(group)
+                places.append(place)
+            elif session.state is State.NONE:
+                self._forget(slot)
+                self._known.code[slot] = codes.NOTHING
+            else:
+                self._settled(session)
+        return np.array(groups, np.int64), np.array(places, np.int64)
 
     def _lifted(self, slot: int, family: int) -> Session:
         session = self._sessions.get(slot)
@@ -157,33 +187,31 @@ class Reassembler:
             self._known.code[slot] = codes.CAREFUL
         return session
 
-    def _put_back(self, session: Session) -> None:
-        slot = session.slot
-        if session.state is State.NONE:
-            self._forget(slot)
-            self._known.code[slot] = codes.NOTHING
-            return
+    def _settled(self, session: Session) -> bool:
+        """Make columns of a session again, if it is in order; returns whether it was."""
         kept = session.client.segments.held + session.server.segments.held
         held = settle(session, self._known)
-        if held is not None:
-            self.counts.held -= kept
-            del self._sessions[slot]
-            for way in (0, 1):
-                if held[way]:
-                    self._held.put(slot * 2 + way, held[way])
+        if held is None:
+            return False
+        self.counts.held -= kept
+        del self._sessions[session.slot]
+        for way in (0, 1):
+            if held[way]:
+                self._held.put(session.slot * 2 + way, held[way])
+        return True
 
-    def _take(self, block: Block, table: Table, session: Session, rows: Rows, place: int, news: News) -> None:
-        row = int(rows.row[place])
-        if table.flags[row] & np.uint16(decoded.BAD_CHECKSUM):
+    def _take(self, session: Session, segment: Segment, news: News) -> None:
+        row = segment.row
+        if segment.broken:
             news.accepted[row] = False
             return
-        segment = _segment(block, table, rows, place)
-        news.accepted[row] = session.take(segment)
-        news.established[row] = session.state >= State.ESTABLISHED
-        doubted = session.client.reset_received or session.server.reset_received
-        if session.closed_by_reset and not doubted:
-            for side in session.sides(segment):
-                self.counts.finish(session, side, RESET, row, segment.time_ns)
+        if not session.take(segment):
+            news.accepted[row] = False
+        if session.state >= State.ESTABLISHED:
+            news.established[row] = True
+            if session.closed_by_reset and not (session.client.reset_received or session.server.reset_received):
+                for side in session.sides(segment):
+                    self.counts.finish(session, side, RESET, row, segment.time_ns)
 
     def _end(self, ended: Ended, news: News) -> None:
         """Hand on what flows that ended leave behind."""
@@ -217,21 +245,22 @@ def _last_of(rows: Rows, prefix: Prefix, groups: I64, marks: "np.ndarray[tuple[i
     into[rows.flow[groups[found]]] = values[places[found]]
 
 
-def _segment(block: Block, table: Table, rows: Rows, place: int) -> Segment:
-    row, at, length = int(rows.row[place]), int(rows.position[place]), int(rows.length[place])
-    header = int(table.l4[row])
-    segment = Segment(
-        bool(rows.way[place]),
-        int(rows.flags[place]),
-        int(rows.seq[place]),
-        int(rows.ack[place]),
-        int(rows.window[place]),
-        block.data[at : at + length].tobytes(),
-        row,
-        int(block.time_ns[table.packet[row]]),
-    )
-    if segment.flags & URG:
-        segment.urgent = int.from_bytes(block.data[header + 18 : header + 20].tobytes())
-    if at - header > 20:
-        segment.read_options(block.data[header + 20 : at].tobytes())
-    return segment
+def _segments(block: Block, table: Table, rows: Rows, start: int, end: int) -> Iterator[Segment]:
+    """Give packets of one group as they are looked at one by one."""
+    row = rows.row[start:end]
+    columns = [getattr(rows, name)[start:end].tolist() for name in ("way", "flags", "seq", "ack", "window")]
+    position, length = rows.position[start:end], rows.length[start:end]
+    header, bad = table.l4[row], (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
+    spans = (header.tolist(), position.tolist(), (position + length).tolist())
+    times = block.time_ns[table.packet[row]].tolist()
+    memory = memoryview(block.data)
+    for number, way, flags, seq, ack, window, begin, at, stop, time_ns, broken in zip(
+        row.tolist(), *columns, *spans, times, bad.tolist(), strict=True
+    ):
+        segment = Segment(way == 1, flags, seq, ack, window, bytes(memory[at:stop]), number, time_ns)
+        segment.broken = broken
+        if flags & URG:
+            segment.urgent = int.from_bytes(memory[begin + 18 : begin + 20])
+        if at - begin > 20:
+            segment.read_options(bytes(memory[begin + 20 : at]))
+        yield segment

@@ -14,6 +14,7 @@ _STAMPS = 0x0101080A
 _SACK = 0x010105
 _SCALE, _TIMES, _FAST_OPEN, _EXPERIMENT = 3, 8, 34, 254
 _STEPS = 40
+_BY_ROW = ("row", "way", "flags", "seq", "ack", "window", "length", "position", "odd", "stamp", "echo", "scale")
 
 
 class Rows:
@@ -70,6 +71,20 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def rest(self, groups: I64, places: I64) -> "Rows":
+        """Return what is left of some groups (in rising order) from given places on."""
+        lengths = self.ends[groups] - places
+        rest = Rows.__new__(Rows)
+        rest.ends = np.cumsum(lengths)
+        rest.starts = rest.ends - lengths
+        rest.flow, rest.new = self.flow[groups], np.zeros(len(groups), np.bool_)
+        rest.group = np.repeat(np.arange(len(groups)), lengths)
+        rest.index = np.arange(len(rest.group)) - rest.starts[rest.group]
+        chosen = rest.index + places[rest.group]
+        for name in _BY_ROW:
+            setattr(rest, name, getattr(self, name)[chosen])
+        return rest
 
     def _options(self, data: U8, header: I64) -> None:
         """Read timestamps where nearly all packets have them, and walk the options of the others."""

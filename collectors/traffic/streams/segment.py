@@ -15,6 +15,8 @@ _END, _NOTHING, _SCALE, _SACK_PERMITTED, _SACK, _STAMPS, _MD5, _AUTHENTICATION, 
 )
 _EXPERIMENT, _EXPERIMENT_FAST_OPEN = 254, 0xF989
 MAX_SCALE = 14
+_USUAL = b"\x01\x01\x08\x0a"
+"""Two no-operations and timestamps: what nearly all packets have."""
 _PAIR = struct.Struct(">II").unpack_from
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
@@ -24,11 +26,12 @@ class Segment:
     """Header fields, `data`, the options that matter, and `row`, the packet's place in the column table, at `time_ns`.
 
     `stamp` and `echo` are the timestamps, None without; `scale` the window scale; `signed`: MD5 or authentication option; `sacks`: pairs of
-    sequence numbers.
+    sequence numbers; `broken`: its checksum does not hold.
     """
 
     __slots__ = (
         "ack",
+        "broken",
         "data",
         "echo",
         "fast_open",
@@ -60,6 +63,7 @@ class Segment:
         self.row = row
         self.time_ns = time_ns
         self.urgent = 0
+        self.broken = False
         self.stamp: int | None = None
         self.echo = 0
         self.scale: int | None = None
@@ -76,6 +80,9 @@ class Segment:
     def read_options(self, options: bytes) -> None:
         """Take over the options of a header; the walk ends where they are malformed."""
         at, end = 0, len(options)
+        if end == 12 and options[:4] == _USUAL:
+            self.stamp, self.echo = _PAIR(options, 4)
+            return
         while at < end and options[at] != _END:
             kind = options[at]
             if kind == _NOTHING:
