@@ -12,7 +12,7 @@ from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.protocols.detect import tcp, udp
 from collectors.traffic.protocols.news import FAILED, UNKNOWN, Change, Conversation
-from collectors.traffic.protocols.parser import Facts, Limits, Parser
+from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
 from collectors.traffic.protocols.registry import parser_of
 from collectors.traffic.streams.news import News, Run
 
@@ -61,6 +61,7 @@ class Protocols:
         self._limits = limits or Limits()
         self._talks: dict[int, _Talk] = {}
         self._datagrams: U8 = np.zeros(4096, np.uint8)
+        self._left_now: set[int] = set()
         self._gone: list[int] = []
         self._finished: dict[int, Conversation] = {}
         self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
@@ -216,10 +217,11 @@ class Protocols:
         rows, slots, sides = rows[wanted][order], slots[wanted][order], sides[wanted][order]
         begins, lengths = table.payload[rows].tolist(), table.payload_len[rows].tolist()
         times = block.time_ns[table.packet[rows]].tolist()
+        left = self._left_now = set[int]()
         for row, slot, side, begin, length, time_ns in zip(
             rows.tolist(), slots.tolist(), sides.tolist(), begins, lengths, times, strict=True
         ):
-            if self._datagrams[slot] != _LEFT:
+            if slot not in left:
                 self._datagram(table, row, slot, side, block.data[begin : begin + length].tobytes(), time_ns)
 
     def _datagram(self, table: Table, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
@@ -233,6 +235,7 @@ class Protocols:
             if not name:
                 if talk.seen >= MAX_DATAGRAMS:
                     self._datagrams[slot] = _LEFT
+                    self._left_now.add(slot)
                     talk.conversation.protocol = FAILED
                     self.counts.conversations[FAILED] += 1
                     self._changes.append(Change(talk.conversation, None, side, row, time_ns))
@@ -242,8 +245,9 @@ class Protocols:
             self._speak(talk, name, side, row, time_ns)
             self._datagrams[slot] = _WANTED
         self._parse(talk, side, data, 0, row, time_ns)
-        if talk.left:
+        if talk.left or type(talk.parser) is Recognised:
             self._datagrams[slot] = _LEFT
+            self._left_now.add(slot)
 
     # Both
 

@@ -1,6 +1,6 @@
 """DNS over UDP and TCP: every message is a transaction, as in Suricata."""
 
-from collectors.traffic.protocols.news import Conversation, Fields
+from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
 MAX_NAME = 1025
@@ -9,11 +9,97 @@ MAX_JUMPS = 64
 MAX_RECORDS = 512
 MAX_MESSAGE = 65_535
 
-_SECTIONS = ("queries", "answers", "authorities", "additionals")
+_BUFFERS = {
+    "dns.query.name": 0,
+    "dns.answer.name": 1,
+    **{f"{name}.{section}.rrname": number for name in ("dns", "mdns") for number, section in
+       enumerate(("queries", "answers", "authorities", "additionals"))},
+}  # fmt: skip
 
 
 class Malformed(Exception):
     """A message whose lengths or names do not hold."""
+
+
+class DnsTransaction(Transaction):
+    """One message: the names of its sections, and its numbers."""
+
+    __slots__ = ("_names", "_numbers", "is_response", "to_client")
+
+    def __init__(self, number: int, protocol: str, to_client: bool) -> None:
+        super().__init__(number, protocol)
+        self.to_client = to_client
+        self.is_response = False
+        self._names: tuple[list[bytes], ...] = ([], [], [], [])
+        self._numbers: dict[str, list[int]] = {}
+
+    def buffers(self, name: str, to_client: bool) -> list[bytes]:
+        """Return the names that a sticky buffer stands for."""
+        if to_client != self.to_client:
+            return []
+        if name == "dns.query":
+            return [] if to_client else self._names[0]
+        if name.endswith(".response.rrname"):
+            return [one for section in self._names for one in section] if self.is_response else []
+        index = _BUFFERS.get(name)
+        return self._names[index] if index is not None else []
+
+    def integers(self, name: str, to_client: bool) -> list[int]:
+        """Return operation, result and record types."""
+        return self._numbers.get(name, []) if to_client == self.to_client else []
+
+    def read(self, data: bytes) -> None:
+        """Read a message, as far as it holds."""
+        to_client = self.to_client
+        if len(data) < 12:
+            self.event("malformed_data", to_client)
+            return
+        flags = data[2] << 8 | data[3]
+        self.is_response = bool(flags & 0x8000)
+        if self.is_response != to_client:
+            self.event("not_request" if self.is_response else "not_response", to_client)
+        if flags & 0x0040:
+            self.event("z_flag_set", to_client)
+        opcode = flags >> 11 & 0xF
+        if opcode >= 7:
+            self.event("invalid_opcode", to_client)
+        self._numbers["dns.opcode"] = [opcode]
+        if self.is_response:
+            self._numbers["dns.rcode"] = [flags & 0xF]
+        try:
+            self._sections(data)
+        except Malformed:
+            self.event("malformed_data", to_client)
+
+    def _sections(self, data: bytes) -> None:
+        at, left, end = 12, MAX_RECORDS, len(data)
+        known: dict[int, bytes] = {}
+        types = self._numbers["dns.rrtype"] = []
+        for number, names in enumerate(self._names):
+            count = min(data[4 + 2 * number] << 8 | data[5 + 2 * number], left)
+            left -= count
+            for _ in range(count):
+                if at + 1 < end and data[at] & 0xC0 == 0xC0 and (data[at] & 0x3F) << 8 | data[at + 1] in known:
+                    name = known[(data[at] & 0x3F) << 8 | data[at + 1]]
+                    at += 2
+                else:
+                    start = at
+                    name, at = read_name(self, data, at)
+                    known[start] = name
+                if at + 4 > end:
+                    raise Malformed
+                kind = data[at] << 8 | data[at + 1]
+                at += 4
+                if number:
+                    if at + 6 > end:
+                        raise Malformed
+                    at += 6 + (data[at + 4] << 8 | data[at + 5])
+                    if at > end:
+                        raise Malformed
+                if number < 2:
+                    types.append(kind)
+                if kind != 41:
+                    names.append(name)
 
 
 class DnsParser(Parser):
@@ -47,73 +133,21 @@ class DnsParser(Parser):
         self._waiting[to_client] = waiting[at:]
 
     def _message(self, data: bytes, to_client: bool) -> None:
-        tx = self.fields()
+        tx = DnsTransaction(self.count, self.protocol, to_client)
+        tx.request = tx.response = 1
         tx.done = True
-        if to_client:
-            tx.response = 1
-        else:
-            tx.request = 1
-        self.touch(tx)
-        if len(data) < 12:
-            tx.event("malformed_data", to_client)
-            return
-        flags = data[2] << 8 | data[3]
-        is_response = bool(flags & 0x8000)
-        if is_response and not to_client:
-            tx.event("not_request", to_client)
-        elif not is_response and to_client:
-            tx.event("not_response", to_client)
-        if flags & 0x0040:
-            tx.event("z_flag_set", to_client)
-        opcode = flags >> 11 & 0xF
-        if opcode >= 7:
-            tx.event("invalid_opcode", to_client)
-        tx.number_is("dns.opcode", to_client, opcode)
-        if is_response:
-            tx.number_is("dns.rcode", to_client, flags & 0xF)
-        try:
-            self._sections(tx, data, to_client, is_response)
-        except Malformed:
-            tx.event("malformed_data", to_client)
-
-    def _sections(self, tx: Fields, data: bytes, to_client: bool, is_response: bool) -> None:
-        at = 12
-        left = MAX_RECORDS
-        for number, section in enumerate(_SECTIONS):
-            count = data[4 + 2 * number] << 8 | data[5 + 2 * number]
-            for _ in range(min(count, left)):
-                name, at = read_name(tx, data, at, to_client)
-                if at + 4 > len(data):
-                    raise Malformed
-                kind = data[at] << 8 | data[at + 1]
-                at += 4
-                if number:
-                    if at + 6 > len(data):
-                        raise Malformed
-                    length = data[at + 4] << 8 | data[at + 5]
-                    at += 6 + length
-                    if at > len(data):
-                        raise Malformed
-                self._record(tx, section, name, kind, to_client, is_response)
-            left -= min(count, left)
-
-    def _record(self, tx: Fields, section: str, name: bytes, kind: int, to_client: bool, is_response: bool) -> None:
-        prefix = self.protocol
-        if kind != 41:
-            tx.add(f"{prefix}.{section}.rrname", to_client, name)
-            if is_response:
-                tx.add(f"{prefix}.response.rrname", to_client, name)
-        if section == "queries":
-            tx.number_is("dns.rrtype", to_client, kind)
-            tx.add("dns.query.name", to_client, name)
-            if not to_client:
-                tx.add("dns.query", to_client, name)
-        elif section == "answers":
-            tx.number_is("dns.rrtype", to_client, kind)
-            tx.add("dns.answer.name", to_client, name)
+        self.open(tx)
+        self.touched.append(tx)
+        tx.read(data)
 
 
-def read_name(tx: Fields | None, data: bytes, at: int, to_client: bool) -> tuple[bytes, int]:
+class MdnsParser(DnsParser):
+    """Reads multicast DNS."""
+
+    protocol = "mdns"
+
+
+def read_name(tx: DnsTransaction, data: bytes, at: int) -> tuple[bytes, int]:
     """Return the name at a position of a message, labels joined with dots, and where it ends; raises `Malformed`."""
     labels: list[bytes] = []
     behind = -1
@@ -133,8 +167,7 @@ def read_name(tx: Fields | None, data: bytes, at: int, to_client: bool) -> tuple
                 behind = at + 2
             jumps += 1
             if jumps > MAX_JUMPS or target == at:
-                if tx is not None:
-                    tx.event("infinite_loop", to_client)
+                tx.event("infinite_loop", tx.to_client)
                 break
             at = target
             continue
@@ -143,22 +176,14 @@ def read_name(tx: Fields | None, data: bytes, at: int, to_client: bool) -> tuple
         if at + 1 + size > len(data):
             raise Malformed
         if len(labels) >= MAX_LABELS:
-            if tx is not None:
-                tx.event("too_many_labels", to_client)
+            tx.event("too_many_labels", tx.to_client)
             if behind < 0:
                 raise Malformed
             break
         if length + size + 1 > MAX_NAME:
-            if tx is not None:
-                tx.event("name_too_long", to_client)
+            tx.event("name_too_long", tx.to_client)
         else:
             labels.append(data[at + 1 : at + 1 + size])
         length += size + 1
         at += 1 + size
     return b".".join(labels), behind if behind >= 0 else at
-
-
-class MdnsParser(DnsParser):
-    """Reads multicast DNS."""
-
-    protocol = "mdns"

@@ -21,7 +21,7 @@ _PARAMETER = re.compile(
     rb'[;\s]\s*(filename|name|boundary)\*?(?:\d+\*?)?\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s;"]+))', re.IGNORECASE
 )
 _URL = re.compile(rb"(?:https?|ftp)://[^\s<>\"']{1,2048}", re.IGNORECASE)
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_JUNK = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _WORD = re.compile(rb"=\?[^?]{1,40}\?([BbQq])\?([^?]*)\?=")
 
 FIELDS = ("from", "to", "cc", "subject", "date", "message-id", "x-mailer")
@@ -78,6 +78,19 @@ class Message:
             self._header_line(line)
         else:
             self._body_line(line)
+
+    @property
+    def takes_blocks(self) -> bool:
+        """Return whether lines may come together (`block`): inside the body of a base64 part."""
+        return not self._in_header and self._encoding == b"base64"
+
+    def block(self, lines: bytes) -> None:
+        """Take many lines with their ends, none of which begins with a dash or a dot."""
+        clean = lines.translate(None, b"\r\n")
+        longest = lines.find(b"\n")
+        if longest > MAX_ENCODED_LINE + 5:
+            self._event("mime_long_enc_line")
+        self._base64_text(clean)
 
     def end(self) -> None:
         """Hear that the message is over."""
@@ -179,8 +192,11 @@ class Message:
     def _base64(self, line: bytes) -> None:
         if len(line) > MAX_ENCODED_LINE + 4:
             self._event("mime_long_enc_line")
-        clean = _NOT_BASE64.sub(b"", line)
-        if len(clean) != len(line.rstrip()):
+        self._base64_text(line.rstrip())
+
+    def _base64_text(self, text: bytes) -> None:
+        clean = text.translate(None, _JUNK)
+        if len(clean) != len(text):
             self._event("mime_invalid_base64")
         held = self._held + clean
         whole = len(held) - len(held) % 4

@@ -56,6 +56,8 @@ class SmtpParser(Parser):
             if not to_client and self._mode == _BDAT:
                 at = self._bdat(waiting, at)
                 continue
+            if not to_client and self._mode == _DATA and self._message is not None and self._message.takes_blocks:
+                at = self._block(waiting, at)
             end = waiting.find(b"\n", at)
             if end < 0:
                 if len(waiting) - at > MAX_LINE:
@@ -175,6 +177,21 @@ class SmtpParser(Parser):
         if self._message is not None:
             self._message.line(line)
         self.touch(self.tx)
+
+    def _block(self, waiting: bytes, at: int) -> int:
+        """Give the message the lines that are sure to be of its body; returns the position behind them."""
+        if waiting[at : at + 1] in (b"-", b".") or self._skipping[0] or self._message is None:
+            return at
+        end = waiting.rfind(b"\n", at) + 1
+        for mark in (b"\n-", b"\n."):
+            found = waiting.find(mark, at, end)
+            if found >= 0:
+                end = found + 1
+        if end > at:
+            self._message.block(waiting[at:end])
+            self.touch(self.tx)
+            return end
+        return at
 
     def _end_message(self) -> None:
         tx, message = self.tx, self._message
