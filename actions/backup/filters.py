@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actions.backup.archiver import Choices
-from actions.backup.excludes import CACHE_TAG, Excludes, parse_tag, read_patterns
 from actions.backup.options import JobOptions
+from analysis.excludes import CACHE_TAG, Excludes, parse_tag, read_patterns
 from contracts.host import Files
 
 _MAX_FILE = 1 << 20

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from actions.backup.blobs import BlobType
-from actions.backup.excludes import Excludes
 from actions.backup.listing import found_json
 from actions.backup.repository import Repository
 from actions.backup.selection import resolve
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType
 from actions.backup.walk import Entry, Trouble, walk
+from analysis.excludes import Excludes
 
 Snapshots = Iterable[tuple[str, Snapshot]]
 

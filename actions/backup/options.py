@@ -6,8 +6,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from actions.backup.databases.options import DatabaseOptions, ProveOptions
-from actions.backup.excludes import check_patterns, parse_tag
 from actions.backup.tripwire.options import TripwireOptions
+from analysis.excludes import check_patterns, parse_tag
 from contracts.errors import UsageError
 from contracts.options import ActionOptions, Clock, Duration, Secret, Size
 from contracts.record import Record

@@ -7,7 +7,6 @@ from typing import ClassVar
 import msgspec
 
 from actions.backup.backup import chosen
-from actions.backup.excludes import Excludes
 from actions.backup.kinds import ANOMALY_ACKNOWLEDGED
 from actions.backup.options import BackupOptions, JobOptions
 from actions.backup.tripwire.book import (
@@ -20,6 +19,7 @@ from actions.backup.tripwire.book import (
     recall,
     remember,
 )
+from analysis.excludes import Excludes
 from contracts.action import Command, Progress, Result
 from contracts.errors import UsageError
 from contracts.event import Kind

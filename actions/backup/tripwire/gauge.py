@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from actions.backup.blobs import BlobType
 from actions.backup.crypto import OVERHEAD
-from actions.backup.excludes import Excludes
 from actions.backup.index import Index
 from actions.backup.node import Node
 from actions.backup.stores.store import Buffer
 from actions.backup.watched import Unwatched
+from analysis.excludes import Excludes
 from analysis.file_formats import LEAST, SLICE, extension, known_extension, sample
 from analysis.tripwire import RANDOM, Before, Figures, Look, turned, unreadable
 from contracts.text import escape

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from actions.backup.excludes import check_patterns
+from analysis.excludes import check_patterns
 from analysis.tripwire import Limits
 from contracts.errors import UsageError
 from contracts.options import Duration

@@ -9,7 +9,6 @@ import msgspec
 
 from actions.backup import kinds
 from actions.backup.archiver import Report
-from actions.backup.excludes import Excludes
 from actions.backup.hold import SUSPECTED_TAG
 from actions.backup.index import Index
 from actions.backup.options import JobOptions
@@ -17,6 +16,7 @@ from actions.backup.snapshot import Snapshot
 from actions.backup.tripwire import canaries
 from actions.backup.tripwire.book import MAX_RUNS, Suspicion, Turned, added, path_in, recall, remember
 from actions.backup.tripwire.gauge import Gauge, Totals
+from analysis.excludes import Excludes
 from analysis.tripwire import Figures, Finding, findings, turned
 from contracts.event import Event, Severity
 from contracts.host import Host

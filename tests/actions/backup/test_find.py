@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from actions.backup.blobs import BlobType
-from actions.backup.excludes import BadPattern
 from actions.backup.find import Wanted, find, find_blobs, find_packs, find_trees
 from actions.backup.repository import Repository
 from actions.backup.selection import NoSuchSnapshot, select
 from actions.backup.snapshot import Snapshot
 from actions.backup.times import parse_time
+from analysis.excludes import BadPattern
 from tests.actions.backup.conftest import Restic
 from tests.actions.backup.histories import save
 from tests.actions.backup.odd_tree import make

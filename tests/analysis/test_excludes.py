@@ -8,9 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actions.backup.excludes import BadPattern, Excludes, check_patterns, lowered, parse_tag, read_patterns
 from actions.backup.repository import Repository
+from analysis.excludes import BadPattern, Excludes, check_patterns, lowered, parse_tag, read_patterns
+from tests.actions.backup import conftest as repositories
 from tests.actions.backup.conftest import Restic
+
+repository, restic, where = repositories.repository, repositories.restic, repositories.where
 
 NAMES = ["a", "b", "ab", "a.b", "A", "[a]", "a b", "é", "b-c", "*"]
 HAND_WRITTEN = [

@@ -8,7 +8,7 @@ again what earlier ones left out. Sources: restic's `internal/filter/filter.go` 
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.errors import UsageError
 
@@ -22,8 +22,7 @@ class BadPattern(UsageError):
     """A pattern that no path can be compared with."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     """One pattern: `parts` with "" for `**`, from the root or anywhere; `regex` where one says the same."""
 
     parts: tuple[str, ...]
