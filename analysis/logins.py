@@ -14,6 +14,7 @@ ESTABLISHED, LISTENING = "01", "0A"
 
 _RECORD = struct.Struct("<hxxi32s4s32s256shhiii16s20x")
 """`struct utmp` of utmp(5): type, process, line, id, user, host, exit status (two), session, seconds, microseconds, address."""
+RECORD_SIZE = _RECORD.size
 _LIVE = ("active", "online")
 
 
@@ -41,10 +42,13 @@ class Connection(NamedTuple):
 
 
 def utmp(content: bytes) -> Iterator[Login]:
-    """Yield every whole record in the content of utmp, wtmp or btmp."""
-    whole = len(content) - len(content) % _RECORD.size
+    """Yield every whole record in the content of utmp, wtmp or btmp, or of their end, which begins with a whole record."""
+    whole = len(content) - len(content) % RECORD_SIZE
+    known: dict[tuple[bytes, bytes], str] = {}  # those who guess come back again and again
     for kind, _, _, _, user, host, _, _, _, seconds, micros, packed in _RECORD.iter_unpack(memoryview(content)[:whole]):
-        address = canonical(_text(host)) or _packed(packed)
+        address = known.get((host, packed))
+        if address is None:
+            address = known[host, packed] = canonical(_text(host)) or _packed(packed)
         yield Login(_text(user), address, (seconds & 0xFFFFFFFF) * 1000 + micros // 1000, kind)
 
 

@@ -55,6 +55,12 @@ class Files(Protocol):
     def read(self, path: str, max_bytes: int = 1 << 20) -> bytes:
         """Return the content; raises `Unavailable` (`NOT_PRESENT`, `PERMISSION`, `TOO_LARGE`)."""
 
+    def end(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+        """Return the last `max_bytes` of a regular file (less where it is shorter), and before them how much was left out.
+
+        Raises as `read` does, but for `TOO_LARGE`.
+        """
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory, unsorted, as bytes."""
 

@@ -49,6 +49,10 @@ class FakeFiles:
         """Return the content."""
         return self._real.read(self._inside(path), max_bytes)
 
+    def end(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+        """Return how much is left out, and the end of the content."""
+        return self._real.end(self._inside(path), max_bytes)
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory."""
         return self._real.names(self._inside(path))

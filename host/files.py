@@ -20,15 +20,21 @@ class LinuxFiles:
 
     def read(self, path: str, max_bytes: int = 1 << 20) -> bytes:
         """Return the content; raises `Unavailable` (`NOT_PRESENT`, `PERMISSION`, `TOO_LARGE`)."""
+        descriptor = _opened(path)
         try:
-            # Not to hang on a pipe that someone put in the place of the file.
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        except (OSError, ValueError) as error:
-            raise unavailable(path, error) from error
-        try:
-            if not modes.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unavailable(Why.OTHER, f"{path} is not a regular file", advice="name a regular file")
             return self._content(descriptor, path, max_bytes)
+        except OSError as error:
+            raise unavailable(path, error) from error
+        finally:
+            os.close(descriptor)
+
+    def end(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+        """Return how much is left out, and the last `max_bytes` of the content; raises `Unavailable` (`NOT_PRESENT`, `PERMISSION`)."""
+        descriptor = _opened(path)
+        try:
+            left_out = max(0, os.fstat(descriptor).st_size - max_bytes)
+            os.lseek(descriptor, left_out, os.SEEK_SET)
+            return left_out, self._piece(descriptor, max_bytes)
         except OSError as error:
             raise unavailable(path, error) from error
         finally:
@@ -66,16 +72,34 @@ class LinuxFiles:
             raise unavailable(path, error) from error
 
     def _content(self, descriptor: int, path: str, max_bytes: int) -> bytes:
+        content = self._piece(descriptor, max_bytes + 1)  # files in /proc say size 0: the end is only known by reading
+        if len(content) > max_bytes:
+            message = f"{path} is longer than {max_bytes} bytes"
+            raise Unavailable(Why.TOO_LARGE, message, advice="raise the limit or make the file smaller")
+        return content
+
+    def _piece(self, descriptor: int, max_bytes: int) -> bytes:
+        """Return what can be read from where `descriptor` stands, `max_bytes` at most."""
         parts: list[bytes] = []
-        left = max_bytes + 1  # files in /proc say size 0, so the end is only known by reading
+        left = max_bytes
         while left > 0 and (part := os.read(descriptor, min(left, _CHUNK))):
             parts.append(part)
             left -= len(part)
-        self._account(max_bytes + 1 - left)
-        if left <= 0:
-            message = f"{path} is longer than {max_bytes} bytes"
-            raise Unavailable(Why.TOO_LARGE, message, advice="raise the limit or make the file smaller")
+        self._account(max_bytes - left)
         return b"".join(parts)
+
+
+def _opened(path: str) -> int:
+    """Return the descriptor of a regular file; raises `Unavailable`."""
+    try:
+        # Not to hang on a pipe that someone put in the place of the file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError) as error:
+        raise unavailable(path, error) from error
+    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Unavailable(Why.OTHER, f"{path} is not a regular file", advice="name a regular file")
+    return descriptor
 
 
 def unavailable(path: str, error: OSError | ValueError) -> Unavailable:

@@ -165,9 +165,14 @@ def _people(host: ReadOnlyHost, saved: Saved, forgive_s: float) -> Needs:
         return Needs(unknown=(f"who is logged in: {error.message}",))
     return Needs(
         protected=tuple(
-            Protected(network=one.address, reason=f"{one.user} is logged in from there over SSH") for one in found
+            Protected(network=one.address, reason=f"{one.user} is logged in from there over SSH{_besides(one.unknown)}")
+            for one in found
         )
     )
+
+
+def _besides(unknown: str) -> str:
+    return f" ({unknown})" if unknown else ""
 
 
 class _Link(msgspec.Struct):

@@ -6,8 +6,10 @@ failed logins from the same address (btmp, or our own bans) protects nobody: it 
 
 from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
+
 from actions.block.saved import Offences
-from analysis.logins import USER_PROCESS, logind, utmp
+from analysis.logins import RECORD_SIZE, USER_PROCESS, logind, utmp
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.record import Record
@@ -16,15 +18,18 @@ SESSIONS = "/run/systemd/sessions"
 UTMP, BTMP = ("/run/utmp", "/var/run/utmp"), "/var/log/btmp"
 MAX_BTMP = 32 << 20
 
+_NEVER = 1 << 62
 _SSH = "sshd"
+_CUT = f"failed logins before it are not all known: {BTMP} is longer than {MAX_BTMP >> 20} MiB"
 
 
 class Session(Record):
-    """One login from elsewhere; `began_ms` is Unix time."""
+    """One login from elsewhere; `began_ms` is Unix time. `unknown` says why failed logins before it may be missing, "" when none are."""
 
     address: str
     user: str
     began_ms: int
+    unknown: str = ""
 
 
 def trusted(host: ReadOnlyHost, offences: Mapping[str, Offences], forgive_s: float) -> list[Session]:
@@ -32,8 +37,9 @@ def trusted(host: ReadOnlyHost, offences: Mapping[str, Offences], forgive_s: flo
     found = _sessions(host)
     if not found:
         return []
-    failures = _failures(host, {session.address for session in found})
-    return [one for one in found if not _is_suspect(one, failures, offences, forgive_s * 1000)]
+    failures, since_ms = _failures(host, {session.address for session in found})
+    kept = [one for one in found if not _is_suspect(one, failures, offences, forgive_s * 1000)]
+    return [replace(one, unknown=_CUT) if one.began_ms - forgive_s * 1000 < since_ms else one for one in kept]
 
 
 def _is_suspect(
@@ -81,16 +87,21 @@ def _from_utmp(host: ReadOnlyHost) -> Iterator[Session]:
         return
 
 
-def _failures(host: ReadOnlyHost, addresses: set[str]) -> dict[str, list[int]]:
-    """Return when logins from `addresses` failed; nothing where no such record is kept."""
+def _failures(host: ReadOnlyHost, addresses: set[str]) -> tuple[dict[str, list[int]], int]:
+    """Return when logins from `addresses` failed, nothing where no such record is kept, and since when (Unix ms) that is known.
+
+    Of a record that is too long its end is read, which is the newest; else it is known since ever, 0.
+    """
     try:
-        content = host.files.read(BTMP, MAX_BTMP)
+        left_out, content = host.files.end(BTMP, MAX_BTMP)
     except Unavailable as error:
-        if error.why in (Why.NOT_PRESENT, Why.TOO_LARGE):
-            return {}
+        if error.why is Why.NOT_PRESENT:
+            return {}, 0
         raise
     found: dict[str, list[int]] = {}
-    for one in utmp(content):
+    since_ms = 0
+    for one in utmp(content[-left_out % RECORD_SIZE :]):
+        since_ms = since_ms or one.began_ms
         if one.address in addresses:
             found.setdefault(one.address, []).append(one.began_ms)
-    return found
+    return found, (since_ms or _NEVER) if left_out else 0

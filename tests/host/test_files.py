@@ -23,6 +23,24 @@ def test_content_and_its_length_are_told(tmp_path: Path) -> None:
     assert counted == [3_000_000]
 
 
+def test_the_end_of_a_file_is_read_and_how_much_is_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+    counted: list[int] = []
+    files = LinuxFiles(counted.append)
+    assert [files.end(str(path), length) for length in (3, 10, 99, 0)] == [
+        (7, b"789"),
+        (0, b"0123456789"),
+        (0, b"0123456789"),
+        (10, b""),
+    ]
+    assert counted == [3, 10, 10, 0]
+    for wrong, reason in ((tmp_path / "none", Why.NOT_PRESENT), (tmp_path, Why.OTHER)):
+        with pytest.raises(Unavailable) as caught:
+            files.end(str(wrong), 3)
+        assert caught.value.why is reason
+
+
 def test_a_file_of_proc_is_read_to_its_end() -> None:
     assert b"CapEff" in LinuxFiles().read("/proc/self/status")
 

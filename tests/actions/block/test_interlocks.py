@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actions.block import sessions
 from actions.block.address import parse
 from actions.block.interlocks import ALWAYS, Interlocks
 from actions.block.saved import Entry, Offences, Saved
@@ -109,6 +110,16 @@ def test_a_rule_bans_nobody_while_it_cannot_be_told_what_this_host_needs(fake: F
     reason = why_not(fake, "203.0.113.7")
     assert reason.startswith("it cannot be told whether this host needs it: its own addresses: ip did not answer")
     assert why_not(fake, "203.0.113.7", by_rule=False) == ""
+
+
+def test_whose_failures_are_not_all_known_is_protected_and_that_is_said(
+    fake: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_BTMP", 0)
+    plant(tmp_path, "/run/systemd/sessions/5", SESSION)
+    plant(tmp_path, "/var/log/btmp", b"x" * 384)
+    words = "root is logged in from there over SSH (failed logins before it are not all known: "
+    assert why_not(fake, "203.0.113.50").startswith(words)
 
 
 def test_sessions_that_cannot_be_read_are_not_taken_for_none(fake: FakeHost, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from actions.block import sessions
 from actions.block.sessions import Session, trusted
+from analysis.logins import RECORD_SIZE
 from contracts.errors import Unavailable
 from host.fake import FakeHost
 from tests.actions.block.test_interlocks import plant
@@ -58,6 +60,33 @@ def test_a_log_of_failures_that_may_not_be_read_is_not_taken_for_an_empty_one(ho
     host.files.denied.add("/var/log/btmp")
     with pytest.raises(Unavailable):
         trusted(host, {}, 3600.0)
+
+
+@pytest.mark.parametrize("torn", [0, 1, 383])
+def test_of_a_long_log_of_failures_the_end_is_read_and_that_is_said(
+    host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: int
+) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", logind())
+    monkeypatch.setattr(sessions, "MAX_BTMP", 3 * RECORD_SIZE + torn)
+    others = [record(6, "192.0.2.1", BEGAN_S - 1800 + second) for second in range(9)]
+    guess = record(6, "203.0.113.50", BEGAN_S - 60)
+    plant(tmp_path, "/var/log/btmp", b"".join([*others, guess, *others[:2]]))
+    assert trusted(host, {}, 3600.0) == []
+    plant(tmp_path, "/var/log/btmp", b"".join([guess, *others]))
+    (kept,) = trusted(host, {}, 3600.0)
+    assert kept.unknown.startswith("failed logins before it are not all known: /var/log/btmp is longer than")
+    (kept,) = trusted(host, {}, 600.0)  # what is asked for is in the part that was read
+    assert kept.unknown == ""
+
+
+def test_the_torn_beginning_of_the_end_is_no_record(
+    host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, "/run/systemd/sessions/1", logind())
+    guess = record(6, "203.0.113.50", BEGAN_S - 60)
+    plant(tmp_path, "/var/log/btmp", guess * 2)
+    monkeypatch.setattr(sessions, "MAX_BTMP", RECORD_SIZE - 1)
+    assert [one.unknown == "" for one in trusted(host, {}, 3600.0)] == [False]
 
 
 def test_nobody_is_logged_in_where_no_file_says_so(host: FakeHost) -> None:
