@@ -1,4 +1,9 @@
-"""The app-layer events that rules may name (`app-layer-event:protocol.name`), and those of the flow as a whole (`applayer_…`), as in Suricata 8."""
+"""The app-layer events that rules may name (`app-layer-event:http.…`), and those of a flow as a whole, as in Suricata 8."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 APPLAYER = frozenset(
     {
@@ -13,7 +18,7 @@ APPLAYER = frozenset(
 """Of a conversation as a whole."""
 
 EVENTS: dict[str, frozenset[str]] = {
-    "http": frozenset(
+    "http": _words(
         """unknown_error gzip_decompression_failed request_field_missing_colon response_field_missing_colon invalid_request_chunk_len
         invalid_response_chunk_len invalid_transfer_encoding_value_in_request invalid_transfer_encoding_value_in_response
         invalid_content_length_field_in_request invalid_content_length_field_in_response duplicate_content_length_field_in_request
@@ -27,10 +32,12 @@ EVENTS: dict[str, frozenset[str]] = {
         request_line_leading_whitespace too_many_encoding_layers request_too_many_lzma_layers response_too_many_lzma_layers
         abnormal_ce_header multipart_generic_error multipart_no_filedata multipart_invalid_header lzma_memlimit_reached compression_bomb
         too_many_warnings range_invalid file_name_too_long failed_protocol_change request_chunk_extension response_chunk_extension
-        request_line_missing_protocol request_too_many_headers response_too_many_headers""".split()
+        request_line_missing_protocol request_too_many_headers response_too_many_headers"""
     ),
-    "dns": frozenset("malformed_data not_request not_response z_flag_set invalid_opcode name_too_long infinite_loop too_many_labels".split()),
-    "tls": frozenset(
+    "dns": _words(
+        "malformed_data not_request not_response z_flag_set invalid_opcode name_too_long infinite_loop too_many_labels"
+    ),
+    "tls": _words(
         """invalid_sslv2_header invalid_tls_header invalid_record_version invalid_record_type invalid_record_length
         invalid_handshake_message handshake_invalid_length invalid_certificate certificate_invalid_length certificate_invalid_version
         certificate_invalid_serial certificate_invalid_algorithmidentifier certificate_invalid_x509name certificate_invalid_date
@@ -38,16 +45,16 @@ EVENTS: dict[str, frozenset[str]] = {
         certificate_invalid_validity certificate_missing_element certificate_unknown_element certificate_invalid_string
         error_message_encountered invalid_ssl_record heartbeat_message invalid_heartbeat_message overflow_heartbeat_message
         dataleak_heartbeat_mismatch multiple_sni_extensions invalid_sni_type invalid_sni_length too_many_records_in_packet
-        invalid_alert_message""".split()
+        invalid_alert_message"""
     ),
-    "ssh": frozenset("invalid_banner long_banner invalid_record".split()),
-    "smtp": frozenset(
+    "ssh": _words("invalid_banner long_banner invalid_record"),
+    "smtp": _words(
         """invalid_reply unable_to_match_reply_with_request max_command_line_len_exceeded max_reply_line_len_exceeded
         invalid_pipelined_sequence bdat_chunk_len_exceeded no_server_welcome_message tls_rejected data_command_rejected
         unparsable_content failed_protocol_change truncated_line duplicate_fields mime_parse_failed mime_malformed_msg mime_invalid_base64
         mime_invalid_qp mime_long_line mime_long_enc_line mime_long_header_name mime_long_header_value mime_long_boundary
-        mime_long_filename""".split()
+        mime_long_filename"""
     ),
-    "ftp": frozenset("request_command_too_long response_command_too_long too_many_transactions".split()),
+    "ftp": _words("request_command_too_long response_command_too_long too_many_transactions"),
 }  # fmt: skip
 """By protocol, the events that its parser may set."""

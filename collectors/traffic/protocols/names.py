@@ -8,8 +8,8 @@ SERVER, CLIENT, BOTH = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A sticky buffer: of which `protocols`, which `sides`, whole from which progress of its side on (0: as soon as it is there), `multi`: may have
-    several contents, each matched by itself."""
+    """A sticky buffer: of which `protocols`, which `sides`, `whole` from which progress of its side on (0: as soon as it is there);
+    `multi`: may have several contents, each matched by itself."""
 
     name: str
     protocols: tuple[str, ...]
@@ -29,7 +29,8 @@ PROTOCOLS: dict[str, frozenset[str]] = {
         "ssh": "", "smtp": "", "ftp": "", "ftp-data": "", "smb": "", "smb2": "smb", "dcerpc": "", "nfs": "", "rdp": "", "mqtt": "",
         "quic": "", "pgsql": "", "mysql": "", "redis": "", "tftp": "", "snmp": "", "sip": "", "krb5": "", "dhcp": "", "ntp": "",
         "ike": "", "ikev2": "ike", "telnet": "", "pop3": "", "imap": "", "ldap": "", "rfb": "", "modbus": "", "enip": "", "dnp3": "",
-        "websocket": "", "bittorrent-dht": "", "msn": "", "irc": "", "template": "", "socks": "", "mssql": "", "mongodb": "", "memcached": "",
+        "websocket": "", "bittorrent-dht": "", "msn": "", "irc": "", "template": "", "socks": "", "mssql": "", "mongodb": "",
+        "memcached": "",
         "openvpn": "", "wireguard": "", "stun": "", "ssdp": "", "xmpp": "", "vnc": "rfb", "bittorrent": "", "failed": "", "unknown": "",
     }.items()
 }  # fmt: skip
@@ -212,5 +213,6 @@ INTEGERS: dict[str, tuple[tuple[str, ...], int]] = {
     "ftp.dynamic_port": (("ftp",), BOTH),
     "ftpbounce": (("ftp",), SERVER),
 }
-"""Keywords that compare `Transaction.integers`: protocols and sides. Versions are the wire's (0x0303); times are Unix seconds; `ssl_state` is bits
-(1 client hello, 2 server hello, 4 client key exchange, 8 server key exchange, 16 unknown); `ftp.reply_received` and `ftpbounce` are 1 or 0."""
+"""Keywords that compare `Transaction.integers`: protocols and sides. Versions are the wire's (0x0303); times are Unix seconds;
+`ssl_state` is bits (1 client hello, 2 server hello, 4 client key exchange, 8 server key exchange, 16 unknown); `ftp.reply_received` and
+`ftpbounce` are 1 or 0."""

@@ -171,7 +171,10 @@ class Conversation:
 
 @dataclass(slots=True, eq=False)
 class Change:
-    """Something is new in `transaction` (or, when that is None, of the conversation itself: protocol found, an event), through packet `row`."""
+    """Something is new in `transaction`, through packet `row`; None: of the conversation itself (its protocol is found, an event).
+
+    `to_client` is the way of the bytes; `row` may be the other side's acknowledgement that released them, or -1 when the flow's end did.
+    """
 
     conversation: Conversation
     transaction: Transaction | None

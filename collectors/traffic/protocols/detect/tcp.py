@@ -93,8 +93,8 @@ def detect(data: bytes, to_client: bool, port: int) -> tuple[str, bool]:
         return name, False
     hint = _BY_PORT.get(port)
     if hint is not None:
-        pattern_or_none = hint[2 if to_client else 1]
-        if pattern_or_none is not None and pattern_or_none.match(data):
+        least = hint[2] if to_client else hint[1]
+        if least is not None and least.match(data):
             return hint[0], False
     if len(data) >= 14 and _dns(data):
         return "dns", False
@@ -109,4 +109,5 @@ def _dns(data: bytes) -> str:
     flags, questions, answers = data[4] << 8 | data[5], data[6] << 8 | data[7], data[8] << 8 | data[9]
     if length < 17 or questions != 1 or answers > 256 or flags & 0x7840 or flags & 0xF > 11:
         return ""
-    return "dns" if len(data) > 14 and 0 < data[14] <= 63 or len(data) >= 19 and data[14] == 0 else ""
+    named = len(data) > 14 and 0 < data[14] <= 63
+    return "dns" if named or (len(data) >= 19 and data[14] == 0) else ""

@@ -5,14 +5,14 @@ import re
 _PATTERNS: tuple[tuple[str, "re.Pattern[bytes]"], ...] = tuple(
     (name, re.compile(pattern, re.DOTALL))
     for name, pattern in (
-        ("sip", rb"(?:(?:INVITE|REGISTER|OPTIONS|ACK|BYE|CANCEL|SUBSCRIBE|NOTIFY|MESSAGE|INFO|PRACK|UPDATE|PUBLISH) sips?:|SIP/2\.0 [1-6])"),
+        ("sip", rb"SIP/2\.0 [1-6]|(?:INVITE|REGISTER|OPTIONS|ACK|BYE|CANCEL|SUBSCRIBE|NOTIFY|MESSAGE|INFO|PRACK|UPDATE|PUBLISH) sips?:"),
         ("ssdp", rb"(?:M-SEARCH \* HTTP/1\.1|NOTIFY \* HTTP/1\.1)\r\n"),
         ("stun", rb"[\x00-\x3f].[\x00-\xff][\x00\x04\x08\x0c\x10\x14\x18\x1c\x20\x24\x28\x2c\x30-\xff]\x21\x12\xa4\x42"),
         ("bittorrent-dht", rb"d1:[adeqry]"),
         ("dhcp", rb"[\x01\x02]\x01\x06[\x00-\x10].{232}\x63\x82\x53\x63"),
         ("ike", rb"(?:\x00\x00\x00\x00)?.{16}[\x00-\x30](?:\x10|\x20|\x21)[\x00-\x2c].{2}.{4}\x00\x00[\x00-\x40]."),
         ("snmp", rb"\x30(?:[\x10-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01\x03](?:\x04|\x30)"),
-        ("krb5", rb"[\x6a-\x6f\x7e](?:[\x10-\x7f]|\x81.|\x82..)\x30(?:[\x10-\x7f]|\x81.|\x82..)(?:\xa1\x03\x02\x01\x05|\xa0\x03\x02\x01\x05)"),
+        ("krb5", rb"[\x6a-\x6f\x7e](?:[\x10-\x7f]|\x81.|\x82..)\x30(?:[\x10-\x7f]|\x81.|\x82..)[\xa0\xa1]\x03\x02\x01\x05"),
         ("tftp", rb"\x00[\x01\x02][\x20-\x7e]{1,255}\x00(?i:netascii|octet|mail)\x00"),
         ("nfs", rb"....\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01\x86\xa3"),
         ("wireguard", rb"\x01\x00\x00\x00.{144}$"),
@@ -58,7 +58,7 @@ def dns(data: bytes, on_port: bool) -> bool:
         return False
     if data[at + 3 : at + 5] not in (b"\x00\x01", b"\x00\x03", b"\x00\xff"):
         return False
-    return bool(flags & 0x8000) or answers == 0 and (data[10] << 8 | data[11] > 0 or at + 5 == len(data))
+    return bool(flags & 0x8000) or (answers == 0 and (data[10] << 8 | data[11] > 0 or at + 5 == len(data)))
 
 
 def quic(data: bytes) -> bool:
@@ -66,10 +66,6 @@ def quic(data: bytes) -> bool:
     if len(data) < 20 or data[0] & 0xC0 != 0xC0:
         return False
     version = data[1:5]
-    known = (
-        version in (b"\x00\x00\x00\x01", b"\x6b\x33\x43\xcf")
-        or version[:3] == b"\xff\x00\x00"
-        or version[:1] in b"QT"
-        and version[1:3] == b"05"
-    )
+    google = version[:1] in (b"Q", b"T") and version[1:3] == b"05"
+    known = version in (b"\x00\x00\x00\x01", b"\x6b\x33\x43\xcf") or version[:3] == b"\xff\x00\x00" or google
     return known and data[5] <= 20

@@ -6,7 +6,7 @@ from collectors.traffic.protocols.http.coding import Codings
 class Body:
     """A body after transfer and content codings, kept up to `limit` bytes.
 
-    Rules see it (`seen`) once `minimal` bytes are there, again when `window` more have come, and when it is whole; `eager` shows it at once.
+    Rules see it (`seen`) once `minimal` bytes are there, again when `window` more have come, and when it is whole; `eager`: at once.
     """
 
     __slots__ = ("_eager", "_minimal", "_shown", "_window", "codings", "data", "limit", "size", "whole", "wire")

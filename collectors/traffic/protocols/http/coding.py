@@ -1,7 +1,7 @@
 """Content codings: gzip, deflate with and without header, Brotli, Zstandard and LZMA, one inside the other, with bounds against bombs.
 
-Like browsers, it does not insist: checksums are not looked at, what calls itself gzip may be deflate and the other way round, and a body that
-is not compressed at all is taken as it is.
+Like browsers, it does not insist: checksums are not looked at, what calls itself gzip may be deflate and the other way round, and a
+body that is not compressed at all is taken as it is.
 """
 
 import lzma
@@ -135,7 +135,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 
 class Layer:
-    """One coding. `feed` returns what comes out; when the data is of another coding, the likely ones are tried, then it is passed through."""
+    """One coding. When the data is of another one, the likely ones are tried, then it is passed through."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding

@@ -28,7 +28,7 @@ class BadDer(Exception):
 
 @dataclass(slots=True)
 class Certificate:
-    """What rules may look at. Times are Unix seconds, None where there is none; `serial` and `fingerprint` (SHA-1) are hexadecimal with colons."""
+    """What rules may look at. Times are Unix seconds or None; `serial` and `fingerprint` (SHA-1) are hexadecimal with colons."""
 
     der: bytes
     subject: bytes | None = None
@@ -147,7 +147,7 @@ def _time(tag: int, text: bytes) -> int | None:
     numbers = [int(digits[:4])] + [int(digits[i : i + 2]) for i in (4, 6, 8, 10)]
     if not 1 <= numbers[1] <= 12 or not 1 <= numbers[2] <= 31 or numbers[0] < 1:
         raise BadDer("certificate_invalid_date")
-    return calendar.timegm((*numbers, int(seconds) if seconds.isdigit() else 0))  # type: ignore[arg-type]
+    return calendar.timegm((*numbers, int(seconds) if seconds.isdigit() else 0))
 
 
 def _extensions(certificate: Certificate, der: bytes, at: int, end: int) -> None:

@@ -107,7 +107,8 @@ def _sni(hello: Hello, body: bytes) -> None:
 
 
 def _strings(body: bytes) -> list[bytes]:
-    found, at = [], 0
+    found: list[bytes] = []
+    at = 0
     while at < len(body) and len(found) < 64:
         size = body[at]
         if at + 1 + size > len(body):
@@ -155,7 +156,8 @@ def ja4(hello: Hello, quic: bool = False) -> str:
         alpn = chr(first[0]) + chr(first[-1])
     else:
         alpn = first.hex()[0] + first.hex()[-1]
-    head = f"{'q' if quic else 't'}{version}{'d' if SNI in extensions else 'i'}{min(len(ciphers), 99):02d}{min(len(extensions), 99):02d}{alpn}"
+    name = "d" if SNI in extensions else "i"
+    head = f"{'q' if quic else 't'}{version}{name}{min(len(ciphers), 99):02d}{min(len(extensions), 99):02d}{alpn}"
     signatures = ",".join(f"{number:04x}" for number in hello.signatures if not grease(number))
     listed = ",".join(f"{number:04x}" for number in sorted(extensions) if number not in (SNI, ALPN))
     second = _short(",".join(f"{number:04x}" for number in sorted(ciphers)))

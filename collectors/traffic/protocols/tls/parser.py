@@ -174,8 +174,8 @@ class TlsParser(Parser):
         self._version(False, versions[0] if versions else said.version)
         if said.sni:
             tx.set("tls.sni", False, said.sni)
-        for name in said.alpn:
-            tx.add("tls.alpn", False, name)
+        for offered in said.alpn:
+            tx.add("tls.alpn", False, offered)
         self._random(said, False)
         if said.random:
             text = hello.ja3(said)
@@ -193,8 +193,8 @@ class TlsParser(Parser):
             tx.event(name, True)
         self._v13 = 0x0304 in said.versions
         self._version(True, said.versions[0] if said.versions else said.version)
-        for name in said.alpn:
-            tx.add("tls.alpn", True, name)
+        for chosen in said.alpn:
+            tx.add("tls.alpn", True, chosen)
         self._random(said, True)
         if said.random:
             text = hello.ja3s(said)
