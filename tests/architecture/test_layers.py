@@ -42,6 +42,8 @@ DOORS = {
     "blake3": {"host.file_digest"},
     "apprise": {"actions.notify"},
     "numpy": {"collectors.traffic"},
+    "pcre2": {"collectors.traffic.rules.matching.regex"},
+    "hyperscan": {"collectors.traffic.rules"},
     "watchdog": {"agent.config_watch"},
     "schedule": {"agent.timesofday"},
     "argon2": {"console.accounts"},
@@ -183,6 +185,8 @@ def test_agent_core_stays_light(root: Path) -> None:
         "sqlalchemy",
         "numpy",
         "scapy",
+        "hyperscan",
+        "pcre2",
     ]
     code = f"import agent.daemon, agent.core, sys; print(sorted(set({heavy!r}) & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

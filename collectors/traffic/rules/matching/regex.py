@@ -25,13 +25,12 @@ LIMIT_RAISED = 100_000
 LONGEST = 65_536
 
 CASELESS, MULTILINE, DOTALL, EXTENDED = 0x8, 0x400, 0x20, 0x80
-ANCHORED, DOLLAR_ENDONLY, UNGREEDY = 0x80000000, 0x10, 0x40000
+DOLLAR_ENDONLY, UNGREEDY = 0x10, 0x40000
 _OPTIONS = {
     "i": CASELESS,
     "m": MULTILINE,
     "s": DOTALL,
     "x": EXTENDED,
-    "A": ANCHORED,
     "E": DOLLAR_ENDONLY,
     "G": UNGREEDY,
 }
@@ -58,6 +57,9 @@ class Expression:
         self.groups = 0
         self._raised = "O" in flags
         self._source = perl(pattern)
+        if "A" in flags:
+            # The binding has no option for it. The line end closes a comment, which only x allows.
+            self._source = rb"\G(?:" + self._source + (b"\n)" if "x" in flags else b")")
         self._compiled: Any = None
 
     def check(self) -> None:
