@@ -94,3 +94,19 @@ def test_events_of_unknown_jobs_and_rows_of_another_version_are_passed_over() ->
 def test_fields_of_a_wrong_type_do_not_spoil_the_row() -> None:
     row = after(JOB, event("finished", 1000, snapshot=3, files="many"))
     assert (row.snapshot, row.files, row.outcome) == ("", 0, "finished")
+
+
+def test_a_restore_of_everything_is_remembered_with_its_time_and_why_it_was_put_off() -> None:
+    row = after(JOB, event("full_proof_postponed", 1000, detail="no room"))
+    assert (row.full_postponed, row.full_postponed_ms) == ("no room", 1000)
+    row = after(row, event("full_proof_failed", 2000, detail="/a: damaged"))
+    assert (row.full_failed_ms, row.full_detail, row.full_postponed) == (2000, "/a: damaged", "")
+    row = after(row, event("fully_proved", 3000, seconds=12.5, bytes=99))
+    assert (row.full_ms, row.full_seconds, row.full_bytes, row.full_failed_ms) == (3000, 12.5, 99, 0)
+    assert after(row, event("full_proof_failed", 2500, detail="old")) == row
+
+
+def test_the_recovery_key_is_spoken_of_until_it_is_proved() -> None:
+    row = after(JOB, event("recovery_key_unproved", 1000, detail="there is none"))
+    assert row.recovery_key == "there is none"
+    assert after(row, event("recovery_key_proved", 2000)).recovery_key == ""

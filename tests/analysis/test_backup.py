@@ -52,3 +52,13 @@ def test_a_job_that_is_gone_leaves_no_row() -> None:
     view = View(snapshots={SUBJECT: Snapshot(subject=SUBJECT)}, accepted={}, now_ms=NOW)
     state = rows(judged(GOOD, {}), {})
     assert rows(BackupJobs().judge(view, Snapshot(subject="backup", rows=state)), state) == {}
+
+
+def test_a_recovery_key_that_nobody_proved_is_a_blind_spot_until_it_is() -> None:
+    (blind,) = judged(replace(GOOD, recovery_key="there is no recovery key"), {}).blind
+    assert (blind.what, blind.detail) == (
+        "whether the backup system opens without this host",
+        "there is no recovery key",
+    )
+    assert "holdfast backup key recovery" in blind.fix
+    assert judged(GOOD, {}).blind == ()

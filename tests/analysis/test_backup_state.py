@@ -78,3 +78,31 @@ def test_every_job_stands_somehow_and_ok_only_with_a_proof_that_holds(job: Backu
         assert job.outcome != "failed"
         assert job.proved_ms <= NOW < job.proved_ms + job.proof_s * 1000
         assert NOW - job.snapshot_ms < job.late_s * 1000
+
+
+def test_a_full_restore_is_asked_for_by_the_settings_alone_and_missed_only_after_its_time() -> None:
+    asked = replace(GOOD, full_s=60 * 86400.0)
+    assert standing(asked, NOW).state == "unverified", "configured 100 days ago, and never done"
+    assert standing(replace(asked, since_ms=NOW - 59 * DAY_MS), NOW).state == "ok", "a new job has its time"
+    assert standing(replace(asked, full_ms=NOW - 59 * DAY_MS), NOW).state == "ok"
+    late = standing(replace(asked, full_ms=NOW - 61 * DAY_MS, full_postponed="no room"), NOW)
+    assert (late.state, late.detail) == ("unverified", "all of it was restored 61 days ago: no room")
+
+
+def test_a_full_restore_that_failed_or_took_longer_than_declared_is_failing() -> None:
+    failed = replace(GOOD, full_ms=NOW - 9, full_failed_ms=NOW - 5, full_detail="/etc/passwd: damaged")
+    assert standing(failed, NOW).state == "failing"
+    assert "/etc/passwd" in standing(failed, NOW).detail
+    slow = replace(GOOD, full_ms=NOW - 5, full_seconds=7300.0, rto_s=7200.0)
+    found = standing(slow, NOW)
+    assert (found.state, found.detail) == ("failing", "restoring all of it took 2.03 h, and its target (RTO) is 2 h")
+    assert standing(replace(slow, full_seconds=7200.0), NOW).state == "ok"
+    assert standing(replace(slow, rto_s=0.0), NOW).state == "ok", "nothing is declared"
+
+
+def test_a_snapshot_older_than_its_target_is_late_before_it_is_late_by_itself() -> None:
+    old = replace(GOOD, snapshot_ms=NOW - 26 * 3_600_000, rpo_s=24 * 3600.0)
+    found = standing(old, NOW)
+    assert (found.state, "its target (RPO) is 24 h" in found.detail) == ("late", True)
+    assert standing(replace(old, rpo_s=27 * 3600.0), NOW).state == "ok"
+    assert standing(replace(old, rpo_s=0.0), NOW).state == "ok"
