@@ -27,7 +27,9 @@ class Heard:
 
     @property
     def transactions(self) -> list[Transaction]:
-        found = {id(change.transaction): change.transaction for change in self.changes if change.transaction is not None}
+        found = {
+            id(change.transaction): change.transaction for change in self.changes if change.transaction is not None
+        }
         return list(found.values())
 
     def buffers(self, name: str, to_client: bool) -> list[bytes]:
@@ -51,7 +53,9 @@ def replay(path: Path, limits: Limits | None = None) -> Heard:
     return heard
 
 
-def talk(name: str, *said: tuple[bool, bytes], limits: Limits | None = None, close: bool = True, datagrams: bool = False) -> Parser:
+def talk(
+    name: str, *said: tuple[bool, bytes], limits: Limits | None = None, close: bool = True, datagrams: bool = False
+) -> Parser:
     """Give a parser what both sides said; returns it with all its transactions still in its conversation."""
     facts = Facts(40_000, 80, (0, 1), (0, 2), datagrams)
     parser = parser_of(name, Conversation(0), facts, limits or Limits())
