@@ -140,7 +140,7 @@ def plan(path: Path) -> Plan:
     loaded = config.load_agent(path, vocabulary())
     settings = loaded.value
     facts = LinuxHost().facts()
-    backups, timed = backup_plan(getattr(settings, "backup", None), facts.machine_id)
+    backups, timed = backup_plan(getattr(settings, "backup", None), facts.machine_id, _patterns)
     looks = {e.name: section(settings, "collectors", e.name).every for e in COLLECTORS if _enabled(settings, e)}
     watchers = {e.name: e.name for e in WATCHERS if _enabled(settings, e)}
     return Plan(
@@ -161,6 +161,14 @@ def plan(path: Path) -> Plan:
         version=metadata.version("holdfast"),
         files=tuple(str(file) for file in loaded.files),
     )
+
+
+def _patterns(path: str) -> list[str]:
+    """Return the patterns of an exclude file; raises `Unavailable` where it may not be read."""
+    from analysis.excludes import read_patterns
+    from host.linux import LinuxHost
+
+    return read_patterns(LinuxHost().files.read(path).decode("utf-8", "surrogateescape"), {})
 
 
 def _action_options(settings: AgentSettings, entry: Entry) -> Any:

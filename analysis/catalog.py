@@ -9,5 +9,6 @@ JUDGES: tuple[Entry, ...] = (
     Entry(name="policy_trial", target="analysis.policy_trial:PolicyTrial", worker="core"),
     Entry(name="exposure", target="analysis.exposure:ExposureJudge", worker="core"),
     Entry(name="backup", target="analysis.backup:BackupJobs", worker="core"),
+    Entry(name="backup.gaps", target="analysis.gaps:BackupGaps", worker="core"),
     Entry(name="stale", target="analysis.stale:Stale", worker="core"),
 )

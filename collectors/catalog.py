@@ -7,6 +7,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath:DatapathCollector", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
+    Entry(name="holdings", target="collectors.holdings.collector:HoldingsCollector", worker="reader"),
 )
 WATCHERS: tuple[Entry, ...] = (
     Entry(name="bans", target="collectors.bans:BansWatcher", worker="netfilter"),

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from actions.backup.backup import chosen
 from actions.backup.databases.reach import Reach, reaches
 from actions.backup.errors import AlreadyRepository
-from actions.backup.excludes import Excludes
 from actions.backup.full_step import RECORDS, FullRecord, missed, newest_of_all, note, prove_everything, record_of
 from actions.backup.keeping import Keeping
 from actions.backup.key_reminder import STATES
@@ -27,6 +26,7 @@ from actions.backup.stores.sftp_target import MAKE_KEY
 from actions.backup.tripwire.canaries import plant
 from actions.backup.walking import steps
 from actions.backup.write_once import WriteOnce, restore_commands, server_side
+from analysis.excludes import Excludes
 from contracts.errors import UsageError
 from contracts.host import Files, Host
 

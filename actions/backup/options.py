@@ -253,6 +253,13 @@ class BackupOptions(ActionOptions):
         ),
     ] = {}
     pressure: PressureOptions = PressureOptions()
+    not_saved: Annotated[
+        dict[str, str],
+        Meta(
+            description="What needs no backup, by path, and why: `holdfast backup coverage` then counts it as left out on purpose.",
+            examples=[{"/srv/mirror": "fetched anew from upstream"}],
+        ),
+    ] = {}
 
     def __post_init__(self) -> None:
         for name in self.jobs:

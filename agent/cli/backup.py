@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from agent.cli.backup_coverage import coverage
 from agent.cli.backup_databases import databases
 from agent.cli.backup_keep import check, forget, key, prune, repair, unlock
 from agent.cli.backup_look import cat, diff, dump, find, ls
@@ -37,7 +38,7 @@ def backup() -> None:
 
 
 _KEEP = (check, forget, key, prune, repair, unlock)
-_LOOK = (cat, databases, diff, dump, find, ls, mount, sheet)
+_LOOK = (cat, coverage, databases, diff, dump, find, ls, mount, sheet)
 for command in (*_KEEP, *_LOOK, acknowledge, canary, prove, replicate, restore):
     backup.add_command(command)
 

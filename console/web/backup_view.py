@@ -7,6 +7,7 @@ from console.web import words
 from console.web.rows import read, unread_words
 from console.web.sight_view import current
 from contracts.subjects.backup import BackupJob, JobState
+from contracts.subjects.holdings import Gap
 from contracts.wire import Work
 
 STATES = {
@@ -30,6 +31,15 @@ STATES = {
 UNKNOWN = words.Sign(
     "Not known", "unproven", "", "The agent has not judged it yet, or says something newer than this console."
 )
+NO_COVER = words.Sign("Not covered", "unproven", "warn", "No backup job covers it.")
+GAP_SIGNS = {
+    "files only": words.Sign(
+        "Files only", "unproven", "warn", "Its files are saved while the database writes, and no job dumps it."
+    ),
+    "excluded": words.Sign("Left out", "unproven", "warn", "A pattern of the job leaves it out."),
+    "not known": words.Sign("Not known", "blind", "warn", "It could not be looked at, so that gaps may be there."),
+    "on purpose": words.Sign("On purpose", "up", "", "The settings say why it needs no backup."),
+}
 RANK = ("suspected", "stale", "failing", "late", "unproven", "unverified", "ok")
 
 
@@ -48,6 +58,17 @@ class JobRow(NamedTuple):
     running: str
 
 
+class GapRow(NamedTuple):
+    """Something that no job covers, in words."""
+
+    name: str
+    kind: str
+    sign: words.Sign
+    reason: str
+    settings: str
+    since_ms: int
+
+
 class BackupView(NamedTuple):
     """The table with its summary and tone, or the reason why it is empty."""
 
@@ -57,9 +78,13 @@ class BackupView(NamedTuple):
     word: str
     reason: str
     dated: str
+    gaps: tuple[GapRow, ...] = ()
+    gaps_summary: str = ""
 
 
-def backup_view(detail: AgentDetail, jobs: Subject | None, states: Subject | None) -> BackupView:
+def backup_view(
+    detail: AgentDetail, jobs: Subject | None, states: Subject | None, gaps: Subject | None = None
+) -> BackupView:
     """Return every job the agent reported, the worst first."""
     known, unread, example = read(jobs.rows, BackupJob) if jobs else ({}, 0, "")
     judged, _, _ = read(states.rows, JobState) if states else ({}, 0, "")
@@ -71,8 +96,35 @@ def backup_view(detail: AgentDetail, jobs: Subject | None, states: Subject | Non
     word, reason = ("Not understood", unread_words(unread, example)) if unread and not known else _why_empty(jobs)
     dated = f"Judged at {words.moment(states.at_ms)} by the server's clock." if states and rows else ""
     notes = " ".join(part for part in (dated, unread_words(unread, example) if rows else "") if part)
-    tone = next((tone for tone in ("bad", "warn") if any(row.sign.tone == tone for row in rows)), "")
-    return BackupView(tuple(rows), _summary(rows), tone, word, reason, notes)
+    missing, gaps_summary = _gaps(gaps)
+    signs = (*(row.sign for row in rows), *(gap.sign for gap in missing))
+    tone = next((tone for tone in ("bad", "warn") if any(sign.tone == tone for sign in signs)), "")
+    return BackupView(tuple(rows), _summary(rows), tone, word, reason, notes, missing, gaps_summary)
+
+
+def _gaps(subject: Subject | None) -> tuple[tuple[GapRow, ...], str]:
+    """What no job covers, gaps before what is not known and what is left out on purpose, and how many there are."""
+    if subject is None:
+        return (), ""
+    known, unread, example = read(subject.rows, Gap)
+    rows = [
+        GapRow(
+            name=gap.name,
+            kind=gap.kind,
+            sign=GAP_SIGNS.get(gap.state, NO_COVER),
+            reason=gap.reason,
+            settings=gap.settings,
+            since_ms=gap.since_ms,
+        )
+        for gap in known.values()
+    ]
+    rows.sort(key=lambda row: (not row.sign.tone, row.sign is GAP_SIGNS["not known"], row.name))
+    count = sum(row.sign is not GAP_SIGNS["not known"] and bool(row.sign.tone) for row in rows)
+    unknown = sum(row.sign is GAP_SIGNS["not known"] for row in rows)
+    parts = [f"{words.plural(count, 'gap')}" if count else "no gap known"]
+    parts += [f"{unknown} not known"] if unknown else []
+    parts += [unread_words(unread, example)] if unread else []
+    return tuple(rows), ", ".join(parts)
 
 
 def _row(key: str, job: BackupJob, judged: JobState | None, work: dict[str, Work], proven: bool) -> JobRow:

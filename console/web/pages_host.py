@@ -22,7 +22,7 @@ from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import backup, exposure, firewall, policy, policy_drift, ports
+from contracts.subjects import backup, exposure, firewall, holdings, policy, policy_drift, ports
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -92,7 +92,10 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
         ),
         ports=ports_view(detail, await store.subject(agent, ports.SUBJECT)),
         backups=backup_view(
-            detail, await store.subject(agent, backup.SUBJECT), await store.subject(agent, backup.STATES)
+            detail,
+            await store.subject(agent, backup.SUBJECT),
+            await store.subject(agent, backup.STATES),
+            await store.subject(agent, holdings.GAPS),
         ),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},

@@ -25,6 +25,32 @@ ANOMALY_SUSPECTED = "backup.anomaly_suspected"
 ANOMALY_ACKNOWLEDGED = "backup.anomaly_acknowledged"
 
 
+class Dump(Record, omit_defaults=True):
+    """One dump of a job. `product` as the settings have it, or `command` with its `line`; `paths` are those of SQLite files and folders."""
+
+    product: str
+    name: str
+    port: int = 0
+    socket: str = ""
+    paths: tuple[str, ...] = ()
+    line: str = ""
+
+
+class Covers(Record, omit_defaults=True):
+    """What a job saves, as its settings have it; `excludes` holds the patterns of its exclude files, too, but for those `unread`.
+
+    `not_saved` is what the settings say is left out on purpose, by path, and why.
+    """
+
+    paths: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    iexcludes: tuple[str, ...] = ()
+    one_file_system: bool = False
+    dumps: tuple[Dump, ...] = ()
+    unread: tuple[str, ...] = ()
+    not_saved: dict[str, str] = {}
+
+
 class BackupJob(Record, omit_defaults=True):
     """One job. Times in Unix ms, 0 for never; spans in seconds; sizes in bytes.
 
@@ -47,6 +73,7 @@ class BackupJob(Record, omit_defaults=True):
     """Declared: how long a full restore may take (recovery time objective), 0 for nothing."""
     rpo_s: float = 0.0
     """Declared: how old the last snapshot may be when the disaster comes (recovery point objective), 0 for nothing."""
+    covers: Covers = Covers()
     since_ms: int = 0
     """When the job was first configured, so that one that never ran is late, too."""
     ran_ms: int = 0
