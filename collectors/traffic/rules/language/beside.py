@@ -5,7 +5,7 @@ from msgspec import Struct
 from collectors.traffic.rules.language.values import Number, Ranges
 
 
-class FieldTest(Struct, tag_field="is", tag="field"):
+class FieldTest(Struct, array_like=True, gc=False, tag_field="is", tag="field"):
     """A number of a packet, flow or transaction (`ttl`, `tcp.mss`, `flow.pkts_toclient`, `dns.opcode` …) compared."""
 
     name: str
@@ -13,7 +13,7 @@ class FieldTest(Struct, tag_field="is", tag="field"):
     index: str = ""
 
 
-class FlagsTest(Struct, tag_field="is", tag="flags"):
+class FlagsTest(Struct, array_like=True, gc=False, tag_field="is", tag="flags"):
     """TCP flags or fragment bits. `op`: none: exactly these, `+` these and others, `*` any, `!` not these; `ignored` bits do not count."""
 
     name: str
@@ -22,7 +22,7 @@ class FlagsTest(Struct, tag_field="is", tag="flags"):
     ignored: int = 0
 
 
-class WordTest(Struct, tag_field="is", tag="word"):
+class WordTest(Struct, array_like=True, gc=False, tag_field="is", tag="word"):
     """A keyword with words: `sameip`, `ipopts:rr`, `ssl_version:!tls1.2`, `tls.version:1.3`, `geoip` …; `negated` is for all of them."""
 
     name: str
@@ -30,14 +30,14 @@ class WordTest(Struct, tag_field="is", tag="word"):
     negated: bool = False
 
 
-class EventTest(Struct, tag_field="is", tag="event"):
+class EventTest(Struct, array_like=True, gc=False, tag_field="is", tag="event"):
     """An anomaly: `layer` is `app-layer`, `stream` or `decode`; `name` as in Suricata without the layer (`http.invalid_response`)."""
 
     layer: str
     name: str
 
 
-class AppProtocol(Struct, tag_field="is", tag="app_protocol"):
+class AppProtocol(Struct, array_like=True, gc=False, tag_field="is", tag="app_protocol"):
     """The flow's application protocol (`failed`, `unknown` too); `side`: either, both, to_server, to_client, final, original."""
 
     name: str
@@ -45,21 +45,21 @@ class AppProtocol(Struct, tag_field="is", tag="app_protocol"):
     side: str = ""
 
 
-class StreamSize(Struct, tag_field="is", tag="stream_size"):
+class StreamSize(Struct, array_like=True, gc=False, tag_field="is", tag="stream_size"):
     """Bytes of a stream so far. `side`: server, client, both, either."""
 
     side: str
     number: Number
 
 
-class IpProto(Struct, tag_field="is", tag="ip_proto"):
+class IpProto(Struct, array_like=True, gc=False, tag_field="is", tag="ip_proto"):
     """The protocol number of IP; `op` one of `= ! < >`."""
 
     op: str
     number: int
 
 
-class IpRep(Struct, tag_field="is", tag="iprep"):
+class IpRep(Struct, array_like=True, gc=False, tag_field="is", tag="iprep"):
     """Reputation of an address in a category. `side`: any, src, dst, both; `op` also `isset`, `isnotset`."""
 
     side: str
@@ -68,7 +68,7 @@ class IpRep(Struct, tag_field="is", tag="iprep"):
     value: int
 
 
-class FileTest(Struct, tag_field="is", tag="file"):
+class FileTest(Struct, array_like=True, gc=False, tag_field="is", tag="file"):
     """A file's hash in a list: `name` is filemd5, filesha1 or filesha256, `argument` the list's name."""
 
     name: str
@@ -76,7 +76,7 @@ class FileTest(Struct, tag_field="is", tag="file"):
     negated: bool = False
 
 
-class DceIface(Struct, tag_field="is", tag="dce_iface"):
+class DceIface(Struct, array_like=True, gc=False, tag_field="is", tag="dce_iface"):
     """A DCERPC interface that was bound: its UUID in lower case, its version, and whether any fragment will do."""
 
     uuid: str
@@ -84,27 +84,27 @@ class DceIface(Struct, tag_field="is", tag="dce_iface"):
     any_frag: bool = False
 
 
-class DceOpnum(Struct, tag_field="is", tag="dce_opnum"):
+class DceOpnum(Struct, array_like=True, gc=False, tag_field="is", tag="dce_opnum"):
     """DCERPC operation numbers."""
 
     ranges: Ranges
 
 
-class Modbus(Struct, tag_field="is", tag="modbus"):
+class Modbus(Struct, array_like=True, gc=False, tag_field="is", tag="modbus"):
     """Modbus: `kind` is function, access or unit; the text that belongs to it stays as it was written."""
 
     kind: str
     argument: str
 
 
-class FlowBits(Struct, tag_field="is", tag="flowbits"):
+class FlowBits(Struct, array_like=True, gc=False, tag_field="is", tag="flowbits"):
     """Bits of the flow. `cmd`: isset, isnotset (any of `names`), set, unset, toggle (one name)."""
 
     cmd: str
     names: tuple[str, ...]
 
 
-class FlowInt(Struct, tag_field="is", tag="flowint"):
+class FlowInt(Struct, array_like=True, gc=False, tag_field="is", tag="flowint"):
     """A counter of the flow. `cmd`: `=` `+` `-` change it, `<` `<=` `==` `!=` `>=` `>` compare it, isset and isnotset ask for it."""
 
     name: str
@@ -112,7 +112,7 @@ class FlowInt(Struct, tag_field="is", tag="flowint"):
     value: int | str = 0
 
 
-class XBits(Struct, tag_field="is", tag="xbits"):
+class XBits(Struct, array_like=True, gc=False, tag_field="is", tag="xbits"):
     """Bits of an address, a pair of them or a transaction. `track`: ip_src, ip_dst, ip_pair, tx, and ip_both for `hostbits` of both."""
 
     cmd: str

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.ranges import minus, union
-from collectors.traffic.rules.language.rule import Addresses, Ports, Ranges
+from collectors.traffic.rules.language.values import Addresses, Ports, Ranges, packed
 
 DEEPEST = 64
 ALL_V4: Ranges = ((0, (1 << 32) - 1),)
@@ -23,7 +23,7 @@ def addresses(text: str, variables: Mapping[str, str]) -> Addresses:
     """Return the set that an address group of a header stands for."""
     word = text.strip()
     if word == "any":
-        return Addresses(True, ALL_V4, ALL_V6)
+        return Addresses(True, ALL_V4, packed(ALL_V6))
     taken: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     holes: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for leaf, negated in _leaves(word, variables, False, 0):
@@ -34,7 +34,7 @@ def addresses(text: str, variables: Mapping[str, str]) -> Addresses:
     v4, v6 = minus(v4, union(holes[0])), minus(v6, union(holes[1]))
     if not v4 and not v6:
         raise Refused(f"{word}: no address is left")
-    return Addresses(v4 == ALL_V4 and v6 == ALL_V6, v4, v6)
+    return Addresses(v4 == ALL_V4 and v6 == ALL_V6, v4, packed(v6))
 
 
 def ports(text: str, variables: Mapping[str, str]) -> Ports:

@@ -5,7 +5,7 @@ from msgspec import Struct
 from collectors.traffic.rules.language.values import Number, Where
 
 
-class Content(Struct, tag_field="is", tag="content"):
+class Content(Struct, array_like=True, gc=False, tag_field="is", tag="content"):
     """Bytes to be found. `offset`/`depth` count from the buffer's beginning, `distance`/`within` from the end of the match before.
 
     `startswith` has set `offset` 0 and `depth` to the pattern's length. `next_relative`: a later test of the buffer depends on where this
@@ -33,7 +33,7 @@ class Content(Struct, tag_field="is", tag="content"):
         return self.distance is not None or self.within is not None
 
 
-class Pcre(Struct, tag_field="is", tag="pcre"):
+class Pcre(Struct, array_like=True, gc=False, tag_field="is", tag="pcre"):
     """A Perl regular expression over bytes. `flags`: those of `imsxAEGO` that were given.
 
     `captures` names what the groups are kept as, in order: (`flow` or `pkt`, name); `alert:` prefixes stay in the name.
@@ -47,7 +47,7 @@ class Pcre(Struct, tag_field="is", tag="pcre"):
     next_relative: bool = False
 
 
-class ByteTest(Struct, tag_field="is", tag="byte_test"):
+class ByteTest(Struct, array_like=True, gc=False, tag_field="is", tag="byte_test"):
     """A number read from the buffer and compared. `base` is 0 for binary, else that of the digits; `endian` is `big`, `little` or `dce`."""
 
     nbytes: int | str
@@ -61,7 +61,7 @@ class ByteTest(Struct, tag_field="is", tag="byte_test"):
     bitmask: int = 0
 
 
-class ByteJump(Struct, tag_field="is", tag="byte_jump"):
+class ByteJump(Struct, array_like=True, gc=False, tag_field="is", tag="byte_jump"):
     """Move on by a number read from the buffer. `origin`: where the jump starts, `` (behind the number), `beginning` or `end`."""
 
     nbytes: int | str
@@ -76,7 +76,7 @@ class ByteJump(Struct, tag_field="is", tag="byte_jump"):
     bitmask: int = 0
 
 
-class ByteExtract(Struct, tag_field="is", tag="byte_extract"):
+class ByteExtract(Struct, array_like=True, gc=False, tag_field="is", tag="byte_extract"):
     """A number read from the buffer into variable `name`."""
 
     nbytes: int
@@ -89,7 +89,7 @@ class ByteExtract(Struct, tag_field="is", tag="byte_extract"):
     align: int = 0
 
 
-class ByteMath(Struct, tag_field="is", tag="byte_math"):
+class ByteMath(Struct, array_like=True, gc=False, tag_field="is", tag="byte_math"):
     """A number read from the buffer, computed with (`op` one of `+ - * / << >>`), into variable `name`."""
 
     nbytes: int | str
@@ -103,7 +103,7 @@ class ByteMath(Struct, tag_field="is", tag="byte_math"):
     bitmask: int = 0
 
 
-class IsDataAt(Struct, tag_field="is", tag="isdataat"):
+class IsDataAt(Struct, array_like=True, gc=False, tag_field="is", tag="isdataat"):
     """Whether the buffer goes on at a place."""
 
     at: int | str
@@ -111,25 +111,25 @@ class IsDataAt(Struct, tag_field="is", tag="isdataat"):
     relative: bool = False
 
 
-class Bsize(Struct, tag_field="is", tag="bsize"):
+class Bsize(Struct, array_like=True, gc=False, tag_field="is", tag="bsize"):
     """The size of the whole buffer. An answer may have to wait until the buffer no longer grows."""
 
     number: Number
 
 
-class Urilen(Struct, tag_field="is", tag="urilen"):
+class Urilen(Struct, array_like=True, gc=False, tag_field="is", tag="urilen"):
     """The size of the URI (16 bits, cut there); the buffer says whether it is the raw one."""
 
     number: Number
 
 
-class Absent(Struct, tag_field="is", tag="absent"):
+class Absent(Struct, array_like=True, gc=False, tag_field="is", tag="absent"):
     """The buffer is not there. `or_else`: or what follows holds."""
 
     or_else: bool = False
 
 
-class Base64Decode(Struct, tag_field="is", tag="base64_decode"):
+class Base64Decode(Struct, array_like=True, gc=False, tag_field="is", tag="base64_decode"):
     """Decode what is here (`bytes` 0: to the end); `Rule.base64` is tested on the result. Matches only if that matches."""
 
     bytes: int = 0
@@ -137,7 +137,7 @@ class Base64Decode(Struct, tag_field="is", tag="base64_decode"):
     relative: bool = False
 
 
-class Dataset(Struct, tag_field="is", tag="dataset"):
+class Dataset(Struct, array_like=True, gc=False, tag_field="is", tag="dataset"):
     """Look the buffer up in, or add it to, a named set. `cmd`: isset, isnotset, set, unset; `values` are what `load` named."""
 
     cmd: str
@@ -149,7 +149,7 @@ class Dataset(Struct, tag_field="is", tag="dataset"):
     hashsize: int = 0
 
 
-class Datarep(Struct, tag_field="is", tag="datarep"):
+class Datarep(Struct, array_like=True, gc=False, tag_field="is", tag="datarep"):
     """Compare the reputation of the buffer in a named set."""
 
     name: str
@@ -161,7 +161,7 @@ class Datarep(Struct, tag_field="is", tag="datarep"):
     hashsize: int = 0
 
 
-class Entropy(Struct, tag_field="is", tag="entropy"):
+class Entropy(Struct, array_like=True, gc=False, tag_field="is", tag="entropy"):
     """Shannon's entropy of (a part of) the buffer, bits a byte. `op` as in `Number` but on fractions."""
 
     op: str
@@ -171,7 +171,7 @@ class Entropy(Struct, tag_field="is", tag="entropy"):
     offset: int = 0
 
 
-class Asn1(Struct, tag_field="is", tag="asn1"):
+class Asn1(Struct, array_like=True, gc=False, tag_field="is", tag="asn1"):
     """A fault in the ASN.1 at a place: any of those that are set (`oversize_length` 0: not asked)."""
 
     bitstring_overflow: bool = False

@@ -100,14 +100,14 @@ __all__ = [
 ]
 
 
-class Transform(Struct, frozen=True):
+class Transform(Struct, frozen=True, array_like=True, gc=False):
     """What is done to a buffer before it is tested: Suricata's name, and its argument or ""."""
 
     name: str
     argument: str = ""
 
 
-class BufferTest(Struct):
+class BufferTest(Struct, array_like=True):
     """All tests of one buffer, to be held at once. A buffer with several values (`dns.query` …) is tested value by value.
 
     `buffer` is the sticky buffer's name; `payload` is the packet's or the stream's own bytes. `direction` (`to_server`, `to_client`,
@@ -120,7 +120,7 @@ class BufferTest(Struct):
     matches: list[Match] = field(default_factory=list)
 
 
-class Flow(Struct):
+class Flow(Struct, array_like=True):
     """The `flow` keyword: what the packet's flow must be. Empty means that it does not matter."""
 
     state: str = ""
@@ -133,7 +133,7 @@ class Flow(Struct):
     """only_frag or no_frag."""
 
 
-class Threshold(Struct):
+class Threshold(Struct, array_like=True):
     """How often a rule may speak. `type`: limit, threshold, both, backoff, detection_filter; `track`: by_src, by_dst, by_both …"""
 
     type: str
@@ -143,7 +143,7 @@ class Threshold(Struct):
     multiplier: int = 0
 
 
-class Tag(Struct):
+class Tag(Struct, array_like=True):
     """`tag`: keep what follows. `scope`: session or host; `metric`: packets, seconds, bytes; `side` of a host: src or dst."""
 
     scope: str
@@ -152,7 +152,7 @@ class Tag(Struct):
     side: str = ""
 
 
-class Rule(Struct):
+class Rule(Struct, array_like=True):
     """One rule. Buffers, tests and state hold all at once; state that changes something does so after everything else has matched.
 
     `protocol` is Suricata's word (`tcp-pkt`, `http` …); `hook` what stands behind it (`tcp:flow_start`). `direction`: `->`, `<>` or `=>`

@@ -9,22 +9,36 @@ Where = int | str | None
 """A position: a number, the name of a variable (`byte_extract`, `byte_math`), or None when not given."""
 
 
-class Addresses(Struct, frozen=True):
-    """A set of addresses as ranges of integers, by IP version. `any` says that it is everything."""
+class Addresses(Struct, frozen=True, array_like=True, gc=False):
+    """A set of addresses as ranges of integers, by IP version. `any` says that it is everything.
+
+    IPv6's are kept as bytes, 16 for each end, because msgpack has no integers of that size.
+    """
 
     any: bool
     v4: Ranges = ()
-    v6: Ranges = ()
+    packed_v6: bytes = b""
+
+    @property
+    def v6(self) -> Ranges:
+        """The ranges of IPv6 addresses."""
+        ends = [int.from_bytes(self.packed_v6[at : at + 16]) for at in range(0, len(self.packed_v6), 16)]
+        return tuple(zip(ends[::2], ends[1::2], strict=True))
 
 
-class Ports(Struct, frozen=True):
+def packed(ranges: Ranges) -> bytes:
+    """Return ranges of IPv6 addresses as `Addresses` keeps them."""
+    return b"".join(end.to_bytes(16) for pair in ranges for end in pair)
+
+
+class Ports(Struct, frozen=True, array_like=True, gc=False):
     """A set of ports as ranges. `any` says that it is everything, packets without ports included."""
 
     any: bool
     ranges: Ranges = ()
 
 
-class Number(Struct, frozen=True):
+class Number(Struct, frozen=True, array_like=True, gc=False):
     """A comparison with an unsigned integer.
 
     `op`: `=` `!=` `<` `<=` `>` `>=`; `in`, `!in`: low < x < high; `&`: a bit of `low` is set, `!&`: none is; `&=`, `&!=`: x & low == high.

@@ -54,7 +54,9 @@ def _places(content: Content, data: bytes, pos: int) -> Iterator[int]:
     if content.depth is not None:
         high = min(high, int(content.depth))
     for place in range(low, high - len(pattern) + 1):
-        if text[place : place + len(pattern)] == pattern and (not content.endswith or place + len(pattern) == len(data)):
+        if text[place : place + len(pattern)] == pattern and (
+            not content.endswith or place + len(pattern) == len(data)
+        ):
             yield place
 
 

@@ -81,7 +81,14 @@ def test_extracted_numbers_are_multiplied_and_aligned() -> None:
 
 @pytest.mark.parametrize(
     ("math", "value"),
-    [("+, rvalue 3", 11), ("-, rvalue 3", 5), ("*, rvalue 3", 24), ("/, rvalue 3", 2), ("<<, rvalue 3", 64), (">>, rvalue 3", 1)],
+    [
+        ("+, rvalue 3", 11),
+        ("-, rvalue 3", 5),
+        ("*, rvalue 3", 24),
+        ("/, rvalue 3", 2),
+        ("<<, rvalue 3", 64),
+        (">>, rvalue 3", 1),
+    ],
 )
 def test_byte_math(math: str, value: int) -> None:
     assert run(f"byte_math:bytes 1, offset 0, oper {math}, result r;", b"\x08")[1]["r"] == value

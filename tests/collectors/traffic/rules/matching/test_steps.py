@@ -59,7 +59,14 @@ def test_an_expression_that_does_not_compile_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("word", "size", "expected"),
-    [("31", 32, True), ("32", 32, False), ("!32", 32, True), ("31,relative", 32, True), ("32,relative", 32, True), ("33,relative", 32, False)],
+    [
+        ("31", 32, True),
+        ("32", 32, False),
+        ("!32", 32, True),
+        ("31,relative", 32, True),
+        ("32,relative", 32, True),
+        ("33,relative", 32, False),
+    ],
 )
 def test_isdataat_counts_as_the_user_guide_says(word: str, size: int, expected: bool) -> None:
     assert run(f"isdataat:{word};", b"x" * size)[0] is expected

@@ -74,7 +74,10 @@ def test_what_needs_a_list_that_is_not_there_is_refused() -> None:
         change(Transform("domain"))
 
 
-@given(st.binary(max_size=50), st.sampled_from(["strip_whitespace", "url_decode", "header_lowercase", "strip_pseudo_headers"]))
+@given(
+    st.binary(max_size=50),
+    st.sampled_from(["strip_whitespace", "url_decode", "header_lowercase", "strip_pseudo_headers"]),
+)
 def test_no_transform_raises(data: bytes, name: str) -> None:
     done(name, data)
     for other in ("rfc2045", "rfc4648", "strict"):
