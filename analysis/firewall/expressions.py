@@ -108,6 +108,8 @@ class Expressions:
             return self.doubt(expression.key)
         if isinstance(expression, Fib):
             return f"fib {' . '.join(expression.flags)} {expression.result}"
+        if isinstance(expression, Payload):
+            return f"@{expression.base},{expression.offset},{expression.length}"
         return f"{expression}"
 
     def _field(self, name: str) -> Spread:

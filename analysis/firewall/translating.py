@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from analysis.firewall.cohort import Spread, constant
 from analysis.firewall.expressions import Expressions
 from analysis.firewall.fields import Packets
-from analysis.firewall.model import Constant, Expression, Nat, Range
+from analysis.firewall.model import Constant, Expression, Link, Nat, Range
 from analysis.firewall.network import Router
 
 SNAT_BIT, DNAT_BIT = 16, 32
@@ -140,20 +140,57 @@ class Translator:
         return Spread(values)
 
     def _masquerade(self, nat: Nat, certain: int, bits: int) -> Done:
+        lost = 0
         for family, part in ((4, bits & self.packets.four), (6, bits & self.packets.six)):
-            values: dict[int, int] = {}
-            unknown = 0
+            value = Spread({})
             for device, had in self.packets.base["meta oifname"].within(part).values.items():
-                link = self.router.links.get(device)
-                own = [entry[0] for entry in (link.addresses if link else ()) if entry[3] == family]
-                unknown |= 0 if own else had
-                for one in own:
-                    values[one] = values.get(one, 0) | had
-            value = Spread(values, unknown)
+                value = value.joined(self._sources(family, device, had))
             self._put("ip saddr" if family == 4 else "ip6 saddr", value, certain & value.present, value.present)
+            lost |= part & ~value.present
         if nat.port is not None:
             self._put("th sport", Spread({}, bits), certain, bits)
-        return Done(bits)
+        return Done(bits, dropped=lost, text="masquerade: no interface has an address for it" if lost else "")
+
+    def _sources(self, family: int, device: str, bits: int) -> Spread:
+        """Return the addresses one of which the kernel chooses as the source of what leaves by `device`; none where it has none."""
+        link = self.router.links.get(device)
+        if link is None:
+            return Spread({}, bits)
+        if family == 4:
+            return Spread(dict.fromkeys(_global(link, 4) or self._elsewhere(4), bits))
+        targets = self.packets.base["ip6 daddr"].within(bits)
+        values: dict[int, int] = {}
+        for target, had in targets.values.items():
+            for one in self._sources6(link, target):
+                values[one] = values.get(one, 0) | had
+        return Spread(values, targets.unknown)
+
+    def _sources6(self, link: Link, target: int) -> list[int]:
+        """Return the sources to choose from for one destination (RFC 6724): itself, else those of the interface and scope."""
+        own = [entry[0] for entry in link.addresses if entry[3] == 6]
+        if _is_near(target):
+            return [target] if target in own else [one for one in own if one != 1 and _is_near(one)] or own
+        if self.router.is_own(6, target):
+            return [target]
+        return _global(link, 6) or self._elsewhere(6) or own
+
+    def _elsewhere(self, family: int) -> list[int]:
+        """Return the addresses of all interfaces by which others may answer."""
+        return [one for link in self.router.links.values() for one in _global(link, family)]
+
+
+def _global(link: Link, family: int) -> list[int]:
+    """Return the addresses of a link that are valid everywhere; over IPv4 the kernel goes by their scope as it was configured."""
+    return [
+        one
+        for one, _, _, kind, scope in link.addresses
+        if kind == family and (scope == "global" if family == 4 else not _is_near(one))
+    ]
+
+
+def _is_near(address: int) -> bool:
+    """Say whether an IPv6 address is of its link or host alone."""
+    return address == 1 or address >> 118 == 0xFE80 >> 6
 
 
 def _both(first: Done, second: Done) -> Done:

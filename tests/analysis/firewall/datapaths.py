@@ -56,8 +56,10 @@ def table(
 
 def link(name: str, index: int, *addresses: tuple[str, int], **more: Any) -> dict[str, Row]:
     flags = ["LOOPBACK", "UP"] if name == "lo" else ["UP"]
+    scope = "host" if name == "lo" else "global"
     info = [
-        {"family": "inet6" if ":" in text else "inet", "local": text, "prefixlen": length} for text, length in addresses
+        {"family": "inet6" if ":" in text else "inet", "local": text, "prefixlen": length, "scope": scope}
+        for text, length in addresses
     ]
     document = {
         "ifname": name,

@@ -5,9 +5,22 @@ from typing import Any
 
 import pytest
 
-from analysis.firewall.probe import Answer, Verdict
+from analysis.firewall.probe import Answer, Probe, Verdict
 from contracts.subjects.datapath import Row
-from tests.analysis.firewall.datapaths import ACCEPT, DROP, ask, base, datapath, field, match, probe, switches, table
+from tests.analysis.firewall.datapaths import (
+    ACCEPT,
+    DROP,
+    ask,
+    base,
+    datapath,
+    field,
+    link,
+    match,
+    probe,
+    route,
+    switches,
+    table,
+)
 
 FORWARDING = switches(ipv4__ip_forward="1")
 
@@ -123,3 +136,38 @@ def test_a_masquerade_by_one_of_several_interfaces_keeps_the_addresses_of_all() 
         answer = ask(datapath(FORWARDING, spread, table("t", chains)), probe(destination="198.51.100.7"))
         assert answer.verdict is Verdict.UNCERTAIN, address
         assert any(text.startswith("ip saddr") for text in answer.unknown)
+
+
+MASQUERADE = (base("postrouting", 100, kind="nat"), [[{"masquerade": None}]])
+
+
+def masqueraded(source: str, one: Probe, *more: dict[str, Row], family: str = "ip") -> Answer:
+    """What becomes of a probe that is masqueraded and dropped if it has that source then."""
+    ending = (base("postrouting", 200), [[match(f"{family} saddr", source), DROP]])
+    return ask(datapath(FORWARDING, *more, table("t", {"n": MASQUERADE, "f": ending})), one)
+
+
+def test_a_masquerade_takes_an_address_of_the_interface_that_is_valid_everywhere() -> None:
+    scoped = {"family": "inet", "local": "172.18.0.9", "prefixlen": 16, "scope": "link"}
+    both = link("br0", 3, addr_info=[scoped, {**scoped, "local": "172.18.0.1", "scope": "global"}])
+    through = probe(destination="172.18.0.2", protocol="udp")
+    assert masqueraded("172.18.0.1", through, both).verdict is Verdict.BLOCKED
+    assert masqueraded("172.18.0.9", through, both).verdict is Verdict.REACHABLE
+
+
+def test_a_masquerade_by_loopback_takes_an_address_of_another_interface() -> None:
+    own = probe(source="192.0.2.10", destination="192.0.2.10", interface="", protocol="udp")
+    assert masqueraded("127.0.0.1", own).verdict is Verdict.REACHABLE
+    either = masqueraded("172.18.0.1", own)
+    assert (either.verdict, either.unknown) == (Verdict.UNCERTAIN, ("ip saddr in inet t: rule 3",))
+    six = probe(source="2001:db8::10", destination="2001:db8::10", interface="", protocol="udp")
+    assert masqueraded("::1", six, family="ip6").verdict is Verdict.REACHABLE
+    assert masqueraded("2001:db8::10", six, family="ip6").verdict is Verdict.BLOCKED
+
+
+def test_a_masquerade_without_any_address_to_take_drops() -> None:
+    bare = link("eth0", 2) | link("br0", 3) | route("172.18.0.0/16", "br0", scope="link")
+    through = probe(destination="172.18.0.2", protocol="udp")
+    answer = masqueraded("192.0.2.77", through, bare)
+    assert answer.verdict is Verdict.BLOCKED
+    assert answer.causes[-1].text == "rule 2"

@@ -327,6 +327,36 @@ CASES = (
             chain("f", "filter hook forward priority 0; policy drop"),
         ),
     ),
+    Case(
+        "a masquerade by the loopback interface takes an address of another one",
+        True,
+        table(
+            "a",
+            chain("n", "nat hook postrouting priority 100", 'oifname "lo" masquerade'),
+            chain("i", "filter hook input priority 0", "ip saddr 127.0.0.0/8 drop"),
+        ),
+        shot=shot("host", "192.0.2.11", 53, "udp", source="127.0.0.1"),
+    ),
+    Case(
+        "over IPv6 it takes the very address that is called",
+        True,
+        table(
+            "a",
+            chain("n", "nat hook postrouting priority 100", 'oifname "lo" masquerade'),
+            chain("i", "filter hook input priority 0", "ip6 saddr != fd00:10::1 drop"),
+        ),
+        shot=shot("host", "fd00:10::1", 53, "udp", source="2001:db8:2::10"),
+    ),
+    Case(
+        "and by another interface one of its own that is not of the link",
+        True,
+        table(
+            "a",
+            chain("n", "nat hook postrouting priority 100", 'oifname "lan0" masquerade'),
+            chain("f", "filter hook postrouting priority 200", 'oifname "lan0" ip6 saddr != fd00:10::1 drop'),
+        ),
+        shot=shot("internet", "fd00:10::2", 53, "udp", source="2001:db8:77::5"),
+    ),
     *ZONED,
     *BELOW,
     *PROTECTED,
