@@ -59,6 +59,8 @@ class Upkeep:
     pressure: PressureOptions = field(default_factory=PressureOptions)
     asked: str = ""
     """The one step that somebody asked for."""
+    kept_sheet: str = ""
+    """The snapshot of the recovery sheet that this run made."""
 
     def run(self, only: str = "") -> Iterator[Event]:
         """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
@@ -91,7 +93,7 @@ class Upkeep:
             text = make_sheet(repository, self.name, self.job, host, self.host.files, states, self.memory)
             at_ns = before(repository, self.snapshots)
             id = save_sheet(repository, self.name, self.job, self.hostname, sheet_files(text, host), at_ns)
-        self.snapshots = [*self.snapshots, id]
+        self.snapshots, self.kept_sheet = [*self.snapshots, id], id
         yield kinds.SHEET_SAVED.event(self.name, job=self.name, snapshot=id, missing=list(host.missing))
 
     def review(self) -> Iterator[Event]:
@@ -138,6 +140,8 @@ class Upkeep:
                     )
                 if proof.holds:
                     self.memory.prove(id, time.time_ns())
+                    if id == self.kept_sheet:
+                        continue  # it counts for retention; what is told of are the host's own files
                     yield kinds.PROVED.event(
                         self.name,
                         job=self.name,

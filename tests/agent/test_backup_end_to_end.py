@@ -94,8 +94,10 @@ def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic
     proved = home.agent.event("backup.proved", 5)["fields"]
     assert (proved["files"], proved["same_as_source"]) == (2, 2)
     snapshots = json.loads(home.restic("snapshots", "--json"))
-    assert [each["id"] for each in snapshots] == [finished["fields"]["snapshot"]]
-    assert snapshots[0]["tags"] == ["system"]
+    sheet = home.agent.event("backup.sheet_saved", 5)["fields"]["snapshot"]
+    assert [each["id"] for each in snapshots] == [sheet, finished["fields"]["snapshot"]], "the newest stays the files'"
+    assert [each["tags"] for each in snapshots] == [["recovery-sheet", "system"], ["system"]]
+    assert home.agent.event("backup.fully_proved", 60)["fields"]["files"] == 2
     home.restic("check", "--read-data")
     home.restic("restore", "latest", "--target", home.folder / "by-restic")
     home.here("restore", "latest", "--target", home.folder / "by-holdfast", "--verify")
@@ -118,9 +120,33 @@ def test_a_person_runs_it_and_is_told_restics_codes(home: Home) -> None:
     home.here("init")
     said = home.here("run", "system").stdout
     assert "2 files" in said
-    assert "there is no backup job" in home.here("run", "other", code=1).stderr
+    assert "there is no backup job" in home.here("run", "other", code=2).stderr
     assert "system" in home.here("list").stdout
     (home.folder / "keys" / "system").write_text("another\n")
     assert "wrong password" in home.here("run", code=12).stderr
     (home.repository / "config").rename(home.folder / "config")
     assert home.here("run", code=12)
+
+
+def test_the_recovery_key_is_asked_for_in_coverage_until_it_was_proved(home: Home) -> None:
+    home.here("init")
+    home.agent.start()
+    home.here("run")
+    said = home.agent.event("backup.recovery_key_unproved", 60)
+    assert "no recovery key" in said["fields"]["detail"]
+    home.agent.until(lambda: "without this host" in str(home.agent.ask("coverage")), 20)
+    text = next(
+        line.strip()
+        for line in home.holdfast("key", "recovery", "-c", home.agent.config).stdout.splitlines()
+        if line.startswith("    ")
+    )
+    argv = [str(HOLDFAST), "backup", "key", "recovery", "--prove", "-c", str(home.agent.config)]
+    done = subprocess.run(argv, cwd=ROOT, input=text + "\n", capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "next run" in done.stderr) == (0, False), done
+    home.agent.event("backup.recovery_key_proved", 30)
+    home.agent.until(lambda: "without this host" not in str(home.agent.ask("coverage")), 20)
+    sheet = home.restic("dump", "--tag", "system,recovery-sheet", "latest", "/recovery/sheet.txt")
+    assert "RECOVERY SHEET" in sheet
+    proved = home.here("prove", "--full", "--scratch", home.folder).stdout
+    assert "Proved: all of" in proved
+    home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["full_ms"] > 0, 30)
