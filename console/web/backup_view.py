@@ -56,6 +56,10 @@ class JobRow(NamedTuple):
     added: str
     next: str
     running: str
+    whole: str = ""
+    """When everything of it was restored last, how long that took, and what is declared."""
+    reminder: str = ""
+    """Why its recovery key is nothing to count on."""
 
 
 class GapRow(NamedTuple):
@@ -142,7 +146,16 @@ def _row(key: str, job: BackupJob, judged: JobState | None, work: dict[str, Work
         added=words.size(job.bytes_added) if job.snapshot else "",
         next=f"daily at {job.at}",
         running=_running(work.get(key) or (work.get("") if len(work) == 1 else None)),
+        whole=_whole(job),
+        reminder=job.recovery_key,
     )
+
+
+def _whole(job: BackupJob) -> str:
+    if not job.full_ms:
+        return f"Never restored as a whole: {job.full_postponed}" if job.full_postponed else ""
+    told = f"All of it restored in {words.duration(job.full_seconds)} at {words.moment(job.full_ms)}"
+    return f"{told}; declared are {words.duration(job.rto_s)}" if job.rto_s else told
 
 
 def _running(work: Work | None) -> str:

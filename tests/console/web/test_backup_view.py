@@ -62,3 +62,13 @@ def test_no_jobs_not_told_and_not_understood_are_three_things():
     assert view({}, {}).word == "None"
     assert view({"x": b'{"new":1}'}, {}).word == "Not understood"
     assert set(STATES) == {"suspected", "ok", "unverified", "unproven", "late", "failing", "stale"}
+
+
+def test_the_restore_of_everything_and_the_recovery_key_are_told():
+    whole = job(full_ms=NOW, full_seconds=300.0, rto_s=7200.0, recovery_key="there is no recovery key")
+    row = view({"system": whole}, {"system": "ok"}).rows[0]
+    assert row.whole.startswith("All of it restored in 5 min")
+    assert row.whole.endswith("declared are 2 h")
+    assert row.reminder == "there is no recovery key"
+    put_off = view({"system": job(full_postponed="no room")}, {"system": "unverified"}).rows[0]
+    assert (put_off.whole, put_off.reminder) == ("Never restored as a whole: no room", "")
