@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from collectors.traffic.block import I64, Block
+from collectors.traffic.block import I64, Block, Bools
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
@@ -18,7 +18,7 @@ from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.fast import Prefix
-from collectors.traffic.streams.news import OPEN, RESET, TIMEOUT, FIN, News, Run
+from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
@@ -138,13 +138,15 @@ class Reassembler:
             pairs["scale"][slots] = prefix.scale[way][groups]
             pairs["released"][slots] = readable.upto[way][last]
             pairs["fin"][slots] = np.where(prefix.fins[way][last] > 0, readable.data[way][last], -1)
-            known.ended[way, slots] |= (readable.end[way][groups] < len(rows))
+            known.ended[way, slots] |= readable.end[way][groups] < len(rows)
             _last_of(rows, prefix, groups, rows.way != way, prefix.windows, pairs["window"])
             stamps = (rows.way == way) & (rows.stamp >= 0) & ((rows.length == 0) | (prefix.stage < 3))
             _last_of(rows, prefix, groups, stamps, rows.stamp, pairs["stamp"])
             pairs["seconds"][slots] = seconds
 
-    def _go_carefully(self, block: Block, table: Table, prefix: Prefix, news: News, to_the_end: bool) -> tuple[I64, I64]:
+    def _go_carefully(
+        self, block: Block, table: Table, prefix: Prefix, news: News, to_the_end: bool
+    ) -> tuple[I64, I64]:
         """Look one by one at what is left of the groups; returns which are in order again, and from which place on."""
         rows = prefix.rows
         left = np.flatnonzero(prefix.end < rows.ends)
@@ -238,7 +240,7 @@ class Reassembler:
         known.code[slots] = codes.NOTHING
 
 
-def _last_of(rows: Rows, prefix: Prefix, groups: I64, marks: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", values: I64, into: I64) -> None:
+def _last_of(rows: Rows, prefix: Prefix, groups: I64, marks: Bools, values: I64, into: I64) -> None:
     """Write each group's last marked value before its prefix's end into `into`, by slot."""
     places = np.maximum.accumulate(np.where(marks, np.arange(len(rows)), -1))[prefix.end[groups] - 1]
     found = places >= rows.starts[groups]

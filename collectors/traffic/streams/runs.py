@@ -86,7 +86,13 @@ class _Cuts:
 
 
 def hand_out(
-    block: Block, table: Table, prefix: Prefix, readable: Readable, known: SessionColumns, held: Held, options: StreamOptions
+    block: Block,
+    table: Table,
+    prefix: Prefix,
+    readable: Readable,
+    known: SessionColumns,
+    held: Held,
+    options: StreamOptions,
 ) -> list[Run]:
     """Return the runs of a prefix, in the order of the rows that release them; and let wait what none releases yet."""
     rows = prefix.rows
@@ -182,7 +188,9 @@ class _Segments:
         waited = held.waiting.get(slot * 2 + way, b"")
         return waited[int(cuts.start[number]) - int(known.pairs["released"][way, slot]) :]
 
-    def keep(self, prefix: Prefix, readable: Readable, known: SessionColumns, held: Held, options: StreamOptions) -> None:
+    def keep(
+        self, prefix: Prefix, readable: Readable, known: SessionColumns, held: Held, options: StreamOptions
+    ) -> None:
         """Let wait what has come and is not acknowledged."""
         rows = prefix.rows
         groups = np.flatnonzero(prefix.end > rows.starts)

@@ -1,0 +1,95 @@
+"""Live capture: the packets of several interfaces as one source of blocks; what comes and goes, and what the kernel dropped, is counted."""
+
+import select
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from collectors.traffic.block import PAD, ROOM, Block
+from collectors.traffic.ring import Ring, RingCounts, RingOptions
+
+IDLE_S = 1.0
+"""So often does an idle capture give an empty block, so that its reader can look at its timeouts."""
+
+
+class LiveSource:
+    """Packets of interfaces, opened when this is made (CAP_NET_RAW), read until `stop`. A name without an interface is waited for."""
+
+    def __init__(self, names: Sequence[str], options: RingOptions | None = None) -> None:
+        self.problem = ""
+        self.names = list(dict.fromkeys(names))
+        self._rings: list[Ring] = []
+        try:
+            for number, name in enumerate(self.names):
+                self._rings.append(Ring(name, number, options))
+        except BaseException:
+            self.close()
+            raise
+        self._poll = select.poll()
+        for ring in self._rings:
+            self._poll.register(ring.fileno(), select.POLLIN | select.POLLERR)
+        self._by_number = {ring.fileno(): ring for ring in self._rings}
+        self._stopped = False
+        self._nothing = np.zeros(ROOM + PAD, np.uint8)
+
+    def blocks(self, idle_s: float = IDLE_S) -> Iterator[Block]:
+        """Give blocks as they come, the interfaces in turn; an empty one when nothing came for `idle_s` seconds."""
+        while not self._stopped:
+            ready = self._poll.poll(idle_s * 1000)
+            self.refresh()
+            if not ready:
+                yield self._empty()
+            for number, events in ready:
+                ring = self._by_number[number]
+                if events & select.POLLERR:
+                    self._look_again(ring)
+                yield from self._drain(ring)
+
+    def _drain(self, ring: Ring) -> Iterator[Block]:
+        """Give what one interface has, once around its ring at most, so that none starves the others."""
+        for _ in range(ring.blocks):
+            block = ring.take()
+            if block is None or self._stopped:
+                return
+            if len(block):
+                yield block
+
+    def _look_again(self, ring: Ring) -> None:
+        """Look what a socket complains of: mostly that its interface went."""
+        problem = ring.problem()
+        if problem:
+            self.problem = f"{ring.name}: {problem}"
+        try:
+            ring.bind()
+        except OSError as error:
+            self.problem = f"{ring.name}: {error.strerror}"
+
+    def _empty(self) -> Block:
+        for ring in self._rings:
+            ring.bind()
+        nothing = np.zeros(0, np.int64)
+        return Block(self._nothing, 0, nothing, nothing, nothing, nothing, np.zeros(0, np.uint16))
+
+    def missing(self) -> list[str]:
+        """Return the names that no interface has at present."""
+        return [ring.name for ring in self._rings if not ring.index]
+
+    def refresh(self) -> None:
+        """Take over the kernel's counts, and look for interfaces that went or came back."""
+        for ring in self._rings:
+            ring.refresh()
+            if not ring.index:
+                ring.bind()
+
+    def counts(self) -> dict[str, RingCounts]:
+        """Return the counts by interface."""
+        return {ring.name: ring.counts for ring in self._rings}
+
+    def stop(self) -> None:
+        """Let `blocks` end after the block that it is at."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Give everything back."""
+        for ring in self._rings:
+            ring.close()

@@ -1,0 +1,257 @@
+"""The ring: packets of one interface as the kernel puts them into memory shared with it (AF_PACKET, TPACKET_V3).
+
+A block is copied out and given back at once, so that the kernel has room whatever becomes of the packets (packet(7), packet_mmap.rst).
+Needs CAP_NET_RAW when it is opened, and nothing later on.
+"""
+
+import errno
+import mmap
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from collectors.traffic.block import (
+    CHECKSUM_NOT_READY,
+    CHECKSUM_VALID,
+    LINK_ETHERNET,
+    LINK_RAW,
+    OUTGOING,
+    PAD,
+    ROOM,
+    VLAN_STRIPPED,
+    Block,
+)
+from collectors.traffic.decode.span import records
+from collectors.traffic.filter import attach, compile_filter
+from contracts.errors import Malformed, Unavailable, Why
+from contracts.record import Record
+
+_SOL_PACKET = 263
+_RX_RING, _STATISTICS, _VERSION, _FANOUT, _IGNORE_OUTGOING = 5, 6, 10, 18, 23
+_TPACKET_V3, _FANOUT_HASH = 2, 0
+_ETH_P_ALL = 3
+_STATUS_AT, _COUNT_AT, _FIRST_AT, _USER = 8, 12, 16, 1
+_LOSING, _CSUM_NOT_READY, _VLAN_VALID, _CSUM_VALID = 4, 8, 16, 128
+_RECORD = np.dtype(
+    [
+        ("next", "u4"),
+        ("sec", "u4"),
+        ("nsec", "u4"),
+        ("captured", "u4"),
+        ("wire", "u4"),
+        ("status", "u4"),
+        ("mac", "u2"),
+        ("net", "u2"),
+        ("hash", "u4"),
+        ("vlan", "u4"),
+        ("tpid", "u2"),
+        ("pad", "V10"),
+        ("family", "u2"),
+        ("protocol", "u2"),
+        ("ifindex", "i4"),
+        ("hardware", "u2"),
+        ("kind", "u1"),
+        ("address", "V9"),
+    ]
+)
+"""struct tpacket3_hdr, and the struct sockaddr_ll behind it."""
+_OUTGOING_KIND = 4
+_FLAGS = ((_CSUM_NOT_READY, CHECKSUM_NOT_READY), (_CSUM_VALID, CHECKSUM_VALID), (_VLAN_VALID, VLAN_STRIPPED))
+_ETHERNET_LIKE = frozenset({1, 772})
+"""ARPHRD_ETHER, ARPHRD_LOOPBACK."""
+_BARE = frozenset({519, 768, 769, 776, 778, 65534})
+"""ARPHRD_RAWIP, TUNNEL, TUNNEL6, SIT, IPGRE, NONE: the packet begins with IP."""
+_LOOPBACK = 772
+_FRAME = 2048
+"""Means nothing to the kernel here but that blocks hold a whole number of it."""
+_TICK_MS = 60
+"""A block that has packets is handed over after so long, full or not."""
+
+
+class RingOptions(Record):
+    """How one interface is read."""
+
+    blocks: int = 16
+    """Blocks of `block_bytes`; together what the kernel can put by while nobody looks."""
+    block_bytes: int = 1024 * 1024
+    filter: str = ""
+    """What the kernel lets through (pcap-filter(7)); everything when empty."""
+    fanout: int = 0
+    """Sockets of one number (1 to 65535) share an interface's packets among them, flow by flow; 0: none."""
+
+
+@dataclass(slots=True)
+class RingCounts:
+    """What came over an interface: `seen` by the kernel, of these `dropped`, how often it was full (`freezes`), and what was `read`."""
+
+    seen: int = 0
+    dropped: int = 0
+    freezes: int = 0
+    read: int = 0
+    losing: int = 0
+    """Packets that say that others before them were lost."""
+
+
+class Ring:
+    """One interface, opened: `take` gives the next block. `interface` is the number its packets carry."""
+
+    def __init__(self, name: str, interface: int = 0, options: RingOptions | None = None) -> None:
+        self.name = name
+        self.interface = interface
+        self.counts = RingCounts()
+        self.index = 0
+        """The kernel's number of the interface; 0 while there is none of the name."""
+        self._options = options or RingOptions()
+        self._at = 0
+        self._link = LINK_ETHERNET
+        size = self._options.block_bytes
+        self._data = np.zeros(size + ROOM + PAD, np.uint8)
+        self._socket = self._open()
+        try:
+            self._prepare()
+            self._memory = mmap.mmap(self._socket.fileno(), size * self._options.blocks)
+            self._bytes = np.frombuffer(self._memory, np.uint8)
+            self.bind()
+        except BaseException:
+            self._socket.close()
+            raise
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks the ring has."""
+        return self._options.blocks
+
+    def fileno(self) -> int:
+        """Return the socket's number, for poll(2)."""
+        return self._socket.fileno()
+
+    def _open(self) -> socket.socket:
+        try:
+            return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        except PermissionError as error:
+            raise Unavailable(
+                Why.PERMISSION,
+                f"{self.name}: may not read packets",
+                advice="the sensor needs the capability CAP_NET_RAW",
+            ) from error
+
+    def _prepare(self) -> None:
+        options = self._options
+        self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
+        size, frames = options.block_bytes, options.blocks * (options.block_bytes // _FRAME)
+        request = struct.pack("7I", size, options.blocks, _FRAME, frames, _TICK_MS, 0, 0)
+        try:
+            self._socket.setsockopt(_SOL_PACKET, _RX_RING, request)
+        except OSError as error:
+            raise Unavailable(
+                Why.OTHER,
+                f"{self.name}: no memory for a ring of {options.blocks} x {options.block_bytes} bytes: {error.strerror}",
+                advice="give it fewer or smaller blocks (a block is a multiple of the page size)",
+            ) from error
+        if options.filter:
+            attach(self._socket, compile_filter(options.filter, LINK_ETHERNET))
+
+    def bind(self) -> bool:
+        """Begin to read the interface of this name, or go on with it when it has come back; returns whether there is one."""
+        try:
+            index = socket.if_nametoindex(self.name)
+        except OSError:
+            self.index = 0
+            return False
+        if index == self.index:
+            return True
+        self._socket.bind((self.name, _ETH_P_ALL))
+        hardware = self._socket.getsockname()[3]
+        if hardware not in _ETHERNET_LIKE | _BARE:
+            raise Malformed(
+                f"{self.name}: packets of hardware type {hardware} are not understood",
+                advice="name Ethernet, loopback or tunnel interfaces",
+            )
+        self._link = LINK_ETHERNET if hardware in _ETHERNET_LIKE else LINK_RAW
+        if hardware == _LOOPBACK:
+            # Every packet passes twice there, once out and once in.
+            self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        if self._options.fanout and not self.index:
+            self._socket.setsockopt(_SOL_PACKET, _FANOUT, (self._options.fanout & 0xFFFF) | _FANOUT_HASH << 16)
+        self.index = index
+        return True
+
+    def take(self) -> Block | None:
+        """Return the next block of packets, None when there is none yet; it is valid until the next one is asked for."""
+        base = self._at * self._options.block_bytes
+        status, count, first = struct.unpack_from("3I", self._memory, base + _STATUS_AT)
+        if not status & _USER:
+            return None
+        used = self._copy(base, count, first)
+        struct.pack_into("I", self._memory, base + _STATUS_AT, 0)
+        self._at = (self._at + 1) % self._options.blocks
+        return self._block(count, first, used)
+
+    def _copy(self, base: int, count: int, first: int) -> int:
+        size = self._options.block_bytes
+        used = min(struct.unpack_from("I", self._memory, base + _FIRST_AT + 4)[0], size)
+        used = used if count and first < used else size
+        self._data[:used] = self._bytes[base : base + used]
+        return used
+
+    def _block(self, count: int, first: int, used: int) -> Block:
+        starts = self._walk(count, first, used)
+        fields = records(self._data, starts, _RECORD)
+        status = fields["status"]
+        offset = starts + fields["mac"]
+        captured = np.clip(fields["captured"].astype(np.int64), 0, np.maximum(used - offset, 0))
+        flags = np.where(fields["kind"] == _OUTGOING_KIND, OUTGOING, 0)
+        for bit, flag in _FLAGS:
+            flags |= np.where(status & bit, flag, 0)
+        self.counts.losing += int(np.count_nonzero(status & _LOSING))
+        block = Block(
+            self._data,
+            used,
+            offset,
+            captured,
+            np.maximum(fields["wire"].astype(np.int64), captured),
+            fields["sec"].astype(np.int64) * 1_000_000_000 + fields["nsec"],
+            np.full(len(starts), self._link, np.uint16),
+            self.counts.read + 1,
+            np.full(len(starts), self.interface, np.uint16),
+            flags.astype(np.uint8),
+            fields["vlan"].astype(np.uint16),
+        )
+        self.counts.read += len(starts)
+        return block
+
+    def _walk(self, count: int, first: int, used: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+        """Return where the packets' headers are: each says how far it is to the next."""
+        following = struct.Struct("I").unpack_from
+        data, at, last = self._data, first, used - _RECORD.itemsize
+        starts: list[int] = []
+        for _ in range(count):
+            if at > last:
+                break
+            starts.append(at)
+            step = following(data, at)[0]
+            if not step:
+                break
+            at += step
+        return np.array(starts, np.int64)
+
+    def refresh(self) -> None:
+        """Add up what the kernel has counted since the last time."""
+        seen, dropped, freezes = struct.unpack("3I", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12))
+        self.counts.seen += seen
+        self.counts.dropped += dropped
+        self.counts.freezes += freezes
+
+    def problem(self) -> str:
+        """Return what the socket complains of since the last time; nothing ("") when the interface just went down or away."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return "" if number in (0, errno.ENETDOWN, errno.ENXIO, errno.ENODEV) else os.strerror(number)
+
+    def close(self) -> None:
+        """Give the memory and the socket back."""
+        self._bytes = np.zeros(0, np.uint8)
+        self._memory.close()
+        self._socket.close()

@@ -1,0 +1,94 @@
+"""Live capture of several interfaces, which come and go."""
+
+import time
+
+from collectors.traffic.live import LiveSource
+from collectors.traffic.ring import RingOptions
+from tests.collectors.traffic.netns import alone, ip
+from tests.collectors.traffic.test_ring import frame, send
+
+FILTERED = RingOptions(filter="udp port 9", blocks=4)
+
+
+def gather(source: LiveSource, count: int, seconds: float = 4.0) -> list[tuple[int, bytes]]:
+    """Return interface number and packet of what comes, until there are `count` or the time is over."""
+    found: list[tuple[int, bytes]] = []
+    until = time.monotonic() + seconds
+    for block in source.blocks(0.05):
+        found += [(int(block.interface[index]), block.packet(index)) for index in range(len(block))]
+        if len(found) >= count or time.monotonic() > until:
+            break
+    return found
+
+
+def test_packets_of_several_interfaces_carry_their_number() -> None:
+    def body() -> None:
+        source = LiveSource(["hfa", "hfb"], FILTERED)
+        send("hfa", [frame(1)])
+        found = gather(source, 2)
+        assert sorted(found) == [(0, frame(1)), (1, frame(1))], "out of the one, in at the other"
+        source.close()
+
+    alone(body)
+
+
+def test_an_idle_capture_says_so_and_costs_nearly_nothing() -> None:
+    def body() -> None:
+        source = LiveSource(["hfb"], FILTERED)
+        before = time.thread_time()
+        for empty, block in enumerate(source.blocks(0.1), 1):
+            assert not len(block)
+            if empty == 20:
+                break
+        assert time.thread_time() - before < 0.02, "under one percent of the two seconds"
+        source.close()
+
+    alone(body)
+
+
+def test_an_interface_that_goes_and_comes_back_is_read_again() -> None:
+    def body() -> None:
+        source = LiveSource(["hfb"], FILTERED)
+        ip("link", "del", "hfa")
+        assert gather(source, 1, 0.3) == []
+        assert source.missing() == ["hfb"]
+        ip("link", "add", "hfa", "type", "veth", "peer", "name", "hfb")
+        ip("link", "set", "hfa", "up")
+        ip("link", "set", "hfb", "up")
+        assert gather(source, 1, 0.3) == []
+        assert source.missing() == []
+        send("hfa", [frame(5)])
+        assert gather(source, 1) == [(0, frame(5))]
+        assert source.problem == ""
+        source.close()
+
+    alone(body)
+
+
+def test_an_interface_that_goes_down_and_up_is_read_again() -> None:
+    def body() -> None:
+        source = LiveSource(["hfb"], FILTERED)
+        ip("link", "set", "hfb", "down")
+        assert gather(source, 1, 0.3) == []
+        ip("link", "set", "hfb", "up")
+        assert gather(source, 1, 0.5) == []
+        send("hfa", [frame(6)])
+        assert gather(source, 1) == [(0, frame(6))]
+        source.close()
+
+    alone(body)
+
+
+def test_what_the_kernel_counts_is_there_by_interface() -> None:
+    def body() -> None:
+        source = LiveSource(["hfb", "hfb"], FILTERED)
+        send("hfa", [frame(number) for number in range(20)])
+        assert len(gather(source, 20)) == 20
+        source.refresh()
+        assert source.counts()["hfb"].seen == 20
+        assert source.counts()["hfb"].dropped == 0
+        source.stop()
+        assert list(source.blocks()) == []
+        source.close()
+
+    alone(body)
