@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from actions.backup.sheet_facts import host_facts
 from actions.backup.sheet_saving import kept_sheet, make_sheet
 from actions.backup.stores.sftp_target import MAKE_KEY
 from actions.backup.tripwire.canaries import plant
-from actions.backup.walking import steps
+from actions.backup.walking import Target, steps
 from actions.backup.write_once import WriteOnce, restore_commands, server_side
 from analysis.excludes import Excludes
 from contracts.errors import UsageError
@@ -128,33 +129,44 @@ class Desk(Looking, Keeping):
         excludes: Sequence[str] = (),
         overwrite: str = Overwrite.ALWAYS,
         verify: bool = False,
+        locked: bool = True,
         pulse: Callable[[Restored], None] = lambda _: None,
     ) -> tuple[str, Restored]:
         """Restore the snapshot that `word` names (`ID:FOLDER` for a folder of it), or `paths` of it, as the directory `target`."""
-        word, _, folder = word.partition(":")
-        filter = Excludes(tuple(excludes))
-        with self.repository.lock(wait_s=self.wait_s):
-            id, snapshot = find_snapshot(self.repository, word, chosen)
-            self.repository.load_index()
-            tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
+        with self.repository.lock(wait_s=self.wait_s) if locked else nullcontext():
+            id, tree, wanted = self._meant(word, chosen, paths)
             restorer = Restorer(
                 self.repository,
                 verify=verify,
                 overwrite=Overwrite(overwrite),
-                excluded=lambda path: bool(filter) and filter.match(os.fsdecode(path)),
+                excluded=_excluded(excludes),
                 pulse=pulse,
             )
-            wanted = steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
             return id, restorer.restore(tree, target, wanted)
 
-    def preview(self, word: str, target: str, *, chosen: Selection, paths: Sequence[str] = ()) -> tuple[str, Preview]:
+    def preview(
+        self,
+        word: str,
+        target: str,
+        *,
+        chosen: Selection,
+        paths: Sequence[str] = (),
+        excludes: Sequence[str] = (),
+        overwrite: str = Overwrite.ALWAYS,
+    ) -> tuple[str, Preview]:
         """What restoring would do at `target`, without touching it."""
+        id, tree, wanted = self._meant(word, chosen, paths)
+        return id, preview(
+            self.repository, tree, target, wanted, overwrite=Overwrite(overwrite), excluded=_excluded(excludes)
+        )
+
+    def _meant(self, word: str, chosen: Selection, paths: Sequence[str]) -> tuple[str, str, Target | None]:
+        """The snapshot, the tree and the steps that are meant; loads the index."""
         word, _, folder = word.partition(":")
         id, snapshot = find_snapshot(self.repository, word, chosen)
         self.repository.load_index()
         tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
-        wanted = steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
-        return id, preview(self.repository, tree, target, wanted)
+        return id, tree, steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
 
     def prove_full(
         self, name: str, job: JobOptions, hostname: str, scratch: str, files: Files, tell: Callable[[str], None]
@@ -193,6 +205,11 @@ class Desk(Looking, Keeping):
     def sources(job: JobOptions, host: Host, user: str) -> Iterator[Reach]:
         """What each database of a job asks of its server, and what its role cannot read; the tools run as `user` unless told else."""
         return reaches(job.databases, host, user)
+
+
+def _excluded(patterns: Sequence[str]) -> Callable[[bytes], bool]:
+    filter = Excludes(tuple(patterns))
+    return lambda path: bool(filter) and filter.match(os.fsdecode(path))
 
 
 def _read(path: Path) -> str:

@@ -73,6 +73,8 @@ class Looking:
         kind: str,
         *,
         ignore_case: bool,
+        oldest_ns: int | None = None,
+        newest_ns: int | None = None,
         words: Sequence[str],
         chosen: Selection,
         trouble: Trouble,
@@ -84,7 +86,7 @@ class Looking:
             snapshots = select(self.repository, chosen)
         self.repository.load_index()
         if not kind:
-            wanted = Wanted(tuple(patterns), ignore_case=ignore_case)
+            wanted = Wanted(tuple(patterns), ignore_case=ignore_case, oldest_ns=oldest_ns, newest_ns=newest_ns)
             yield from find(self.repository, snapshots, wanted, trouble=trouble)
             return
         search = {"blob": find_blobs, "tree": find_trees, "pack": find_packs}[kind]
@@ -93,6 +95,10 @@ class Looking:
     def found_path(self, match: Found | FoundObject) -> str:
         """The path of a match as text."""
         return escape(match.entry.path) if isinstance(match, Found) else match.path
+
+    def found_line(self, match: Found | FoundObject) -> str:
+        """A match as `restic ls --long` shows it; of an object its path."""
+        return long_line(match.entry) if isinstance(match, Found) else match.path
 
     def diff(
         self, before: str, after: str, *, metadata: bool, tell: Callable[[Change], None], trouble: Trouble

@@ -2,11 +2,13 @@
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actions.backup.archiver import Told
 from actions.backup.node import Node
 from actions.backup.repository import Repository
+from actions.backup.restorer import Overwrite
 from actions.backup.walk import Entry, walk
 from actions.backup.walking import Target
 
@@ -15,27 +17,39 @@ MAX_NAMED = 1000
 
 @dataclass(slots=True)
 class Preview:
-    """Counts of files and other entries, bytes that would be written, and the first paths that would be replaced or that are in the way."""
+    """Counts of files and other entries, bytes that would be written, and the first paths that would be replaced or that are in the way.
+
+    `unchanged` stand there as they were saved; `left` would be left because nothing is to be overwritten.
+    """
 
     new: int = 0
     replaced: int = 0
     unchanged: int = 0
+    left: int = 0
     dirs: int = 0
     bytes: int = 0
     named: list[Told] = field(default_factory=list)
 
 
-def preview(repository: Repository, tree: str, target: str, wanted: Target | None = None) -> Preview:
-    """Compare the tree (of it only the steps `wanted`) with what stands at `target`. The index must be loaded."""
+def preview(
+    repository: Repository,
+    tree: str,
+    target: str,
+    wanted: Target | None = None,
+    *,
+    overwrite: Overwrite = Overwrite.ALWAYS,
+    excluded: Callable[[bytes], bool] = lambda _: False,
+) -> Preview:
+    """Compare the tree (of it the steps `wanted`, without what is `excluded`) with what stands at `target`. The index must be loaded."""
     found = Preview()
     root = os.fsencode(target).rstrip(b"/")
 
     def enter(entry: Entry) -> bool:
-        return _asked(wanted, entry.path)
+        return _asked(wanted, entry.path) and not excluded(entry.path)
 
     for entry in walk(repository, tree, enter=enter):
-        if _asked(wanted, entry.path):
-            _count(found, entry.node, root + entry.path)
+        if enter(entry):
+            _count(found, entry.node, root + entry.path, overwrite)
     return found
 
 
@@ -51,7 +65,7 @@ def _asked(wanted: Target | None, path: bytes) -> bool:
     return True
 
 
-def _count(found: Preview, node: Node, path: bytes) -> None:
+def _count(found: Preview, node: Node, path: bytes, overwrite: Overwrite) -> None:
     try:
         status = os.lstat(path)
     except OSError:
@@ -59,12 +73,17 @@ def _count(found: Preview, node: Node, path: bytes) -> None:
     if node.type == "dir":
         found.dirs += 1
         if status is not None and not stat.S_ISDIR(status.st_mode):
+            if overwrite is Overwrite.NEVER:
+                found.left += 1
+                return
             _name(found, path, "is no directory, and would be replaced by one")
         return
     size = node.size if node.type == "file" else 0
     if status is None:
         found.new += 1
         found.bytes += size
+    elif overwrite is Overwrite.NEVER:
+        found.left += 1
     elif stat.S_ISDIR(status.st_mode):
         _name(found, path, "is a directory, and would be left")
     elif node.type == "file" and (status.st_size, status.st_mtime_ns) == (node.size, node.mtime_ns):

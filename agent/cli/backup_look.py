@@ -1,6 +1,7 @@
 """`holdfast backup ls|find|diff|dump|cat`: what is in a repository, in restic's words."""
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,11 +9,14 @@ import click
 from agent.cli.backup_open import repository_options, snapshot_options
 from agent.cli.reach import json_option
 from agent.cli.text import plain, size, to_json
-from contracts.errors import HoldfastError
+from contracts.errors import HoldfastError, UsageError
 from contracts.text import escape
 
 if TYPE_CHECKING:
     from agent.wiring import Desk
+
+
+_MOMENTS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
 class Troubles:
@@ -63,6 +67,15 @@ def ls(
 @click.option(
     "-s", "--snapshot", "words", multiple=True, help="Search this snapshot; may be repeated. Else all are searched."
 )
+@click.option(
+    "-O",
+    "--oldest",
+    default="",
+    metavar="TIME",
+    help="Only what was changed at or after (2026-01-31 or 2026-01-31 15:04:05).",
+)
+@click.option("-N", "--newest", default="", metavar="TIME", help="Only what was changed at or before.")
+@click.option("-l", "--long", is_flag=True, help="Show modes, owners, sizes and times, too.")
 @click.option("--blob", "kind", flag_value="blob", help="The words are ids of blobs.")
 @click.option("--tree", "kind", flag_value="tree", help="The words are ids of trees.")
 @click.option("--pack", "kind", flag_value="pack", help="The words are ids of packs.")
@@ -73,18 +86,31 @@ def find(
     as_json: bool,
     ignore_case: bool,
     words: tuple[str, ...],
+    oldest: str,
+    newest: str,
+    long: bool,
     kind: str | None,
     patterns: tuple[str, ...],
 ) -> int:
     """Find the files whose path matches one of PATTERNS; exit code 1 when there is none."""
     troubles = Troubles()
     count = 0
-    for match in desk.find(patterns, kind or "", ignore_case=ignore_case, words=words, chosen=chosen, trouble=troubles):
+    found = desk.find(
+        patterns,
+        kind or "",
+        ignore_case=ignore_case,
+        oldest_ns=_moment(oldest),
+        newest_ns=_moment(newest),
+        words=words,
+        chosen=chosen,
+        trouble=troubles,
+    )
+    for match in found:
         count += 1
         if as_json:
             click.echo(to_json({**match.json, "snapshot": match.snapshot_id}))
         else:
-            shown = desk.found_path(match)
+            shown = desk.found_line(match) if long else desk.found_path(match)
             click.echo(f"{match.snapshot_id[:8]}  {match.snapshot.time[:19]}  {plain(shown)}")
     return troubles.code or int(count == 0)
 
@@ -133,3 +159,13 @@ def cat(desk: "Desk", kind: str, id: str) -> None:
     """Show a piece of the repository itself: config, or the key, snapshot, index, lock, pack, blob or tree ID."""
     sys.stdout.buffer.write(desk.cat(kind, id))
     sys.stdout.buffer.flush()
+
+
+def _moment(text: str) -> int | None:
+    """A local time as Unix nanoseconds; UsageError."""
+    for form in _MOMENTS:
+        try:
+            return round(datetime.strptime(text, form).timestamp() * 1e9) if text else None
+        except ValueError:
+            continue
+    raise UsageError(f'"{text}" is no time', advice="write 2026-01-31, or 2026-01-31 15:04:05")

@@ -34,6 +34,7 @@ _EVERY_S = 0.5
 @click.option("-e", "--exclude", "excludes", multiple=True, help="Leave out what matches; may be repeated.")
 @click.option("--verify", is_flag=True, help="Read back and compare what was written.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be written and replaced.")
+@click.option("--no-lock", is_flag=True, help="Take no lock: for write-once targets, where it could never be removed.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while it runs.")
 def restore(
     desk: "Desk",
@@ -46,11 +47,13 @@ def restore(
     excludes: tuple[str, ...],
     verify: bool,
     dry_run: bool,
+    no_lock: bool,
     quiet: bool,
 ) -> int:
     """Restore SNAPSHOT (an id, its beginning, or latest; with :FOLDER that folder), or only PATHS of it; exit code 1 if anything failed."""
     if dry_run:
-        return _preview(desk, chosen, as_json, snapshot, paths, target)
+        meant = desk.preview(snapshot, target, chosen=chosen, paths=paths, excludes=excludes, overwrite=overwrite)
+        return _show_preview(*meant, target, as_json)
     due = 0.0
     shown = not quiet and not as_json and sys.stderr.isatty()
 
@@ -69,6 +72,7 @@ def restore(
             excludes=excludes,
             overwrite=overwrite,
             verify=verify,
+            locked=not no_lock,
             pulse=pulse,
         )
     finally:
@@ -91,17 +95,17 @@ def restore(
     return int(bool(done.failed))
 
 
-def _preview(desk: "Desk", chosen: Any, as_json: bool, snapshot: str, paths: tuple[str, ...], target: str) -> int:
-    id, found = desk.preview(snapshot, target, chosen=chosen, paths=paths)
+def _show_preview(id: str, found: Any, target: str, as_json: bool) -> int:
     named = [(escape(told.path), told.what) for told in found.named]
     if as_json:
-        counts = {name: getattr(found, name) for name in ("new", "replaced", "unchanged", "dirs", "bytes")}
+        counts = {name: getattr(found, name) for name in ("new", "replaced", "unchanged", "left", "dirs", "bytes")}
         click.echo(to_json({"snapshot": id, **counts, "named": named}, indent=2))
         return 0
     for path, what in named:
         click.echo(f"{plain(path)} {what}")
     click.echo(
         f"Snapshot {id[:8]} would write {found.new} new and replace {found.replaced} entries at {plain(target)}, "
-        f"{size(found.bytes)}; {found.unchanged} are unchanged."
+        f"{size(found.bytes)}; {found.unchanged} are unchanged"
+        + (f", {found.left} would be left." if found.left else ".")
     )
     return 0

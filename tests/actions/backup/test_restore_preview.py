@@ -6,7 +6,7 @@ from pathlib import Path
 from actions.backup.archiver import Archiver
 from actions.backup.repository import Repository
 from actions.backup.restore_preview import preview
-from actions.backup.restorer import Restorer, find_tree
+from actions.backup.restorer import Overwrite, Restorer, find_tree
 from actions.backup.walking import steps
 
 
@@ -38,3 +38,7 @@ def test_new_replaced_unchanged_and_what_is_in_the_way(repository: Repository, t
     assert (part.new, part.replaced, part.unchanged, part.dirs) == (0, 0, 1, 1)
     nowhere = preview(repository, tree, str(tmp_path / "nowhere"))
     assert nowhere.new == 5
+    never = preview(repository, tree, str(target), overwrite=Overwrite.NEVER)
+    assert (never.new, never.replaced, never.left, never.named) == (1, 0, 4, [])
+    less = preview(repository, tree, str(tmp_path / "nowhere"), excluded=lambda path: path in {b"/folder", b"/gone"})
+    assert (less.new, less.dirs) == (3, 0)

@@ -1,6 +1,7 @@
 """`holdfast backup ls|find|diff|dump|cat`."""
 
 import json
+import os
 import tarfile
 
 from tests.agent.cli.backup_home import Home, home
@@ -55,3 +56,13 @@ def test_cat_shows_the_pieces(home: Home) -> None:
     assert home.call("cat", "key", home.repository.key_id[:8]).json["kdf"] == "scrypt"
     assert home.call("cat", "nonsense").code == 2
     assert home.call("cat", "blob", "zz").code == 2
+
+
+def test_what_was_changed_between_two_times_is_found(home: Home) -> None:
+    os.utime(home.source / "one", (1_000_000_000, 1_000_000_000))  # 2001-09-09
+    home.save()
+    assert "/one" in home.call("find", "one", "--newest", "2002-01-01").out
+    assert home.call("find", "one", "--oldest", "2002-01-01", "--newest", "2003-01-01 12:00").code == 1
+    long = home.call("find", "one", "--newest", "2002-01-01", "--long").out
+    assert "-rw-r--r--" in long
+    assert home.call("find", "one", "--oldest", "yesterday").code == 2

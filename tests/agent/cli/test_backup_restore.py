@@ -46,3 +46,33 @@ def test_a_damaged_pack_is_named_and_the_code_says_so(home: Home) -> None:
             pack.write_bytes(bytes(pack.stat().st_size))
     said = home.call("restore", "latest", "-t", home.folder / "out")
     assert (said.code, "data/" in said.err) == (1, True)
+
+
+def test_a_dry_run_says_what_that_very_restore_would_do(home: Home) -> None:
+    (home.source / "one").write_text("ruined")
+    (home.source / "folder" / "two").unlink()
+    words = ("restore", f"latest:{home.source}", "-t", home.source, "--dry-run", "--json")
+    assert {key: home.call(*words).json[key] for key in ("new", "replaced", "left")} == {
+        "new": 1,
+        "replaced": 1,
+        "left": 0,
+    }
+    never = home.call(*words, "--overwrite", "never").json
+    assert (never["new"], never["replaced"], never["left"]) == (1, 0, 1)
+    less = home.call(*words, "--exclude", "two").json
+    assert (less["new"], less["replaced"]) == (0, 1)
+    assert "1 would be left" in home.call(*words[:-1], "--overwrite", "never").out
+    assert not (home.source / "folder" / "two").exists()
+
+
+def test_without_a_lock_nothing_is_written_into_the_repository(home: Home) -> None:
+    for folder in (home.place / "locks", home.place):
+        folder.chmod(0o500)
+    before = sorted(home.place.rglob("*"))
+    other = home.repository.lock(exclusive=True)
+    try:
+        assert home.call("restore", "latest", "-t", home.folder / "out").code == 11
+        assert home.call("restore", "latest", "-t", home.folder / "out", "--no-lock").code == 0
+    finally:
+        other.release()
+    assert sorted(home.place.rglob("*")) == before
