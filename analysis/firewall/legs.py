@@ -14,7 +14,7 @@ from analysis.firewall.walking import Leg
 _OF_FRAMES = ("ether type", "meta protocol", "vlan id", "vlan type", "vlan pcp", "vlan dei", "vlan cfi")
 _OF_SOCKETS = ("meta skuid", "meta skgid", "meta cgroup")
 _ROUTED_BY = ("ip daddr", "ip6 daddr", "ip saddr", "ip6 saddr", "meta mark", "th sport", "th dport")
-_LOOPBACK6 = 1
+_LOOPBACK4, _LOOPBACK6 = 127, 1
 _TCP = 6
 
 
@@ -104,15 +104,23 @@ class Trip:
         return live
 
     def _from_loopback(self, live: int) -> int:
-        """End packets that leave with the source ::1, which nobody takes from the wire; return the others."""
-        sources = self.packets.base["ip6 saddr"]
-        lost = live & sources.values.get(_LOOPBACK6, 0)
+        """End packets that leave with a loopback address as their source; return the others.
+
+        Nobody takes ::1 from the wire. 127.0.0.1 only who has `route_localnet` set, too, and then his answer stays with him.
+        """
+        six, four = self.packets.base["ip6 saddr"], self.packets.base["ip saddr"]
+        near = 0
+        for source, bits in four.values.items():
+            near |= bits if source >> 24 == _LOOPBACK4 else 0
+        self.passage.name(live & near & ~self.packets.tcp, "whether a packet from 127.0.0.0/8 is taken from the wire")
+        lost = live & (six.values.get(_LOOPBACK6, 0) | (near & self.packets.tcp))
         if lost:
-            sure = lost & ~sources.multi
+            sure = lost & ~six.multi & ~four.multi
             self.walker.ended |= lost
             self.walker.hook = "routing"
-            self.walker.note("martian", sure, "::1 leaves this host, and nobody takes packets from it", may=lost)
-            self.walker.doubt(lost & ~sure, "whether the packet leaves with the source ::1")
+            text = "a loopback address leaves this host as source, and no answer to it comes back"
+            self.walker.note("martian", sure, text, may=lost)
+            self.walker.doubt(lost & ~sure, "whether the packet leaves with a loopback address as its source")
             live &= ~sure
         return live
 

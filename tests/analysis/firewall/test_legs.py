@@ -173,3 +173,15 @@ def test_whether_an_own_packet_is_routed_anew_is_named() -> None:
     answer = ask(made, probe(**OUT))
     assert answer.verdict is UNCERTAIN
     assert any("routed anew" in text or "order of chains" in text for text in answer.unknown), answer.unknown
+
+
+def test_no_answer_comes_back_to_a_loopback_address() -> None:
+    nat = table("n", {"c": (base("output", -100, kind="nat"), [[{"dnat": {"family": "ip", "addr": "198.51.100.1"}}]])})
+    localnet = switches(ipv4__conf__eth0__route_localnet="1")
+    own: dict[str, Any] = {"source": "127.0.0.1", "destination": "192.0.2.10", "interface": ""}
+    blocked = ask(datapath(nat, localnet), probe(**own))
+    assert (blocked.verdict, blocked.causes[0].what) == (BLOCKED, "martian")
+    named = ask(datapath(nat, localnet), probe(protocol="udp", **own))
+    assert (named.verdict, named.unknown) == (UNCERTAIN, ("whether a packet from 127.0.0.0/8 is taken from the wire",))
+    masked = table("m", {"c": (base("postrouting", 100, kind="nat"), [[{"masquerade": None}]])})
+    assert ask(datapath(nat, localnet, masked), probe(**own)).verdict is REACHABLE

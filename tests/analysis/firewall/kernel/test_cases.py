@@ -277,6 +277,13 @@ CASES = (
         shot=shot("host", "::1", 53, "udp", source="::1"),
     ),
     Case(
+        "nor is one from 127.0.0.1, where it may leave at all",
+        False,
+        table("a", chain("n", "nat hook output priority -100", "tcp dport 80 dnat ip to 203.0.113.5")),
+        shot=shot("host", "172.18.0.1", 80, source="127.0.0.1"),
+        switches={"net.ipv4.conf.wan0.route_localnet": "1"},
+    ),
+    Case(
         "unless its source is translated, too",
         True,
         table(
