@@ -34,9 +34,12 @@ class Files:
 
     def load(self, type: FileType, name: str) -> bytes:
         """The document of a file; Damaged when the file is not what was written."""
-        sealed = self.store.load(Handle(type, name))
-        where = f"{type.value}/{name}"
-        if id_of(sealed).hex() != name:
+        return self.opened(Handle(type, name), self.store.load(Handle(type, name)))
+
+    def opened(self, handle: Handle, sealed: bytes) -> bytes:
+        """The document of a file that was read already, perhaps elsewhere; Damaged as for `load`."""
+        where = f"{handle.type.value}/{handle.name}"
+        if id_of(sealed).hex() != handle.name:
             raise Damaged(where, "its SHA-256 is not its name")
         try:
             plain = bytes(self._key.open(sealed))

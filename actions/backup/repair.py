@@ -4,7 +4,7 @@ At every moment the repository is at least as good as it was: what can be had is
 packs, then those go of which nothing is missing any more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -22,7 +22,7 @@ from actions.backup.recreate import Recreated, Recreator
 from actions.backup.repository import Repository
 from actions.backup.saver import Saver
 from actions.backup.snapshot import Snapshot
-from actions.backup.stores.store import FileType, Handle, NotThere, Store, StoreError, is_name
+from actions.backup.stores.store import Buffer, FileType, Handle, NotThere, Store, StoreError, is_name
 from contracts.errors import HoldfastError
 
 _TYPES = {type.value: type for type in (FileType.PACK, FileType.INDEX, FileType.SNAPSHOT, FileType.KEY)}
@@ -76,7 +76,9 @@ class _Repair:
 
     def run(self) -> Repaired:
         repository = self._repository
-        self._from_replicas()
+        self._from_replicas(self._checked)
+        if any(where.startswith(f"{FileType.INDEX.value}/") for where in self._repaired.from_replica):
+            self._look_again()
         self._load_index()
         unnamed = self._adopt()
         before, repository.index = repository.index, self._clean_index()
@@ -95,21 +97,45 @@ class _Repair:
         self._repaired.losses, self._repaired.problems = again.losses, again.problems
         return self._repaired
 
-    def _from_replicas(self) -> None:
-        """Bring back whole files from copies. A bad file is removed only when its replacement is in hand."""
-        for type, name in _named(self._checked):
+    def _from_replicas(self, checked: Checked) -> None:
+        """Bring back whole files from copies."""
+        for type, name in _named(checked):
             handle = Handle(type, name)
             data = self._from_replica(handle)
             if data is None:
                 continue
             self._lock.check()
-            with suppress(NotThere):
-                self._repository.store.remove(handle)
-            self._repository.store.save(handle, [data])
+            self._put_back(handle, data)
             self._repaired.from_replica.append(str(handle))
             if type is FileType.PACK:
                 self._bad.discard(bytes.fromhex(name))
             self._bad_indexes.discard(name)
+
+    def _look_again(self) -> None:
+        """Read the packs that no index named when all was checked: an index file that came back names them now."""
+        again = Checker(self._repository, read_data=True, chosen=frozenset(self._checked.unnamed_packs)).check()
+        self._bad |= {bytes.fromhex(name) for name in again.bad_packs}
+        self._from_replicas(again)
+
+    def _put_back(self, handle: Handle, data: bytes) -> None:
+        """Put a file in the place of a bad one, so that a kill leaves one of the two: what is not there, no check can miss.
+
+        Of what a store without `replace` has no name for in between, packs and index files are found by those that name them or that
+        they name; a snapshot, which nothing names, is there under another name meanwhile.
+        """
+        store = self._repository.store
+        replace: Callable[[Handle, Sequence[Buffer]], None] | None = getattr(store, "replace", None)
+        if replace is not None:
+            replace(handle, [data])
+            return
+        stands_in = ""
+        if handle.type is FileType.SNAPSHOT:
+            stands_in = self._repository.files.save(handle.type, self._repository.files.opened(handle, data))
+        with suppress(NotThere):
+            store.remove(handle)
+        store.save(handle, [data])
+        if stands_in:
+            store.remove(Handle(handle.type, stands_in))
 
     def _from_replica(self, handle: Handle) -> bytes | None:
         for store in self._options.replicas:

@@ -103,6 +103,22 @@ class LocalStore:
         except OSError as error:
             raise _translated(error, f"{final}") from error
 
+    def replace(self, handle: Handle, parts: Sequence[Buffer]) -> None:
+        """Put a file in the place of one that is damaged or gone; at every moment one of the two is there. For repairs alone."""
+        check_handle(handle)
+        final = self._path(handle)
+        temporary = final.with_name(f"{final.name}{TEMPORARY}{secrets.token_hex(8)}")
+        try:
+            self._write(temporary, parts)
+            try:
+                temporary.replace(final)
+            finally:
+                with suppress(FileNotFoundError):
+                    temporary.unlink()
+            _sync_folder(final.parent)
+        except OSError as error:
+            raise _translated(error, f"{final}") from error
+
     def load(self, handle: Handle, offset: int = 0, length: int | None = None) -> bytes:
         check_handle(handle)
         path = self._path(handle)

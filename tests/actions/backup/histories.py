@@ -54,5 +54,5 @@ def whole(where: Path) -> set[str]:
     """The snapshots, after every byte was read and found right and every file found there."""
     repository = Repository.open(LocalStore(where), PASSWORD)
     checked = Checker(repository, read_data=True).check()
-    assert (checked.problems, checked.losses) == ([], [])
+    assert (checked.problems, checked.losses) == ([], []), (checked.problems, checked.losses)
     return {id for id, _ in repository.snapshots()}

@@ -247,6 +247,18 @@ def test_a_replica_gives_back_whole_files(odd: tuple[str, Path], where: Path, tm
     restic("check", "--read-data")
 
 
+def test_a_pack_that_only_a_damaged_index_named_is_looked_at_when_the_index_is_back(
+    odd: tuple[str, Path], where: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(where, tmp_path / "replica")
+    packs = packs_of(where, BlobType.DATA)
+    for path in (*(where / "index").iterdir(), *packs):
+        flip(path, path.stat().st_size // 2)
+    _, repaired = mend(where, RepairOptions(replicas=(LocalStore(tmp_path / "replica"),)))
+    assert (repaired.losses, repaired.problems) == ([], [])
+    assert whole(where) == {odd[0]}
+
+
 def test_a_lost_snapshot_is_named_and_the_rest_is_repaired(where: Path, tmp_path: Path, repository: Repository) -> None:
     root = tmp_path / "tree"
     change(root, random.Random(1))
