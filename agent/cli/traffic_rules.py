@@ -44,7 +44,11 @@ def check(paths: tuple[Path, ...], variables: tuple[str, ...], classification: P
 
     desk = rules_desk()
     try:
-        found = desk.check(paths, desk.variables(_given(variables)), classification)
+        groups = desk.variables(_given(variables))
+    except ValueError as error:
+        raise UsageError(f"--var {error}") from None
+    try:
+        found = desk.check(paths, groups, classification)
     except ValueError as error:
         raise NotRules(str(error)) from None
     refused = [_refusal(one) for one in found.refused]

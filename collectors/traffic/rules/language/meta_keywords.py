@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
@@ -62,11 +63,14 @@ def _reference(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _metadata(draft: Draft, argument: str, negated: bool) -> None:
-    pairs = []
-    for item in text(argument).split(","):
-        key, _, value = item.strip().partition(" ")
-        pairs.append((key, value.strip()))
-    draft.rule.metadata = (*draft.rule.metadata, *pairs)
+    draft.rule.metadata = (*draft.rule.metadata, *[_pair(item.strip()) for item in text(argument).split(",")])
+
+
+@lru_cache(65_536)
+def _pair(item: str) -> tuple[str, str]:
+    """Return key and value; rulesets say the same thousands of times, and keep it once."""
+    key, _, value = item.partition(" ")
+    return key, value.strip()
 
 
 def _target(draft: Draft, argument: str, negated: bool) -> None:

@@ -197,4 +197,3 @@ class Rule(Struct, array_like=True):
     config: tuple[tuple[str, str], ...] = ()
     file: str = ""
     line: int = 0
-    text: str = ""

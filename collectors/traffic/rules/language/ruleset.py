@@ -54,7 +54,7 @@ class Loader:
             except Refused as refused:
                 self.ruleset.refused.append(Refusal(name, line, sid_of(text), str(refused)))
                 continue
-            rule.file, rule.line, rule.text = name, line, text
+            rule.file, rule.line = name, line
             self._classes.apply(rule)
             self._keep(rule)
 

@@ -21,7 +21,8 @@ def test_a_rule_of_the_open_ruleset_is_read_whole() -> None:
     found = PARSER.rule(
         'alert http $HOME_NET any -> $EXTERNAL_NET 80 (msg:"ET \\"X\\" \\; Y"; flow:established,to_server; http.method; content:"POST"; '
         'http.uri; content:"/a|3a 20|b"; nocase; startswith; fast_pattern; content:!"c"; distance:1; within:9; pcre:"/x\\/y/Ri"; bsize:>4; '
-        "flowbits:set,a.b; flowbits:noalert; reference:url,example.org/x; reference:cve,2020-1; classtype:trojan-activity; sid:2000001; rev:7; "
+        "flowbits:set,a.b; flowbits:noalert; reference:url,example.org/x; reference:cve,2020-1; classtype:trojan-activity; "
+        "sid:2000001; rev:7; "
         "metadata:created_at 2020_01_01, tag Phish; target:dest_ip;)"
     )
     assert (found.msg, found.sid, found.rev, found.classtype) == ('ET "X" ; Y', 2000001, 7, "trojan-activity")

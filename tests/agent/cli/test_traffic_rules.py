@@ -1,0 +1,60 @@
+"""`holdfast traffic rules check`: what loads, what does not, and clear words for bad paths."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent.cli.traffic import traffic
+from agent.command import run
+
+RULES = b'alert tcp any any -> $HOME_NET any (content:"a"; sid:1;)\nalert tcp any any -> any any (bogus; sid:2;)\n'
+
+
+def called(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(traffic, ["rules", "check", *words], standalone_mode=False)
+    assert done.exception is None, done.exception
+    return int(done.return_value or 0), done.output
+
+
+def test_what_does_not_load_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(RULES)
+    code, shown = called(str(path))
+    assert code == 1
+    assert f'{path}:2: sid 2: "bogus" is not a keyword' in shown and "1 rules load, 1 do not." in shown
+
+
+def test_json_is_one_object(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(RULES)
+    code, shown = called("--json", str(path))
+    answer = json.loads(shown)
+    assert code == 1 and answer["loaded"] == 1
+    (refused,) = answer["refused"]
+    assert set(refused) == {"file", "line", "sid", "reason"} and (refused["line"], refused["sid"]) == (2, 2)
+
+
+def test_all_is_well_when_all_load(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(RULES.splitlines(keepends=True)[0])
+    assert called(str(path), "--var", "HOME_NET=[10.0.0.0/8,!10.1.0.0/16]")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["none.rules"], 74, "none.rules: no such file or directory"),
+        ([], 2, ""),
+        (["/dev/null", "--var", "HOME_NET"], 2, "is not NAME=VALUE"),
+        (["/dev/null", "--var", "HOME_NET=x"], 2, "$HOME_NET: "),
+        (["/bin/ls"], 74, "not a rules file"),
+    ],
+)
+def test_bad_words_and_paths_are_said_clearly(
+    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["traffic", "rules", "check", *words]) == code
+    shown = capsys.readouterr().err
+    assert said in shown and "Traceback" not in shown

@@ -1,0 +1,48 @@
+"""Checking files: folders, bad paths, and rules whose expressions do not compile."""
+
+from pathlib import Path
+
+import pytest
+
+from collectors.traffic.rules.checking import check, files
+
+GOOD = b'alert tcp any any -> any any (content:"a"; sid:1;)\n'
+
+
+def test_a_folder_stands_for_its_rules_files(tmp_path: Path) -> None:
+    (tmp_path / "b.rules").write_bytes(GOOD.replace(b"sid:1", b"sid:2"))
+    (tmp_path / "a.rules").write_bytes(GOOD)
+    (tmp_path / "notes.txt").write_bytes(b"no rules")
+    assert [path.name for path in files([tmp_path])] == ["a.rules", "b.rules"]
+    assert [rule.sid for rule in check([tmp_path]).rules] == [1, 2]
+
+
+def test_an_expression_that_does_not_compile_refuses_its_rule(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(
+        GOOD
+        + b'alert tcp any any -> any any (pcre:"/(/"; sid:2;)\n'
+        + b'alert http any any -> any any (http.host; domain; content:"a"; sid:3;)\n'
+    )
+    ruleset = check([path])
+    assert [rule.sid for rule in ruleset.rules] == [1]
+    assert [(one.sid, one.line) for one in ruleset.refused] == [(2, 2), (3, 3)]
+
+
+def test_classes_come_from_a_file_and_its_odd_lines_are_told(tmp_path: Path) -> None:
+    path, classes = tmp_path / "a.rules", tmp_path / "classification.config"
+    path.write_bytes(b"alert tcp any any -> any any (classtype:mine; sid:1;)\n")
+    classes.write_text("# x\nconfig classification: mine,My own class,2\nnonsense\n")
+    ruleset = check([path], classification=classes)
+    assert (ruleset.rules[0].category, ruleset.rules[0].priority) == ("My own class", 2)
+    assert ruleset.notes == [f"{classes}:3: not a classification"]
+
+
+def test_paths_that_lead_nowhere_say_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        check([tmp_path / "none.rules"])
+    with pytest.raises(ValueError, match="no file ends with"):
+        check([tmp_path])
+    (tmp_path / "binary.rules").write_bytes(b"\x7fELF\0\0")
+    with pytest.raises(ValueError, match="not text"):
+        check([tmp_path / "binary.rules"])
