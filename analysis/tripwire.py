@@ -140,7 +140,7 @@ def unreadable(look: Look) -> bool:
 def findings(figures: Figures, past: Sequence[Figures], added_up: int, limits: Limits) -> tuple[Finding, ...]:
     """What is over its limit. `past` are the runs before that nothing spoke against; `added_up` counts what turned within the window."""
     found = []
-    if added_up >= limits.turned:
+    if figures.turned and added_up >= limits.turned:
         says = f"{added_up} files are not readable any more as what they were"
         found.append(Finding(name="turned", value=added_up, limit=limits.turned, says=says))
     found += _renamed(figures, limits)
