@@ -226,7 +226,7 @@ class Ring:
     def _walk(self, count: int, first: int, used: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
         """Return where the packets' headers are: each says how far it is to the next."""
         following = struct.Struct("I").unpack_from
-        data, at, last = self._data, first, used - _RECORD.itemsize
+        data, at, last = self._data.data, first, used - _RECORD.itemsize
         starts: list[int] = []
         for _ in range(count):
             if at > last:

@@ -140,7 +140,7 @@ class Prefix:
         wrong = ((base + self.offset) & _MASK) != rows.seq
         wrong |= had_fin & ((rows.length > 0) | ((rows.flags & _FIN) != 0))
         fins = ((rows.flags & _FIN) != 0).astype(np.int64)
-        self.fins: Pair = tuple(  # type: ignore[assignment]
+        self.fins: Pair = tuple(
             _before(rows, np.where(mine, fins, 0)) + np.where(mine, fins, 0) + (pairs["fin"][way] >= 0)[group]
             for way, mine in ((0, client), (1, ~client))
         )

@@ -255,7 +255,7 @@ def _segments(block: Block, table: Table, rows: Rows, start: int, end: int) -> I
     header, bad = table.l4[row], (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
     spans = (header.tolist(), position.tolist(), (position + length).tolist())
     times = block.time_ns[table.packet[row]].tolist()
-    memory = memoryview(block.data)
+    memory = block.data.data
     for number, way, flags, seq, ack, window, begin, at, stop, time_ns, broken in zip(
         row.tolist(), *columns, *spans, times, bad.tolist(), strict=True
     ):

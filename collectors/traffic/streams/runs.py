@@ -156,7 +156,7 @@ class _Segments:
         place = place[order]
         self.keys: I64 = keys[order]
         self.stops: I64 = self.keys + rows.length[place]
-        memory = memoryview(block.data)
+        memory = block.data.data
         start = rows.position[place]
         pairs = zip(start.tolist(), (start + rows.length[place]).tolist(), strict=True)
         self.views = [memory[first:last] for first, last in pairs]

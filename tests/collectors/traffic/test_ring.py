@@ -92,7 +92,8 @@ def test_a_vlan_tag_that_the_kernel_took_off_is_there_again() -> None:
             Ether(dst="ff:ff:ff:ff:ff:ff") / Dot1Q(vlan=42) / IP(src="10.9.0.1", dst="10.9.0.2") / UDP(dport=9) / b"x"
         )
         send("hfa", [tagged])
-        until, seen = time.monotonic() + 3, []
+        until = time.monotonic() + 3
+        seen: list[int] = []
         while not seen and time.monotonic() < until:
             block = wait(ring)
             table = Decoder(DecodeOptions()).decode(block)
