@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from collectors.traffic.rules.engine.plan import Compiled
+from collectors.traffic.rules.engine.sets import HeaderSets
+from collectors.traffic.rules.engine.tests import Unsupported
 from collectors.traffic.rules.language.classification import Classes
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Rule
@@ -51,23 +54,17 @@ def _content(path: Path) -> bytes:
 
 
 def compiled(ruleset: Ruleset) -> Ruleset:
-    """Move the rules whose expressions or transforms cannot be compiled to the refused ones."""
+    """Move the rules that cannot be compiled to the refused ones: a bad expression, or what the engine does not evaluate."""
     kept: list[Rule] = []
+    sets = HeaderSets()
     for rule in ruleset.rules:
-        reason = _fault(rule)
-        if reason:
-            ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, reason))
+        try:
+            if rule.base64 is not None:
+                Matcher(rule.base64)
+            Compiled(rule, sets, lambda test, _: Matcher(test))
+        except (Refused, Unsupported) as refused:
+            ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, str(refused)))
         else:
             kept.append(rule)
     ruleset.rules = kept
     return ruleset
-
-
-def _fault(rule: Rule) -> str:
-    try:
-        for test in (rule.payload, *rule.buffers, rule.base64):
-            if test is not None:
-                Matcher(test)
-    except Refused as refused:
-        return str(refused)
-    return ""
