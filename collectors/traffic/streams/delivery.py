@@ -107,10 +107,12 @@ class Delivery:
         """Hand on what an acknowledgement (in-line: its arrival) has made readable; and the direction's end."""
         if side.ended or (session.state == _SYN_SENT and not session.options.inline):
             return
+        if not side.segments.held and side.fin is None and not side.depth_reached:
+            return
         acked = side.offset(side.last_ack)
         end = session.options.depth if session.options.inline else min(acked, session.options.depth)
         to_client = side is session.server
-        while True:
+        while side.segments.held:
             gap = self._gap(session, side, acked, end)
             if gap:
                 self.gaps += 1

@@ -129,6 +129,9 @@ def _probe(session: Session, segment: Segment) -> bool:
 
 def widen(receiver: Side, segment: Segment) -> None:
     """Let the window that a packet announces count, with what it acknowledges selectively on top."""
+    if not segment.sacks:
+        receiver.update_window((receiver.last_ack + receiver.window) & MASK)
+        return
     sacked = 0
     for left, right in segment.sacks:
         if ahead(left, receiver.last_ack) >= 0:

@@ -24,9 +24,9 @@ from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
 from collectors.traffic.streams.session import Session, State, StreamOptions
 
-_TURNS = 4
+_TURNS = 6
 """So often a flow may go on the fast way again inside a block."""
-_WORTH = 200
+_WORTH = 150
 """Fewer packets than these are looked at one by one rather than in another turn."""
 _FEW = 3
 

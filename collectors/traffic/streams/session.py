@@ -51,6 +51,8 @@ class StreamOptions(Record):
     """How receivers resolve what is ambiguous, as Suricata's stock `host-os-policy` has it."""
 
 
+_CLOSING_STATES = frozenset({State.TIME_WAIT, State.CLOSE_WAIT, State.LAST_ACK})
+
 MAX_SYNS, MAX_ANSWERS = 10, 5
 """Different SYNs, and SYN/ACKs, that a session remembers."""
 
@@ -122,9 +124,11 @@ class Session:
 
     def take(self, segment: Segment) -> bool:
         """Look at a packet; returns whether the session takes it (its bytes count, if it is not a retransmission)."""
-        sender, _ = self.sides(segment)
         if self.state is not State.NONE:
-            sender.flags_seen |= segment.flags
+            if segment.to_client:
+                self.server.flags_seen |= segment.flags
+            else:
+                self.client.flags_seen |= segment.flags
             if self.one_sided and self.client.flags_seen and self.server.flags_seen:
                 self.one_sided = False
         if not segment.flags & ACK and segment.ack:
@@ -133,56 +137,52 @@ class Session:
             return self.handlers[State.NONE](self, segment)
         if not self._passed_over(segment) and not self.handlers[self.state](self, segment):
             return False
-        self._look_behind_reset(segment)
+        if self.client.reset_received or self.server.reset_received:
+            self._look_behind_reset(segment)
         return True
 
     def _passed_over(self, segment: Segment) -> bool:
         """Return whether a packet needs no look at the state: keep-alives, answers to probes, old acknowledgements and data."""
-        if self._is_keep_alive(segment):
-            return True
-        sender, receiver = self.sides(segment)
-        if self._is_keep_alive_ack(segment):
-            sender.keep_alive = receiver.keep_alive = False
-            return True
+        sender, receiver = (self.server, self.client) if segment.to_client else (self.client, self.server)
+        seq, length = segment.seq, segment.length
+        if not segment.flags & (SYN | FIN | RST):
+            if length <= 1 and segment.ack == receiver.last_ack and seq == (sender.next_seq - 1) & MASK:
+                sender.keep_alive = True
+                return True
+            if receiver.keep_alive and self._is_keep_alive_ack(segment, sender, receiver):
+                sender.keep_alive = receiver.keep_alive = False
+                return True
         sender.keep_alive = False
-        probed = self._is_probe_ack(segment)
-        if segment.to_client:
-            self.probe_to_server = False
-        else:
-            self.probe_to_client = False
-        if probed:
+        if (self.probe_to_server if segment.to_client else self.probe_to_client) and self._ends_probe(segment):
             return True
-        if (
-            not self._is_last_ack(segment)
-            and not self._is_window_update(segment)
-            and (self._is_bad_window_update(segment) or self._is_outdated(segment))
-        ):
-            return True
-        return self._is_spurious(segment)
+        if self.state >= State.ESTABLISHED and not self._is_last_ack(segment):
+            if seq == sender.next_seq:
+                if not length and ahead(segment.ack, receiver.last_ack) < 0 and self._is_outdated(segment, receiver):
+                    return True
+            elif self._is_bad_window_update(segment, sender, receiver):
+                return True
+        return length > 0 and self._is_spurious(segment, sender)
 
-    def _is_keep_alive(self, segment: Segment) -> bool:
-        if segment.length > 1 or segment.flags & (SYN | FIN | RST):
-            return False
-        sender, receiver = self.sides(segment)
-        if segment.ack == receiver.last_ack and segment.seq == (sender.next_seq - 1) & MASK:
-            sender.keep_alive = True
-            return True
-        return False
-
-    def _is_keep_alive_ack(self, segment: Segment) -> bool:
-        sender, receiver = self.sides(segment)
-        if segment.length or segment.flags & (SYN | FIN | RST) or not segment.window:
-            return False
+    def _is_keep_alive_ack(self, segment: Segment, sender: Side, receiver: Side) -> bool:
         return (
-            receiver.keep_alive
+            not segment.length
+            and segment.window > 0
             and segment.window << receiver.scale == receiver.window
             and segment.ack == receiver.last_ack
             and segment.seq == sender.next_seq
         )
 
+    def _ends_probe(self, segment: Segment) -> bool:
+        """End a probe of the window; returns whether this is just the answer that it is closed still."""
+        answers = self._is_probe_ack(segment)
+        if segment.to_client:
+            self.probe_to_server = False
+        else:
+            self.probe_to_client = False
+        return answers
+
     def _is_probe_ack(self, segment: Segment) -> bool:
-        probing = self.probe_to_server if segment.to_client else self.probe_to_client
-        if not probing or self.state < State.ESTABLISHED or not _is_bare_ack(segment):
+        if self.state < State.ESTABLISHED or not _is_bare_ack(segment):
             return False
         sender, receiver = self.sides(segment)
         return (
@@ -193,61 +193,34 @@ class Session:
         )
 
     def _is_last_ack(self, segment: Segment) -> bool:
-        if self.state not in (State.TIME_WAIT, State.CLOSE_WAIT, State.LAST_ACK):
+        if self.state not in _CLOSING_STATES or segment.flags != ACK or segment.length:
             return False
         sender, receiver = self.sides(segment)
-        return (
-            segment.flags == ACK
-            and not segment.length
-            and segment.seq == (sender.next_seq + 1) & MASK
-            and segment.ack == (receiver.next_seq + 1) & MASK
-        )
+        return segment.seq == (sender.next_seq + 1) & MASK and segment.ack == (receiver.next_seq + 1) & MASK
 
-    def _is_window_update(self, segment: Segment) -> bool:
-        sender, receiver = self.sides(segment)
-        if self.state < State.ESTABLISHED or segment.length or segment.flags & (SYN | FIN | RST) or not segment.window:
-            return False
-        return (
-            segment.window << receiver.scale != receiver.window
-            and segment.ack == receiver.last_ack
-            and segment.seq == sender.next_seq
-        )
-
-    def _is_bad_window_update(self, segment: Segment) -> bool:
+    def _is_bad_window_update(self, segment: Segment, sender: Side, receiver: Side) -> bool:
         """Return whether a packet that nobody expects shrinks the window so that the expected ones would be refused."""
-        if self.state < State.ESTABLISHED or self.state is State.CLOSED or segment.flags & (SYN | FIN | RST):
-            return False
-        sender, receiver = self.sides(segment)
         window = segment.window << receiver.scale
         shrinks = receiver.window - window
-        if (
-            shrinks <= segment.length
-            or ahead(segment.ack, receiver.next_seq) <= 0
-            or ahead(segment.seq, sender.next_seq) <= 0
-        ):
+        if shrinks <= segment.length or self.state is State.CLOSED or segment.flags & (SYN | FIN | RST):
             return False
-        allowed = ahead(segment.ack, receiver.last_ack) + (32 if window > 1024 else 0)
-        if shrinks <= allowed:
+        if ahead(segment.ack, receiver.next_seq) <= 0 or ahead(segment.seq, sender.next_seq) <= 0:
+            return False
+        if shrinks <= ahead(segment.ack, receiver.last_ack) + (32 if window > 1024 else 0):
             return False
         self.event(segment, "pkt_bad_window_update")
         return True
 
-    def _is_outdated(self, segment: Segment) -> bool:
-        """Return whether a bare acknowledgement is one that a newer one has made meaningless."""
-        if self.state < State.ESTABLISHED or not _is_bare_ack(segment):
-            return False
-        sender, receiver = self.sides(segment)
-        if segment.seq != sender.next_seq or ahead(segment.ack, receiver.last_ack) >= 0:
+    def _is_outdated(self, segment: Segment, receiver: Side) -> bool:
+        """Return whether an old acknowledgement is one that a newer one has made meaningless."""
+        if not _is_bare_ack(segment):
             return False
         return all(ahead(right, receiver.last_ack) <= 0 for _, right in segment.sacks)
 
-    def _is_spurious(self, segment: Segment) -> bool:
+    def _is_spurious(self, segment: Segment, sender: Side) -> bool:
         """Return whether a packet repeats what has been handed on; one that repeats what was acknowledged says so, and is looked at."""
-        if not segment.length:
-            return False
-        sender, _ = self.sides(segment)
-        end = segment.seq + segment.length
-        if sender.offset(end & MASK) <= sender.released and not sender.depth_reached:
+        end = (segment.seq + segment.length) & MASK
+        if ahead(end, (sender.base + sender.released) & MASK) <= 0 and not sender.depth_reached:
             self.event(segment, "pkt_spurious_retransmission")
             return True
         if ahead(end, sender.last_ack) <= 0:
