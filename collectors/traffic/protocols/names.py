@@ -41,6 +41,10 @@ PROGRESS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("request_started", "request_line", "request_headers", "request_body", "request_trailer", "request_complete"),
         ("response_started", "response_line", "response_headers", "response_body", "response_trailer", "response_complete"),
     ),
+    "http2": (
+        ("request_started", "request_line", "request_headers", "request_body", "request_trailer", "request_complete"),
+        ("response_started", "response_line", "response_headers", "response_body", "response_trailer", "response_complete"),
+    ),
     "tls": (
         ("client_in_progress", "client_hello_done", "client_cert_done", "client_handshake_done", "client_finished"),
         ("server_in_progress", "server_hello", "server_cert_done", "server_hello_done", "server_handshake_done", "server_finished"),
@@ -50,6 +54,7 @@ PROGRESS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("response_in_progress", "response_banner_done", "response_key_exchange", "response_finished"),
     ),
 }  # fmt: skip
+PROGRESS["quic"] = PROGRESS["tls"]
 """The names of the steps of each side, by protocol: the number is the index. A protocol that is not here has `STEPS`."""
 
 STEPS = (("request_started", "request_complete"), ("response_started", "response_complete"))

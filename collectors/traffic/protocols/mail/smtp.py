@@ -241,13 +241,10 @@ class SmtpParser(Parser):
         code = int(line[:3])
         if not self._greeted:
             self._greeted = True
-            if code not in (220, 554):
-                self.tx.event("no_server_welcome_message", True)
-                self.touch(self.tx)
-            elif not self._commands:
+            if code in (220, 554):
                 return
-            else:
-                return
+            self.tx.event("no_server_welcome_message", True)
+            self.touch(self.tx)
         if not self._commands:
             if code != 421:
                 self._unmatched()
