@@ -12,8 +12,9 @@ def test_names_lead_to_buffers_and_buffers_to_protocols() -> None:
         assert buffer.protocol in {"", *APPLICATION}
 
 
-def test_many_values_here_are_many_values_where_they_are_made() -> None:
+def test_sides_and_many_values_are_those_of_the_protocols() -> None:
     for name, buffer in BUFFERS.items():
         made = names.BUFFERS.get(name)
         if made is not None:
             assert buffer.several == made.multi, name
+            assert buffer.direction == {1: TO_SERVER, 2: TO_CLIENT, 3: BOTH}[made.sides], name
