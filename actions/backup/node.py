@@ -228,6 +228,17 @@ def same_source(node: Node, status: os.stat_result, *, ignore_inode: bool = Fals
     )
 
 
+def same_folder(node: Node, status: os.stat_result) -> bool:
+    """Whether the directory that `status` shows is still what the node describes: then it holds the same names."""
+    return (
+        node.type == "dir"
+        and stat.S_ISDIR(status.st_mode)
+        and node.inode == status.st_ino
+        and _same_time(node.mtime, status.st_mtime_ns)
+        and _same_time(node.ctime, status.st_ctime_ns)
+    )
+
+
 def _same_time(text: str, ns: int) -> bool:
     """Most nodes carry the local offset of today, so that the texts are the same; else the instants decide."""
     if text == format_time(ns):

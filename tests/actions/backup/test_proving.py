@@ -3,10 +3,12 @@
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actions.backup.archiver import Archiver
+from actions.backup import proving
+from actions.backup.archiver import Archiver, Choices
 from actions.backup.proving import Proof, choose, prove
 from actions.backup.repository import Repository
 from actions.backup.snapshot import Snapshot
@@ -83,11 +85,15 @@ def test_what_changed_or_went_since_is_compared_with_its_hashes_alone(
     assert (proof.holds, proof.files, proof.same_as_source) == (True, 12, 10)
 
 
-def test_only_so_many_and_so_much_is_restored_and_each_file_once(repository: Repository, snapshot: Snapshot) -> None:
-    found = list(choose(repository, snapshot.tree, 5, 1 << 20, random.Random(2)))
+def test_only_so_many_and_so_much_is_restored_and_each_file_once(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path
+) -> None:
+    found = list(choose(repository, snapshot.tree, 5, random.Random(2)))
     assert len({chosen.path for chosen in found}) == 5
-    found = list(choose(repository, snapshot.tree, 50, 3500, random.Random(2)))
-    assert sum(chosen.node.size for chosen in found) <= 3500
+    proof = tried(repository, snapshot, tmp_path, max_bytes=3500)
+    assert proof.holds
+    assert proof.files == 3
+    assert proof.bytes <= 3500 + 1011, "of the one that passes the limit a piece is read"
 
 
 def test_files_too_large_for_the_limit_are_read_in_part(
@@ -95,6 +101,38 @@ def test_files_too_large_for_the_limit_are_read_in_part(
 ) -> None:
     proof = tried(repository, snapshot, tmp_path, max_bytes=10)
     assert (proof.holds, proof.files, proof.parts) == (True, 0, 1)
+    assert proof.bytes >= 1000
+
+
+def test_a_file_that_the_snapshot_lacks_is_named_and_one_that_is_left_out_is_not(
+    repository: Repository, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = source / "folder1" / "file4"
+    repository.load_index()
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda at: [name for name in real(at) if name not in (b"file4", "file4")])
+    id, _ = Archiver(repository).snapshot([str(source)], hostname="here")
+    monkeypatch.undo()
+    repository.load_index()
+    given: Any = {"files": 50, "max_bytes": 1 << 20, "dice": random.Random(1)}
+    snapshot = repository.load_snapshot(id)
+    (tmp_path / "scratch").mkdir()
+    proof = prove(repository, snapshot, str(tmp_path / "scratch"), choices=Choices(), **given)
+    assert [told.path for told in proof.failed] == [os.fsencode(lacking)]
+    assert proof.listed >= 4
+    leaves_out = Choices(excluded=lambda path, _: path == os.fsencode(lacking))
+    assert prove(repository, snapshot, str(tmp_path / "scratch"), choices=leaves_out, **given).holds
+    (source / "folder1" / "new").touch()
+    assert prove(repository, snapshot, str(tmp_path / "scratch"), choices=Choices(), **given).holds, "it changed since"
+
+
+def test_no_more_than_one_percent_of_a_large_backup_is_restored(
+    repository: Repository, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proving, "LEAST", 2000)
+    proof = tried(repository, snapshot, tmp_path)
+    assert proof.holds
+    assert proof.bytes < 2000 + 1011
 
 
 def test_a_snapshot_without_files_proves_nothing(repository: Repository, tmp_path: Path) -> None:
