@@ -54,6 +54,9 @@ def test_it_sees_every_place_is_proved_and_gives_way(system, tmp_path) -> None:
     assert "CapEff:\t0000000000000004" in status, "CAP_DAC_READ_SEARCH alone"
     assert system.run("holdfast", "backup", "status").returncode == 0
     assert json.loads(system.run("holdfast", "backup", "status", "--json").stdout)["system"]["state"] == "ok"
+    stated = system.run("holdfast", "events", "--json").stdout
+    assert "backup.upkeep_failed" not in stated
+    assert "backup.fully_proved" in stated, "its sandbox lets it restore everything that its user may"
     password = system.run("cat", "/etc/holdfast/keys/system").stdout.strip()
     environment = {**os.environ, "RESTIC_PASSWORD": password}
     repository = f"{system.root}/srv/backup/system"
@@ -64,6 +67,16 @@ def test_it_sees_every_place_is_proved_and_gives_way(system, tmp_path) -> None:
     )
     for path in PLANTED:
         assert (tmp_path / path[1:]).read_text() == f"planted at {path}"
+    sheet = subprocess.run(
+        [*restic, "dump", "--tag", "recovery-sheet", "latest", "/recovery/sheet.txt"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "NOT SEEN" not in sheet, "packages, users, file systems and services are seen from within the sandbox"
+    assert "NOT PROVED: there is no recovery key" in sheet
+    assert "without this host" in system.run("holdfast", "coverage", check=False).stdout
 
 
 def test_a_person_restores_in_place_as_root(system) -> None:
