@@ -5,6 +5,7 @@ kernel's generation is compared, and where it moved, the listing: if that is the
 comes from the JSON alone: the listing escapes nothing, so that a comment can make it read as anything.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ from contracts.host import ReadOnlyHost
 from contracts.text import escape
 
 _TRIES = 3
+_NOT_UTF8 = re.compile(r"\\x[0-9a-f]{2}")
 _MAX_BYTES = 96 << 20
 _SCHEMA = 1
 _SETS = ("set", "map")
@@ -147,6 +149,7 @@ def _structure(host: ReadOnlyHost, text: str) -> Ruleset:
     if whole.code >= 0:
         _take(ruleset, nft.answered(whole).stdout)
         return ruleset
+    said = ""
     for family, name in _names(text):
         # nft reads its arguments as a program: a name that is none is never handed to it.
         if nft.PLAIN.fullmatch(name):
@@ -156,9 +159,10 @@ def _structure(host: ReadOnlyHost, text: str) -> Ruleset:
             if answer.code >= 0:
                 _take(ruleset, nft.answered(answer).stdout)
                 continue
+            said = said or escape(answer.stderr).strip().partition("\n")[0][:200]
         ruleset.broken.append((family, name))
     if ruleset.broken:
-        ruleset.blind.append(_unstated(ruleset.broken))
+        ruleset.blind.append(_unstated(ruleset.broken, has_odd_names=bool(_NOT_UTF8.search(text)), said=said))
     return ruleset
 
 
@@ -237,13 +241,20 @@ def _tables(ruleset: Ruleset) -> tuple[list[Table], frozenset[tuple[str, str]]]:
     return list(tables.values()), frozenset(managed)
 
 
-def _unstated(broken: Iterable[tuple[str, str]]) -> Blind:
+def _unstated(broken: Iterable[tuple[str, str]], *, has_odd_names: bool, said: str) -> Blind:
+    """Name the tables over which nft breaks off: over a name, or (1.0.6) over two comparisons that it takes for one range."""
     names = ", ".join(f"{family} {name}"[:80] for family, name in list(broken)[:5])
+    what = "a name in it that is not UTF-8" if has_odd_names else "a rule in it"
+    fix = (
+        "Find out who made it, and delete or rename it (nft list ruleset shows it)."
+        if has_odd_names
+        else "Write `<` and `>` in rules of that table as ranges (0-1023), or install a newer nft."
+    )
     return Blind(
         what=f"what the tables hold that nft cannot state as JSON ({names})",
         why=Why.INCOMPATIBLE,
-        detail="nft broke off over a name in it that is not UTF-8",
-        fix="Find out who made it, and delete or rename it (nft list ruleset shows it).",
+        detail=f"nft broke off over {what}{f' ({said})' if said else ''}",
+        fix=fix,
     )
 
 

@@ -348,7 +348,21 @@ def test_a_table_with_a_chain_whose_name_is_no_text_costs_only_that_table(netns,
     report = looks.again()
     assert looks.row("table ip odd").unread == "nft cannot state this table as JSON"
     assert len(looks.row("chain inet filter input").order) == 4
-    assert report.blind
+    (spot,) = report.blind
+    assert spot.what.endswith("(ip odd)")
+    assert spot.detail.startswith("nft broke off over a name in it that is not UTF-8")
+
+
+def test_a_rule_over_which_nft_breaks_off_costs_only_its_table_and_is_named(netns, looks) -> None:
+    """nft 1.0.6 takes the two comparisons for one range of ports, which is too wide for it to be stated."""
+    netns.nft(FILTER + "table inet odd {\n chain c {\n  ip daddr < 192.0.2.10 th dport > 443 accept\n }\n}\n")
+    report = looks.again()
+    assert looks.row("table inet odd").unread == "nft cannot state this table as JSON"
+    assert len(looks.row("chain inet filter input").order) == 4
+    (spot,) = report.blind
+    assert spot.what == "what the tables hold that nft cannot state as JSON (inet odd)"
+    assert spot.detail.startswith("nft broke off over a rule in it (nft: ")
+    assert "range" in spot.fix
 
 
 @pytest.mark.parametrize("comment", ['a "quote"\n\t\tdrop', 'lone "\n\t\taccept', "}\n\t}\n}\ntable ip u {\n"])

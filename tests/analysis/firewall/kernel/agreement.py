@@ -164,9 +164,10 @@ class Harness:
         None when nft itself cannot list the ruleset: the product says so and evaluates nothing.
         """
         answer = self.world.loader.ask(do="rows")
-        if "unreadable" in answer:
+        unreadable = answer.get("unreadable", "") or broken(answer["blind"])
+        if unreadable:
             self.tally.refused += 1
-            self.tally.unknown[f"unreadable: {answer['unreadable'][:160]}"] += 1
+            self.tally.unknown[f"unreadable: {unreadable[:160]}"] += 1
             return None
         rows = msgspec.convert(answer["rows"], dict[str, Row])
         assert not answer["blind"], f"the collector is blind in places: {answer['blind']}\n{loaded.text()}"
@@ -205,6 +206,13 @@ class Harness:
                     found, shrunk = again, True
                     break
         return found
+
+
+def broken(blind: Sequence[Mapping[str, str]]) -> str:
+    """Return what the product says where nft aborts while it lists a ruleset (one of two comparisons that it joins to a range), else ""."""
+    return next(
+        (spot["detail"] for spot in blind if spot["what"].startswith("what the tables hold that nft cannot")), ""
+    )
 
 
 def without_refused(ruleset: Ruleset, message: str) -> Ruleset:
