@@ -1,7 +1,7 @@
 """Claim: the ring takes 150,000 packets a second off a veth pair without a drop, and an idle interface costs under 1 % of a core.
 
-A second process sends for a few seconds at the rate asked for, over a veth pair in a namespace of its own; this one reads, copies out, and (with
-`--through`) decodes, sorts into flows and reassembles. Printed: what was sent, read and dropped, and the CPU time of this process alone.
+A second process sends for a few seconds at the rate asked for, over a veth pair in a namespace of its own; this one reads and copies out,
+and with `--through` decodes, sorts into flows and reassembles. Printed: what was sent, read and dropped, and the CPU time of this process.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Claim: captures are read, decoded, sorted into flows and reassembled at hundreds of thousands of packets a second, one process, beside tcpdump.
+"""Claim: captures are decoded, sorted into flows and reassembled at hundreds of thousands of packets a second in one process, beside tcpdump.
 
-The capture is the peers' mixed traffic, repeated with rewritten addresses (as `traffic_decode.py` does it), so that every copy is new flows.
-CPU time of the one process counts; reading is taken off for the figure that is to be reached. `--profile` prints where the time goes instead.
+The capture is the peers' mixed traffic, repeated with rewritten addresses (as `traffic_decode.py` has it): every copy is new flows.
+CPU time of the one process counts; reading is taken off for the figure to be reached. `--profile` prints where the time goes instead.
 """
 
 import argparse

@@ -68,7 +68,7 @@ class Reassembler:
                 rows = rows.rest(groups, places)
             if turn or len(news.runs) > fast:
                 news.runs.sort(key=itemgetter(5))
-            news.events.sort()
+            news.events.sort(key=itemgetter(0))
         for ended in batch.ended:
             self._end(ended, news)
         return news
@@ -81,10 +81,7 @@ class Reassembler:
 
     def _begin(self, rows: Rows) -> None:
         self._known.grow(int(rows.flow.max()) + 1)
-        fresh = rows.flow[rows.new]
-        self._known.clear(fresh)
-        for slot in fresh.tolist() if self._sessions or self._held.waiting else ():
-            self._forget(slot)
+        self._known.clear(rows.flow[rows.new])
 
     def _forget(self, slot: int) -> tuple[bytes, bytes]:
         """Drop what is kept of a slot; returns what waited in both directions."""

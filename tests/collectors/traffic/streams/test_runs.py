@@ -1,0 +1,34 @@
+"""Runs of what is as expected."""
+
+from collectors.traffic.streams.runs import Held
+from collectors.traffic.streams.session import StreamOptions
+from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
+from tests.collectors.traffic.streams.talk import ACK, PSH, Listener, packet
+
+
+def test_what_waits_is_counted() -> None:
+    held = Held({})
+    held.put(4, b"abc")
+    held.put(5, b"de")
+    assert held.size == 5
+    assert (held.take(4), held.take(4), held.size) == (b"abc", b"", 2)
+
+
+def test_bytes_of_several_blocks_come_together_when_they_are_acknowledged_in_part() -> None:
+    listener = Listener()
+    listener.hear(OPENING)
+    for number in range(4):
+        listener.hear([packet(CLIENT, PSH | ACK, 101 + 4 * number, 901, b"%04d" % number)])
+    assert listener.reassembler._held.size == 16
+    assert listener.reassembler.careful == 0
+    runs = listener.hear([packet(SERVER, ACK, 901, 107)]).runs
+    assert [(run.offset, run.data, run.row) for run in runs] == [(0, b"000000", 0)]
+    assert listener.reassembler._held.size == 10
+    runs = listener.hear([packet(CLIENT, PSH | ACK, 117, 901, b"end"), packet(SERVER, ACK, 901, 120)]).runs
+    assert [(run.offset, run.data, run.row) for run in runs] == [(6, b"0100020003end", 1)]
+
+
+def test_what_lies_behind_the_depth_is_not_kept() -> None:
+    listener = Listener(StreamOptions(depth=5))
+    listener.hear([*OPENING, packet(CLIENT, PSH | ACK, 101, 901, b"0123456789")])
+    assert listener.reassembler._held.size == 5
