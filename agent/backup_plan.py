@@ -38,7 +38,9 @@ def backup_plan(
                 covers=covers_of(job, options.not_saved, read),
             )
         )
-        timed[f"backup {name}"] = Timed(action="backup", arguments={"job": name}, at=at)
+        timed[f"backup {name}"] = Timed(
+            action="backup", arguments={"job": name}, at=at, retries=job.retries, retry_s=job.retry_after
+        )
     return tuple(jobs), timed
 
 

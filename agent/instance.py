@@ -93,7 +93,7 @@ class Instance:
         self._scheduler = Scheduler(loop, clock, memory, self._core.run)
         self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
         chores = {housekeeping.NAME: self._housekeeping.run}
-        self._timed = TimedDeeds(self._core, self._new_id)
+        self._timed = TimedDeeds(self._core, self._new_id, loop.call_later)
         self._backups = BackupBook(self._state)
         self._core.bind(
             self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed

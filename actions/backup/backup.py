@@ -44,8 +44,11 @@ class Backup:
     name: ClassVar[str] = "backup"
     kinds: ClassVar[tuple[Kind, ...]] = KINDS
     options: ClassVar[type[BackupOptions]] = BackupOptions
-    arguments: ClassVar[Mapping[str, str]] = {"job": "str", "step": "str"}
-    """`step` is one of `STEPS`, to be done without a backup; "" for a backup and all that follows it."""
+    arguments: ClassVar[Mapping[str, str]] = {"job": "str", "step": "str", "told": "str"}
+    """`step` is one of `STEPS`, to be done without a backup; "" for a backup and all that follows it.
+
+    `told` is how the attempt before failed: one that fails the same way states no second event.
+    """
     deadline_s: ClassVar[float] = 7 * 86400.0
 
     def __init__(self, options: BackupOptions) -> None:
@@ -65,7 +68,7 @@ class Backup:
         try:
             return self._run(host, name, job, step, progress)
         except Exception as error:  # noqa: BLE001  # a defect is a failed backup, too, and must be stated as one
-            return _failed(name, job, error, host.monotonic() - began)
+            return _failed(name, job, error, host.monotonic() - began, str(command.arguments.get("told", "")))
 
     def _run(self, host: Host, name: str, job: JobOptions, step: str, progress: Progress) -> Result:
         from actions.backup.job import alone, newest, newest_dumps
@@ -175,7 +178,7 @@ def _teller(progress: Progress, total: float) -> "Callable[[Report, str], None]"
     return tell
 
 
-def _failed(name: str, job: JobOptions, error: Exception, seconds: float) -> Result:
+def _failed(name: str, job: JobOptions, error: Exception, seconds: float, told: str) -> Result:
     if isinstance(error, HoldfastError):
         what, advice, code, permanent = error.message, error.advice, error.exit_code, error.permanent
     else:
@@ -191,7 +194,10 @@ def _failed(name: str, job: JobOptions, error: Exception, seconds: float) -> Res
     )
     text = f"{what}; {advice}" if advice else what
     return Result(
-        outcome=Failed(error=text[:500], permanent=permanent), summary=what, events=(event,), answer={"code": code}
+        outcome=Failed(error=text[:500], permanent=permanent),
+        summary=what,
+        events=() if text[:500] == told else (event,),
+        answer={"code": code},
     )
 
 
@@ -208,6 +214,7 @@ def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], hos
     )
     if report.unreadable_count:
         summary += f"; {report.unreadable_count} paths could not be read: {'; '.join(fields['paths'][:3])}"
+    summary += fields["waited"]
     troubles = [event for event in events[1:] if event.severity >= Severity.MEDIUM]
     summary += "".join(f"; {event.kind}: {event.fields.get('detail', '')}" for event in troubles)
     answer: dict[str, Value] = {**fields, "code": PARTIAL_CODE if done.partial else 0}
@@ -241,9 +248,15 @@ def _fields(name: str, job: JobOptions, done: "Done") -> dict[str, Any]:
         "noted": report.noted_count,
         "seconds": round(done.seconds, 1),
         "paused_s": round(done.paused_s, 1),
+        "waited": _waited(done.paused_s),
         "paths": [f"{escape(told.path)}: {told.what}" for told in report.unreadable[:NAMED_PATHS]],
         "databases": [dumps.name for dumps in done.dumps if dumps.complete],
     }
+
+
+def _waited(seconds: float) -> str:
+    """The part of a sentence that says how long a run gave way, "" for less than half a minute."""
+    return f"; waited for the server {max(1, round(seconds / 60))} min" if seconds >= 30 else ""
 
 
 def _database_events(name: str, done: "Done") -> Iterator[Event]:

@@ -19,6 +19,7 @@ RUN_FIELDS: Mapping[str, FieldType] = {
     "noted": "int",
     "seconds": "float",
     "paused_s": "float",
+    "waited": "str",
     "paths": "list",
     "databases": "list",
 }
@@ -26,7 +27,7 @@ RUN_FIELDS: Mapping[str, FieldType] = {
 FINISHED = Kind(
     name=names.FINISHED,
     meaning="A backup job saved everything that it was to save.",
-    title="Backup {job}: {files} files, {bytes_added} bytes new, in {seconds:.0f} s, snapshot {snapshot:.8}",
+    title="Backup {job}: {files} files, {bytes_added} bytes new, in {seconds:.0f} s, snapshot {snapshot:.8}{waited}",
     severity=Severity.INFORMATIONAL,
     fields=RUN_FIELDS,
     ocsf_class=6002,

@@ -205,6 +205,15 @@ class JobOptions(Record):
             le=43200.0,
         ),
     ] = 1800.0
+    retries: Annotated[
+        int, Meta(description="How often a run that failed in passing is tried again before its next day.", ge=0, le=20)
+    ] = 3
+    retry_after: Annotated[
+        Duration,
+        Meta(
+            description="The pause before the first of these; each is twice the one before, up to six hours.", ge=60.0
+        ),
+    ] = 900.0
     late_after: Annotated[
         Duration, Meta(description="Age of the last good snapshot from which on the job is late.", ge=3600.0)
     ] = 129600.0

@@ -6,6 +6,7 @@ from agent.responder import Deed
 from agent.timed import Timed, TimedDeeds
 from contracts.action import Command, Result
 from contracts.frames import Advance
+from contracts.outcome import Failed, Ok
 
 
 class Core:
@@ -44,3 +45,58 @@ def test_what_is_switched_off_or_unknown_ends_at_once() -> None:
     deeds.run("backup etc", lambda: ended.append(2))
     assert ended == [1, 2]
     assert core.given == []
+
+
+class Daily:
+    """One deed that is tried again twice; time passes by hand."""
+
+    def __init__(self) -> None:
+        self.core = Core()
+        self.later: list[tuple[float, Callable[[], None]]] = []
+        self.deeds = TimedDeeds(self.core, lambda: "id", lambda after, call: self.later.append((after, call)))
+        timed = Timed(action="backup", arguments={"job": "etc"}, at="02:15", retries=2, retry_s=600.0)
+        self.deeds.use({"backup etc": timed}, {"backup": Deed(action="backup", worker="backup")})
+        self.ended = 0
+        self.deeds.run("backup etc", self._ended)
+
+    def _ended(self) -> None:
+        self.ended += 1
+
+    def end(self, outcome: Ok | Failed) -> None:
+        self.core.done[-1](Result(outcome=outcome))
+
+    def pass_time(self) -> float:
+        after, call = self.later.pop()
+        call()
+        return after
+
+
+def test_what_failed_in_passing_is_tried_again_with_growing_pauses_and_told_what_was_said() -> None:
+    daily = Daily()
+    daily.end(Failed(error="the store is away"))
+    assert daily.ended == 1, "the day's run has ended, and the next day is planned"
+    assert daily.pass_time() == 600.0
+    assert daily.core.given[1][1].arguments == {"job": "etc", "told": "the store is away"}
+    daily.end(Failed(error="the store is away"))
+    assert daily.pass_time() == 1200.0
+    daily.end(Failed(error="the store is away"))
+    assert (daily.later, len(daily.core.given), daily.ended) == ([], 3, 1)
+
+
+def test_what_succeeded_or_will_never_do_is_not_tried_again() -> None:
+    for outcome in (Ok(), Failed(error="wrong password", permanent=True)):
+        daily = Daily()
+        daily.end(outcome)
+        assert daily.later == []
+
+
+def test_an_attempt_of_yesterday_gives_way_to_the_run_of_today_and_to_the_configuration() -> None:
+    daily = Daily()
+    daily.end(Failed(error="the store is away"))
+    daily.deeds.run("backup etc", lambda: None)
+    daily.pass_time()
+    assert len(daily.core.given) == 2
+    daily.end(Failed(error="the store is away"))
+    daily.deeds.use({}, {})
+    daily.pass_time()
+    assert len(daily.core.given) == 2

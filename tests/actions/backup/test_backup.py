@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from actions.backup.backup import STEPS, Backup, chosen
-from actions.backup.kinds import KINDS
+from actions.backup.kinds import FINISHED, KINDS
 from actions.backup.options import BackupOptions, JobOptions, PressureOptions
+from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
 from agent.stamping import check_kinds
 from contracts.action import Command, Result
 from contracts.errors import UsageError
 from contracts.outcome import Failed, Ok
+from contracts.title import title
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import PASSWORD, Restic
 
@@ -95,6 +97,31 @@ def test_what_goes_wrong_is_a_failed_backup_with_restics_code(
     assert isinstance(result.outcome, Failed)
     assert said in result.outcome.error
     assert ([event.kind for event in result.events], result.answer["code"]) == (["backup.failed"], code)
+
+
+def test_another_attempt_that_fails_the_same_way_states_no_second_event(host: Any, job: JobOptions) -> None:
+    gone = msgspec.structs.replace(job, paths=("/nowhere",))
+    first = do(host, gone)
+    assert isinstance(first.outcome, Failed)
+    again = do(host, gone, told=first.outcome.error)
+    assert (again.outcome, again.events) == (first.outcome, ())
+    assert do(host, msgspec.structs.replace(job, repository="/nowhere"), told=first.outcome.error).events
+
+
+def test_a_run_that_gave_way_says_for_how_long(host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actions.backup.job.PULSE_S", -1.0)
+
+    def wait(patience: Patience) -> str:
+        patience.paused_s += 100.0
+        return "io"
+
+    monkeypatch.setattr(Patience, "wait", wait)
+    result = do(host, job)
+    finished = result.events[0]
+    minutes = round(float(str(finished.fields["paused_s"])) / 60)
+    assert f"; waited for the server {minutes} min" in result.summary
+    assert title(FINISHED, finished).endswith(f"; waited for the server {minutes} min")
+    assert "waited" not in do(host, job, step="prove").summary
 
 
 def test_a_defect_is_a_failed_backup_too(host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch) -> None:
