@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from collectors.traffic.protocols.events import APPLAYER, EVENTS
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.tests import Unsupported
 from collectors.traffic.rules.language.classification import Classes
 from collectors.traffic.rules.language.errors import Refused
-from collectors.traffic.rules.language.rule import Rule
+from collectors.traffic.rules.language.rule import EventTest, Rule
 from collectors.traffic.rules.language.ruleset import Loader, Refusal, Ruleset
 from collectors.traffic.rules.language.variables import Variables
 from collectors.traffic.rules.matching.matcher import Matcher
+from collectors.traffic.streams.events import NAMES as STREAM_EVENTS
 
 SUFFIX = ".rules"
 LARGEST = 256 << 20
@@ -59,6 +61,9 @@ def compiled(ruleset: Ruleset) -> Ruleset:
     sets = HeaderSets()
     for rule in ruleset.rules:
         try:
+            for test in rule.tests:
+                if type(test) is EventTest:
+                    _known(test)
             if rule.base64 is not None:
                 Matcher(rule.base64)
             Compiled(rule, sets, lambda test, _: Matcher(test))
@@ -68,3 +73,16 @@ def compiled(ruleset: Ruleset) -> Ruleset:
             kept.append(rule)
     ruleset.rules = kept
     return ruleset
+
+
+def _known(event: EventTest) -> None:
+    """Refuse an event that nothing here ever sets: a rule for it would never speak, and nobody would know why."""
+    if event.layer == "stream":
+        known = event.name in STREAM_EVENTS
+    elif event.layer == "app-layer":
+        protocol, _, name = event.name.partition(".")
+        known = event.name in APPLAYER or name in EVENTS.get({"http1": "http"}.get(protocol, protocol), ())
+    else:
+        return
+    if not known:
+        raise Refused(f"{event.layer}-event:{event.name} is set by nothing here")

@@ -46,3 +46,18 @@ def test_paths_that_lead_nowhere_say_so(tmp_path: Path) -> None:
     (tmp_path / "binary.rules").write_bytes(b"\x7fELF\0\0")
     with pytest.raises(ValueError, match="not text"):
         check([tmp_path / "binary.rules"])
+
+
+def test_events_that_nothing_sets_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(
+        b"alert http any any -> any any (app-layer-event:http.gzip_decompression_failed; sid:1;)\n"
+        b"alert http any any -> any any (app-layer-event:http.no_such_event; sid:2;)\n"
+        b"alert tcp any any -> any any (stream-event:3whs_ack_in_wrong_dir; sid:3;)\n"
+        b"alert tcp any any -> any any (stream-event:no_such_event; sid:4;)\n"
+        b"alert pkthdr any any -> any any (decode-event:ipv4.trunc_pkt; sid:5;)\n"
+        b"alert pkthdr any any -> any any (decode-event:ipv4.no_such_event; sid:6;)\n"
+    )
+    ruleset = check([path])
+    assert [rule.sid for rule in ruleset.rules] == [1, 3, 5]
+    assert [one.sid for one in ruleset.refused] == [2, 4, 6]
