@@ -36,6 +36,12 @@ IP_PROTOCOLS = {
     "sctp": 132,
 }
 
+EVENT_ALIASES = {
+    "3whs_synack_resend_with_different_ack": "3whs_synack_resend_with_diff_ack",
+    "est_synack_resend_with_different_ack": "est_synack_resend_with_diff_ack",
+}
+"""Names that published rules use for stream events of another name."""
+
 _FLAGS = re.compile(r"([+*!]?)([FSRPAUEC120N]+)([+*!]?)(?:,\s*([FSRPAUEC120]+))?$")
 _BITS = re.compile(r"([+*!]?)\s*([MDR]+)$")
 _EVENT = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*$")
@@ -127,7 +133,8 @@ def _event(layer: str) -> Keyword:
         name = argument.strip().lower()
         if not _EVENT.match(name):
             raise Refused(f'{layer}-event: "{argument}" is not the name of an event')
-        draft.rule.tests.append(EventTest(layer, name.removeprefix("decoder.").removeprefix("stream.")))
+        name = name.removeprefix("decoder.").removeprefix("stream.")
+        draft.rule.tests.append(EventTest(layer, EVENT_ALIASES.get(name, name)))
 
     return Keyword(apply)
 

@@ -46,6 +46,7 @@ def rule(options: str) -> Rule:
         ("decode-event:ipv4.trunc_pkt;", EventTest("decode", "ipv4.trunc_pkt")),
         ("stream-event:3whs_ack_in_wrong_dir;", EventTest("stream", "3whs_ack_in_wrong_dir")),
         ("engine-event:decoder.tcp.pkt_too_small;", EventTest("decode", "tcp.pkt_too_small")),
+        ("stream-event:est_synack_resend_with_different_ack;", EventTest("stream", "est_synack_resend_with_diff_ack")),
         ("rpc:100000,*,3;", WordTest("rpc", ("100000", "*", "3"))),
         ("udpv4-csum:invalid;", WordTest("udpv4-csum", ("invalid",))),
     ],
