@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -61,8 +61,13 @@ SOAK_BACKUP_KILLS ?= 200
 soak: test-venv ## long runs: the core killed 2,000 times (SOAK_KILLS, SOAK_SEED), 5,000 rulesets against the kernel, an hour of real work for the memory figure
 	HOLDFAST_KILLS=$(SOAK_KILLS) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest tests/faults/test_nothing_lost.py $(PYTEST_ARGS)
 	$(BIN)/python -m tests.analysis.firewall.kernel.soak --rulesets $(SOAK_RULESETS) --seed $(SOAK_SEED)
-	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory soak-backup
 	$(BIN)/python benchmarks/idle_memory.py --minutes 60
+
+soak-backup: test-venv ## backups alone: 2,000 cuts, 200 kills in each of backup, prune, repair and replicate, death at every write, every byte flipped
+	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_BACKUP_DEATHS=1 HOLDFAST_BACKUP_BYTES=1 HOLDFAST_SEED=$(SOAK_SEED) \
+	  $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py tests/actions/backup/test_saver.py tests/actions/backup/test_prune.py \
+	  tests/actions/backup/test_repair.py tests/actions/backup/test_deaths.py tests/actions/backup/test_checker.py $(PYTEST_ARGS)
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach
 	@$(BIN)/python benchmarks/run_all.py
