@@ -9,7 +9,9 @@ from typing import NamedTuple
 from actions.backup.backup import chosen
 from actions.backup.databases.reach import Reach, reaches
 from actions.backup.errors import AlreadyRepository
+from actions.backup.filters import choices
 from actions.backup.full_step import RECORDS, FullRecord, missed, newest_of_all, note, prove_everything, record_of
+from actions.backup.job import own_folders
 from actions.backup.keeping import Keeping
 from actions.backup.key_reminder import STATES
 from actions.backup.looking import Looking, selection
@@ -183,6 +185,7 @@ class Desk(Looking, Keeping):
             tell,
             hostname=hostname,
             job=name,
+            choices=choices(job, files, os.environ, own_folders(self.repository.store)),
         )
         record = record_of(proof)
         if proof.privileged:

@@ -14,11 +14,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from actions.backup.archiver import Told
+from actions.backup.archiver import Choices, Told
+from actions.backup.databases.saving import PARTIAL
+from actions.backup.databases.saving import TAG as DATABASE_TAG
+from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.node import Node
+from actions.backup.proving import Listed, Proof, compare_names, is_inside
 from actions.backup.repository import Repository
 from actions.backup.restorer import Overwrite, Restored, Restorer
 from actions.backup.scratch import free_bytes, free_inodes, private_folder
+from actions.backup.snapshot import Snapshot
 from actions.backup.walk import walk
 from contracts.errors import HoldfastError
 
@@ -110,6 +115,8 @@ class Prover:
     privileged: bool = field(default_factory=lambda: os.geteuid() == 0)
     wait: Callable[[], float] = lambda: 0.0
     tell: Callable[[int], None] = lambda _: None
+    choices: Choices | None = None
+    """What the job leaves out: with them, names that the snapshot lacks are found, too."""
 
     def prove(self, snapshots: Sequence[str]) -> FullProof:
         """Restore each snapshot (by its whole id), compare it and wipe it; NoRoom before anything is written."""
@@ -124,6 +131,8 @@ class Prover:
                 self._restore(snapshot.tree, folder, proof, began)
                 proof.seconds += time.monotonic() - began - (proof.paused_s - paused)
                 self._compare(snapshot.tree, folder, proof, {told.path for told in proof.failed[known:]})
+            if self.choices is not None and not {DATABASE_TAG, PARTIAL} & set(snapshot.tags):
+                self._look_for_missing(snapshot, self.choices, proof)
             proof.snapshots.append(id)
         return proof
 
@@ -194,6 +203,20 @@ class Prover:
                 continue
             for what in self._differences(node, root + entry.path, inodes):
                 proof.fail(Told(entry.path, what))
+
+    def _look_for_missing(self, snapshot: Snapshot, choices: Choices, proof: FullProof) -> None:
+        """Directories that are what they were must be in the snapshot to the last name, as the daily proof has it for some."""
+        for entry in walk(self.repository, snapshot.tree, trouble=lambda *_: None):
+            if entry.node.type != "dir" or entry.node.subtree is None or not is_inside(entry.path, snapshot.paths):
+                continue
+            try:
+                nodes = self.repository.load_tree(bytes.fromhex(entry.node.subtree))
+            except (Damaged, NoSuchBlob):
+                continue  # restoring it has failed, and was told
+            found = Proof()
+            compare_names(Listed(entry.path, entry.node, frozenset(name for name, _ in nodes)), choices, found)
+            for told in found.failed:
+                proof.fail(told)
 
     def _differences(self, node: Node, place: bytes, inodes: dict[tuple[int, int], int]) -> Iterator[str]:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from actions.backup import kinds
+from actions.backup.archiver import Choices
 from actions.backup.full_proof import FullProof, NoRoom, Prover, TooSlow, longest_gap, usable
 from actions.backup.job import newest, newest_dumps
 from actions.backup.memory import Memory, due
@@ -55,6 +56,7 @@ def full_step(
     hostname: str,
     scratch: str,
     pressure: PressureOptions,
+    choices: Callable[[], Choices],
     asked: bool,
     tell: Callable[[str], None],
 ) -> Iterator[Event]:
@@ -76,7 +78,9 @@ def full_step(
     snapshots = newest_of_all(repository, hostname, job)
     try:
         wait = _waiting(patience)
-        proof = prove_everything(options, repository, snapshots, place, tell, hostname=hostname, job=job, wait=wait)
+        proof = prove_everything(
+            options, repository, snapshots, place, tell, hostname=hostname, job=job, choices=choices(), wait=wait
+        )
     except NoRoom as error:
         if asked:
             raise
@@ -104,9 +108,10 @@ def prove_everything(
     *,
     hostname: str,
     job: str,
+    choices: Choices,
     wait: Callable[[], float] = lambda: 0.0,
 ) -> FullProof:
-    """Restore `snapshots` into a new folder of `place` and compare them; NoRoom, TooSlow, Unavailable."""
+    """Restore `snapshots` into a new folder of `place` and compare them; NoRoom, TooSlow, Unavailable. `choices` are the job's own."""
     if not usable(place):
         advice = "make it, and give it to whoever proves: holdfast-backup, unless root does it by hand"
         raise Unavailable(Why.PERMISSION, f"{place} is no directory that can be written", advice=advice)
@@ -121,6 +126,7 @@ def prove_everything(
             time_limit_s=options.time_limit,
             wait=wait,
             tell=lambda done: tell(f"restoring all of it: {done} bytes"),
+            choices=choices,
         )
         proof = prover.prove(snapshots)
         proof.seconds += loading_s

@@ -101,8 +101,8 @@ def prove(
         proof.failed.append(Told(b"/", str(error)))
     if choices is not None:
         for listed in passed.values():
-            if _is_inside(listed.path, snapshot.paths):
-                _compare_names(listed, choices, proof)
+            if is_inside(listed.path, snapshot.paths):
+                compare_names(listed, choices, proof)
     return proof
 
 
@@ -165,13 +165,13 @@ def _prove_part(repository: Repository, chosen: Chosen, dice: random.Random, pro
     proof.parts += 1
 
 
-def _is_inside(path: bytes, saved: Sequence[str]) -> bool:
+def is_inside(path: bytes, saved: Sequence[str]) -> bool:
     """Whether a directory was saved whole, not only as the way to what was."""
     roots = [os.fsencode(root).rstrip(b"/") for root in saved]
     return any(path == root or path.startswith(root + b"/") for root in roots)
 
 
-def _compare_names(listed: Listed, choices: Choices, proof: Proof) -> None:
+def compare_names(listed: Listed, choices: Choices, proof: Proof) -> None:
     """Where a directory is still what it was, each of its names must be in the snapshot, or left out by the choices."""
     try:
         before = os.lstat(listed.path)

@@ -3,6 +3,7 @@
 A step that goes wrong is stated and keeps the others from nothing: the snapshot is there.
 """
 
+import os
 import random
 import tempfile
 import time
@@ -11,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actions.backup import kinds
+from actions.backup.archiver import Choices
 from actions.backup.checker import Checker
 from actions.backup.databases.prove import ProofReport, prove_source
 from actions.backup.databases.saving import TAG
+from actions.backup.filters import choices
 from actions.backup.full_step import RECORDS, full_step, taken_over
+from actions.backup.job import PARTIAL_TAG, own_folders
 from actions.backup.key_reminder import STATES, reminder
 from actions.backup.memory import Memory, due
 from actions.backup.options import JobOptions, PressureOptions, beside_password
@@ -25,6 +29,7 @@ from actions.backup.repository import Repository
 from actions.backup.retiring import LOCK_WAIT_S, retire
 from actions.backup.sheet_facts import host_facts
 from actions.backup.sheet_saving import before, make_sheet, save_sheet, sheet_files
+from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType, Store
 from actions.backup.subset import parse_subset
 from actions.backup.target_attack import State, attack
@@ -108,17 +113,19 @@ class Upkeep:
 
     def full(self) -> Iterator[Event]:
         """Restore everything into scratch space and compare it, when it is time."""
-        if self.host is None:
+        host = self.host
+        if host is None:
             return
         yield from full_step(
             self.name,
             self.job.proof.full,
             self._opened,
             self.memory,
-            self.host,
+            host,
             hostname=self.hostname,
             scratch=self.scratch,
             pressure=self.pressure,
+            choices=lambda: choices(self.job, host.files, os.environ, own_folders(self.store)),
             asked=self.asked == "full",
             tell=self.tell,
         )
@@ -136,7 +143,13 @@ class Upkeep:
                 with tempfile.TemporaryDirectory(prefix="proof-", dir=self.scratch) as folder:
                     snapshot = repository.load_snapshot(id)
                     proof = prove(
-                        repository, snapshot, folder, files=options.files, max_bytes=options.max_bytes, dice=self.dice
+                        repository,
+                        snapshot,
+                        folder,
+                        files=options.files,
+                        max_bytes=options.max_bytes,
+                        dice=self.dice,
+                        choices=self._choices(snapshot),
                     )
                 if proof.holds:
                     self.memory.prove(id, time.time_ns())
@@ -284,6 +297,12 @@ class Upkeep:
                 }[found.state]
                 more = {} if found.state is State.IMMUTABLE else {"detail": _short(found.summary)}
                 yield kind.event(self.name, job=self.name, target=found.target, tried=found.tried, **more)  # type: ignore[arg-type]
+
+    def _choices(self, snapshot: Snapshot) -> Choices | None:
+        """What the job leaves out, by which a proof tells what is missing; None where the snapshot itself says that something is."""
+        if self.host is None or {PARTIAL_TAG, TAG} & set(snapshot.tags):
+            return None
+        return choices(self.job, self.host.files, os.environ, own_folders(self.store))
 
     def _opened(self) -> Repository:
         return Repository.open(self.store, self.password)

@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actions.backup.archiver import Archiver
+from actions.backup.archiver import Archiver, Choices
 from actions.backup.blobs import BlobType
+from actions.backup.filters import Filter
 from actions.backup.full_proof import FullProof, NoRoom, Prover, TooSlow, longest_gap, plain_node
 from actions.backup.repository import Repository
 from actions.backup.restorer import Restorer, find_tree
+from analysis.excludes import Excludes
 from tests.actions.backup.odd_tree import make
 
 
@@ -189,3 +191,31 @@ def test_the_plain_part_of_a_node_is_the_node_itself_where_nothing_is_left_out(
     zeros = plain_node(nodes[b"zeros"])
     assert zeros is not None
     assert sorted(each.name for each in zeros.extended_attributes) == ["user.bytes", "user.empty", "user.naïve"]
+
+
+def loses(*names: str) -> Choices:
+    """Choices by which these names never reach a snapshot, as a defect of the archiver would have it."""
+    return Choices(excluded=lambda path, _: os.path.basename(path).decode() in names)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_what_was_never_saved_fails_it_by_name_in_every_directory(
+    repository: Repository, scratch: Path, tmp_path: Path, partial: bool
+) -> None:
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    for name in ("kept", "lost", "sub/lost", "sub/left.o"):
+        (root / name).write_text(name)
+    repository.load_index()
+    archiver = Archiver(repository, loses("lost", "left.o"))
+    id, _ = archiver.snapshot([str(root)], hostname="here", tags=["partial"] if partial else [])
+    repository.load_index()
+    choices = Choices(excluded=Filter(Excludes(["*.o"])))
+    proof = Prover(repository, str(scratch), choices=choices).prove([id])
+    lost = {os.fsencode(root / "lost"), os.fsencode(root / "sub" / "lost")}
+    assert {told.path for told in proof.failed} == (set() if partial else lost), (
+        "what a run could not read is told already"
+    )
+    (root / "sub" / "later").touch()
+    (root / "later").touch()
+    assert Prover(repository, str(scratch), choices=choices).prove([id]).holds, "they changed since, and say nothing"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actions.backup.archiver import Archiver
+from actions.backup.archiver import Archiver, Choices
 from actions.backup.full_step import FullRecord, full_step, load_records, missed, note, taken_over
 from actions.backup.memory import Memory
 from actions.backup.options import FullProofOptions, PressureOptions
@@ -61,6 +61,7 @@ def run(
             hostname="here",
             scratch=place,
             pressure=PressureOptions(pause_at_most=0.01),
+            choices=Choices,
             asked=asked,
             tell=lambda _: None,
         )
