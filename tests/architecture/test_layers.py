@@ -44,6 +44,7 @@ DOORS = {
     "numpy": {"collectors.traffic"},
     "pcre2": {"collectors.traffic.rules.matching.regex"},
     "hyperscan": {"collectors.traffic.rules"},
+    "publicsuffixlist": {"collectors.traffic.rules.matching.domains"},
     "watchdog": {"agent.config_watch"},
     "schedule": {"agent.timesofday"},
     "argon2": {"console.accounts"},

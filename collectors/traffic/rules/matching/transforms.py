@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Transform
 from collectors.traffic.rules.matching.base64 import decode
+from collectors.traffic.rules.matching.domains import domain, tld
 from collectors.traffic.rules.matching.regex import Expression, TooHard
 
 Change = Callable[[bytes], bytes]
@@ -40,6 +41,8 @@ PLAIN: dict[str, Change] = {
     "to_sha256": _digest("sha256"),
     "dotprefix": lambda data: b"." + data,
     "url_decode": url_decode,
+    "domain": domain,
+    "tld": tld,
 }
 
 
@@ -59,7 +62,7 @@ def change(transform: Transform) -> Change:
             return _inflate(int(transform.argument), 31)
         case "zlib_deflate":
             return _inflate(int(transform.argument), 15)
-    raise Refused(f"{transform.name}: the list of public suffixes that it needs is not part of this sensor")
+    raise Refused(f"{transform.name} is not a transform that can be done here")
 
 
 def changes(transforms: tuple[Transform, ...]) -> Change | None:

@@ -22,7 +22,7 @@ def test_an_expression_that_does_not_compile_refuses_its_rule(tmp_path: Path) ->
     path.write_bytes(
         GOOD
         + b'alert tcp any any -> any any (pcre:"/(/"; sid:2;)\n'
-        + b'alert http any any -> any any (http.host; domain; content:"a"; sid:3;)\n'
+        + b'alert http any any -> any any (http.host; pcrexform:"a"; content:"a"; sid:3;)\n'
     )
     ruleset = check([path])
     assert [rule.sid for rule in ruleset.rules] == [1]
