@@ -1,4 +1,4 @@
-"""Claim: captures are decoded, sorted into flows and reassembled at hundreds of thousands of packets a second in one process, beside tcpdump.
+"""Claim: captures are decoded, sorted into flows and reassembled at hundreds of thousands of packets a second, one process, beside tcpdump.
 
 The capture is the peers' mixed traffic, repeated with rewritten addresses (as `traffic_decode.py` has it): every copy is new flows.
 CPU time of the one process counts; reading is taken off for the figure to be reached. `--profile` prints where the time goes instead.

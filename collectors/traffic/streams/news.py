@@ -46,7 +46,8 @@ class News:
 
     `runs` in the order in which their bytes became readable; `events` in the order of packets. `accepted` by row of the column table:
     true for what is not TCP and for TCP packets that their session takes; a packet that is refused carries no payload for rules.
-    `established` by row: the session's handshake was complete when this packet had been looked at (false for what is not TCP).
+    `established` by row: the session's handshake was complete before this packet, or by it if it carries data, as `flow:established` has it
+    (false for what is not TCP).
     """
 
     __slots__ = ("accepted", "established", "events", "runs")

@@ -106,7 +106,8 @@ class Reassembler:
         known, rows = self._known, prefix.rows
         readable = Readable(prefix, known, self._options)
         news.runs += hand_out(block, table, prefix, readable, known, self._held, self._options)
-        news.established[rows.row[readable.inside & (prefix.stage >= 2)]] = True
+        open_already = (prefix.stage == 3) | ((prefix.stage == 2) & (rows.length > 0))
+        news.established[rows.row[readable.inside & open_already]] = True
         groups = np.flatnonzero(prefix.end > rows.starts)
         groups = groups[prefix.stage[prefix.end[groups] - 1] >= 0]
         if len(groups):
@@ -204,10 +205,11 @@ class Reassembler:
         if segment.broken:
             news.accepted[row] = False
             return
+        before = session.state
         if not session.take(segment):
             news.accepted[row] = False
         if session.state >= State.ESTABLISHED:
-            news.established[row] = True
+            news.established[row] = before >= State.ESTABLISHED or segment.length > 0
             if session.closed_by_reset and not (session.client.reset_received or session.server.reset_received):
                 for side in session.sides(segment):
                     self.counts.finish(session, side, RESET, row, segment.time_ns)

@@ -39,11 +39,11 @@ class Heard:
         return {f"{tx.protocol}.{name}" for tx in self.transactions for name in tx.events}
 
 
-def replay(path: Path, limits: Limits | None = None) -> Heard:
+def replay(path: Path, limits: Limits | None = None, midstream: bool = False) -> Heard:
     """Read a capture through all parts up to the protocols."""
     heard = Heard(protocols=Protocols(limits))
     decoder = Decoder(DecodeOptions(verify_checksums=False))
-    flows, streams = FlowTable(FlowOptions()), Reassembler(StreamOptions())
+    flows, streams = FlowTable(FlowOptions()), Reassembler(StreamOptions(midstream=midstream))
     with path.open("rb") as file:
         for block in open_capture(file).blocks():
             table = decoder.decode(block)

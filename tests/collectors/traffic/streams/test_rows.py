@@ -1,6 +1,7 @@
 """TCP packets as arrays."""
 
 import struct
+from typing import Any
 
 import numpy as np
 from scapy.layers.inet import IP, TCP, UDP
@@ -19,7 +20,7 @@ def rows(packets: list[bytes]) -> Rows:
     return Rows(block, table, FlowTable(FlowOptions(), bytes(64)).update(block, table))
 
 
-def segment(port: int, **fields: object) -> bytes:
+def segment(port: int, **fields: Any) -> bytes:
     """Return a TCP packet."""
     return bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=port, dport=80, **fields) / b"data")
 

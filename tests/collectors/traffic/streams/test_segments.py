@@ -11,7 +11,8 @@ PIECES = st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=2
 
 @given(PIECES, st.sampled_from([Policy.FIRST, Policy.LAST]))
 def test_what_is_taken_is_what_a_painted_array_holds(pieces: list[tuple[int, bytes]], policy: Policy) -> None:
-    segments, painted = Segments(), {}
+    segments = Segments()
+    painted: dict[int, int] = {}
     for offset, data in pieces:
         different = segments.insert(offset, data, policy)
         there = {place: value for place, value in enumerate(data, offset) if place in painted}
