@@ -11,7 +11,7 @@ from contracts.record import Record
 
 _READABLE = 0.85
 """A file that was stored in at most so much of its size was no random bytes."""
-_EMPTY = 0.02
+_EMPTY = 0.002
 """One that was stored in less than this held nothing yet, as a file that was made in advance."""
 _JUMP = 0.15
 RANDOM = 0.97

@@ -44,7 +44,7 @@ def test_a_file_that_turned_is_told_and_why(one: Look, word: str) -> None:
         ),
         look(Sample(format="jpeg", slices=8, opaque=8), DENSE, path="/x/a.jpg"),
         look(RANDOM, DENSE, path="/x/vault.bin"),
-        look(RANDOM, Before(size=9000, ratio=0.01), ratio=0.9, path="/x/film.part"),
+        look(RANDOM, Before(size=9000, ratio=0.0005), ratio=0.9, path="/x/film.part"),
         look(Sample(slices=8, opaque=3, blank=4), ratio=0.6),
         look(RANDOM, None),
         look(Sample(), TEXT),
