@@ -199,10 +199,10 @@ def _databases(page: _Page, backup: Backup, target: str) -> None:
 def _postgresql(saved: Saved, folder: str) -> tuple[list[str], str]:
     lines = []
     if "globals.sql" in saved.files:
-        lines.append(f"sudo -u postgres psql -X -d postgres -f - < {shlex.quote(f'{folder}/globals.sql')}")
+        lines.append(f"runuser -u postgres -- psql -X -d postgres < {shlex.quote(f'{folder}/globals.sql')}")
     for file in saved.files:
         if file.endswith(".dump"):
-            lines.append(f"sudo -u postgres pg_restore -C -d postgres < {shlex.quote(f'{folder}/{file}')}")
+            lines.append(f"runuser -u postgres -- pg_restore -C -d postgres < {shlex.quote(f'{folder}/{file}')}")
     return (
         lines,
         "Into an empty cluster of the same version or a newer one. That a role exists already is a harmless error.",

@@ -58,8 +58,8 @@ def test_commands_are_filled_in_and_quoted_and_a_copy_is_read_without_a_lock() -
     assert f"restic restore {'cd' * 8} --target {TARGET}" in lines
     assert "export RESTIC_REPOSITORY=sftp://web1@far//r" in lines
     assert f"restic --no-lock restore {'ef' * 8} --target {TARGET}" in lines
-    assert f"sudo -u postgres pg_restore -C -d postgres < '{TARGET}/databases/main/a%2Fb.dump'" in lines or (
-        f"sudo -u postgres pg_restore -C -d postgres < {TARGET}/databases/main/a%2Fb.dump" in lines
+    assert f"runuser -u postgres -- pg_restore -C -d postgres < '{TARGET}/databases/main/a%2Fb.dump'" in lines or (
+        f"runuser -u postgres -- pg_restore -C -d postgres < {TARGET}/databases/main/a%2Fb.dump" in lines
     )
     assert "--target '/mnt/an other'" in "".join(command_lines(sheet_text(HOST, backup(), NOW, "/mnt/an other")))
 

@@ -18,16 +18,19 @@ from actions.backup.databases.saving import snapshot_source
 from actions.backup.databases.sqlite import Sqlite
 from actions.backup.job import newest
 from actions.backup.memory import Memory
-from actions.backup.options import JobOptions
+from actions.backup.options import JobOptions, ReplicaOptions
 from actions.backup.recovery_key import RecoveryState, make_recovery_key, save_states
+from actions.backup.replicate import replicate
 from actions.backup.repository import Repository
 from actions.backup.selection import Selection, find_snapshot
 from actions.backup.sheet import TAG, HostFacts, command_lines
 from actions.backup.sheet_saving import before, kept_sheet, make_sheet, newest_saved, save_sheet, sheet_files
+from actions.backup.stores.sftp import open_sftp
 from actions.backup.walk import NoSuchEntry
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 from tests.actions.backup.odd_tree import make, shape
+from tests.actions.backup.stores.sshd import WRITE_ONCE, chrooted, make_write_once_folders
 
 HOST: Any = LinuxHost()
 FACTS = HostFacts(hostname="web1", packages=["nginx\tinstall"])
@@ -149,3 +152,42 @@ def test_paths_with_odd_names_are_quoted_for_the_shell(
     for line in command_lines(sheet(repository, tmp_path, "/a b'c/$(reboot)")):
         if "--target" in line:
             assert shlex.split(line)[-1] == "/a b'c/$(reboot)"
+
+
+def test_the_commands_for_a_write_once_copy_read_it_without_leaving_a_lock(
+    repository: Repository, saved: list[str], tmp_path: Path
+) -> None:
+    """The machine's ssh knows the server and has a key, as whoever restores must see to; the commands themselves are the sheet's."""
+    with chrooted(force=WRITE_ONCE) as server:
+        make_write_once_folders(server, "web1")
+        target = server.target("/repositories/web1")
+        copy = open_sftp(target)
+        assert replicate(repository.store, copy).ok
+        copy.close()
+        place = f"sftp://{target.user}@127.0.0.1:{target.port}//repositories/web1"
+        text = sheet(repository, tmp_path, str(tmp_path / "far"), replicas=(ReplicaOptions(target=place),))
+        lines = list(command_lines(text))
+        begin = lines.index(f"export RESTIC_REPOSITORY={place}")
+        followed = [line for line in lines[begin:] if line.startswith(("export", "read", "restic --no-lock restore"))]
+        assert len(followed) == 5
+        (tmp_path / "bin").mkdir()
+        wrapper = tmp_path / "bin" / "ssh"
+        wrapper.write_text(
+            f'#!/bin/sh\nexec /usr/bin/ssh -i {target.key_file} -o UserKnownHostsFile={target.known_hosts} -o BatchMode=yes "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        bare = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["bash", "-c", "set -e\n" + "\n".join(followed)],
+            input=PASSWORD + "\n",
+            env=bare,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        assert list((server.root / "repositories" / "web1" / "locks").iterdir()) == []
+    restored = shape(tmp_path / "far" / (tmp_path / "tree").relative_to("/"))
+    assert {path for path in restored if path != b"."} == {path for path in shape(tmp_path / "tree") if path != b"."}
+    assert (tmp_path / "far" / "databases" / "ldap" / "ldap.ldif").read_text() == "dn: x\n"
