@@ -11,8 +11,9 @@ from collectors.traffic.block import I64, Bools
 from collectors.traffic.streams import columns as codes
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.rows import Rows
+from collectors.traffic.streams.session import StreamOptions
 
-_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+_FIN, _SYN, _RST, _ACK, _URG = 1, 2, 4, 16, 32
 _STATE = _FIN | _SYN | _RST | _ACK
 _MASK, _HALF = 0xFFFFFFFF, 0x80000000
 _APART = 1 << 44
@@ -27,7 +28,8 @@ class Prefix:
 
     `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session). `offset` is the
     sender's offset before the row. Behind the row, for both directions: `sent` is where the sender goes on (a FIN counts one), `fins`
-    whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled.
+    whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled. `passed` rows change
+    nothing: keep-alives, and bytes that are `repeated` although they were acknowledged.
     """
 
     __slots__ = (
@@ -38,6 +40,8 @@ class Prefix:
         "limits",
         "next",
         "offset",
+        "passed",
+        "repeated",
         "rows",
         "scale",
         "sent",
@@ -46,7 +50,7 @@ class Prefix:
         "windows",
     )
 
-    def __init__(self, rows: Rows, known: SessionColumns) -> None:
+    def __init__(self, rows: Rows, known: SessionColumns, options: StreamOptions) -> None:
         self.rows = rows
         group, flow = rows.group, rows.flow
         code = known.code[flow]
@@ -55,6 +59,8 @@ class Prefix:
         ignored = self._ignored(code)
         self.base, self.next = self._bases(code, pairs)
         self.scale, self.stamped = self._scales(known, pairs)
+        self.repeated, self.passed = self._passed_over(pairs, options)
+        ignored |= self.passed
         wrong = self._flags_wrong(code, ignored)
         wrong |= self._sequence_wrong(pairs, ignored)
         wrong |= self._ack_wrong(pairs, ignored)
@@ -62,7 +68,7 @@ class Prefix:
         wrong |= self._stamps_wrong(pairs, ignored)
         places = np.where(wrong, np.arange(len(rows)), len(rows))
         self.end: I64 = np.minimum(np.minimum.reduceat(places, rows.starts), rows.ends)
-        self.stage[ignored] = -1
+        self.stage[ignored & ~self.passed] = -1
 
     def _ignored(self, code: I64) -> Bools:
         """Return which packets belong to no session: their flow's beginning was not seen."""
@@ -83,6 +89,33 @@ class Prefix:
         next0 = np.where(fresh, -1, pairs["next"][0])
         next1 = np.where(unanswered, -1, pairs["next"][1])
         return (base0, base1), (next0, next1)
+
+    def _passed_over(self, pairs: dict[str, I64], options: StreamOptions) -> tuple[Bools, Bools]:
+        """Return which packets repeat what has been handed on, and which change nothing for this reason or as keep-alives."""
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd
+        # Offsets by what is nearest to where the group begins.
+        start = np.where(client, self.next[0][group], self.next[1][group])
+        base = np.where(client, self.base[0][group], self.base[1][group])
+        offset = start + ((rows.seq - base - start + _HALF) & _MASK) - _HALF
+        first = np.where(client, pairs["acked"][1][group], pairs["acked"][0][group])
+        other = np.where(client, self.base[1][group], self.base[0][group])
+        ack = first + ((rows.ack - other - first + _HALF) & _MASK) - _HALF
+        acks = (
+            self._highest(np.where(plain & ~client, ack, _FAR), pairs["acked"][0]),
+            self._highest(np.where(plain & client, ack, _FAR), pairs["acked"][1]),
+        )
+        end = offset + rows.length
+        mine, theirs = np.where(client, acks[0], acks[1]), np.where(client, acks[1], acks[0])
+        repeated = plain & (rows.length > 1) & (end <= np.minimum(mine, options.depth)) & (not options.inline)
+        reached = np.where(
+            client,
+            _shifted(rows, self._highest(np.where(client, end, _FAR), self.next[0]), self.next[0]),
+            _shifted(rows, self._highest(np.where(client, _FAR, end), self.next[1]), self.next[1]),
+        )
+        fin = _before(rows, (rows.flags & _FIN) != 0) + (pairs["fin"][0] >= 0)[group] + (pairs["fin"][1] >= 0)[group]
+        alive = plain & (rows.length <= 1) & (offset == reached - 1) & (ack == theirs) & (fin == 0)
+        return repeated, repeated | alive
 
     def _scales(self, known: SessionColumns, pairs: dict[str, I64]) -> tuple[Pair, Bools]:
         """Return both windows' scales, and whether both sides use timestamps, as the handshake has it."""
@@ -130,6 +163,7 @@ class Prefix:
     def _sequence_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
         used = rows.length + ((rows.flags & _SYN) != 0) + ((rows.flags & _FIN) != 0)
+        used = np.where(self.passed, 0, used)
         before = tuple(
             _before(rows, np.where(mine, used, 0)) + self.next[way][group] for way, mine in ((0, client), (1, ~client))
         )
@@ -150,7 +184,7 @@ class Prefix:
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
         other = np.where(client, self.sent[1], self.sent[0])
         base = np.where(client, self.base[1][group], self.base[0][group])
-        has = (rows.flags & _ACK) != 0
+        has = ((rows.flags & _ACK) != 0) & ~self.passed
         over = ((rows.ack - base - other + _HALF) & _MASK) - _HALF
         acked = np.where(has, other + over, _FAR)
         self.acks: Pair = (
@@ -168,7 +202,7 @@ class Prefix:
         scale = np.where(client, self.scale[1][group], self.scale[0][group])
         self.windows: I64 = rows.window << np.where(self.stage <= 1, 0, np.maximum(scale, 0))
         # What one side says moves the edge of what the other may send.
-        edge = np.where(client, self.acks[1], self.acks[0]) + self.windows
+        edge = np.where(self.passed, _FAR, np.where(client, self.acks[1], self.acks[0]) + self.windows)
         self.limits: Pair = (
             self._highest(np.where(client, _FAR, edge), pairs["limit"][0]),
             self._highest(np.where(client, edge, _FAR), pairs["limit"][1]),
@@ -187,7 +221,7 @@ class Prefix:
     def _stamps_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
         first = np.where(client, pairs["stamp"][0][group], pairs["stamp"][1][group])
-        previous = _previous(rows, rows.stamp, first)
+        previous = _previous(rows, np.where(self.passed, -1, rows.stamp), first)
         back = (((rows.stamp - previous + _HALF) & _MASK) < _HALF) & (previous >= 0)
         wrong = (rows.stamp >= 0) & (back | (rows.stamp == 0)) & (self.stamped[group] | (self.stage <= 1))
         answers = np.flatnonzero(self.stage == 1)
@@ -205,6 +239,13 @@ def _before(rows: Rows, values: I64 | Bools) -> I64:
     total = np.cumsum(values, dtype=np.int64)
     exclusive = total - values
     return np.asarray(exclusive - exclusive[rows.starts][rows.group])
+
+
+def _shifted(rows: Rows, values: I64, first: I64) -> I64:
+    """Return each row's value of the row before in its group, `first` of the group at its beginning."""
+    shifted = np.append(0, values[:-1])
+    shifted[rows.starts] = first
+    return shifted
 
 
 def _previous(rows: Rows, values: I64, first: I64) -> I64:

@@ -18,7 +18,7 @@ from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.fast import Prefix
-from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run
+from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run, StreamEvent
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
@@ -58,7 +58,7 @@ class Reassembler:
         if len(rows):
             self._begin(rows)
             for turn in range(_TURNS):
-                prefix = Prefix(rows, self._known)
+                prefix = Prefix(rows, self._known, self._options)
                 self._restrain(prefix)
                 self._go_fast(block, table, prefix, news)
                 fast = len(news.runs)
@@ -108,6 +108,9 @@ class Reassembler:
         news.runs += hand_out(block, table, prefix, readable, known, self._held, self._options)
         open_already = (prefix.stage == 3) | ((prefix.stage == 2) & (rows.length > 0))
         news.established[rows.row[readable.inside & open_already]] = True
+        for place in np.flatnonzero(prefix.repeated & readable.inside).tolist():
+            slot = int(rows.flow[rows.group[place]])
+            news.events.append(StreamEvent(int(rows.row[place]), slot, "pkt_spurious_retransmission"))
         groups = np.flatnonzero(prefix.end > rows.starts)
         groups = groups[prefix.stage[prefix.end[groups] - 1] >= 0]
         if len(groups):
@@ -137,8 +140,8 @@ class Reassembler:
             pairs["released"][slots] = readable.upto[way][last]
             pairs["fin"][slots] = np.where(prefix.fins[way][last] > 0, readable.data[way][last], -1)
             known.ended[way, slots] |= readable.end[way][groups] < len(rows)
-            _last_of(rows, prefix, groups, rows.way != way, prefix.windows, pairs["window"])
-            stamps = (rows.way == way) & (rows.stamp >= 0) & ((rows.length == 0) | (prefix.stage < 3))
+            _last_of(rows, prefix, groups, (rows.way != way) & ~prefix.passed, prefix.windows, pairs["window"])
+            stamps = (rows.way == way) & (rows.stamp >= 0) & ~prefix.passed & ((rows.length == 0) | (prefix.stage < 3))
             _last_of(rows, prefix, groups, stamps, rows.stamp, pairs["stamp"])
             pairs["seconds"][slots] = seconds
 

@@ -6,6 +6,7 @@ import pytest
 
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.fast import Prefix
+from collectors.traffic.streams.session import StreamOptions
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Speaker, packet
 from tests.collectors.traffic.streams.test_rows import rows
@@ -16,7 +17,7 @@ def expected(packets: list[bytes]) -> int:
     known = SessionColumns()
     made = rows_without_checksums(packets)
     known.clear(made.flow)
-    return int(Prefix(made, known).end[0])
+    return int(Prefix(made, known, StreamOptions()).end[0])
 
 
 def rows_without_checksums(packets: list[bytes]):  # type: ignore[no-untyped-def]
