@@ -5,6 +5,7 @@ import msgspec
 from console.store.records import Agent, AgentDetail, State, Subject
 from console.web.backup_view import STATES, backup_view
 from contracts.subjects.backup import BackupJob, JobState
+from contracts.subjects.holdings import Gap
 
 NOW = 1_795_280_000_000
 UP = AgentDetail(agent=Agent(id="a", name="a", state=State.UP))
@@ -72,3 +73,14 @@ def test_the_restore_of_everything_and_the_recovery_key_are_told():
     assert row.reminder == "there is no recovery key"
     put_off = view({"system": job(full_postponed="no room")}, {"system": "unverified"}).rows[0]
     assert (put_off.whole, put_off.reminder) == ("Never restored as a whole: no room", "")
+
+
+def test_gaps_come_before_what_is_not_known_and_what_is_left_out_on_purpose():
+    rows = {
+        state: Gap(kind="data", name=state, state=state, reason="why", since_ms=1)
+        for state in ("on purpose", "not known", "missing", "files only")
+    }
+    shown = backup_view(UP, None, None, subject("backup.gaps", rows))
+    assert [row.name for row in shown.gaps] == ["files only", "missing", "not known", "on purpose"]
+    assert (shown.gaps_summary, shown.tone) == ("2 gaps, 1 not known", "warn")
+    assert backup_view(UP, None, None).gaps == ()
