@@ -1,5 +1,9 @@
 """The action: a run becomes events, an answer with restic's code and a dated proof; what goes wrong is stated as a failed backup."""
 
+import os
+import random
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,18 +11,23 @@ from typing import Any
 import msgspec
 import pytest
 
+from actions.backup.archiver import Archiver
 from actions.backup.backup import STEPS, Backup, chosen
+from actions.backup.checker import Checker
+from actions.backup.job import Run, alone
 from actions.backup.kinds import FINISHED, KINDS
 from actions.backup.options import BackupOptions, JobOptions, PressureOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import FileType, Handle
 from agent.stamping import check_kinds
 from contracts.action import Command, Result
 from contracts.errors import UsageError
 from contracts.outcome import Failed, Ok
 from contracts.title import title
 from host.linux import LinuxHost
-from tests.actions.backup.conftest import PASSWORD, Restic
+from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 
 
 @pytest.fixture
@@ -122,6 +131,98 @@ def test_a_run_that_gave_way_says_for_how_long(host: Any, job: JobOptions, monke
     assert f"; waited for the server {minutes} min" in result.summary
     assert title(FINISHED, finished).endswith(f"; waited for the server {minutes} min")
     assert "waited" not in do(host, job, step="prove").summary
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_no_space_here_is_said_no_snapshot_claims_it_and_with_room_it_goes_on(
+    host: Any, job: JobOptions, small_disk: Path, tmp_path: Path
+) -> None:
+    place = small_disk / "repository"
+    Repository.create(LocalStore(place), PASSWORD, cost=CHEAP)
+    (tmp_path / "source" / "large").write_bytes(random.Random(1).randbytes(6 << 20))
+    tight = msgspec.structs.replace(job, repository=str(place), retries=0)
+    result = do(host, tight)
+    assert isinstance(result.outcome, Failed)
+    assert "No space left" in result.outcome.error
+    assert "make room" in result.outcome.error
+    opened = Repository.open(LocalStore(place), PASSWORD)
+    assert list(opened.snapshots()) == []
+    subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
+    assert do(host, tight).answer["code"] == 0
+    assert Checker(opened, read_data=True).check().problems == []
+
+
+def test_two_runs_at_once_and_a_lock_of_another_host_are_code_11(
+    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with alone(host.state, "etc"):
+        busy = do(host, job)
+    assert busy.answer["code"] == 11
+    assert "running already" in busy.summary
+    real = Run.__init__
+    monkeypatch.setattr(Run, "__init__", lambda run, **named: real(run, **named, lock_wait_s=0.0))
+    with Repository.open(LocalStore(where), PASSWORD).lock(exclusive=True):
+        excluded = do(host, job)
+    assert excluded.answer["code"] == 11
+
+
+class Liar(LocalStore):
+    """Says that it saved packs, and did not."""
+
+    def save(self, handle: Handle, parts: Any) -> None:
+        if handle.type is not FileType.PACK:
+            super().save(handle, parts)
+
+
+def test_a_store_that_lies_about_success_gets_no_snapshot(
+    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actions.backup.places.open_place", lambda *_: Liar(where))
+    result = do(host, job)
+    assert isinstance(result.outcome, Failed)
+    assert "does not hold" in result.outcome.error
+    assert list(Repository.open(LocalStore(where), PASSWORD).snapshots()) == []
+
+
+def test_three_harms_three_proofs_that_fail_and_name_them(
+    host: Any, job: JobOptions, where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file missing from the snapshot and one pack corrupted; the third, a dump emptied, is in `test_upkeep`."""
+    (tmp_path / "source" / "forgotten").write_text("never saved")
+    real = os.listdir
+    monkeypatch.setattr(
+        os, "listdir", lambda at: [name for name in real(at) if name not in ("forgotten", b"forgotten")]
+    )
+    without = Repository.open(LocalStore(where), PASSWORD)
+    with without.lock():
+        without.load_index()
+        Archiver(without).snapshot([str(tmp_path / "source")], hostname=host.facts().hostname, tags=["etc"])
+    monkeypatch.undo()
+    lacking = do(host, job, step="prove")
+    assert (lacking.answer["code"], lacking.proof) == (1, None)
+    assert "forgotten: is not in the snapshot" in lacking.summary
+    whole = do(host, job)
+    assert whole.proof is not None
+    for pack in (where / "data").rglob("*"):
+        if pack.is_file():
+            pack.chmod(0o600)
+            data = bytearray(pack.read_bytes())
+            data[20] ^= 1
+            pack.write_bytes(data)
+    damaged = do(host, job, step="prove")
+    assert (damaged.answer["code"], damaged.proof) == (1, None)
+    assert "data/" in damaged.summary
 
 
 def test_a_defect_is_a_failed_backup_too(host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,118 @@
+"""What is wrong with a repository is said in a sentence that names the file, with restic's exit code, and nothing is changed by it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actions.backup.files import Files
+from actions.backup.ids import id_of
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import FileType
+from tests.agent.cli.backup_home import Home, home
+
+__all__ = ["home"]
+
+
+def state(place: Path) -> dict[str, bytes]:
+    found = {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    return {name: id_of(data) for name, data in found.items() if not name.startswith("locks/")}
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("verb", ["list", "check", "ls latest", "prune", "forget --keep-last 1", "key list"])
+@pytest.mark.parametrize("folder", ["config", "keys", "index", "snapshots"])
+@pytest.mark.parametrize("harm", ["flipped", "empty", "cut"])
+def test_a_damaged_file_is_named_where_it_is_met_and_nothing_is_changed(
+    home: Home, verb: str, folder: str, harm: str
+) -> None:
+    path = home.place / "config" if folder == "config" else sorted((home.place / folder).iterdir())[0]
+    data = path.read_bytes()
+    flipped = data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+    rewrite(path, {"flipped": flipped, "empty": b"", "cut": data[: len(data) // 3]}[harm])
+    before = state(home.place)
+    said = home.call(verb)
+    if said.code == 0:
+        assert verb not in {"check", "prune"}, (verb, said)
+        assert folder in {"index", "keys", "snapshots"}, "only what a command has no need of may be damaged"
+    else:
+        assert said.code in {1, 12}, said
+        assert path.name[:8] in said.out + said.err, said
+        assert len(said.err.strip() or said.out.strip()) > 20
+    if verb != "forget --keep-last 1" or said.code:
+        assert state(home.place) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((b'"version":2', b'"version":3'), "version"),
+        ((b'"chunker_polynomial":"', b'"chunker_polynomial":"zz'), "config"),
+        ((b'{"', b'["'), "config"),
+    ],
+)
+def test_another_format_is_refused(home: Home, change: tuple[bytes, bytes], said: str) -> None:
+    """The document is sealed anew: it is whole, and yet nothing that we may touch."""
+    key = home.repository.key
+    path = home.place / "config"
+    document = bytes(key.open(path.read_bytes()))
+    assert change[0] in document or b"\x02" in document[:1], document[:60]
+    plain = document if document[:1] == b"{" else _inflated(document)
+    rewrite(path, bytes(key.seal(plain.replace(*change, 1))))
+    for verb in ("list", "check", "prune"):
+        answer = home.call(verb)
+        assert answer.code == 1
+        assert said in answer.err
+
+
+def _inflated(document: bytes) -> bytes:
+    from actions.backup.compression import decompress
+
+    return bytes(decompress(memoryview(document)[1:], 1 << 20))
+
+
+def test_a_snapshot_that_is_whole_and_no_snapshot_is_named(home: Home) -> None:
+    name = Files(LocalStore(home.place), home.repository.key, 2).save(FileType.SNAPSHOT, b'{"no": "snapshot"}')
+    said = home.call("check")
+    assert said.code == 1
+    assert name[:8] in said.out + said.err
+
+
+def test_no_repository_and_a_file_in_its_place(home: Home, tmp_path: Path) -> None:
+    home.place.rename(tmp_path / "elsewhere")
+    assert home.call("list").code == 10
+    home.place.write_text("a file")
+    said = home.call("list")
+    assert said.code in {1, 10}
+    assert str(home.place) in said.err
+
+
+def test_an_interrupted_command_ends_with_130_and_leaves_no_lock(home: Home) -> None:
+    words = [sys.executable, "-c", _SLOW, "backup", "check", "--read-data", "-c", str(home.config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"reading\n"
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert b"Traceback" not in errors
+    assert list((home.place / "locks").iterdir()) == []
+
+
+_SLOW = """
+import sys, time
+from actions.backup.checker import Checker
+from agent import command
+def slow(self):
+    print("reading", flush=True)
+    time.sleep(60)
+Checker._packs = slow
+sys.exit(command.run(sys.argv[1:]))
+"""
