@@ -58,7 +58,13 @@ class Cost(NamedTuple):
 
 
 def make(folder: Path, scale: float) -> int:
-    """1 GiB of mixed data: 13,000 small files, a 600 MiB file like a database, 200 MiB that do not compress. Returns the bytes."""
+    """1 GiB of mixed data: 13,000 small files, a 600 MiB file like a database, 200 MiB that do not compress. Returns the bytes.
+
+    What was made before is left as it is.
+    """
+    if folder.is_dir():
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    folder.mkdir()
     dice = random.Random(1)
     for number in range(int(13_000 * scale)):
         place = folder / "small" / f"{number % 400:03d}"

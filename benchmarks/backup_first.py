@@ -19,25 +19,26 @@ REACH = 0.67
 class Sides:
     """Each side backs up into a new repository, which is gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: Path) -> None:
         self._folder = folder
+        self._data = data
         self._checked: set[str] = set()
         self.stored: dict[str, int] = {}
 
     def holdfast(self) -> Cost:
         place = self._folder / "holdfast"
         restic(place, "init")
-        return self._done(place, ours(BACK_UP, place, PASSWORD, self._folder / "data"))
+        return self._done(place, ours(BACK_UP, place, PASSWORD, self._data))
 
     def restic(self) -> Cost:
         place = self._folder / "restic"
         restic(place, "init")
-        return self._done(place, restic(place, "backup", self._folder / "data"))
+        return self._done(place, restic(place, "backup", self._data))
 
     def borg(self) -> Cost:
         place = self._folder / "borg"
         borg(place, "init", "-e", "repokey-blake2", place)
-        cost = borg(place, "create", "-C", "zstd,1", f"{place}::first", self._folder / "data")
+        cost = borg(place, "create", "-C", "zstd,1", f"{place}::first", self._data)
         shutil.rmtree(self._folder / "borg-base")
         return self._done(place, cost)
 
@@ -55,13 +56,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the 1 GiB")
+    parser.add_argument("--data", type=Path, help="data that was made before, kept for the next time")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with scratch() as folder:
-        (folder / "data").mkdir()
-        size = make(folder / "data", arguments.scale)
+        data = arguments.data or folder / "data"
+        size = make(data, arguments.scale)
         subprocess.run(["sync"], check=True)
-        sides = Sides(folder)
+        sides = Sides(folder, data)
         deeds = {"holdfast": sides.holdfast, "restic": sides.restic}
         if shutil.which("borg"):
             deeds["borg"] = sides.borg

@@ -43,12 +43,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the 1 GiB")
+    parser.add_argument("--data", type=Path, help="data that was made before, kept for the next time")
     parser.add_argument("--proofs", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with scratch() as folder:
-        data, place, target = (folder / name for name in ("data", "repository", "target"))
-        data.mkdir()
+        place, target = folder / "repository", folder / "target"
+        data = arguments.data or folder / "data"
         size = make(data, arguments.scale)
         restic(place, "init")
         ours(BACK_UP, place, PASSWORD, data)
