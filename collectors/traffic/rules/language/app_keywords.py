@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from collectors.traffic.rules.language import enumerations as names
 from collectors.traffic.rules.language.buffers import BUFFERS
@@ -30,6 +31,8 @@ from collectors.traffic.rules.language.rule import (
 TLS_VERSIONS = frozenset({"1.0", "1.1", "1.2", "1.3"})
 SSL_VERSIONS = frozenset({"sslv2", "sslv3", "tls1.0", "tls1.1", "tls1.2", "tls1.3"})
 SSL_STATES = frozenset({"client_hello", "server_hello", "client_keyx", "server_keyx", "unknown"})
+
+DATE_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d", "%Y-%m", "%Y")
 
 _NO_NAMES: Mapping[str, int] = {}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
@@ -195,11 +198,30 @@ def _protoversion(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _validity(name: str) -> Keyword:
+    """Return a keyword that compares a date of a certificate; dates become Unix seconds (UTC)."""
+
     def apply(draft: Draft, argument: str, negated: bool) -> None:
         draft.protocol("tls", name)
-        draft.rule.tests.append(WordTest(name, (argument.strip(),)))
+        word = argument.strip()
+        low, between, high = (part.strip() for part in word.partition("<>"))
+        if between:
+            found = Number("in", _seconds(name, low), _seconds(name, high))
+        else:
+            op = word[0] if word[:1] in {"<", ">", "="} else "="
+            found = Number(op, _seconds(name, word.removeprefix(op)))
+        draft.rule.tests.append(FieldTest(name, found))
 
     return Keyword(apply, quotes=OPTIONAL)
+
+
+def _seconds(name: str, text: str) -> int:
+    word = text.strip().replace("T", " ", 1)
+    for form in DATE_FORMS:
+        try:
+            return max(int(datetime.strptime(word, form).replace(tzinfo=UTC).timestamp()), 0)
+        except ValueError:
+            continue
+    raise Refused(f'{name}: "{text.strip()}" is not a date such as 2026-01-31T23:59:59')
 
 
 def _bare(protocol: str, name: str) -> Keyword:

@@ -44,6 +44,12 @@ def rule(options: str, protocol: str = "ip") -> Rule:
         ("ssl_state:client_hello|!server_hello;", "tls", WordTest("ssl_state", ("client_hello", "!server_hello"))),
         ("tls_cert_expired;", "tls", WordTest("tls_cert_expired")),
         ("ftpbounce;", "ftp", WordTest("ftpbounce")),
+        ("tls_cert_notbefore:<2015-10-22 23:59:59;", "tls", FieldTest("tls_cert_notbefore", Number("<", 1445558399))),
+        (
+            "tls_cert_notafter:1970-01-02T00<>1970-02;",
+            "tls",
+            FieldTest("tls_cert_notafter", Number("in", 86400, 2678400)),
+        ),
         ("dcerpc.opnum:1-3,5;", "dcerpc", DceOpnum(((1, 3), (5, 5)))),
         (
             "dce_iface:367ABB81-9844-35F1-AD32-98F038001003,>1,any_frag;",
@@ -89,6 +95,7 @@ def test_a_state_needs_a_protocol() -> None:
     [
         "dns.rcode:nonsense;",
         "tls.version:9;",
+        "tls_cert_notafter:tomorrow;",
         "ssl_version:tls9;",
         "ssl_version:!tls1.0,tls1.1;",
         "ssl_state:asleep;",
