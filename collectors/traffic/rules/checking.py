@@ -64,9 +64,7 @@ def compiled(ruleset: Ruleset) -> Ruleset:
             for test in rule.tests:
                 if type(test) is EventTest:
                     _known(test)
-            if rule.base64 is not None:
-                Matcher(rule.base64)
-            Compiled(rule, sets, lambda test, _: Matcher(test))
+            Compiled(rule, sets, lambda test, whole: Matcher(test, whole.base64))
         except (Refused, Unsupported) as refused:
             ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, str(refused)))
         else:

@@ -50,15 +50,20 @@ class Matcher:
     bytes of the buffer came before this chunk; `whole` whether the buffer will not grow. Raises nothing, whatever the bytes are.
     """
 
-    __slots__ = ("_absent", "_change", "_first", "buffer", "transforms")
+    __slots__ = ("_absent", "_base64", "_change", "_first", "buffer", "transforms")
 
-    def __init__(self, test: BufferTest) -> None:
-        """Raises `Refused` for a test that cannot be compiled: a bad expression, a transform that is not there."""
+    def __init__(self, test: BufferTest, base64: BufferTest | None = None) -> None:
+        """`base64` is the rule's test of what `base64_decode` yields, if `test` may decode.
+
+        Raises `Refused` for a test that cannot be compiled: a bad expression, a transform that is not there.
+        """
         self.buffer = test.buffer
         self.transforms = test.transforms
         self._change = changes(test.transforms)
         absent = next((match for match in test.matches if type(match) is Absent), None)
         self._absent = absent
+        decodes = base64 is not None and any(type(match) is Base64Decode for match in test.matches)
+        self._base64 = Matcher(base64) if base64 is not None and decodes else None
         self._first: Step | None = None
         for match in reversed(test.matches):
             if type(match) is not Absent:
@@ -76,6 +81,8 @@ class Matcher:
         """Return whether a buffer passes to which `transforms` have been applied already (those that share it pay once)."""
         if self._first is None:
             return self._absent is None or self._absent.or_else
+        if self._base64 is not None:
+            state.base64 = self._base64
         scan = Scan(data, state, begin, whole)
         found = self._first(scan) == YES
         if scan.steps <= 0:

@@ -12,7 +12,8 @@ class State:
     """One rule on one packet or transaction.
 
     `values` are those of byte_extract and byte_math; `captures` those of pcre: (flow, pkt or alert), name, bytes. `little` is the byte
-    order of the DCERPC message, None outside of one. `base64` is the matcher of what base64_decode yields. `lookup` answers dataset and
+    order of the DCERPC message, None outside of one. `base64` is the matcher of what base64_decode yields (the
+    buffer's own matcher sets it). `lookup` answers dataset and
     datarep: (the match value, the buffer) -> whether it holds; without one nothing is in any set. `asked_too_much` counts buffers that
     were given up at `STEPS`, `too_hard` expressions given up at their limit.
     """

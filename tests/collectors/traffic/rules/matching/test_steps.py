@@ -19,10 +19,8 @@ PARSER = Parser()
 def run(options: str, data: bytes, header: str = "alert tcp any any -> any any") -> tuple[bool, State]:
     rule = PARSER.rule(f"{header} ({options} sid:1;)")
     state = State()
-    if rule.base64 is not None:
-        state.base64 = Matcher(rule.base64)
     test = rule.payload or rule.buffers[0]
-    return Matcher(test)(data, state), state
+    return Matcher(test, rule.base64)(data, state), state
 
 
 def test_a_relative_expression_sees_only_what_is_behind_the_match() -> None:
