@@ -69,8 +69,12 @@ def main() -> None:
     print("  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items()))
     print(f"  protocols alone: {packets / spent['protocols']:,.0f} packets/s")
     print(f"  conversations: {dict(protocols.counts.conversations.most_common())}")
-    print(f"  transactions: {dict(protocols.counts.transactions.most_common())}; broken parsers: {protocols.counts.parsers_broken}")
-    print(f"  encrypted: {protocols.counts.encrypted} conversations, {protocols.counts.bytes_encrypted:,} of {protocols.counts.bytes_seen:,} bytes")
+    print(
+        f"  transactions: {dict(protocols.counts.transactions.most_common())}; broken parsers: {protocols.counts.parsers_broken}"
+    )
+    print(
+        f"  encrypted: {protocols.counts.encrypted} conversations, {protocols.counts.bytes_encrypted:,} of {protocols.counts.bytes_seen:,} bytes"
+    )
     print(f"  peak RSS: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 

@@ -85,14 +85,16 @@ HTTP: tuple[Said, ...] = (
         (True, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: s\r\n\r\nhello"),
     ),
     (
-        (False, b"POST /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nT: 1\r\n\r\nGET /2 HTTP/1.0\r\n\r\n"),
+        (False, b"POST /u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+         b"5;x=y\r\nhello\r\n0\r\nT: 1\r\n\r\nGET /2 HTTP/1.0\r\n\r\n"),
         (True, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
          + b"%x\r\n" % len(gzip.compress(b"a" * 500)) + gzip.compress(b"a" * 500) + b"\r\n0\r\n\r\nHTTP/1.0 404 No\r\n\r\nbody till close"),
     ),
     (
         (False, b"POST /f HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=XX\r\nContent-Length: 139\r\n\r\n--XX\r\n"
          b'Content-Disposition: form-data; name="f"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nfile\r\ncontent\r\n--XX--\r\n'),
-        (True, b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Encoding: deflate, gzip\r\n\r\n" + gzip.compress(_RAW.compress(b"b" * 300) + _RAW.flush())),
+        (True, b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Encoding: deflate, gzip\r\n\r\n"
+         + gzip.compress(_RAW.compress(b"b" * 300) + _RAW.flush())),
     ),
     ((False, b"GET /old\r\n"), (True, b"<html>0.9</html>")),
     ((False, b"CONNECT h:443 HTTP/1.1\r\n\r\n"), (True, b"HTTP/1.1 200 OK\r\n\r\n"), (False, b"\x16\x03\x01")),
@@ -111,8 +113,10 @@ SMTP: tuple[Said, ...] = (
         (False, b"DATA\r\n"),
         (True, b"354 go\r\n"),
         (False, b"From: a\r\nSubject: s\r\nContent-Type: multipart/mixed; boundary=\"B\"\r\n\r\n--B\r\nContent-Type: text/plain\r\n\r\n"
-         b"see http://x.example/y\r\n--B\r\nContent-Disposition: attachment; filename=\"e.bin\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-         b"aGVsbG8g\r\nd29ybGQ=\r\n--B\r\nContent-Disposition: attachment; filename=q.txt\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+         b"see http://x.example/y\r\n--B\r\nContent-Disposition: attachment; filename=\"e.bin\"\r\n"
+         b"Content-Transfer-Encoding: base64\r\n\r\n"
+         b"aGVsbG8g\r\nd29ybGQ=\r\n--B\r\nContent-Disposition: attachment; filename=q.txt\r\n"
+         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
          b"=41=\r\nB=3D\r\n--B--\r\n.\r\n"),
         (True, b"250 queued\r\n"),
         (False, b"QUIT\r\n"),

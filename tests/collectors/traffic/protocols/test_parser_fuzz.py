@@ -7,8 +7,8 @@ import os
 import random
 import time
 
-from collectors.traffic.protocols.names import BUFFERS, INTEGERS
 from collectors.traffic.protocols.events import EVENTS
+from collectors.traffic.protocols.names import BUFFERS, INTEGERS
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 from collectors.traffic.protocols.registry import parser_of
@@ -18,8 +18,10 @@ COUNT = int(os.environ.get("HOLDFAST_FUZZ_TRAFFIC", "10000"))
 START = int(os.environ.get("HOLDFAST_SEED", "1"))
 
 ODD = (b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b"\r\n ", b"\r\n\r\n", b"0\r\n", b"ffffffff\r\n", b"\xff\xff", b"chunked", b"gzip",
-       b"Content-Length: 99999999999\r\n", b"--B", b".\r\n", b"\xc0\x0c", b"\x80", b"%00", b"\x16\x03\x01\xff\xff", b"A" * 300, b"HTTP/1.1 200 OK\r\n",
-       b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: br\r\n", b"Content-Encoding: zstd\r\n", b"Content-Encoding: lzma\r\n")  # fmt: skip
+       b"Content-Length: 99999999999\r\n", b"--B", b".\r\n", b"\xc0\x0c", b"\x80", b"%00", b"\x16\x03\x01\xff\xff", b"A" * 300,
+       b"HTTP/1.1 200 OK\r\n",
+       b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: br\r\n", b"Content-Encoding: zstd\r\n",
+       b"Content-Encoding: lzma\r\n")  # fmt: skip
 
 
 def mutated(said: Said, chance: random.Random) -> list[tuple[bool, bytes, int]]:

@@ -12,7 +12,8 @@ TO_SERVER = {
     "dcerpc": b"\x05\x00\x0b\x03\x10\x00\x00\x00", "nfs": b"\x80\0\0\x28xxxx\0\0\0\0\0\0\0\x02\0\x01\x86\xa3",
 }  # fmt: skip
 TO_CLIENT = {
-    "http": b"HTTP/1.0 200 OK\r\n", "tls": server_hello(), "ssh": b"SSH-2.0-x\r\n", "smtp": b"220 host ESMTP\r\n", "ftp": b"220 (vsFTPd)\r\n",
+    "http": b"HTTP/1.0 200 OK\r\n", "tls": server_hello(), "ssh": b"SSH-2.0-x\r\n",
+    "smtp": b"220 host ESMTP\r\n", "ftp": b"220 (vsFTPd)\r\n",
     "pop3": b"+OK ready\r\n", "imap": b"* OK ready\r\n", "mysql": b"\x4a\0\0\0\x0a8.0.36\0", "rfb": b"RFB 003.008\n",
 }  # fmt: skip
 

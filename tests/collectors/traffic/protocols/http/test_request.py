@@ -23,7 +23,8 @@ def test_a_request_has_its_buffers() -> None:
         "http.request_line": b"GET /a/../b?c=%41 HTTP/1.1", "http.host": b"example.org", "http.host.raw": b"Example.org:80",
         "http.cookie": b"k=v", "http.user_agent": b"me", "http.referer": b"r", "http.accept": b"*/*", "http.accept_lang": b"de",
         "http.accept_enc": b"gzip", "http.connection": b"close",
-        "http.header_names": b"\r\nHost\r\nCookie\r\nUser-Agent\r\nReferer\r\nAccept\r\nAccept-Language\r\nAccept-Encoding\r\nConnection\r\n\r\n",
+        "http.header_names": b"\r\nHost\r\nCookie\r\nUser-Agent\r\nReferer\r\nAccept\r\nAccept-Language\r\n"
+        b"Accept-Encoding\r\nConnection\r\n\r\n",
     }  # fmt: skip
     assert {name: tx.buffers(name, False) for name in expected} == {name: [value] for name, value in expected.items()}
     assert b"Cookie" not in tx.buffers("http.header", False)[0]
@@ -42,7 +43,8 @@ def test_buffers_are_there_when_the_request_has_got_so_far() -> None:
 def test_bodies_by_length_and_by_chunks_are_read_in_any_pieces(size: int) -> None:
     data = (
         b"POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
-        b"POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n"
+        b"POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n"
     )
     found = requests(*(data[at : at + size] for at in range(0, len(data), size)))
     assert [tx.buffers("http.uri", False)[0] for tx in found] == [b"/1", b"/2", b"/3"]

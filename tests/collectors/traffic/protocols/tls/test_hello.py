@@ -1,4 +1,4 @@
-from collectors.traffic.protocols.tls.hello import Hello, grease, ja3, ja3s, ja4, md5, read
+from collectors.traffic.protocols.tls.hello import Hello, grease, ja3, ja4, md5, read
 from tests.collectors.traffic.protocols.seeds import client_hello, extension
 
 
