@@ -29,11 +29,14 @@ class Prefix:
     `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session). `offset` is the
     sender's offset before the row. Behind the row, for both directions: `sent` is where the sender goes on (a FIN counts one), `fins`
     whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled. `passed` rows change
-    nothing: keep-alives, and bytes that are `repeated` although they were acknowledged.
+    nothing: keep-alives, and bytes that are `repeated` although they were acknowledged; those of `again` are repeated from offset `at` on before
+    they were: they change nothing if they are the same (`Repeats`).
     """
 
     __slots__ = (
         "acks",
+        "again",
+        "at",
         "base",
         "end",
         "fins",
@@ -59,7 +62,7 @@ class Prefix:
         ignored = self._ignored(code)
         self.base, self.next = self._bases(code, pairs)
         self.scale, self.stamped = self._scales(known, pairs)
-        self.repeated, self.passed = self._passed_over(pairs, options)
+        self.repeated, self.passed, self.again = self._passed_over(pairs, options)
         ignored |= self.passed
         wrong = self._flags_wrong(code, ignored)
         wrong |= self._sequence_wrong(pairs, ignored)
@@ -90,8 +93,9 @@ class Prefix:
         next1 = np.where(unanswered, -1, pairs["next"][1])
         return (base0, base1), (next0, next1)
 
-    def _passed_over(self, pairs: dict[str, I64], options: StreamOptions) -> tuple[Bools, Bools]:
-        """Return which packets repeat what has been handed on, and which change nothing for this reason or as keep-alives."""
+    def _passed_over(self, pairs: dict[str, I64], options: StreamOptions) -> tuple[Bools, Bools, Bools]:
+        """Return which packets repeat what has been handed on, which change nothing for this reason or as keep-alives, and which say again
+        what waits (their bytes are to be compared)."""
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
         plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd
         # Offsets by what is nearest to where the group begins.
@@ -115,7 +119,10 @@ class Prefix:
         )
         fin = _before(rows, (rows.flags & _FIN) != 0) + (pairs["fin"][0] >= 0)[group] + (pairs["fin"][1] >= 0)[group]
         alive = plain & (rows.length <= 1) & (offset == reached - 1) & (ack == theirs) & (fin == 0)
-        return repeated, repeated | alive
+        self.at = offset
+        waits = (offset >= mine) & (end <= np.minimum(reached, options.depth)) & (not options.inline) & (fin == 0)
+        again = plain & (rows.length > 1) & waits & ~alive
+        return repeated, repeated | alive, again
 
     def _scales(self, known: SessionColumns, pairs: dict[str, I64]) -> tuple[Pair, Bools]:
         """Return both windows' scales, and whether both sides use timestamps, as the handshake has it."""
@@ -163,7 +170,7 @@ class Prefix:
     def _sequence_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
         used = rows.length + ((rows.flags & _SYN) != 0) + ((rows.flags & _FIN) != 0)
-        used = np.where(self.passed, 0, used)
+        used = np.where(self.passed | self.again, 0, used)
         before = tuple(
             _before(rows, np.where(mine, used, 0)) + self.next[way][group] for way, mine in ((0, client), (1, ~client))
         )
@@ -171,7 +178,7 @@ class Prefix:
         self.sent: Pair = (before[0] + np.where(client, used, 0), before[1] + np.where(client, 0, used))
         base = np.where(client, self.base[0][group], self.base[1][group])
         had_fin = np.where(client, pairs["fin"][0][group], pairs["fin"][1][group]) >= 0
-        wrong = ((base + self.offset) & _MASK) != rows.seq
+        wrong = (((base + self.offset) & _MASK) != rows.seq) & ~self.again
         wrong |= had_fin & ((rows.length > 0) | ((rows.flags & _FIN) != 0))
         fins = ((rows.flags & _FIN) != 0).astype(np.int64)
         self.fins: Pair = tuple(
@@ -208,7 +215,7 @@ class Prefix:
             self._highest(np.where(client, edge, _FAR), pairs["limit"][1]),
         )
         mine = np.where(client, self.limits[0], self.limits[1])
-        wrong = (self.offset + rows.length > mine) & (rows.length > 0) & ~known.loose[rows.flow][group]
+        wrong = (self.offset + rows.length > mine) & (rows.length > 0) & ~self.again & ~known.loose[rows.flow][group]
         return np.asarray(wrong & ~ignored)
 
     def _highest(self, values: I64, first: I64) -> I64:

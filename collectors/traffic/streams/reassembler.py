@@ -19,6 +19,7 @@ from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.fast import Prefix
 from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run, StreamEvent
+from collectors.traffic.streams.repeats import compare
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
@@ -60,6 +61,7 @@ class Reassembler:
             for turn in range(_TURNS):
                 prefix = Prefix(rows, self._known, self._options)
                 self._restrain(prefix)
+                compare(block, prefix, self._known, self._held)
                 self._go_fast(block, table, prefix, news)
                 fast = len(news.runs)
                 groups, places = self._go_carefully(block, table, prefix, news, turn == _TURNS - 1)

@@ -150,7 +150,7 @@ class _Segments:
 
     def __init__(self, block: Block, prefix: Prefix, readable: Readable) -> None:
         rows = prefix.rows
-        place = np.flatnonzero(readable.inside & (rows.length > 0) & ~prefix.passed)
+        place = np.flatnonzero(readable.inside & (rows.length > 0) & ~prefix.passed & ~prefix.again)
         keys = (rows.group[place] * 2 + rows.way[place]) * _APART + prefix.offset[place]
         order = np.argsort(keys, kind="stable")
         place = place[order]
