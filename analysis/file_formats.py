@@ -338,6 +338,11 @@ def sample(head: bytes, middle: list[bytes], tail: bytes) -> Sample:
     )
 
 
+def begins_random(head: bytes) -> bool:
+    """Whether content begins with random bytes and as none of the formats that look so."""
+    return len(head) >= LEAST and _opaque(_distinct(head), len(head)) and format_of(head) not in COMPRESSED
+
+
 def _distinct(part: bytes) -> int:
     return len(set(part))
 

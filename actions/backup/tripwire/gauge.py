@@ -1,7 +1,8 @@
 """Gauge: measures files while the archiver reads them, for the tripwire; nothing is read twice.
 
 What a file's content was like before is known from the index: how many bytes its blobs took when they were compressed. The new content is
-looked at in slices of 512 bytes; of more than `MOST` files of a kind a part is chosen by lot and the counts are projected.
+looked at in slices of 512 bytes. Of many files a part is chosen by lot, most of it from those that begin with random bytes, and the counts
+are projected.
 """
 
 import os
@@ -17,13 +18,15 @@ from actions.backup.node import Node
 from actions.backup.stores.store import Buffer
 from actions.backup.watched import Unwatched
 from analysis.excludes import Excludes
-from analysis.file_formats import LEAST, SLICE, extension, known_extension, sample
+from analysis.file_formats import LEAST, SLICE, begins_random, extension, known_extension, sample
 from analysis.tripwire import RANDOM, Before, Figures, Look, turned, unreadable
 from contracts.text import escape
 
 MOST = 1000
-"""So many changed and so many new files are looked at."""
-_SLICES = 6
+"""So many changed and so many new files that begin with random bytes are looked at."""
+MOST_PLAIN = 100
+"""And so many others."""
+_SLICES = 4
 """In the middle of a piece."""
 _MOST_MIDDLE = 24
 _MOST_BLOBS = 64
@@ -37,7 +40,34 @@ class Kept(NamedTuple):
     look: Look
     content: tuple[str, ...]
     before: tuple[str, ...]
-    changed: bool
+
+
+class Lot:
+    """Files chosen by lot, each with the same chance (a reservoir): `weight` is how many of all that were seen each stands for."""
+
+    def __init__(self, most: int, dice: random.Random) -> None:
+        self._most, self._dice = most, dice
+        self._paths: list[bytes] = []
+        self.seen = 0
+        self.kept: dict[bytes, Kept] = {}
+
+    @property
+    def weight(self) -> float:
+        """Files seen for each that is kept."""
+        return self.seen / max(1, len(self.kept))
+
+    def takes(self, path: bytes) -> bool:
+        """Whether a file is chosen, in the place of another when there is no room."""
+        self.seen += 1
+        if len(self._paths) < self._most:
+            self._paths.append(path)
+            return True
+        at = self._dice.randrange(self.seen)
+        if at >= self._most:
+            return False
+        del self.kept[self._paths[at]]
+        self._paths[at] = path
+        return True
 
 
 class Totals(NamedTuple):
@@ -65,9 +95,10 @@ class Gauge(Unwatched):
         self._ignored = ignored if ignored else None
         self.canaries_seen: dict[str, str] = {}
         """Where content of a canary came up under a new name, by its sum."""
-        self._changed: dict[bytes, Kept] = {}
-        self._new: dict[bytes, Kept] = {}
+        self._changed = (Lot(MOST_PLAIN, self._dice), Lot(MOST, self._dice))
+        self._new = (Lot(MOST_PLAIN, self._dice), Lot(MOST, self._dice))
         self._gone: list[tuple[str, ...]] = []
+        self._renames = 0.0
         self._counts: Counter[str] = Counter()
         self._extensions: Counter[str] = Counter()
         self._pieces = 0
@@ -108,7 +139,7 @@ class Gauge(Unwatched):
             self._counts["changed"] += 1
             self._counts["changed_bytes"] += node.size
             self._counts["changed_before_bytes"] += before.size
-            self._keep(self._changed, "changed", path, node, before)
+            self._keep(self._changed, path, node, before)
             return
         self._counts["new"] += 1
         self._counts["new_bytes"] += node.size
@@ -117,8 +148,7 @@ class Gauge(Unwatched):
         if passed or (self._known and node.size):
             self._counts["moved"] += not passed
             return
-        self._counts["fresh"] += 1
-        self._keep(self._new, "fresh", path, node, None)
+        self._keep(self._new, path, node, None)
 
     def directory(self, path: bytes, before: Mapping[bytes, Node], nodes: Sequence[Node]) -> None:
         """Pair files that went with files that came: the same stem, or a name with an extension that was not there."""
@@ -142,11 +172,8 @@ class Gauge(Unwatched):
 
     def figures(self, index: Index, totals: Totals) -> tuple[Figures, list[Look]]:
         """What the run came to, and the files that turned; `index` holds everything that was saved."""
-        looks = [(kept, self._finished(index, kept)) for kept in (*self._changed.values(), *self._new.values())]
-        bad = [look for _, look in looks if turned(look)]
-        changed = self._counts["changed"] / max(1, len(self._changed))
-        fresh = self._counts["fresh"] / max(1, len(self._new))
-        on_changed = sum(1 for kept, look in looks if kept.changed and turned(look))
+        changed, new = self._looks(index, self._changed), self._looks(index, self._new)
+        bad = [(look, weight) for look, weight in (*changed, *new) if turned(look)]
         gone = totals.files_before - totals.files_unmodified - self._counts["touched"] - self._counts["changed"]
         kept_bytes = totals.bytes_total - self._counts["new_bytes"] - self._counts["changed_bytes"]
         figures = Figures(
@@ -159,15 +186,18 @@ class Gauge(Unwatched):
             moved=self._counts["moved"],
             lost=max(0, gone - self._counts["moved"]),
             bytes_lost=max(0, totals.bytes_before - kept_bytes - self._counts["changed_before_bytes"]),
-            turned=round(on_changed * changed + (len(bad) - on_changed) * fresh),
-            opaque_changed=round(sum(_random(look) for kept, look in looks if kept.changed) * changed),
+            turned=round(sum(weight for _, weight in bad)),
+            opaque_changed=round(sum(weight for look, weight in changed if _random(look))),
             lost_random=self._lost_random(index),
-            sealed_bytes=round(sum(look.size for kept, look in looks if not kept.changed and unreadable(look)) * fresh),
-            renamed=round(self._counts["renamed"] * fresh),
+            sealed_bytes=round(sum(look.size * weight for look, weight in new if unreadable(look))),
+            renamed=round(self._renames),
             extensions=tuple(f".{name}" for name, _ in self._extensions.most_common(_NAMED)),
             same_choices=totals.same_choices,
         )
-        return figures, bad
+        return figures, [look for look, _ in bad]
+
+    def _looks(self, index: Index, lots: tuple[Lot, ...]) -> list[tuple[Look, float]]:
+        return [(self._finished(index, kept), lot.weight) for lot in lots for kept in lot.kept.values()]
 
     def _note_gone(self, gone: Mapping[bytes, Node]) -> None:
         """Keep what content went, of names that promise no format."""
@@ -181,26 +211,26 @@ class Gauge(Unwatched):
         random = sum((ratio(index, content) or 0.0) >= RANDOM for content in self._gone)
         return random / self._counts["gone"] if self._counts["gone"] else 0.0
 
-    def _keep(self, where: dict[bytes, Kept], count: str, path: bytes, node: Node, before: Node | None) -> None:
-        """Keep a look at the file that was just read: of the first `MOST` each, of further ones fewer and fewer (a reservoir)."""
-        if len(where) >= MOST:
-            if self._dice.randrange(self._counts[count]) >= MOST:
-                return
-            del where[self._dice.choice(list(where))]
+    def _keep(self, lots: tuple[Lot, Lot], path: bytes, node: Node, before: Node | None) -> None:
+        """Keep a look at the file that was just read, if the lot falls on it."""
+        lot = lots[begins_random(self._head)]
+        if not lot.takes(path):
+            return
         tail = self._tail if len(self._tail) >= LEAST else b""
         look = Look(path=escape(path), size=node.size, sample=sample(self._head, self._middle, tail))
         old = tuple((before.content or ())[:_MOST_BLOBS]) if before is not None else ()
         if before is not None:
             look = Look(path=look.path, size=look.size, sample=look.sample, before=Before(size=before.size))
-        where[path] = Kept(look, tuple((node.content or ())[:_MOST_BLOBS]), old, before is not None)
+        lot.kept[path] = Kept(look, tuple((node.content or ())[:_MOST_BLOBS]), old)
 
     def _renamed(self, path: bytes, old: bytes, before: Node) -> None:
-        kept = self._new.get(path)
-        if kept is None:
+        lot = next((lot for lot in self._new if path in lot.kept), None)
+        if lot is None:
             return
+        kept = lot.kept[path]
         look = kept.look
         if not known_extension(look.path):
-            self._counts["renamed"] += 1
+            self._renames += lot.weight
             self._extensions[extension(look.path)] += 1
         made = Look(
             path=look.path,
@@ -210,15 +240,14 @@ class Gauge(Unwatched):
             renamed=True,
             was=escape(old),
         )
-        self._new[path] = kept._replace(look=made, before=tuple((before.content or ())[:_MOST_BLOBS]))
+        lot.kept[path] = kept._replace(look=made, before=tuple((before.content or ())[:_MOST_BLOBS]))
 
     def _stranger(self, path: bytes) -> None:
-        kept = self._new.get(path)
-        if kept is not None:
-            look = kept.look
-            self._new[path] = kept._replace(
-                look=Look(path=look.path, size=look.size, sample=look.sample, stranger=True)
-            )
+        lot = next((lot for lot in self._new if path in lot.kept), None)
+        if lot is not None:
+            look = lot.kept[path].look
+            made = Look(path=look.path, size=look.size, sample=look.sample, stranger=True)
+            lot.kept[path] = lot.kept[path]._replace(look=made)
 
     def _finished(self, index: Index, kept: Kept) -> Look:
         look, before = kept.look, kept.look.before

@@ -96,6 +96,15 @@ def test_of_many_files_a_part_is_looked_at_and_the_counts_are_projected(
     assert (figures.changed, figures.turned, len(bad)) == (40, 40, 10)
 
 
+def test_what_begins_with_random_bytes_is_looked_at_first(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PLAIN", 5)
+    for number in range(40):
+        content = os.urandom(6_000) if number in (7, 31) else text(DICE, 6_000)
+        (nights.tree / "a" / f"note{number}.txt").write_bytes(content)
+    figures, bad = nights.measure()
+    assert (figures.changed, figures.turned, len(bad)) == (40, 2, 2)
+
+
 def test_what_is_ignored_is_counted_and_not_judged(nights: Nights) -> None:
     for number in range(40):
         (nights.tree / "a" / f"note{number}.txt").write_bytes(os.urandom(6_000))
