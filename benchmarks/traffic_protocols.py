@@ -72,9 +72,8 @@ def main() -> None:
     print(
         f"  transactions: {dict(protocols.counts.transactions.most_common())}; broken parsers: {protocols.counts.parsers_broken}"
     )
-    print(
-        f"  encrypted: {protocols.counts.encrypted} conversations, {protocols.counts.bytes_encrypted:,} of {protocols.counts.bytes_seen:,} bytes"
-    )
+    counts = protocols.counts
+    print(f"  encrypted: {counts.encrypted} conversations, {counts.bytes_encrypted:,} of {counts.bytes_seen:,} bytes")
     print(f"  peak RSS: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 

@@ -128,8 +128,7 @@ class Protocols:
                     self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
                 self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
         if run.end and talk.parser is not None:
-            self._guard(talk, run.to_client, None, 0)
-            self._collect(talk, run.to_client, run.row, run.time_ns)
+            self._close(talk, run.to_client, run.row, run.time_ns)
 
     def _look(self, talk: _Talk, run: Run) -> None:
         """Detect the protocol, with what came before."""
@@ -272,22 +271,38 @@ class Protocols:
         return talk
 
     def _parse(self, talk: _Talk, side: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
-        self._guard(talk, side, data, gap)
-        self._collect(talk, side, row, time_ns)
-
-    def _guard(self, talk: _Talk, side: bool, data: bytes | None, gap: int) -> None:
-        """Call the parser; a defect of it ends this conversation's parsing, counted."""
         parser = talk.parser
         if parser is None or talk.left:
             return
         try:
-            if data is None:
-                parser.end(side)
-            else:
-                parser.data(side, data, gap)
+            parser.data(side, data, gap)
         except _BROKEN:
-            self.counts.parsers_broken += 1
-            talk.left = True
+            self._broken(talk)
+        talked = talk.conversation
+        if (
+            parser.touched
+            or parser.next_protocol
+            or parser.expected
+            or talked.encrypted
+            or len(talked.events) > talk.told
+        ):
+            self._collect(talk, side, row, time_ns)
+
+    def _broken(self, talk: _Talk) -> None:
+        """Count a defect of a parser, which ends this conversation's parsing."""
+        self.counts.parsers_broken += 1
+        talk.left = True
+
+    def _close(self, talk: _Talk, side: bool, row: int, time_ns: int) -> None:
+        """Tell the parser that one side says no more."""
+        parser = talk.parser
+        if parser is None or talk.left:
+            return
+        try:
+            parser.end(side)
+        except _BROKEN:
+            self._broken(talk)
+        self._collect(talk, side, row, time_ns)
 
     def _collect(self, talk: _Talk, side: bool, row: int, time_ns: int) -> None:
         parser, talked = talk.parser, talk.conversation

@@ -50,10 +50,6 @@ class File:
         return next((one.hexdigest() for one in self.digests if one.name == algorithm), "")
 
 
-Source = list[bytes] | Callable[[], list[bytes]]
-"""A buffer's contents, or what makes them when somebody asks."""
-
-
 class Transaction:
     """One request with its answer. What the rules see of it are buffers by sticky-buffer name, numbers by keyword, files and events.
 
@@ -105,16 +101,21 @@ class Fields(Transaction):
     `set` and `add` take the name of the sticky buffer; the direction is that of the bytes.
     """
 
-    __slots__ = ("_buffers", "_integers")
+    __slots__ = ("_buffers", "_integers", "_later")
 
     def __init__(self, number: int, protocol: str) -> None:
         super().__init__(number, protocol)
         self._buffers: dict[tuple[str, bool], list[bytes]] = {}
+        self._later: dict[tuple[str, bool], Callable[[], bytes]] = {}
         self._integers: dict[tuple[str, bool], list[int]] = {}
 
     def set(self, name: str, to_client: bool, value: bytes) -> None:
         """Make `value` the buffer's only content."""
         self._buffers[name, to_client] = [value]
+
+    def set_later(self, name: str, to_client: bool, make: Callable[[], bytes]) -> None:
+        """Make the buffer's only content when somebody asks for it."""
+        self._later[name, to_client] = make
 
     def add(self, name: str, to_client: bool, value: bytes, limit: int = 256) -> None:
         """Add one content to a multi-buffer, up to `limit` of them."""
@@ -134,6 +135,9 @@ class Fields(Transaction):
             return [bytes(file.data) for file in self.files if file.to_client == to_client and file.data]
         if name == "file.name":
             return [file.name for file in self.files if file.to_client == to_client and file.name]
+        make = self._later.pop((name, to_client), None)
+        if make is not None:
+            self._buffers[name, to_client] = [make()]
         return self._buffers.get((name, to_client), [])
 
     def integers(self, name: str, to_client: bool) -> list[int]:

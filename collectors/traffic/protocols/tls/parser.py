@@ -178,10 +178,9 @@ class TlsParser(Parser):
             tx.add("tls.alpn", False, offered)
         self._random(said, False)
         if said.random:
-            text = hello.ja3(said)
-            tx.set("ja3.string", False, text.encode())
-            tx.set("ja3.hash", False, hello.md5(text))
-            tx.set("ja4.hash", False, hello.ja4(said).encode())
+            tx.set_later("ja3.string", False, lambda: hello.ja3(said).encode())
+            tx.set_later("ja3.hash", False, lambda: hello.md5(hello.ja3(said)))
+            tx.set_later("ja4.hash", False, lambda: hello.ja4(said).encode())
         self._step(False, 1)
 
     def _server_hello(self, said: Hello) -> None:
@@ -197,9 +196,8 @@ class TlsParser(Parser):
             tx.add("tls.alpn", True, chosen)
         self._random(said, True)
         if said.random:
-            text = hello.ja3s(said)
-            tx.set("ja3s.string", True, text.encode())
-            tx.set("ja3s.hash", True, hello.md5(text))
+            tx.set_later("ja3s.string", True, lambda: hello.ja3s(said).encode())
+            tx.set_later("ja3s.hash", True, lambda: hello.md5(hello.ja3s(said)))
         self._step(True, 1)
 
     def _version(self, to_client: bool, number: int) -> None:
