@@ -23,7 +23,7 @@ class Incomplete(Exception):
     """More bytes are needed to tell."""
 
 
-_PLAIN_NAME = re.compile(rb"[!#-'*+.0-9A-Z^-z|~-]+")
+_TOKEN = bytes(byte for byte in range(33, 127) if byte not in b'()<>@,;:\\"/[]?={}')
 _TOKENS = re.compile(rb"[ \t]*([!#-'*+.0-9A-Z^-z|~-]*)[ \t]*")
 _ODD_PLAIN = re.compile(rb"\r\n[ \t\x00]|(?<!\r)\n|\r(?!\n)|\x00")
 
@@ -48,7 +48,7 @@ def _plain(block: bytes) -> list[Header] | None:
     headers = []
     for line in block.split(b"\r\n"):
         name, colon, value = line.partition(b":")
-        if not colon or not _PLAIN_NAME.fullmatch(name):
+        if not colon or not name or name.translate(None, _TOKEN):
             return None
         headers.append(Header(name, value.strip(SPACE)))
     return headers
