@@ -20,7 +20,9 @@ from actions.backup.retention import Policy, parse_duration, parse_grouping
 from actions.backup.selection import Selection, find_snapshot
 from actions.backup.stores.store import FileType, Handle
 from actions.backup.subset import parse_subset
+from actions.backup.target_prune import TargetPruned, prune_target
 from actions.backup.tripwire.book import path_in, recall
+from contracts.errors import UsageError
 from contracts.host import Files as HostFiles
 
 _ACKNOWLEDGE = "look at it, then `holdfast backup acknowledge`"
@@ -80,6 +82,14 @@ class Keeping:
                 reviewed = Reviewed(reviewed.groups, {})
             reviewed.refuse_when_held()
             return reviewed, forget(self.repository, reviewed, lock)
+
+    def retire_target(self, policy: Policy, grouping: str) -> TargetPruned:
+        """A policy and a prune on a target that another host adds to, in its own directory there; UsageError for any other place."""
+        if not self.repository.store.location.startswith("/"):
+            raise UsageError(
+                "only the directory of a target is pruned so", advice="run it on the server of the target, as root"
+            )
+        return prune_target(self.repository, policy, grouping=grouping, facts=self.known)
 
     def forget_ids(self, words: Sequence[str]) -> Forgotten:
         """Remove the snapshots that are named."""

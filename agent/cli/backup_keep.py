@@ -69,6 +69,20 @@ def _keep_options(command: Any) -> Any:
     return click.option("--keep-tag", "keep_tags", multiple=True, help="Keep what has this tag (a,b: both).")(command)
 
 
+def _on_target(desk: "Desk", policy: Any, group_by: str, *, as_json: bool) -> None:
+    done = desk.retire_target(policy, group_by)
+    gone, left = list(done.forgotten.ids), done.doubtful
+    if as_json:
+        told = {"removed": gone, "rubbish": done.rubbish, "doubtful": left, "bytes_freed": done.pruned.bytes_freed}
+        click.echo(to_json(told))
+        return
+    click.echo(
+        f"{len(gone)} snapshots and {len(done.rubbish)} foreign files removed, {done.pruned.bytes_freed} bytes freed."
+    )
+    for name in left:
+        click.secho(f"left, it may be damage: {plain(name)}", fg="yellow", err=True)
+
+
 @click.command()
 @repository_options
 @snapshot_options
@@ -80,6 +94,11 @@ def _keep_options(command: Any) -> Any:
 @click.option(
     "--even-when-held", is_flag=True, help="Although the history looks suspicious: a person has looked at it."
 )
+@click.option(
+    "--on-target",
+    is_flag=True,
+    help="On the server of a write-once target: rubbish goes first, arrivals are heeded, then prune.",
+)
 @click.argument("snapshots", nargs=-1)
 def forget(
     desk: "Desk",
@@ -90,6 +109,7 @@ def forget(
     dry_run: bool,
     and_prune: bool,
     even_when_held: bool,
+    on_target: bool,
     snapshots: tuple[str, ...],
     **keep: Any,
 ) -> None:
@@ -105,6 +125,13 @@ def forget(
         if not (counts or spans or keep_tags):
             raise UsageError("nothing says what to keep", advice="give --keep-daily 7 or the like, or name snapshots")
         policy = desk.policy(counts, spans, keep_tags)
+        if on_target:
+            if dry_run or even_when_held:
+                raise UsageError(
+                    "--on-target knows neither a dry run nor a suspicious history", advice="leave these out"
+                )
+            _on_target(desk, policy, group_by, as_json=as_json)
+            return
         if dry_run:
             reviewed, gone = desk.plan_forget(policy, group_by, chosen), []
         else:

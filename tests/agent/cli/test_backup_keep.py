@@ -111,3 +111,15 @@ def test_unlock_removes_what_is_left_over_or_all(home: Home) -> None:
     assert home.call("unlock").out.startswith("0 locks")
     assert home.call("unlock", "--remove-all").out.startswith("1 locks")
     lock.release()
+
+
+def test_a_target_is_pruned_in_its_own_directory_there(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "correct horse")
+    assert (
+        home.call("forget", "--on-target", "--dry-run", "--keep-last", "1", "--repo", home.place, bare=True).code != 0
+    )
+    said = home.call("forget", "--on-target", "--keep-last", "1", "--repo", home.place, "--json", bare=True)
+    assert said.code == 0, said
+    assert said.json["removed"] == home.ids[:1]
+    assert said.json["doubtful"] == []
+    assert [row["id"] for row in home.call("list", "--json").json] == home.ids[1:]
