@@ -14,6 +14,9 @@ SLICE = 512
 LEAST = 256
 """Of fewer bytes nothing is said."""
 
+_QUICK = 138
+"""Of 256 random bytes 162 values show, give or take 5."""
+
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -339,8 +342,8 @@ def sample(head: bytes, middle: list[bytes], tail: bytes) -> Sample:
 
 
 def begins_random(head: bytes) -> bool:
-    """Whether content begins with random bytes and as none of the formats that look so."""
-    return len(head) >= LEAST and _opaque(_distinct(head), len(head)) and format_of(head) not in COMPRESSED
+    """Whether content seems to begin with random bytes, and as none of the formats that look so; a quick look at 256 bytes."""
+    return len(head) >= LEAST and _distinct(head[:LEAST]) >= _QUICK and format_of(head) not in COMPRESSED
 
 
 def _distinct(part: bytes) -> int:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from analysis.file_formats import SLICE, extension, format_of, known_extension, sample, sealed, wanted
+from analysis.file_formats import SLICE, begins_random, extension, format_of, known_extension, sample, sealed, wanted
 from tests.actions.backup.tripwire.scenarios import docx, jpeg, pdf, program, text
 
 DICE = random.Random(3)
@@ -36,6 +36,12 @@ def test_whole_files_are_what_they_begin_as_and_encrypted_ones_are_not(make: obj
     assert (sample(*cut(content)).format, sample(*cut(content)).broken) == (name, False)
     inside = content[:600] + DICE.randbytes(len(content) - 600)
     assert sample(*cut(inside)).broken, "the beginning was kept and the rest encrypted"
+
+
+def test_a_quick_look_tells_random_beginnings() -> None:
+    assert sum(begins_random(DICE.randbytes(512)) for _ in range(500)) == 500
+    assert not any(begins_random(make(DICE, 600)) for make in (text, program, jpeg, docx) for _ in range(50))
+    assert not begins_random(b"short")
 
 
 def test_blank_slices_are_counted() -> None:

@@ -154,10 +154,11 @@ class Gauge(Unwatched):
         """Pair files that went with files that came: the same stem, or a name with an extension that was not there."""
         if not before:
             return
-        names = {node.raw_name: node for node in nodes}
-        gone = {name: node for name, node in before.items() if node.type == "file" and name not in names}
+        left = {node.name for node in nodes}
+        gone = {name: node for name, node in before.items() if node.name not in left and node.type == "file"}
         if not gone:
             return
+        names = {node.raw_name: node for node in nodes}
         self._note_gone(gone)
         came = [name for name, node in names.items() if node.type == "file" and name not in before]
         usual = {extension(escape(name)) for name, node in before.items() if node.type == "file"}
