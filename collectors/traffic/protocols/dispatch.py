@@ -51,6 +51,8 @@ class _Talk:
     left: bool = False
     seen: int = 0
     told: int = 0
+    expected: str = ""
+    """The protocol that should follow (STARTTLS), while that is not known."""
 
 
 class Protocols:
@@ -168,6 +170,9 @@ class Protocols:
         waiting, talk.waiting = talk.waiting, []
         if name in ("http", "tls") and side and waiting[0][0] and not talk.looked[0] and not talk.facts.datagrams:
             talked.event("applayer_wrong_direction_first_data")
+        if talk.expected and name != talk.expected:
+            talked.event("applayer_no_tls_after_starttls")
+        talk.expected = ""
         other = not side
         if talk.looked[other] and not talked.by_side[other] and talk.first[other] and name in ("http", "tls", "ssh"):
             talked.event("applayer_detect_protocol_only_one_direction")
@@ -323,7 +328,7 @@ class Protocols:
             talk.left = True
             self.counts.encrypted += 1
         if parser.next_protocol:
-            self._change_protocol(talk, parser, row, time_ns)
+            self._change_protocol(talk, parser, side, row, time_ns)
 
     def _expect(self, parser: Parser) -> None:
         for address, port, name, told in parser.expected:
@@ -332,7 +337,7 @@ class Protocols:
             self._expected[address, port] = (name, told)
         parser.expected = []
 
-    def _change_protocol(self, talk: _Talk, parser: Parser, row: int, time_ns: int) -> None:
+    def _change_protocol(self, talk: _Talk, parser: Parser, side: bool, row: int, time_ns: int) -> None:
         """Go on with another protocol from here (STARTTLS, CONNECT, Upgrade)."""
         talked = talk.conversation
         talked.original = talked.protocol
@@ -340,7 +345,8 @@ class Protocols:
         talk.looked, talk.first, talk.waiting = [False, False], [b"", b""], []
         name, parser.next_protocol = parser.next_protocol, ""
         talk.parser = None
-        if name != "?":
+        talk.expected = "tls" if name == "tls" else ""
+        if name not in ("?", "tls"):
             talk.looked = [True, True]
             talked.protocol = name
             talk.parser = parser_of(name, talked, talk.facts, self._limits)
@@ -348,3 +354,5 @@ class Protocols:
             self._changes.append(Change(talked, None, False, row, time_ns))
         else:
             talked.protocol = UNKNOWN
+            if parser.rest:
+                self._look(talk, Run(talked.slot, side, 0, parser.rest, 0, row, time_ns, 0))

@@ -53,6 +53,7 @@ class FtpParser(Parser):
             else:
                 self._command(line)
             if self.next_protocol:
+                self.rest = waiting[at:]
                 return
         if len(waiting) - at > MAX_LINE:
             if not self._skipping[to_client]:

@@ -59,7 +59,9 @@ class Parser:
         self.touched: list[Transaction] = []
         self.count = 0
         self.next_protocol = ""
-        """Set when what follows is another protocol: its name, or "?" to detect anew."""
+        """Set when what follows is another protocol: its name, or "?" to detect anew ("tls" is expected, not believed)."""
+        self.rest = b""
+        """The bytes behind that change that came with it, of the same side."""
         self.expected: list[Expected] = []
         """Flows to come (FTP's data connections)."""
         self.expectation: tuple[bool, bytes] | None = None

@@ -75,6 +75,7 @@ class SmtpParser(Parser):
             else:
                 self._line(line)
             if self.next_protocol:
+                self.rest = waiting[at:]
                 return
         self._waiting[to_client] = waiting[at:]
 

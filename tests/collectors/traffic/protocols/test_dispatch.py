@@ -112,6 +112,18 @@ def test_tls_behind_starttls_is_read(tmp_path: Path) -> None:
     assert [(one.protocol, one.original) for one in found.conversations] == [("tls", "smtp")]
 
 
+def test_what_is_no_tls_behind_starttls_is_told(tmp_path: Path) -> None:
+    said = (
+        (True, b"220 x ESMTP\r\n"),
+        (False, b"STARTTLS\r\n"),
+        (True, b"220 go\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"),
+    )
+    found = heard(tmp_path, session(said, dport=25))
+    assert [(one.protocol, one.original) for one in found.conversations] == [("http", "smtp")]
+    assert "applayer_no_tls_after_starttls" in found.conversations[0].events
+    assert found.buffers("http.response_body", True) == [b"x"]
+
+
 def test_datagrams_are_conversations(tmp_path: Path) -> None:
     there = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40_000, dport=53)
     back = Ether() / IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=53, dport=40_000)
