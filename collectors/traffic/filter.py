@@ -16,6 +16,8 @@ _NETMASK_UNKNOWN = 0xFFFFFFFF
 _SO_ATTACH_FILTER, _SO_LOCK_FILTER = 26, 44
 MAX_INSTRUCTIONS = 4096
 """The kernel's BPF_MAXINSNS."""
+MAX_CHARACTERS = 4096
+"""Of an expression: libpcap takes minutes over much longer ones."""
 
 
 class _Program(ctypes.Structure):
@@ -24,6 +26,8 @@ class _Program(ctypes.Structure):
 
 def compile_filter(expression: str, link: int) -> bytes:
     """Return the program of a filter for a link type (LINKTYPE_), eight bytes an instruction; raises `Malformed` for what is no filter."""
+    if len(expression) > MAX_CHARACTERS:
+        raise _too_long(expression)
     library = _library()
     handle = library.pcap_open_dead(link, MAX_CAPTURE)
     if not handle:
@@ -42,11 +46,15 @@ def compile_filter(expression: str, link: int) -> bytes:
     finally:
         library.pcap_close(handle)
     if len(code) > MAX_INSTRUCTIONS * _INSTRUCTION.size:
-        raise Malformed(
-            f"{expression!r} is too long for the kernel",
-            advice="name fewer hosts and ports, or networks instead of hosts",
-        )
+        raise _too_long(expression)
     return code
+
+
+def _too_long(expression: str) -> Malformed:
+    return Malformed(
+        f"a capture filter of {len(expression)} characters is too long for the kernel: {expression[:40]!r} …",
+        advice="name fewer hosts and ports, or networks instead of hosts",
+    )
 
 
 def _library() -> ctypes.CDLL:

@@ -29,7 +29,7 @@ class Prefix:
     `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session). `offset` is the
     sender's offset before the row. Behind the row, for both directions: `sent` is where the sender goes on (a FIN counts one), `fins`
     whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled. `passed` rows change
-    nothing: keep-alives, and bytes that are `repeated` although they were acknowledged; `again` rows repeat bytes, from offset `at` on, that
+    nothing: keep-alives, and bytes that are `repeated` although they were acknowledged; `again` rows repeat bytes from offset `at` on that
     still wait: they change nothing if they are the same (`streams.repeats`).
     """
 
