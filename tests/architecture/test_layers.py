@@ -31,7 +31,13 @@ DOORS = {
         "actions.backup.crypto",
         "actions.backup.stores.sftp_packets",
     },
-    "zstandard": {"actions.backup.compression", "agent.reporter", "console.ingest"},
+    "zstandard": {
+        "actions.backup.compression",
+        "agent.reporter",
+        "collectors.traffic.protocols.http.coding",
+        "console.ingest",
+    },
+    "brotli": {"collectors.traffic.protocols.http.coding"},
     "pyfastcdc": {"actions.backup.chunker"},
     "paramiko": {
         "actions.backup.stores.sftp_link",

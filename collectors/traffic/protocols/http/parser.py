@@ -85,6 +85,10 @@ class HttpParser(Parser):
             word = self._response.upgraded
             self._response.upgraded = None
             self._request.dead = True
+            if self.conversation.original and self._response.tx is not None:
+                # One change of protocol is all that Suricata follows; a second one is an event.
+                self._response.tx.event("failed_protocol_change", True)
+                self.touch(self._response.tx)
             self.next_protocol = "http2" if b"h2c" in word else "websocket" if b"websocket" in word else "?"
         elif self._request.tunnel:
             self._request.tunnel = False
