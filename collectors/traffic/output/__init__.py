@@ -1,0 +1,1 @@
+"""What the sensor writes: EVE records."""

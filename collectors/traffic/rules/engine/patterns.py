@@ -1,0 +1,107 @@
+"""Prefilters: many literal patterns looked for in one piece of bytes at once, by Hyperscan.
+
+A prefilter only says which rules are worth a whole evaluation; what it may not do is miss one. So what cannot be told here (a place given by
+a variable) is left open.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import hyperscan
+
+MAX_OFFSET = 65_535
+
+
+class Pattern:
+    """A literal to look for. `last` is the highest offset at which it may end, 0 for anywhere."""
+
+    __slots__ = ("last", "literal", "nocase")
+
+    def __init__(self, literal: bytes, nocase: bool = False, last: int = 0) -> None:
+        self.literal = literal.lower() if nocase else literal
+        self.nocase = nocase
+        self.last = last if 0 < last <= MAX_OFFSET else 0
+
+    @property
+    def key(self) -> tuple[bytes, bool, int]:
+        """Return what makes it the same pattern as another."""
+        return self.literal, self.nocase, self.last
+
+
+class Prefilter:
+    """Patterns with the numbers of the rules that each stands for. Built once; `find` afterwards."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[bytes, bool, int], int] = {}
+        self.members: list[list[int]] = []
+        self._database: Any = None
+        self._hits: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def add(self, pattern: Pattern, rule: int) -> None:
+        """Let `pattern` stand for a rule."""
+        number = self._keys.setdefault(pattern.key, len(self.members))
+        if number == len(self.members):
+            self.members.append([])
+        self.members[number].append(rule)
+
+    def compile(self) -> None:
+        """Make the database."""
+        keys = list(self._keys)
+        if not keys:
+            return
+        expressions = ["".join(f"\\x{byte:02x}" for byte in literal).encode("ascii") for literal, _, _ in keys]
+        flags = [hyperscan.HS_FLAG_SINGLEMATCH | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
+        ext = [
+            hyperscan.ExpressionExt(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last)
+            for _, _, last in keys
+        ]
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext
+        )
+
+    def dump(self) -> bytes:
+        """Return the compiled database as bytes."""
+        return bytes(hyperscan.dumpb(self._database)) if self._database is not None else b""
+
+    def load(self, compiled: bytes) -> None:
+        """Take a compiled database that was made of the same patterns: only from a store that has authenticated it."""
+        if compiled:
+            self._database = hyperscan.loadb(compiled, hyperscan.HS_MODE_BLOCK)
+            self._database.scratch = hyperscan.Scratch(self._database)
+
+    def find(self, data: bytes | memoryview) -> list[int]:
+        """Return the numbers of the patterns in `data`."""
+        if self._database is None:
+            return []
+        hits: list[int] = []
+        append = hits.append
+        self._database.scan(data, lambda number, _begin, _end, _flags, _context: append(number))
+        return hits
+
+    def find_all(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[list[int], list[int]]:
+        """Return, for pieces with a name each, the names and the numbers of the patterns in them."""
+        names: list[int] = []
+        numbers: list[int] = []
+        if self._database is None:
+            return names, numbers
+        name, add_name, add_number = 0, names.append, numbers.append
+
+        def hit(number: int, _begin: int, _end: int, _flags: int, _context: object) -> None:
+            add_name(name)
+            add_number(number)
+
+        scan = self._database.scan
+        for name, data in pieces:  # noqa: B007 - `hit` reads it
+            scan(data, hit)
+        return names, numbers
+
+    def rules(self, numbers: Sequence[int]) -> set[int]:
+        """Return the rules that the patterns stand for."""
+        found: set[int] = set()
+        for number in numbers:
+            found.update(self.members[number])
+        return found
