@@ -7,10 +7,13 @@ the target meanwhile can lead outside of it. What takes the place of something i
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 
 from actions.backup.archiver import Told
 from actions.backup.blobs import BlobType
@@ -24,6 +27,10 @@ from contracts.errors import HoldfastError
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _STEP = 64 << 10
+_AHEAD = 3
+"""So many blobs of a file are made ready while one is written."""
+
+_THREADS = 2
 _ZEROS = bytes(_STEP)
 
 
@@ -94,6 +101,7 @@ class Restorer:
         self._adapt = adapt
         self._pulse = pulse
         self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
+        self._pool: ThreadPoolExecutor
         self.restored = Restored()
 
     def restore(self, tree: str, target: str | bytes, wanted: Target | None = None) -> Restored:
@@ -104,7 +112,8 @@ class Restorer:
         os.makedirs(root, mode=0o700, exist_ok=True)  # noqa: PTH103 (a path of bytes)
         self._root = os.open(root, _DIR)
         try:
-            self._walk(tree, wanted.below if wanted is not None else None)
+            with ThreadPoolExecutor(_THREADS, thread_name_prefix="restore") as self._pool:
+                self._walk(tree, wanted.below if wanted is not None else None)
         finally:
             os.close(self._root)
         return self.restored
@@ -267,8 +276,7 @@ class Restorer:
         position = 0
         ids = [bytes.fromhex(id) for id in node.content or ()]
         lengths = []
-        for id in ids:
-            data = self._repository.load_blob(BlobType.DATA, id)
+        for data in self._ahead(ids):
             for start, end in _runs(data):
                 _pwrite_all(descriptor, memoryview(data)[start:end], position + start)
             position += len(data)
@@ -277,12 +285,33 @@ class Restorer:
         if position != node.size:
             raise Damaged(node.name, f"the blobs have {position} bytes, the file is said to have {node.size}")
         if self._verify:
-            position = 0
-            for id, length in zip(ids, lengths, strict=True):
-                if id_of(os.pread(descriptor, length, position)) != id:
-                    raise Damaged(node.name, f"what was written at byte {position} does not read back the same")
-                position += length
+            starts = [0, *accumulate(lengths)][:-1]
+
+            def differs(id: bytes, start: int, length: int) -> bool:
+                return id_of(os.pread(descriptor, length, start)) != id
+
+            each = self._pool.map if len(ids) > 1 else map
+            for start, bad in zip(starts, each(differs, ids, starts, lengths), strict=True):
+                if bad:
+                    raise Damaged(node.name, f"what was written at byte {start} does not read back the same")
         self.restored.bytes += position
+
+    def _ahead(self, ids: Sequence[bytes]) -> Iterator[bytes]:
+        """The blobs of a file in turn; of several, the next ones are read, decrypted and hashed meanwhile."""
+        if len(ids) == 1:
+            yield self._repository.load_blob(BlobType.DATA, ids[0])
+            return
+        under_way: deque[Future[bytes]] = deque()
+        try:
+            for id in ids:
+                under_way.append(self._pool.submit(self._repository.load_blob, BlobType.DATA, id))
+                if len(under_way) > _AHEAD:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
 
     def _other(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
         made = self._name_to_make(name)
