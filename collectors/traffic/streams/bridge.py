@@ -4,9 +4,11 @@ from collectors.traffic.streams import columns as codes
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.numbers import MASK
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
-from collectors.traffic.streams.session import Session, State, StreamOptions
+from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
 
 _SIMPLE = {
     codes.NOTHING: State.NONE,

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from collectors.traffic.streams.established import acknowledge_reset, deliver, note_fin, widen
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
-from collectors.traffic.streams.session import Session, State
+from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 _Handler = Callable[[Session, Segment], bool]

@@ -4,8 +4,9 @@ from collectors.traffic.streams.established import finish
 from collectors.traffic.streams.handshake import take_answer
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, MAX_SCALE, RST, SYN, Segment
-from collectors.traffic.streams.session import MAX_ANSWERS, Session, State
+from collectors.traffic.streams.session import MAX_ANSWERS, Session
 from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 

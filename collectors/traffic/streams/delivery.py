@@ -1,19 +1,28 @@
 """Handing on: takes in a packet's bytes, and gives what has become readable, in order, within bounds of memory and depth."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from collectors.traffic.streams import news
 from collectors.traffic.streams.news import Run, StreamEvent
 from collectors.traffic.streams.numbers import MASK, ahead
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
+from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
 
-if TYPE_CHECKING:
-    from collectors.traffic.streams.session import Session
-    from collectors.traffic.streams.side import Side
 
-_CLOSED, _LAST_ACK, _FIN_WAIT1, _SYN_SENT = 10, 7, 4, 1
-"""States, by their numbers (`session.State`)."""
+class Owner(Protocol):
+    """What is to be known of a session here."""
+
+    slot: int
+    state: State
+    options: StreamOptions
+    client: Side
+    server: Side
+
+    def sides(self, segment: Segment) -> tuple[Side, Side]:
+        """Return the sender's and the receiver's side."""
 
 
 class Delivery:
@@ -44,7 +53,7 @@ class Delivery:
         """Note an anomaly of a packet."""
         self.events.append(StreamEvent(row, slot, name))
 
-    def segment(self, session: "Session", segment: Segment) -> bool:
+    def segment(self, session: Owner, segment: Segment) -> bool:
         """Take an accepted packet: its acknowledgement releases the other side's bytes, its own wait (in-line: are handed on).
 
         Returns whether its bytes were taken in.
@@ -53,9 +62,9 @@ class Delivery:
         flags, own, other = segment.flags, False, True
         if session.options.inline or flags & RST:
             own, other = True, False
-        elif flags & FIN and session.state >= _LAST_ACK:
+        elif flags & FIN and session.state >= State.LAST_ACK:
             own, other = True, bool(flags & ACK)
-        elif session.state == _CLOSED:
+        elif session.state == State.CLOSED:
             own = True
         if other:
             self.release(session, receiver, segment)
@@ -66,7 +75,7 @@ class Delivery:
             self.release(session, sender, segment)
         return taken
 
-    def _insert(self, session: "Session", side: "Side", segment: Segment) -> bool:
+    def _insert(self, session: Owner, side: Side, segment: Segment) -> bool:
         seq, data = segment.seq, segment.data
         if segment.flags & SYN:
             seq = (seq + 1) & MASK
@@ -96,16 +105,16 @@ class Delivery:
         self.held += side.segments.held - before
         return True
 
-    def _note_urgent(self, side: "Side", segment: Segment, start: int) -> None:
+    def _note_urgent(self, side: Side, segment: Segment, start: int) -> None:
         """Note the byte before the urgent pointer: receivers take it out of the stream (RFC 6093)."""
         if 0 < segment.urgent <= segment.length and len(side.urgent) < MAX_SEGMENTS:
             place = start + segment.urgent - 1
             if place >= side.released and place not in side.urgent:
                 side.urgent.append(place)
 
-    def release(self, session: "Session", side: "Side", segment: Segment) -> None:
+    def release(self, session: Owner, side: Side, segment: Segment) -> None:
         """Hand on what an acknowledgement (in-line: its arrival) has made readable; and the direction's end."""
-        if side.ended or (session.state == _SYN_SENT and not session.options.inline):
+        if side.ended or (session.state == State.SYN_SENT and not session.options.inline):
             return
         if not side.segments.held and side.fin is None and not side.depth_reached:
             return
@@ -128,32 +137,32 @@ class Delivery:
                 self.depth_reached += 1
                 self.event(segment.row, session.slot, "reassembly_depth_reached")
 
-    def _gap(self, session: "Session", side: "Side", acked: int, end: int) -> int:
+    def _gap(self, session: Owner, side: Side, acked: int, end: int) -> int:
         """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""
         first = side.segments.first()
         if first is None or first <= side.released or session.options.inline:
             return 0
-        acked -= session.state >= _FIN_WAIT1
+        acked -= session.state >= State.FIN_WAIT1
         if acked <= side.released:
             return 0
         if ahead(side.last_ack, side.next_seq) > 0 and not side.offset(side.next_seq) < first < acked:
             return 0
         return min(first, end) - side.released
 
-    def _why_ended(self, session: "Session", side: "Side", acked: int) -> int:
+    def _why_ended(self, session: Owner, side: Side, acked: int) -> int:
         if side.depth_reached and (side.released >= session.options.depth or session.options.inline):
             return news.DEPTH
         if side.fin is None or side.released < side.fin:
             return news.OPEN
         return news.FIN if session.options.inline or acked >= side.fin else news.OPEN
 
-    def _take(self, side: "Side", start: int, end: int) -> bytes:
+    def _take(self, side: Side, start: int, end: int) -> bytes:
         before = side.segments.held
         data = side.segments.take(start, end) if before else b""
         self.held -= before - side.segments.held
         return data
 
-    def _give(self, slot: int, side: "Side", to_client: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
+    def _give(self, slot: int, side: Side, to_client: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
         """Hand on `data`, which follows what was handed on after `gap` missing bytes."""
         start = side.released + gap
         side.released = start + len(data)
@@ -162,7 +171,7 @@ class Delivery:
             data = self._without_urgent(side, data, start)
         self.runs.append(Run(slot, to_client, offset, data, gap, row, time_ns, news.OPEN))
 
-    def _without_urgent(self, side: "Side", data: bytes, start: int) -> bytes:
+    def _without_urgent(self, side: Side, data: bytes, start: int) -> bytes:
         kept = bytearray(data)
         for place in sorted(side.urgent, reverse=True):
             if start <= place < start + len(data):
@@ -172,7 +181,7 @@ class Delivery:
         side.urgent = [place for place in side.urgent if place >= start + len(data)]
         return bytes(kept)
 
-    def end(self, slot: int, side: "Side", to_client: bool, why: int, row: int, time_ns: int) -> None:
+    def end(self, slot: int, side: Side, to_client: bool, why: int, row: int, time_ns: int) -> None:
         """End a direction, and forget what waits in it."""
         if not side.ended:
             side.ended = True
@@ -180,7 +189,7 @@ class Delivery:
         self.held -= side.segments.held
         side.segments.clear()
 
-    def finish(self, session: "Session", side: "Side", why: int, row: int, time_ns: int) -> None:
+    def finish(self, session: Owner, side: Side, why: int, row: int, time_ns: int) -> None:
         """Hand on everything that waits, acknowledged or not, and end the direction."""
         to_client = side is session.server
         while not side.ended and (first := side.segments.first()) is not None:

@@ -2,8 +2,9 @@
 
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
-from collectors.traffic.streams.session import Session, State
+from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 

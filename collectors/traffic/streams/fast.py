@@ -10,8 +10,8 @@ import numpy as np
 from collectors.traffic.block import I64, Bools
 from collectors.traffic.streams import columns as codes
 from collectors.traffic.streams.columns import SessionColumns
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.rows import Rows
-from collectors.traffic.streams.session import StreamOptions
 
 _FIN, _SYN, _RST, _ACK, _URG = 1, 2, 4, 16, 32
 _STATE = _FIN | _SYN | _RST | _ACK

@@ -2,7 +2,8 @@
 
 from collectors.traffic.streams.numbers import MASK
 from collectors.traffic.streams.segment import ACK, FIN, MAX_SCALE, RST, SYN, Segment
-from collectors.traffic.streams.session import MAX_SYNS, Session, State
+from collectors.traffic.streams.session import MAX_SYNS, Session
+from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import valid_reset
 
 

@@ -19,11 +19,13 @@ from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.fast import Prefix
 from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run, StreamEvent
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.repeats import compare
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
 from collectors.traffic.streams.segment import RST, URG, Segment
-from collectors.traffic.streams.session import Session, State, StreamOptions
+from collectors.traffic.streams.session import Session
+from collectors.traffic.streams.state import State
 
 _TURNS = 6
 """So often a flow may go on the fast way again inside a block."""

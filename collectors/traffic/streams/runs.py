@@ -11,7 +11,7 @@ from collectors.traffic.streams import news
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.fast import Pair, Prefix
 from collectors.traffic.streams.news import Run
-from collectors.traffic.streams.session import StreamOptions
+from collectors.traffic.streams.options import StreamOptions
 
 _APART = 1 << 44
 _NEVER = 1 << 60

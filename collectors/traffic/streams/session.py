@@ -4,52 +4,15 @@ This is the careful way. Packets of flows in which nothing is out of the ordinar
 """
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import ClassVar
 
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.numbers import MASK, ahead
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
 from collectors.traffic.streams.side import Side
-from contracts.record import Record
-
-
-class State(IntEnum):
-    """TCP's states, in Suricata's order: all from `ESTABLISHED` on count as established."""
-
-    NONE = 0
-    SYN_SENT = 1
-    SYN_RECV = 2
-    ESTABLISHED = 3
-    FIN_WAIT1 = 4
-    FIN_WAIT2 = 5
-    TIME_WAIT = 6
-    LAST_ACK = 7
-    CLOSE_WAIT = 8
-    CLOSING = 9
-    CLOSED = 10
-
-
-class StreamOptions(Record):
-    """How TCP sessions are followed; the defaults are Suricata's stock configuration."""
-
-    inline: bool = False
-    """Bytes are given as they arrive, refused packets carry nothing (in-line); else when the receiver has acknowledged them."""
-    midstream: bool = False
-    """Sessions whose beginning was not seen are picked up."""
-    async_oneside: bool = False
-    """Sessions of which one side alone is seen are followed."""
-    depth: int = 1024 * 1024
-    """So many bytes of a direction are reassembled."""
-    memory: int = 256 * 1024 * 1024
-    """So many bytes of all sessions wait at most; beyond it segments are not kept, and counted."""
-    merge: bool = True
-    """What one side says without the other's data between it is one run of a block; else every packet that releases bytes makes one."""
-    policy_v4: Policy = Policy.WINDOWS
-    policy_v6: Policy = Policy.BSD
-    """How receivers resolve what is ambiguous, as Suricata's stock `host-os-policy` has it."""
-
+from collectors.traffic.streams.state import State
 
 _CLOSING_STATES = frozenset({State.TIME_WAIT, State.CLOSE_WAIT, State.LAST_ACK})
 

@@ -1,6 +1,6 @@
 """Short conversations with one thing out of the ordinary; and the events that they lead to, both ways of looking being of one mind."""
 
-from collectors.traffic.streams.session import StreamOptions
+from collectors.traffic.streams.options import StreamOptions
 from tests.collectors.traffic.streams.talk import ACK, SYN, Listener, packet
 
 CLIENT, SERVER = False, True

@@ -8,8 +8,9 @@ from collectors.traffic.streams import columns as codes
 from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
-from collectors.traffic.streams.session import State, StreamOptions
+from collectors.traffic.streams.state import State
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, Listener, Speaker, packet
 

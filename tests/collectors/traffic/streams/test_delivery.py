@@ -2,10 +2,12 @@
 
 from collectors.traffic.streams import news
 from collectors.traffic.streams.delivery import Delivery
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
-from collectors.traffic.streams.session import Session, State, StreamOptions
+from collectors.traffic.streams.session import Session
+from collectors.traffic.streams.state import State
 
 
 def opened(limit: int = 1 << 20) -> tuple[Session, Delivery]:

@@ -6,7 +6,7 @@ import pytest
 
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.fast import Prefix
-from collectors.traffic.streams.session import StreamOptions
+from collectors.traffic.streams.options import StreamOptions
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Speaker, packet
 from tests.collectors.traffic.streams.test_rows import rows

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from collectors.traffic.streams.session import StreamOptions
+from collectors.traffic.streams.options import StreamOptions
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER, accepted, events
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Listener, packet
 

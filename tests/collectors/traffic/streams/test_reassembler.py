@@ -6,7 +6,7 @@ import random
 import pytest
 
 from collectors.traffic.streams import news
-from collectors.traffic.streams.session import StreamOptions
+from collectors.traffic.streams.options import StreamOptions
 from tests.collectors.traffic.streams.talk import (
     ACK,
     FIN,

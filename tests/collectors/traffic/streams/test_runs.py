@@ -1,7 +1,7 @@
 """Runs of what is as expected."""
 
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.runs import Held
-from collectors.traffic.streams.session import StreamOptions
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, PSH, Listener, packet
 

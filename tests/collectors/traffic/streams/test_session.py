@@ -1,7 +1,8 @@
 """Sessions: what needs no look at their state."""
 
 from collectors.traffic.streams import closing, completion, established, handshake
-from collectors.traffic.streams.session import Session, State
+from collectors.traffic.streams.session import Session
+from collectors.traffic.streams.state import State
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER, events
 from tests.collectors.traffic.streams.talk import ACK, PSH, packet
 

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
+from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
-from collectors.traffic.streams.session import StreamOptions
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, PSH, RST, SYN, Listener, packet
 
