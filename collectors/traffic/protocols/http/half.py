@@ -35,6 +35,7 @@ class Half:
         self.tx: HttpTransaction | None = None
         self.state: State = self.idle
         self.left: int = 0
+        self._looked = 0
         self._touch = touch
 
     def idle(self) -> bool:
@@ -118,6 +119,8 @@ class Half:
         rest = self.rest()
         if not rest and not self.closed:
             return False
+        if self._looked and not self.closed and not self._new_line(rest):
+            return False
         headers, taken, ended = parse(rest, self.to_client, self.closed)
         if taken:
             self.at += taken
@@ -129,9 +132,19 @@ class Half:
         if headers and message.headers.fields:
             assert self.tx is not None
             self.tx.forget(self.to_client)
-        if not ended and len(self.buffer) - self.at > FIELD_LIMIT:
+        self._looked = 0 if ended else len(self.buffer) - self.at
+        if self._looked > FIELD_LIMIT:
             self.die(f"{self.side}_field_too_long")
         return ended
+
+    def _new_line(self, rest: bytes) -> bool:
+        """Return whether a line's end is among the bytes that have come since the last look (or just before them)."""
+        start = max(0, self._looked - 2)
+        if rest.find(b"\n", start) >= 0 or (self.to_client and rest.find(b"\r", start) >= 0):
+            return True
+        if len(rest) > FIELD_LIMIT:
+            self.die(f"{self.side}_field_too_long")
+        return False
 
     def _field(self, message: Message, header: Header) -> bool:
         if header.odd:

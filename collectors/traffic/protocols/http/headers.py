@@ -9,6 +9,8 @@ FOLDED, MISSING_COLON, NOT_TOKEN, LEADING_SPACE, TRAILING_SPACE, NO_NAME = 1, 2,
 """What is odd about a header."""
 
 MAX_FOLDS = 128
+MAX_NAME = 4_096
+"""Bytes in which a field's colon is looked for."""
 
 
 class Header(NamedTuple):
@@ -25,6 +27,8 @@ class Incomplete(Exception):
 
 _TOKEN = bytes(byte for byte in range(33, 127) if byte not in b'()<>@,;:\\"/[]?={}')
 _TOKENS = re.compile(rb"[ \t]*([!#-'*+.0-9A-Z^-z|~-]*)[ \t]*")
+_REQUEST_NAME = re.compile(rb"[^:\n]*(?:\n [^:\n]*)*:")
+_RESPONSE_NAME = re.compile(rb"[^:\r\n]*(?:(?:\r\n|\n|\r) [^:\r\n]*)*:")
 _ODD_PLAIN = re.compile(rb"\r\n[ \t\x00]|(?<!\r)\n|\r(?!\n)|\x00")
 
 
@@ -105,22 +109,8 @@ class _Block:
 
     def _name_end(self, at: int) -> int | None:
         """Return where the colon is that ends the name, or None: a line may go on after a line end and a space."""
-        ended = 0
-        data = self.data
-        for index in range(at, len(data)):
-            byte = data[index]
-            if not ended:
-                if byte == 0x3A:
-                    return index
-                if byte == 0x0A or (self.response and byte == 0x0D):
-                    ended = byte
-            elif byte == 0x20:
-                ended = 0
-            elif byte == 0x0A and ended == 0x0D:
-                ended = byte
-            else:
-                return None
-        return None
+        found = (_RESPONSE_NAME if self.response else _REQUEST_NAME).match(self.data, at, at + MAX_NAME)
+        return found.end() - 1 if found is not None else None
 
     # Line ends
 
