@@ -2,6 +2,7 @@
 
 import click
 
+from agent.cli.traffic_read import read
 from agent.cli.traffic_rules import rules
 
 
@@ -10,4 +11,5 @@ def traffic() -> None:
     """Watch traffic: check rules, read captures."""
 
 
+traffic.add_command(read)
 traffic.add_command(rules)

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from collectors.traffic.rules import checking
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.groups import addresses, ports
+from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.ruleset import Ruleset
 from collectors.traffic.rules.language.variables import PORT_GROUPS, Variables
+
+if TYPE_CHECKING:
+    from collectors.traffic.reading import Reading
+    from collectors.traffic.rules.engine.verdicts import Alert
 
 
 class RulesDesk:
@@ -36,3 +42,15 @@ class RulesDesk:
             except Refused as refused:
                 raise ValueError(f"${name}: {refused}") from None
         return found
+
+    def read(self, file: BinaryIO, rules: list[Rule], **options: bool) -> "Reading":
+        """Return a capture on its way through the sensor; raises `Malformed` for what is no capture. The parts are loaded here, not before."""
+        from collectors.traffic.reading import Reading, ReadOptions
+
+        return Reading(file, rules, ReadOptions(**options))
+
+    def eve(self, alert: "Alert") -> bytes:
+        """Return an alert as a line of EVE JSON."""
+        from collectors.traffic.output.eve import line
+
+        return line(alert)

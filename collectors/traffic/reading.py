@@ -1,0 +1,72 @@
+"""A capture file read from end to end: decoded, followed, parsed, and held against rules."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from collectors.traffic.block import Block, from_packets
+from collectors.traffic.captures import open_capture
+from collectors.traffic.decode.decoder import DecodeOptions, Decoder
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
+from collectors.traffic.flows.table import FlowOptions, FlowTable
+from collectors.traffic.protocols.dispatch import Protocols
+from collectors.traffic.protocols.parser import Limits
+from collectors.traffic.rules.engine.engine import Alert, Engine, EngineOptions
+from collectors.traffic.rules.language.rule import Rule
+from collectors.traffic.streams.options import StreamOptions
+from collectors.traffic.streams.reassembler import Reassembler
+from contracts.record import Record
+
+
+class ReadOptions(Record):
+    """How a capture is read."""
+
+    verify_checksums: bool = True
+    inline: bool = False
+    midstream: bool = False
+    async_oneside: bool = False
+
+
+class Reading:
+    """One capture on its way through all parts. `problem` says what is wrong with the file, once it has been read."""
+
+    def __init__(self, file: BinaryIO, rules: list[Rule], options: ReadOptions) -> None:
+        self._source = open_capture(file)
+        self._decoder = Decoder(DecodeOptions(verify_checksums=options.verify_checksums))
+        self._flows = FlowTable(FlowOptions())
+        self._streams = Reassembler(
+            StreamOptions(
+                inline=options.inline, midstream=options.midstream, async_oneside=options.async_oneside, merge=False
+            )
+        )
+        self._protocols = Protocols(Limits(inline=options.inline))
+        self._engine = Engine(rules, self._flows.columns, EngineOptions(inline=options.inline))
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the file, "" for nothing."""
+        return self._source.problem
+
+    def alerts(self) -> Iterator[Alert]:
+        """Yield the alerts, in the order of packets; those of flows that are still open come last."""
+        for block in self._source.blocks():
+            table = self._decoder.decode(block)
+            batch = self._flows.update(block, table)
+            news = self._streams.feed(block, table, batch)
+            changes = self._protocols.feed(block, table, batch, news)
+            yield from self._engine.feed(block, table, batch, news, changes, self._flows.columns)
+        yield from self._end()
+
+    def _end(self) -> Iterator[Alert]:
+        """End all flows: what they still hold is looked at."""
+        ended = self._flows.shut_down()
+        news = self._streams.finish(ended)
+        changes = self._protocols.finish(news)
+        block: Block = from_packets([])
+        batch = Batch()
+        batch.ended = [ended]
+        news.accepted = np.ones(0, np.bool_)
+        news.established = np.zeros(0, np.bool_)
+        yield from self._engine.feed(block, Table(0), batch, news, changes, self._flows.columns)

@@ -1,0 +1,135 @@
+"""One rule held against one packet or transaction: header, flow, tests, state, and the tests of its bytes."""
+
+from collections.abc import Hashable
+
+from collectors.traffic.protocols.news import Conversation, Transaction
+from collectors.traffic.rules.engine import tests
+from collectors.traffic.rules.engine.plan import BOTH, BufferPart, Compiled
+from collectors.traffic.rules.engine.sets import HeaderSets
+from collectors.traffic.rules.engine.state import Memory
+from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
+from collectors.traffic.rules.engine.view import TCP, Packet
+from collectors.traffic.rules.language.rule import FlowBits, FlowInt, XBits
+from collectors.traffic.rules.matching.state import State
+
+
+def owners(packet: Packet, track: str) -> list[Hashable]:
+    """Return whose bits a keyword means: hosts, or the pair of them."""
+    match track:
+        case "ip_src":
+            return [("host", packet.source)]
+        case "ip_dst":
+            return [("host", packet.destination)]
+        case "ip_both":
+            return [("host", packet.source), ("host", packet.destination)]
+    return [("pair", min(packet.source, packet.destination), max(packet.source, packet.destination))]
+
+
+class Evaluator:
+    """Evaluates whole rules; the bits and counters they ask for are `memory`'s."""
+
+    def __init__(self, sets: HeaderSets, memory: Memory) -> None:
+        self._sets = sets
+        self._memory = memory
+
+    def packet(self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, begin: int, side: object) -> bool:
+        """Return whether a rule about packets and streams matches."""
+        if not self._common(one, packet):
+            return False
+        if one.applications is not None and (talk is None or talk.protocol not in one.applications or not self._parsed(packet)):
+            return False
+        if one.app_tests and not self._application(one, packet, talk, side):
+            return False
+        if one.events and not (side is not None and set(one.events) <= side.events):  # type: ignore[attr-defined]
+            return False
+        state = State()
+        for part in one.packet_parts:
+            if packet.pseudo or not self._value(part, PACKET_BUFFERS[part.name](packet), state):
+                return False
+        return one.payload is None or self._payload(one, packet, chunk, begin, state)
+
+    def transaction(
+        self, one: Compiled, packet: Packet, talk: Conversation, transaction: Transaction, progress: int, chunk: bytes
+    ) -> bool:
+        """Return whether a rule about transactions matches one of them now."""
+        if not self._common(one, packet):
+            return False
+        if one.applications is not None and talk.protocol not in one.applications and transaction.protocol not in one.applications:
+            return False
+        to_client = packet.to_client
+        if one.hook_progress is not None and (one.hook_progress[0] != to_client or progress < one.hook_progress[1]):
+            return False
+        if not all(test(transaction, to_client, one.direction != BOTH) for test in one.tx_checks):
+            return False
+        if one.app_tests and not self._application(one, packet, talk, None):
+            return False
+        state = State()
+        for part in one.parts:
+            way = to_client if part.side == BOTH else bool(part.side)
+            if way != to_client and not one.within_tx:
+                return False
+            if not self._part(part, transaction, way, progress if way == to_client else transaction.progress(way), state):
+                return False
+        for part in one.packet_parts:
+            if not self._value(part, PACKET_BUFFERS[part.name](packet), state):
+                return False
+        if one.payload is None:
+            return True
+        return one.payload(chunk, state) if packet.protocol == TCP else one.payload(packet.payload, state)
+
+    def _part(self, part: BufferPart, transaction: Transaction, way: bool, progress: int, state: State) -> bool:
+        if progress < part.whole and not transaction.done:
+            return False
+        values = transaction.buffers(part.name, way)
+        whole = not transaction.growing(part.name)
+        if not values:
+            return part.absent and part.match(None, state)
+        return any(part.match(bytes(value), state, 0, whole) for value in values)
+
+    def _value(self, part: BufferPart, value: bytes, state: State) -> bool:
+        return part.match(value, state) if value else part.absent
+
+    def _parsed(self, packet: Packet) -> bool:
+        return packet.protocol != TCP or packet.established or packet.streamed
+
+    def _common(self, one: Compiled, packet: Packet) -> bool:
+        if packet.family not in one.families or one.protocols is not None and packet.protocol not in one.protocols:
+            return False
+        if one.direction != BOTH and (packet.slot < 0 or packet.to_client != bool(one.direction)):
+            return False
+        if packet.pseudo and one.requires_packet and not one.requires_stream:
+            return False
+        ends = (packet.family, packet.source, packet.sport, packet.destination, packet.dport)
+        if not self._sets.holds(one.header, *ends) and not (one.header_back >= 0 and self._sets.holds(one.header_back, *ends)):
+            return False
+        if not all(check(packet) for check in one.checks):
+            return False
+        return all(self._state_holds(look, packet) for look in one.looks)
+
+    def _state_holds(self, look: FlowBits | FlowInt | XBits, packet: Packet) -> bool:
+        if isinstance(look, FlowBits):
+            return packet.slot >= 0 and self._memory.bits_hold(packet.slot, look)
+        if isinstance(look, FlowInt):
+            return packet.slot >= 0 and self._memory.counter_holds(packet.slot, look)
+        return self._memory.timed_holds(owners(packet, look.track), look, packet.time_ns)
+
+    def _application(self, one: Compiled, packet: Packet, talk: Conversation | None, side: object) -> bool:
+        if talk is None:
+            return False
+        if one.detected_only and not (side is not None and side.detected):  # type: ignore[attr-defined]
+            return False
+        found = talk.protocol
+        sides = (talk.by_side[0] or found, talk.by_side[1] or found)
+        return all(tests.application(test, sides, found, talk.original or found, packet.to_client) for test in one.app_tests)
+
+    def _payload(self, one: Compiled, packet: Packet, chunk: bytes, begin: int, state: State) -> bool:
+        """Look at the stream first, then at the packet, for rules that are for both."""
+        assert one.payload is not None
+        if packet.protocol == TCP and one.requires_stream:
+            if chunk and one.payload(chunk, state, begin):
+                return True
+            if packet.streamed and not one.requires_packet:
+                return False
+        if packet.pseudo or not packet.payload and packet.protocol == TCP:
+            return False
+        return one.payload(packet.payload, State())

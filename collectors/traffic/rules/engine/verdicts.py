@@ -1,0 +1,107 @@
+"""What comes of the rules that matched a packet: state changed, thresholds counted, pass and drop applied, alerts made."""
+
+from dataclasses import dataclass
+
+from collectors.traffic.protocols.news import Conversation, Transaction
+from collectors.traffic.rules.engine.evaluate import owners
+from collectors.traffic.rules.engine.plan import IP_ONLY, TRANSACTION, Compiled
+from collectors.traffic.rules.engine.state import Memory
+from collectors.traffic.rules.engine.thresholds import SPEAK, Thresholds
+from collectors.traffic.rules.engine.view import Packet
+from collectors.traffic.rules.language.rule import FlowBits, FlowInt, Rule, Threshold
+
+
+@dataclass(slots=True)
+class Alert:
+    """One rule that spoke about one packet. `blocked`: in-line, and the packet was dropped."""
+
+    rule: Rule
+    packet: Packet
+    transaction: Transaction | None
+    conversation: Conversation | None
+    blocked: bool
+
+
+class Verdicts:
+    """Carries out what matched, packet by packet."""
+
+    def __init__(self, inline: bool) -> None:
+        self.memory = Memory()
+        self.thresholds = Thresholds()
+        self._inline = inline
+        self._left: set[int] = set()
+        self._spoken: dict[int, set[tuple[int, int, bool]]] = {}
+
+    def skips(self, packet: Packet) -> bool:
+        """Return whether a packet is not looked at: its flow was passed or dropped."""
+        return packet.slot in self._left
+
+    def forget(self, slot: int) -> None:
+        """Drop what belongs to a flow that ended."""
+        self.memory.forget(slot)
+        self._left.discard(slot)
+        self._spoken.pop(slot, None)
+
+    def settle(
+        self, packet: Packet, matched: list[tuple[Compiled, Transaction | None]], talk: Conversation | None
+    ) -> list[Alert]:
+        """Return the alerts of a packet; rules behind one that passes it say nothing."""
+        alerts: list[Alert] = []
+        matched.sort(key=lambda pair: pair[0].order)
+        for one, transaction in matched:
+            if transaction is not None and not self._first(packet, one, transaction):
+                continue
+            self._change(one, packet)
+            rule = one.rule
+            if not self._allowed(one, packet):
+                continue
+            flow_wide = one.kind in (IP_ONLY, TRANSACTION) or one.requires_stream
+            if rule.action == "pass":
+                if flow_wide and packet.slot >= 0:
+                    self._left.add(packet.slot)
+                break
+            drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
+            if drops and flow_wide and packet.slot >= 0:
+                self._left.add(packet.slot)
+            if not rule.noalert:
+                alerts.append(Alert(rule, packet, transaction, talk, drops))
+        return alerts
+
+    def _first(self, packet: Packet, one: Compiled, transaction: Transaction) -> bool:
+        """Return whether the rule has not matched this side of the transaction before."""
+        spoken = self._spoken.setdefault(packet.slot, set())
+        key = (one.order, transaction.number, packet.to_client)
+        if key in spoken:
+            return False
+        spoken.add(key)
+        return True
+
+    def _change(self, one: Compiled, packet: Packet) -> None:
+        for change in one.changes:
+            if isinstance(change, FlowBits):
+                self.memory.change_bits(packet.slot, change)
+            elif isinstance(change, FlowInt):
+                self.memory.change_counter(packet.slot, change)
+            else:
+                self.memory.change_timed(owners(packet, change.track), change, packet.time_ns)
+
+    def _allowed(self, one: Compiled, packet: Packet) -> bool:
+        for threshold in (one.rule.detection_filter, one.rule.threshold):
+            if threshold is not None:
+                owner = _owner(threshold, packet)
+                if self.thresholds.allow(one.order, threshold, owner, packet.time_ns) != SPEAK:
+                    return False
+        return True
+
+
+def _owner(threshold: Threshold, packet: Packet) -> object:
+    match threshold.track:
+        case "by_src":
+            return packet.source
+        case "by_dst":
+            return packet.destination
+        case "by_both":
+            return (packet.source, packet.destination)
+        case "by_flow":
+            return (packet.slot, int(packet.flows.serial[packet.slot])) if packet.row >= 0 else packet.slot
+    return None
