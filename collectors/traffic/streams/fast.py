@@ -62,7 +62,7 @@ class Prefix:
         ignored = self._ignored(code)
         self.base, self.next = self._bases(code, pairs)
         self.scale, self.stamped = self._scales(known, pairs)
-        self.repeated, self.passed, self.again = self._passed_over(pairs, options)
+        self.repeated, self.passed, self.again = self._passed_over(pairs, options, ignored)
         ignored |= self.passed
         wrong = self._flags_wrong(code, ignored)
         wrong |= self._sequence_wrong(pairs, ignored)
@@ -93,11 +93,11 @@ class Prefix:
         next1 = np.where(unanswered, -1, pairs["next"][1])
         return (base0, base1), (next0, next1)
 
-    def _passed_over(self, pairs: dict[str, I64], options: StreamOptions) -> tuple[Bools, Bools, Bools]:
+    def _passed_over(self, pairs: dict[str, I64], options: StreamOptions, ignored: Bools) -> tuple[Bools, Bools, Bools]:
         """Return which packets repeat what has been handed on, which change nothing for this reason or as keep-alives, and which say again
         what waits (their bytes are to be compared)."""
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
-        plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd
+        plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd & ~ignored
         # Offsets by what is nearest to where the group begins.
         start = np.where(client, self.next[0][group], self.next[1][group])
         base = np.where(client, self.base[0][group], self.base[1][group])
