@@ -110,3 +110,15 @@ def test_the_recovery_key_is_spoken_of_until_it_is_proved() -> None:
     row = after(JOB, event("recovery_key_unproved", 1000, detail="there is none"))
     assert row.recovery_key == "there is none"
     assert after(row, event("recovery_key_proved", 2000)).recovery_key == ""
+
+
+def test_a_suspicion_stands_until_it_is_acknowledged_and_told_again_it_does_not_come_back() -> None:
+    suspected = event("anomaly_suspected", 1000, detail="12 files turned")
+    row = after(JOB, suspected)
+    assert (row.suspected_ms, row.suspicion) == (1000, "12 files turned")
+    assert after(row, event("anomaly_suspected", 2000, detail="13 files turned")).suspected_ms == 1000
+    assert after(row, event("anomaly_acknowledged", 500)) == row, "an older word says nothing of it"
+    done = after(row, event("anomaly_acknowledged", 3000))
+    assert (done.suspected_ms, done.suspicion) == (0, "")
+    assert after(done, suspected) == done
+    assert after(done, event("anomaly_suspected", 4000, detail="x")).suspected_ms == 4000

@@ -106,3 +106,9 @@ def test_a_snapshot_older_than_its_target_is_late_before_it_is_late_by_itself() 
     assert (found.state, "its target (RPO) is 24 h" in found.detail) == ("late", True)
     assert standing(replace(old, rpo_s=27 * 3600.0), NOW).state == "ok"
     assert standing(replace(old, rpo_s=0.0), NOW).state == "ok"
+
+
+def test_a_suspicion_comes_before_everything_else() -> None:
+    job = replace(GOOD, suspected_ms=NOW, suspicion="12 files are not readable any more", outcome="failed")
+    assert (ORDER[0], standing(job, NOW + 30 * DAY_MS).state) == ("suspected", "suspected")
+    assert "12 files" in standing(job, NOW).detail

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 
 from actions.backup.hold import Facts, Held, Limits, Reviewed, review
@@ -152,3 +153,15 @@ def test_limits_can_be_set() -> None:
 def test_a_group_of_one_is_decided() -> None:
     group = Group(KEY, (Decision("a" * 64, snapshot(NOW), ()),))
     assert review([group], Facts(), NOW * NS).holds[KEY] == ("the policy keeps none of 1 snapshots",)
+
+
+def test_while_a_suspicion_stands_everything_is_held_even_where_nothing_would_go() -> None:
+    found = reviewed(daily(2, size=5_000_000), Facts(standing="an anomaly is suspected"))
+    assert found.holds[KEY] == ("an anomaly is suspected",)
+
+
+def test_a_snapshot_that_is_marked_as_suspected_holds_until_a_person_cleared_it() -> None:
+    made = daily(30, size=5_000_000)
+    made[1] = (made[1][0], msgspec.structs.replace(made[1][1], tags=["suspected"]))
+    assert "marked as suspected" in reasons(made)
+    assert reasons(made, Facts(cleared=frozenset({made[1][0]}))) == ""
