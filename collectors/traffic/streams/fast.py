@@ -155,7 +155,7 @@ class Prefix:
         right |= (stage == 1) & answers & ~client & bare
         right |= (stage == 2) & (kind == _ACK) & client
         right |= (stage == 3) & behind
-        right |= ignored & (kind == _ACK)
+        right = np.where(ignored, kind == _ACK, right)
         closed = (code >= codes.FINISHED)[rows.group]
         return np.asarray(~right | rows.odd | closed | self._behind_end())
 

@@ -14,6 +14,7 @@ from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Liste
     [
         ([packet(CLIENT, RST, 5)], ["rst_but_no_session"]),
         ([packet(CLIENT, FIN | ACK, 5, 6)], ["fin_but_no_session"]),
+        ([packet(CLIENT, ACK, 5, 6)] * 4 + [packet(CLIENT, FIN | ACK, 5, 6)], ["fin_but_no_session"]),
         ([packet(CLIENT, SYN, 100, 7)], ["pkt_broken_ack"]),
         ([OPENING[0], packet(SERVER, SYN | ACK, 900, 77)], ["3whs_synack_with_wrong_ack"]),
         ([OPENING[0], packet(CLIENT, SYN | ACK, 900, 101)], ["3whs_synack_in_wrong_direction"]),
