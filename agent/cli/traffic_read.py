@@ -12,9 +12,19 @@ from agent.cli.traffic_rules import NotRules
 
 @click.command()
 @click.argument("capture", metavar="PCAP", type=click.Path(path_type=Path))
-@click.option("--rules", "paths", multiple=True, required=True, type=click.Path(path_type=Path), help="A file or folder of rules.")
-@click.option("--eve", default="-", show_default=True, help="Where the alerts go, a JSON record a line; - is standard output.")
-@click.option("--checksums", type=click.Choice(["verify", "ignore"]), default="verify", show_default=True, help="Whether bad checksums count.")
+@click.option(
+    "--rules", "paths", multiple=True, required=True, type=click.Path(path_type=Path), help="A file or folder of rules."
+)
+@click.option(
+    "--eve", default="-", show_default=True, help="Where the alerts go, a JSON record a line; - is standard output."
+)
+@click.option(
+    "--checksums",
+    type=click.Choice(["verify", "ignore"]),
+    default="verify",
+    show_default=True,
+    help="Whether bad checksums count.",
+)
 @click.option("--ips", is_flag=True, help="Act as if packets waited for the verdict: drop rules drop.")
 @click.option("--midstream", is_flag=True, help="Pick up sessions whose beginning is not in the capture.")
 @click.option("--async-oneside", is_flag=True, help="Follow sessions of which only one side is in the capture.")
@@ -34,7 +44,12 @@ def read(
     with contextlib.ExitStack() as stack:
         file: BinaryIO = stack.enter_context(capture.open("rb"))
         reading = desk.read(
-            file, found.rules, verify_checksums=checksums == "verify", inline=ips, midstream=midstream, async_oneside=async_oneside
+            file,
+            found.rules,
+            verify_checksums=checksums == "verify",
+            inline=ips,
+            midstream=midstream,
+            async_oneside=async_oneside,
         )
         out = sys.stdout.buffer if eve == "-" else stack.enter_context(Path(eve).open("wb"))
         for alert in reading.alerts():

@@ -72,7 +72,9 @@ class Engine:
         self._tx_rules: dict[tuple[str, int], list[Compiled]] = {}
         self._streamed: set[int] = set()
 
-    def feed(self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], flows: Columns) -> list[Alert]:
+    def feed(
+        self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], flows: Columns
+    ) -> list[Alert]:
         """Return the alerts of a block, in the order of its packets."""
         self._flows = flows
         alerts: list[Alert] = []
@@ -94,7 +96,13 @@ class Engine:
             packet.established = bool(established[row])
             packet.accepted = bool(news.accepted[row])
             packet.stream_events = tuple(events.get(row, ()))
-            packet.streamed = packet.protocol == TCP and packet.slot in self._streamed
+            if packet.protocol == TCP and packet.slot >= 0:
+                # What the session refuses (a bad checksum, say) belongs to the flow all the same, and is looked at by itself.
+                if packet.established:
+                    self._streamed.add(packet.slot)
+                elif not packet.accepted:
+                    packet.established = packet.slot in self._streamed
+                packet.streamed = packet.accepted and packet.slot in self._streamed
             alerts += self._packet(packet, always)
         for item in waiting.get(-1, ()):
             self._take(item)
@@ -212,7 +220,10 @@ class Ending(Packet):
         self.sizes = None
         self.later = {}
         self.protocol, self.family, self.flags = int(ended.protocol[flow]), int(ended.family[flow]), 0
-        ends = [int(getattr(ended, f"{end}_hi")[flow]) << 64 | int(getattr(ended, f"{end}_lo")[flow]) for end in ("src", "dst")]
+        ends = [
+            int(getattr(ended, f"{end}_hi")[flow]) << 64 | int(getattr(ended, f"{end}_lo")[flow])
+            for end in ("src", "dst")
+        ]
         ports = [int(ended.sport[flow]), int(ended.dport[flow])]
         if to_client:
             ends.reverse()

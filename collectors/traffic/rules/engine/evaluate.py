@@ -32,11 +32,15 @@ class Evaluator:
         self._sets = sets
         self._memory = memory
 
-    def packet(self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, begin: int, side: object) -> bool:
+    def packet(
+        self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, begin: int, side: object
+    ) -> bool:
         """Return whether a rule about packets and streams matches."""
         if not self._common(one, packet):
             return False
-        if one.applications is not None and (talk is None or talk.protocol not in one.applications or not self._parsed(packet)):
+        if one.applications is not None and (
+            talk is None or talk.protocol not in one.applications or not self._parsed(packet)
+        ):
             return False
         if one.app_tests and not self._application(one, packet, talk, side):
             return False
@@ -54,7 +58,11 @@ class Evaluator:
         """Return whether a rule about transactions matches one of them now."""
         if not self._common(one, packet):
             return False
-        if one.applications is not None and talk.protocol not in one.applications and transaction.protocol not in one.applications:
+        if (
+            one.applications is not None
+            and talk.protocol not in one.applications
+            and transaction.protocol not in one.applications
+        ):
             return False
         to_client = packet.to_client
         if one.hook_progress is not None and (one.hook_progress[0] != to_client or progress < one.hook_progress[1]):
@@ -68,7 +76,9 @@ class Evaluator:
             way = to_client if part.side == BOTH else bool(part.side)
             if way != to_client and not one.within_tx:
                 return False
-            if not self._part(part, transaction, way, progress if way == to_client else transaction.progress(way), state):
+            if not self._part(
+                part, transaction, way, progress if way == to_client else transaction.progress(way), state
+            ):
                 return False
         for part in one.packet_parts:
             if not self._value(part, PACKET_BUFFERS[part.name](packet), state):
@@ -93,14 +103,16 @@ class Evaluator:
         return packet.protocol != TCP or packet.established or packet.streamed
 
     def _common(self, one: Compiled, packet: Packet) -> bool:
-        if packet.family not in one.families or one.protocols is not None and packet.protocol not in one.protocols:
+        if packet.family not in one.families or (one.protocols is not None and packet.protocol not in one.protocols):
             return False
         if one.direction != BOTH and (packet.slot < 0 or packet.to_client != bool(one.direction)):
             return False
         if packet.pseudo and one.requires_packet and not one.requires_stream:
             return False
         ends = (packet.family, packet.source, packet.sport, packet.destination, packet.dport)
-        if not self._sets.holds(one.header, *ends) and not (one.header_back >= 0 and self._sets.holds(one.header_back, *ends)):
+        if not self._sets.holds(one.header, *ends) and not (
+            one.header_back >= 0 and self._sets.holds(one.header_back, *ends)
+        ):
             return False
         if not all(check(packet) for check in one.checks):
             return False
@@ -120,7 +132,9 @@ class Evaluator:
             return False
         found = talk.protocol
         sides = (talk.by_side[0] or found, talk.by_side[1] or found)
-        return all(tests.application(test, sides, found, talk.original or found, packet.to_client) for test in one.app_tests)
+        return all(
+            tests.application(test, sides, found, talk.original or found, packet.to_client) for test in one.app_tests
+        )
 
     def _payload(self, one: Compiled, packet: Packet, chunk: bytes, begin: int, state: State) -> bool:
         """Look at the stream first, then at the packet, for rules that are for both."""
@@ -130,6 +144,6 @@ class Evaluator:
                 return True
             if packet.streamed and not one.requires_packet:
                 return False
-        if packet.pseudo or not packet.payload and packet.protocol == TCP:
+        if packet.pseudo or (not packet.payload and packet.protocol == TCP):
             return False
         return one.payload(packet.payload, State())

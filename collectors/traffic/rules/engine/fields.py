@@ -15,7 +15,7 @@ Field = Callable[[Packet], int | None]
 def _icmp(at: int, kinds4: frozenset[int], kinds6: frozenset[int]) -> Field:
     def field(packet: Packet) -> int | None:
         kind = int(packet.table.sport[packet.row])
-        if packet.protocol == ICMP and kind in kinds4 or packet.protocol == ICMPV6 and kind in kinds6:
+        if (packet.protocol == ICMP and kind in kinds4) or (packet.protocol == ICMPV6 and kind in kinds6):
             return packet.word(at, 2, packet.header4)
         return None
 

@@ -105,8 +105,12 @@ class Compiled:
         self.within_tx = rule.direction == "=>"
         self._state(rule)
         self._tests(rule)
-        self.packet_parts = [BufferPart(test, compile_buffer(test, rule)) for test in rule.buffers if test.buffer in PACKET_BUFFERS]
-        self.parts = [BufferPart(test, compile_buffer(test, rule)) for test in rule.buffers if test.buffer not in PACKET_BUFFERS]
+        self.packet_parts = [
+            BufferPart(test, compile_buffer(test, rule)) for test in rule.buffers if test.buffer in PACKET_BUFFERS
+        ]
+        self.parts = [
+            BufferPart(test, compile_buffer(test, rule)) for test in rule.buffers if test.buffer not in PACKET_BUFFERS
+        ]
         self.payload = compile_buffer(rule.payload, rule) if rule.payload is not None else None
         self.hook_progress = _hook(rule)
         self.kind = self._kind(rule)
@@ -232,11 +236,19 @@ def _hook(rule: Rule) -> tuple[int, int] | None:
 
 def _only_ip(rule: Rule) -> bool:
     """Return whether only addresses are looked at: such a rule speaks once for each direction of a flow."""
-    if rule.payload is not None or rule.buffers or rule.app_protocol or rule.hook or rule.protocol in ("tcp-pkt", "tcp-stream", "pkthdr"):
+    if (
+        rule.payload is not None
+        or rule.buffers
+        or rule.app_protocol
+        or rule.hook
+        or rule.protocol in ("tcp-pkt", "tcp-stream", "pkthdr")
+    ):
         return False
     if not (rule.source_ports.any and rule.destination_ports.any) or rule.flow is not None:
         return False
-    return all(type(test).__name__ in ("IpProto", "IpRep") for test in rule.tests) and all(isinstance(state, FlowBits) for state in rule.state)
+    return all(type(test).__name__ in ("IpProto", "IpRep") for test in rule.tests) and all(
+        isinstance(state, FlowBits) for state in rule.state
+    )
 
 
 def _needs_packet(test: object) -> bool:
@@ -249,7 +261,9 @@ def _has_absent(test: BufferTest) -> bool:
     return any(type(match).__name__ == "Absent" for match in test.matches)
 
 
-_LONG = frozenset({"file.data", "http.response_body", "http.request_body", "http.header", "http.header.raw", "http.header_names"})
+_LONG = frozenset(
+    {"file.data", "http.response_body", "http.request_body", "http.header", "http.header.raw", "http.header_names"}
+)
 
 
 def _worth(test: BufferTest, match: Content) -> float:
@@ -257,7 +271,14 @@ def _worth(test: BufferTest, match: Content) -> float:
         return 1000.0
     pattern = match.pattern
     worth = float(len(pattern)) + len(set(pattern)) * 0.5
-    if test.buffer in ("http.method", "http.protocol", "http.stat_code", "http.accept", "http.connection", "http.accept_enc"):
+    if test.buffer in (
+        "http.method",
+        "http.protocol",
+        "http.stat_code",
+        "http.accept",
+        "http.connection",
+        "http.accept_enc",
+    ):
         worth -= 12
     return worth - 4 if test.buffer in _LONG else worth
 

@@ -38,7 +38,7 @@ class Memory:
             return
         have = self.bits.setdefault(slot, set())
         for name in change.names:
-            if change.cmd == "unset" or change.cmd == "toggle" and name in have:
+            if change.cmd == "unset" or (change.cmd == "toggle" and name in have):
                 have.discard(name)
             else:
                 have.add(name)
@@ -97,7 +97,7 @@ class Memory:
             have = self._timed.setdefault(owner, {})
             self._timed.move_to_end(owner)
             is_set = have.get(change.name, -1) >= now_ns
-            if change.cmd == "unset" or change.cmd == "toggle" and is_set:
+            if change.cmd == "unset" or (change.cmd == "toggle" and is_set):
                 have.pop(change.name, None)
             elif change.cmd != "isset":
                 have[change.name] = now_ns + change.expire_s * SECOND_NS

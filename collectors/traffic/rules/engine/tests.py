@@ -37,7 +37,7 @@ IP_OPTIONS = {
 }
 
 
-class Unsupported(Exception):  # noqa: N818
+class Unsupported(Exception):
     """The engine cannot evaluate this rule; the message says which keyword."""
 
 
@@ -226,7 +226,9 @@ def _checksum(test: WordTest) -> Check:
     layer = test.name.partition("-")[0]
     bit = columns.BAD_IP_CHECKSUM if layer == "ipv4" else columns.BAD_CHECKSUM
     family = 6 if layer.endswith("v6") else 4
-    protocol = {"tcp": 6, "udp": 17, "icmpv4": 1, "icmpv6": 58}.get(layer.removesuffix("v4").removesuffix("v6") if layer[:4] != "icmp" else layer)
+    protocol = {"tcp": 6, "udp": 17, "icmpv4": 1, "icmpv6": 58}.get(
+        layer.removesuffix("v4").removesuffix("v6") if layer[:4] != "icmp" else layer
+    )
     invalid = "invalid" in test.words
 
     def checksum(packet: Packet) -> bool:

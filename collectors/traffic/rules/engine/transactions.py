@@ -14,7 +14,15 @@ TLS_VERSIONS = {"1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304}
 SSL_VERSIONS = {"sslv2": 0x0002, "sslv3": 0x0300, **{f"tls{name}": number for name, number in TLS_VERSIONS.items()}}
 SSL_STATES = {"client_hello": 1, "server_hello": 2, "client_keyx": 4, "server_keyx": 8, "unknown": 16}
 _WORDS = frozenset(
-    {"tls.version", "ssl_version", "ssl_state", "ftpbounce", "ftp.reply_received", "tls_cert_notbefore", "tls_cert_notafter"}
+    {
+        "tls.version",
+        "ssl_version",
+        "ssl_state",
+        "ftpbounce",
+        "ftp.reply_received",
+        "tls_cert_notbefore",
+        "tls_cert_notafter",
+    }
 )
 
 
