@@ -37,7 +37,7 @@ def record(alert: Alert) -> dict[str, Any]:
         "rev": rule.rev,
         "signature": rule.msg,
         "category": rule.category,
-        "severity": rule.severity,
+        "severity": rule.priority,
     }
     metadata: dict[str, list[str]] = {}
     for key, value in rule.metadata:

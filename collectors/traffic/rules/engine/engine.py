@@ -1,4 +1,4 @@
-"""The engine: a ruleset held against what decoding, flows, streams and protocols say of each block; packet by packet in time, where it matters."""
+"""The engine: a ruleset held against what decoding, flows, streams and protocols say of each block, packet by packet in time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -84,7 +84,7 @@ class Thresholds:
         if kind == "detection_filter":
             return SPEAK if count.count > threshold.count else SILENT
         if count.count >= threshold.count:
-            count.count = 0 if threshold.count > 1 or over else 0
+            count.count = 0
             return SPEAK
         return SILENT
 
