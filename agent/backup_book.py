@@ -33,7 +33,19 @@ FULL = (FULLY_PROVED, FULL_PROOF_FAILED, FULL_PROOF_POSTPONED)
 RECOVERY = (RECOVERY_KEY_PROVED, RECOVERY_KEY_UNPROVED)
 TRIPWIRE = (ANOMALY_SUSPECTED, ANOMALY_ACKNOWLEDGED)
 KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE)
-CONFIGURED = ("job", "repository", "at", "late_s", "stale_s", "proof_s", "check_s", "full_s", "rto_s", "rpo_s", "covers")
+CONFIGURED = (
+    "job",
+    "repository",
+    "at",
+    "late_s",
+    "stale_s",
+    "proof_s",
+    "check_s",
+    "full_s",
+    "rto_s",
+    "rpo_s",
+    "covers",
+)
 """The fields that the configuration says; the others are remembered."""
 
 

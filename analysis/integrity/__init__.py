@@ -1,0 +1,1 @@
+"""What changed on watched files, what accounts for it, and what it means."""

@@ -1,0 +1,141 @@
+"""Compares two looks at a folder: which names came, went, moved, and what of the others differs."""
+
+import stat
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from contracts.trees import Node
+
+CREATED, DELETED, RENAMED, TYPE, MODIFIED = "created", "deleted", "renamed", "type", "modified"
+MODE, SETUID, OWNER, ATTRIBUTES, CAPABILITIES, TARGET = (
+    "mode",
+    "setuid",
+    "owner",
+    "attributes",
+    "capabilities",
+    "target",
+)
+TIMESTOMPED, UNKNOWN, KNOWN = "timestomped", "unknown", "known"
+"""`unknown`: it could not be looked at now and could before; `known`: the other way round."""
+
+SPECIAL = stat.S_ISUID | stat.S_ISGID
+SLACK_NS = 2_000_000_000
+"""How far behind its last change (ctime) the time of a modified content (mtime) may honestly lie."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What differs at one path; `kinds` are the words above, the most telling first. `source` is the former path of what was renamed."""
+
+    path: bytes
+    kinds: tuple[str, ...]
+    before: Node | None = None
+    after: Node | None = None
+    source: bytes = b""
+
+
+def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Iterator[Change]:
+    """Yield what differs between two looks at one folder, by name; a folder's own size, links and times are no change."""
+    base = folder if folder.endswith(b"/") else folder + b"/"
+    old = {node.name: node for node in before}
+    for node in after:
+        former = old.pop(node.name, None)
+        if former is node:
+            continue
+        kinds = differences(former, node) if former is not None else (CREATED, *_telling(node))
+        if kinds:
+            yield Change(path=base + node.name, kinds=kinds, before=former, after=node)
+    for name, former in old.items():
+        yield Change(path=base + name, kinds=(DELETED,), before=former)
+
+
+def differences(before: Node, after: Node) -> tuple[str, ...]:
+    """Return the words for what differs between two looks at one name, () for nothing."""
+    if stat.S_IFMT(before.mode) != stat.S_IFMT(after.mode) or before.special != after.special:
+        return (TYPE, *_telling(after))
+    words = [*_content(before, after), *_permissions(before, after)]
+    if bool(before.flaw) != bool(after.flaw):
+        words.append(UNKNOWN if after.flaw else KNOWN)
+    return tuple(words)
+
+
+def _content(before: Node, after: Node) -> Iterator[str]:
+    if stat.S_ISLNK(after.mode):
+        if before.target != after.target:
+            yield TARGET
+        return
+    if not stat.S_ISREG(after.mode):
+        return
+    both = bool(before.content and after.content)
+    other = before.content != after.content if both else not after.flaw and _touched(before, after)
+    if other:
+        yield MODIFIED
+        # Written within the look's own time, yet dated as before: no editor or package tool does so.
+        if after.mtime_ns == before.mtime_ns or after.mtime_ns + SLACK_NS < min(before.mtime_ns, after.ctime_ns):
+            yield TIMESTOMPED
+
+
+def _touched(before: Node, after: Node) -> bool:
+    """Say whether a content that is not hashed looks changed."""
+    return before.size != after.size or before.mtime_ns != after.mtime_ns
+
+
+def _permissions(before: Node, after: Node) -> Iterator[str]:
+    if after.mode != before.mode:
+        yield SETUID if (after.mode ^ before.mode) & SPECIAL and not stat.S_ISDIR(after.mode) else MODE
+    if (after.uid, after.gid) != (before.uid, before.gid):
+        yield OWNER
+    if after.capabilities != before.capabilities:
+        yield CAPABILITIES
+    elif after.attributes != before.attributes:
+        yield ATTRIBUTES
+
+
+def _telling(node: Node) -> Iterator[str]:
+    """Yield what deserves a word about something new."""
+    if stat.S_ISREG(node.mode) and node.mode & SPECIAL:
+        yield SETUID
+    if node.capabilities:
+        yield CAPABILITIES
+    if node.flaw:
+        yield UNKNOWN
+
+
+def join_renames(changes: Iterable[Change]) -> list[Change]:
+    """Make one change of what was deleted in one place and created in another: same inode, device, kind and content.
+
+    Several links to one file stay as they are: a new name beside an old one is no rename. Order is kept; the pair stands where its
+    creation stood.
+    """
+    listed = list(changes)
+    gone: dict[tuple[int, int], list[Change]] = {}
+    for change in listed:
+        if change.kinds[0] == DELETED and change.before is not None:
+            gone.setdefault((change.before.device, change.before.inode), []).append(change)
+    taken: set[int] = set()
+    moved: dict[int, Change] = {}
+    for change in listed:
+        if change.kinds[0] != CREATED or change.after is None:
+            continue
+        former = next(iter(gone.get((change.after.device, change.after.inode), ())), None)
+        if former is None or former.before is None or not _one_file(former.before, change.after):
+            continue
+        gone[change.after.device, change.after.inode].remove(former)
+        taken.add(id(former))
+        moved[id(change)] = Change(
+            path=change.path,
+            kinds=(RENAMED, *differences(former.before, change.after)),
+            before=former.before,
+            after=change.after,
+            source=former.path,
+        )
+    return [moved.get(id(change), change) for change in listed if id(change) not in taken]
+
+
+def _one_file(before: Node, after: Node) -> bool:
+    """Say whether two nodes of one inode are the same file, not a number used again."""
+    if stat.S_IFMT(before.mode) != stat.S_IFMT(after.mode):
+        return False
+    if before.content and after.content:
+        return before.content == after.content
+    return before.mtime_ns == after.mtime_ns and before.size == after.size
