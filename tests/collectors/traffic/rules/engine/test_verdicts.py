@@ -1,0 +1,52 @@
+"""What rules do: alert, say nothing, let pass, drop."""
+
+from tests.collectors.traffic.rules.engine import scene
+
+HIT = [scene.udp(b"hit one"), scene.udp(b"hit two"), scene.udp(b"hit three", sport=41_000)]
+
+
+def test_every_rule_that_matches_speaks() -> None:
+    alert = 'alert udp any any -> any any (content:"hit";)'
+    assert scene.counts(HIT, alert, alert, 'alert udp any any -> any any (content:"miss";)') == {1: 3, 2: 3}
+
+
+def test_noalert_says_nothing() -> None:
+    assert scene.counts(HIT, 'alert udp any any -> any any (content:"hit"; noalert;)') == {}
+
+
+def test_pass_silences_the_other_rules_for_its_packet() -> None:
+    found = scene.alerts(
+        HIT,
+        'alert udp any any -> any any (content:"hit";)',
+        'pass udp any any -> any any (content:"two";)',
+    )
+    assert [one.packet.number for one in found] == [1, 3]
+
+
+def test_pass_on_a_stream_silences_the_rest_of_its_flow() -> None:
+    talk = scene.Talk(dport=9999).ask(b"hit friend").ask(b"hit again").close()
+    other = scene.Talk(sport=41_000, dport=9999).ask(b"hit foe").ask(b"hit again").close()
+    alert = 'alert tcp any any -> any any (flow:established; content:"hit";)'
+    passing = 'pass tcp any any -> any any (flow:established,only_stream; content:"friend";)'
+    ports = {one.packet.sport for one in scene.alerts(talk.packets + other.packets, alert, passing)}
+    assert ports == {41_000}
+    assert {one.packet.sport for one in scene.alerts(talk.packets + other.packets, alert)} == {40_000, 41_000}
+
+
+def test_drop_blocks_in_line_and_alerts_beside_it() -> None:
+    drop = 'drop udp any any -> any any (content:"two";)'
+    assert [(one.rule.sid, one.blocked) for one in scene.alerts(HIT, drop)] == [(1, False)]
+    assert [(one.rule.sid, one.blocked) for one in scene.alerts(HIT, drop, inline=True)] == [(1, True)]
+
+
+def test_an_alert_names_rule_packet_and_transaction() -> None:
+    talk = scene.Talk().ask(scene.request("/a")).answer(scene.response(b"x")).ask(scene.request("/b")).close()
+    (found,) = scene.alerts(talk.packets, 'alert http any any -> any any (http.uri; content:"/b";)')
+    assert found.transaction is not None and found.conversation is not None
+    assert (found.transaction.number, found.conversation.protocol, found.blocked) == (1, "http", False)
+
+
+def test_a_rule_speaks_once_about_a_transaction() -> None:
+    body = b"hit" + b"." * 4000
+    talk = scene.Talk().ask(scene.request("/a")).answer(scene.response(body * 3)[:6000]).answer(body * 2).close()
+    assert scene.counts(talk.packets, 'alert http any any -> any any (http.uri; content:"/a";)') == {1: 1}
