@@ -10,6 +10,7 @@ from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
+from collectors.traffic.rules.engine.counts import Counts
 from collectors.traffic.rules.engine.evaluate import Evaluator
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, TRANSACTION, Compiled, order
 from collectors.traffic.rules.engine.prefilters import Prefilters
@@ -66,6 +67,7 @@ class Engine:
         self.evaluator = Evaluator(self.sets, self.verdicts.memory)
         self._ip_rules = [one for one in self.rules if one.kind == IP_ONLY]
         self._flows = flows
+        self._counts = Counts(self.rules)
         self._sides: dict[tuple[int, bool], Side] = {}
         self._talks: dict[int, Conversation] = {}
         self._ip_done: set[tuple[int, bool]] = set()
@@ -103,6 +105,7 @@ class Engine:
                 elif not packet.accepted:
                     packet.established = packet.slot in self._streamed
                 packet.streamed = packet.accepted and packet.slot in self._streamed
+            self._counts.see(packet)
             alerts += self._packet(packet, always)
         for item in waiting.get(-1, ()):
             self._take(item)
@@ -167,12 +170,16 @@ class Engine:
         if packet.slot < 0 or key not in self._ip_done:
             if packet.slot >= 0:
                 self._ip_done.add(key)
-            matched += ((one, None) for one in self._ip_rules if self.evaluator.packet(one, packet, talk, b"", 0, None))
+            for one in self._ip_rules:
+                if self.evaluator.packet(one, packet, talk, b"", 0, None):
+                    self.verdicts.change(one, packet)
+                    matched.append((one, None))
         chunk, begin = b"", 0
         if side is not None and side.due:
             chunk, begin = side.chunk()
         for one in self.filters.packet(packet, chunk, always):
             if self.evaluator.packet(one, packet, talk, chunk, begin, side):
+                self.verdicts.change(one, packet)
                 matched.append((one, None))
         if side is not None and side.changes:
             matched += self._transactions(packet, side, talk, chunk)
@@ -189,7 +196,11 @@ class Engine:
             return
         for transaction, progress in changed.items():
             for one in self.filters.transaction(transaction, talk.protocol, packet.to_client, progress):
+                if self.verdicts.spoken(packet, one, transaction):
+                    continue
                 if self.evaluator.transaction(one, packet, talk, transaction, progress, chunk or side.last):
+                    self.verdicts.speak(packet, one, transaction)
+                    self.verdicts.change(one, packet)
                     yield one, transaction
 
     def _flow_end(self, block: Block, table: Table, ended: Columns, slot: int, flow: int) -> list[Alert]:
@@ -199,11 +210,14 @@ class Engine:
             side = self._sides.get((slot, to_client))
             if side is not None and (side.data or side.changes):
                 side.due = True
-                alerts += self._packet(Ending(block, table, ended, flow, slot, to_client), {})
+                ending = Ending(block, table, ended, flow, slot, to_client)
+                ending.sizes = self._counts.sizes(slot)
+                alerts += self._packet(ending, {})
             self._sides.pop((slot, to_client), None)
             self._ip_done.discard((slot, to_client))
         self._talks.pop(slot, None)
         self._streamed.discard(slot)
+        self._counts.forget(slot)
         self.verdicts.forget(slot)
         self.filters.forget(slot)
         return alerts
@@ -214,11 +228,12 @@ class Ending(Packet):
 
     def __init__(self, block: Block, table: Table, ended: Columns, flow: int, slot: int, to_client: bool) -> None:
         self.block, self.table, self.flows = block, table, ended
-        self.row, self.slot, self.to_client = -1, slot, to_client
+        self.row, self.slot, self.place, self.to_client = -1, slot, flow, to_client
         self.established = self.accepted = self.streamed = self.pseudo = True
         self.stream_events = ()
         self.sizes = None
-        self.later = {}
+        self.counts = None
+        self.begins = False
         self.protocol, self.family, self.flags = int(ended.protocol[flow]), int(ended.family[flow]), 0
         ends = [
             int(getattr(ended, f"{end}_hi")[flow]) << 64 | int(getattr(ended, f"{end}_lo")[flow])

@@ -81,7 +81,7 @@ class Evaluator:
             ):
                 return False
         for part in one.packet_parts:
-            if not self._value(part, PACKET_BUFFERS[part.name](packet), state):
+            if packet.pseudo or not self._value(part, PACKET_BUFFERS[part.name](packet), state):
                 return False
         if one.payload is None:
             return True
@@ -107,7 +107,7 @@ class Evaluator:
             return False
         if one.direction != BOTH and (packet.slot < 0 or packet.to_client != bool(one.direction)):
             return False
-        if packet.pseudo and one.requires_packet and not one.requires_stream:
+        if packet.pseudo and (one.headers or (one.requires_packet and not one.requires_stream)):
             return False
         ends = (packet.family, packet.source, packet.sport, packet.destination, packet.dport)
         if not self._sets.holds(one.header, *ends) and not (

@@ -42,7 +42,7 @@ def _option(kind: int, size: int) -> Field:
 def _age(packet: Packet) -> int | None:
     if packet.slot < 0:
         return None
-    return (packet.time_ns // 1_000_000_000) - int(packet.flows.first_ns[packet.slot]) // 1_000_000_000
+    return (packet.time_ns // 1_000_000_000) - int(packet.flows.first_ns[packet.place]) // 1_000_000_000
 
 
 def _mtu(packet: Packet) -> int | None:

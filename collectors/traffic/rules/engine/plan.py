@@ -5,7 +5,7 @@ from collections.abc import Callable
 from collectors.traffic.protocols import names
 from collectors.traffic.rules.engine.patterns import Pattern
 from collectors.traffic.rules.engine.sets import HeaderSets
-from collectors.traffic.rules.engine.tests import FAMILIES, Check, Unsupported, check, flow_check
+from collectors.traffic.rules.engine.tests import FAMILIES, Check, Unsupported, check, flow_check, of_packet
 from collectors.traffic.rules.engine.transactions import TxCheck, is_of_transaction, tx_check
 from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
 from collectors.traffic.rules.language.protocols import APPLICATION
@@ -17,6 +17,7 @@ from collectors.traffic.rules.language.rule import (
     FieldTest,
     FlagsTest,
     FlowBits,
+    FlowInt,
     Rule,
     State,
     StreamSize,
@@ -76,6 +77,7 @@ class Compiled:
         "families",
         "fast",
         "fast_key",
+        "headers",
         "header",
         "header_back",
         "hook_progress",
@@ -126,6 +128,9 @@ class Compiled:
 
     def _tests(self, rule: Rule) -> None:
         self.checks: list[Check] = []
+        self.headers = False
+        if rule.hook == "flow_start":
+            self.checks.append(lambda packet: packet.begins)
         if rule.flow is not None and (found := flow_check(rule.flow)) is not None:
             self.checks.append(found)
         self.tx_checks: list[TxCheck] = []
@@ -140,6 +145,7 @@ class Compiled:
                 self.tx_checks.append(tx_check(test))
             else:
                 self.checks.append(check(test))
+                self.headers = self.headers or of_packet(test)
         others = len(rule.tests) - len(self.app_tests)
         self.detected_only = bool(self.app_tests) and not others and rule.payload is None and not rule.buffers
 
@@ -148,7 +154,7 @@ class Compiled:
         if self.parts or self.tx_checks or self.hook_progress is not None or tracks_tx or self.within_tx:
             return TRANSACTION
         plain = not (rule.payload or rule.buffers or rule.tests or rule.flow or rule.app_protocol or rule.hook)
-        if plain or _only_ip(rule):
+        if (plain or _only_ip(rule)) and all(_once(state) for state in rule.state):
             return IP_ONLY
         return PACKET
 
@@ -246,9 +252,12 @@ def _only_ip(rule: Rule) -> bool:
         return False
     if not (rule.source_ports.any and rule.destination_ports.any) or rule.flow is not None:
         return False
-    return all(type(test).__name__ in ("IpProto", "IpRep") for test in rule.tests) and all(
-        isinstance(state, FlowBits) for state in rule.state
-    )
+    return all(type(test).__name__ in ("IpProto", "IpRep") for test in rule.tests)
+
+
+def _once(state: State) -> bool:
+    """Return whether looking once in each direction of a flow is enough for a state: not when it asks for what other packets change."""
+    return not isinstance(state, FlowInt) and not (isinstance(state, FlowBits) and state.cmd in _LOOKS)
 
 
 def _needs_packet(test: object) -> bool:

@@ -8,7 +8,7 @@ from collectors.traffic.rules.engine.patterns import Pattern, Prefilter
 from collectors.traffic.rules.engine.plan import BOTH, PACKET, TRANSACTION, Compiled
 from collectors.traffic.rules.engine.view import TCP, Packet
 from collectors.traffic.rules.language.rule import Transform
-from collectors.traffic.rules.matching.transforms import changes
+from collectors.traffic.rules.matching.transforms import Change, changes
 
 Key = tuple[str, tuple[Transform, ...]]
 
@@ -22,7 +22,7 @@ class Prefilters:
         self._buffers: dict[Key, Prefilter] = {}
         self._open: list[Compiled] = []
         self._open_tx: list[Compiled] = []
-        self._transforms = {}
+        self._transforms: dict[Key, Change | None] = {}
         for one in rules:
             self._sort(one)
         for prefilter in (self._packets, self._streams, *self._buffers.values()):

@@ -58,6 +58,11 @@ def check(test: Test) -> Check:
     raise Unsupported(f"{type(test).__name__} is not a test of a packet")
 
 
+def of_packet(test: Test) -> bool:
+    """Return whether a test reads the packet itself, so that a flow's end in the place of a packet cannot pass it."""
+    return not (isinstance(test, StreamSize) or (isinstance(test, FieldTest) and test.name.startswith("flow.")))
+
+
 def flow_check(flow: Flow) -> Check | None:
     """Return the function of the `flow` keyword, without its parts about streams (`only_stream`, `no_stream`)."""
     checks: list[Check] = []

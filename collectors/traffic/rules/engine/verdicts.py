@@ -49,9 +49,6 @@ class Verdicts:
         alerts: list[Alert] = []
         matched.sort(key=lambda pair: pair[0].order)
         for one, transaction in matched:
-            if transaction is not None and not self._first(packet, one, transaction):
-                continue
-            self._change(one, packet)
             rule = one.rule
             if not self._allowed(one, packet):
                 continue
@@ -67,16 +64,20 @@ class Verdicts:
                 alerts.append(Alert(rule, packet, transaction, talk, drops))
         return alerts
 
-    def _first(self, packet: Packet, one: Compiled, transaction: Transaction) -> bool:
-        """Return whether the rule has not matched this side of the transaction before."""
-        spoken = self._spoken.setdefault(packet.slot, set())
-        key = (one.order, transaction.number, packet.to_client)
-        if key in spoken:
-            return False
-        spoken.add(key)
-        return True
+    def spoken(self, packet: Packet, one: Compiled, transaction: Transaction) -> bool:
+        """Return whether the rule has matched this side of the transaction before; one for both sides, either of them."""
+        return self._key(packet, one, transaction) in self._spoken.get(packet.slot, ())
 
-    def _change(self, one: Compiled, packet: Packet) -> None:
+    def speak(self, packet: Packet, one: Compiled, transaction: Transaction) -> None:
+        """Note that the rule has matched this side of the transaction."""
+        self._spoken.setdefault(packet.slot, set()).add(self._key(packet, one, transaction))
+
+    @staticmethod
+    def _key(packet: Packet, one: Compiled, transaction: Transaction) -> tuple[int, int, bool]:
+        return one.order, transaction.number, packet.to_client and not one.within_tx
+
+    def change(self, one: Compiled, packet: Packet) -> None:
+        """Change the state that a rule changes, as soon as it has matched: rules behind it see that."""
         for change in one.changes:
             if isinstance(change, FlowBits):
                 self.memory.change_bits(packet.slot, change)
@@ -103,5 +104,5 @@ def _owner(threshold: Threshold, packet: Packet) -> object:
         case "by_both":
             return (packet.source, packet.destination)
         case "by_flow":
-            return (packet.slot, int(packet.flows.serial[packet.slot])) if packet.row >= 0 else packet.slot
+            return int(packet.flows.serial[packet.place]) if packet.slot >= 0 else None
     return None

@@ -14,8 +14,9 @@ TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
 class Packet:
     """A packet, or the end of a flow standing in for one (`pseudo`, row -1).
 
-    `slot` is -1 without a flow. `sizes` is how much of the stream each side (client, server) has sent; `later` what the flow's counters already
-    hold of packets behind this one in the block, by counter: to server, to client. `established` and `accepted` are the stream's word on it; `events` its stream events.
+    `slot` is -1 without a flow; `place` is where `flows` has it. `sizes` is how much of the stream each side (client, server) has sent;
+    `counts` what the flow's counters are as of this packet, by counter: to server, to client (None: nobody asks). `begins`: it is its flow's
+    first. `established` and `accepted` are the stream's word on it; `stream_events` its stream events.
     """
 
     def __init__(self, block: Block, table: Table, flows: Columns, row: int, slot: int, to_client: bool) -> None:
@@ -23,7 +24,7 @@ class Packet:
         self.table = table
         self.flows = flows
         self.row = row
-        self.slot = slot
+        self.slot = self.place = slot
         self.to_client = to_client
         self.established = False
         self.accepted = True
@@ -31,7 +32,8 @@ class Packet:
         self.pseudo = False
         self.stream_events: tuple[str, ...] = ()
         self.sizes: tuple[int, int] | None = None
-        self.later: dict[str, tuple[int, int]] = {}
+        self.counts: dict[str, tuple[int, int]] | None = None
+        self.begins = False
         self.protocol = int(table.protocol[row])
         self.family = int(table.family[row])
         self.flags = int(table.flags[row])
@@ -40,6 +42,13 @@ class Packet:
     def time_ns(self) -> int:
         """When it was captured."""
         return int(self.block.time_ns[self.table.packet[self.row]])
+
+    @cached_property
+    def wire(self) -> int:
+        """What it counts as: the bytes of the frame, or of the IP packet for one inside another."""
+        if int(self.table.depth[self.row]) == 0:
+            return int(self.block.wire[self.table.packet[self.row]])
+        return int(self.table.ip_len[self.row])
 
     @cached_property
     def number(self) -> int:
@@ -79,9 +88,11 @@ class Packet:
 
     def counted(self, what: str, to_client: bool) -> int:
         """Return the `pkts` or `bytes` of one direction of the flow up to this packet."""
+        if self.counts is not None:
+            return self.counts[what][to_client]
         side = "to_client" if to_client else "to_server"
         column = getattr(self.flows, f"{'packets' if what == 'pkts' else what}_{side}")
-        return int(column[self.slot]) - self.later.get(what, (0, 0))[to_client]
+        return int(column[self.place])
 
     def layer(self, begin: int, end: int) -> bytes:
         """Return bytes of the block between two positions."""
