@@ -1,0 +1,67 @@
+"""`holdfast traffic read`: alerts as EVE lines, on standard output or in a file, and what is wrong with files."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from agent.cli.traffic import traffic
+from contracts.errors import HoldfastError
+from tests.collectors.traffic.rules.engine import scene
+
+HIT = 'alert udp any any -> any any (content:"needle"; sid:5;)\n'
+
+
+def _files(folder: Path, text: str = HIT) -> tuple[str, str]:
+    capture, rules = folder / "a.pcap", folder / "a.rules"
+    capture.write_bytes(scene.capture([scene.udp(b"a needle"), scene.udp(b"hay")]).getvalue())
+    rules.write_text(text)
+    return str(capture), str(rules)
+
+
+def test_alerts_are_lines_on_standard_output(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert result.exit_code == 0, result.output
+    (found,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found["alert"]["signature_id"], found["pcap_cnt"]) == (5, 1)
+
+
+def test_alerts_go_to_a_file_when_told_to(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    out = tmp_path / "eve.json"
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules, "--eve", str(out)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads(out.read_text())["alert"]["signature_id"] == 5
+
+
+def test_a_rule_that_does_not_load_is_named_and_the_others_run(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path, HIT + "alert udp any any -> any any (no_such_keyword; sid:6;)\n")
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert len(result.stdout.splitlines()) == 1
+    assert "not loaded" in result.stderr and "a.rules:2" in result.stderr
+
+
+def test_a_capture_that_is_cut_is_named(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    Path(capture).write_bytes(Path(capture).read_bytes()[:-3])
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert len(result.stdout.splitlines()) == 1
+    assert f"{capture}: " in result.stderr
+
+
+def test_ips_makes_drop_rules_block(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path, HIT.replace("alert", "drop"))
+    found = [
+        json.loads(CliRunner().invoke(traffic, ["read", capture, "--rules", rules, *more]).stdout)["alert"]["action"]
+        for more in ([], ["--ips"])
+    ]
+    assert found == ["allowed", "blocked"]
+
+
+def test_rules_that_are_no_text_are_an_error_with_its_reason(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    Path(rules).write_bytes(b"\x7fELF\0\0")
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert result.exit_code != 0 and isinstance(result.exception, HoldfastError)
+    assert "not text" in str(result.exception)
