@@ -63,7 +63,7 @@ class Reading:
         """End all flows: what they still hold is looked at."""
         ended = self._flows.shut_down()
         news = self._streams.finish(ended)
-        changes = self._protocols.finish(news)
+        changes = self._protocols.finish(news, ended)
         block: Block = from_packets([])
         batch = Batch()
         batch.ended = [ended]

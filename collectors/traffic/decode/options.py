@@ -14,9 +14,10 @@ _STEPS = 40
 
 @dataclass(frozen=True)
 class Options:
-    """`known`: option number -> the least and most length it may have (with its two first bytes)."""
+    """`known`: option number -> the least and most length it may have (with its two first bytes); `bare` may come without a value, too."""
 
     known: dict[int, tuple[int, int]]
+    bare: int = -1
 
     def tables(self) -> tuple[I64, I64]:
         """Return least and most length by option number; unknown ones have a least length of 0."""
@@ -56,7 +57,7 @@ def walk(data: U8, span: Span, options: Options) -> Walked:
         wrong = ~single & ~alone & ((length < 2) | (at + length > end))
         walked.bad_length[index[wrong]] = True
         good = ~(alone | wrong)
-        _judge(walked, seen, index, kind, length, good & ~single, (least, most))
+        _judge(walked, seen, index, kind, length, good & ~single, (least, most), options.bare)
         index, at, end = index[good], (at + length)[good], end[good]
     return walked
 
@@ -69,6 +70,7 @@ def _judge(
     length: I64,
     valued: Bools,
     sizes: tuple[I64, I64],
+    bare: int,
 ) -> None:
     index, kind, length = index[valued], kind[valued], length[valued]
     if not len(index):
@@ -76,7 +78,8 @@ def _judge(
     least, most = sizes
     known = least[kind] > 0
     walked.unknown[index[~known]] = True
-    walked.bad_size[index[known & ((length < least[kind]) | (length > most[kind]))]] = True
+    fits = (length >= least[kind]) & (length <= most[kind]) | ((kind == bare) & (length == 2))
+    walked.bad_size[index[known & ~fits]] = True
     word, bit = kind >> 6, np.uint64(1) << (kind & 63).astype(np.uint64)
     again = known & ((seen[index, word] & bit) != 0)
     walked.duplicate[index[again]] = True

@@ -35,9 +35,10 @@ _SACK = 0x010105
 _SEGMENT, _OPENING, _SCALE = 0x0204, 0x0402080A, 0x010303
 """What Linux opens with: segment size, SACK permitted and timestamps, a no-operation and the window scale."""
 OPTIONS = Options(
-    known={2: (4, 4), 3: (3, 3), 4: (2, 2), 5: (10, 34), 8: (10, 10), 19: (18, 18), 29: (4, 40), 34: (2, 18)}
+    known={2: (4, 4), 3: (3, 3), 4: (2, 2), 5: (10, 34), 8: (10, 10), 19: (18, 18), 29: (4, 40), 34: (2, 18)}, bare=5
 )
-"""Maximum segment size, window scale, SACK permitted, SACK, timestamps, MD5 signature, authentication, fast open."""
+"""Maximum segment size, window scale, SACK permitted, SACK (an empty one passes, as with Suricata), timestamps, MD5 signature,
+authentication, fast open."""
 
 
 def tcp(data: U8, table: Table, span: Span) -> Span:

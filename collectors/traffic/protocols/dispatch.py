@@ -9,7 +9,8 @@ import numpy as np
 from collectors.traffic.block import U8, Block
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
-from collectors.traffic.flows.batch import Batch
+from collectors.traffic.flows.batch import Batch, Ended
+from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.detect import tcp, udp
 from collectors.traffic.protocols.news import FAILED, UNKNOWN, Change, Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
@@ -68,6 +69,7 @@ class Protocols:
         self._finished: dict[int, Conversation] = {}
         self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
         self._changes: list[Change] = []
+        self._ended: dict[int, tuple[Columns, int]] = {}
 
     def conversation(self, slot: int) -> Conversation | None:
         """Return what is known of a flow, or None while it has said nothing."""
@@ -78,6 +80,7 @@ class Protocols:
         """Take a block; returns what changed, in the order of packets."""
         self._settle()
         self._changes = []
+        self._ended = _places(batch.ended)
         for run in news.runs:
             self._run(table, batch, run)
         self._take_datagrams(block, table, batch)
@@ -87,9 +90,10 @@ class Protocols:
         changes.sort(key=lambda change: change.row if change.row >= 0 else 1 << 60)
         return changes
 
-    def finish(self, news: News) -> list[Change]:
-        """Take what the end of flows brings when the sensor stops (`Reassembler.finish`)."""
+    def finish(self, news: News, ended: Ended | None = None) -> list[Change]:
+        """Take what the end of flows brings when the sensor stops (`Reassembler.finish`); `ended` says whose first bytes come only now."""
         self._settle()
+        self._ended = _places([ended] if ended is not None else [])
         self._changes = []
         for run in news.runs:
             self._run(None, None, run)
@@ -112,11 +116,19 @@ class Protocols:
     def _run(self, table: Table | None, batch: Batch | None, run: Run) -> None:
         talk = self._talks.get(run.slot)
         if talk is None:
-            if table is None or batch is None or run.row < 0 or not run.data:
+            if not run.data:
                 return
-            # The packet that released the bytes may be the other side's acknowledgement.
-            side = bool(batch.to_client[batch.rows == run.row][0])
-            talk = self._begin(table, run.row, run.slot, side, False)
+            if run.row < 0:
+                place = self._ended.get(run.slot)
+                if place is None:
+                    return
+                talk = self._enter(run.slot, _facts(*place, False, False))
+            elif table is None or batch is None:
+                return
+            else:
+                # The packet that released the bytes may be the other side's acknowledgement.
+                side = bool(batch.to_client[batch.rows == run.row][0])
+                talk = self._enter(run.slot, _facts(table, run.row, side, False))
         self.counts.bytes_seen += len(run.data)
         if talk.left:
             if talk.conversation.encrypted:
@@ -207,9 +219,7 @@ class Protocols:
         if not len(rows):
             return
         udp_rows = (table.protocol[rows] == 17) & (table.payload_len[rows] > 0)
-        udp_rows &= (
-            table.flags[rows] & np.uint16(decoded.TRANSPORT | decoded.BAD_CHECKSUM | decoded.ENCAPSULATES)
-        ) == decoded.TRANSPORT
+        udp_rows &= (table.flags[rows] & np.uint16(decoded.TRANSPORT | decoded.ENCAPSULATES)) == decoded.TRANSPORT
         if not udp_rows.any():
             return
         slots = np.repeat(batch.flow, batch.ends - batch.starts)[udp_rows]
@@ -231,7 +241,7 @@ class Protocols:
     def _datagram(self, table: Table, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
         talk = self._talks.get(slot)
         if talk is None:
-            talk = self._begin(table, row, slot, side, True)
+            talk = self._enter(slot, _facts(table, row, side, True))
         self.counts.bytes_seen += len(data)
         if talk.parser is None:
             name = udp.detect(data, side, talk.facts.client_port, talk.facts.server_port)
@@ -255,16 +265,12 @@ class Protocols:
 
     # Both
 
-    def _begin(self, table: Table, row: int, slot: int, to_client: bool, datagrams: bool) -> _Talk:
-        source = (int(table.src_hi[row]), int(table.src_lo[row]))
-        target = (int(table.dst_hi[row]), int(table.dst_lo[row]))
-        ports = int(table.sport[row]), int(table.dport[row])
-        if to_client:
-            source, target, ports = target, source, (ports[1], ports[0])
-        facts = Facts(ports[0], ports[1], source, target, datagrams, int(table.family[row]))
+    def _enter(self, slot: int, facts: Facts) -> _Talk:
+        """Begin to follow what a flow says."""
         talk = self._talks[slot] = _Talk(Conversation(slot), facts)
-        if self._expected and not datagrams:
-            found = self._expected.pop((target, ports[1]), None) or self._expected.pop((source, ports[0]), None)
+        if self._expected and not facts.datagrams:
+            found = self._expected.pop((facts.server, facts.server_port), None)
+            found = found or self._expected.pop((facts.client, facts.client_port), None)
             if found is not None:
                 name, told = found
                 talk.looked = [True, True]
@@ -356,3 +362,18 @@ class Protocols:
             talked.protocol = UNKNOWN
             if parser.rest:
                 self._look(talk, Run(talked.slot, side, 0, parser.rest, 0, row, time_ns, 0))
+
+
+def _facts(table: Table | Columns, row: int, to_client: bool, datagrams: bool) -> Facts:
+    """Return the ends of a flow, from one of its packets or from its own columns."""
+    source = (int(table.src_hi[row]), int(table.src_lo[row]))
+    target = (int(table.dst_hi[row]), int(table.dst_lo[row]))
+    ports = int(table.sport[row]), int(table.dport[row])
+    if to_client:
+        source, target, ports = target, source, (ports[1], ports[0])
+    return Facts(ports[0], ports[1], source, target, datagrams, int(table.family[row]))
+
+
+def _places(ended: list[Ended]) -> dict[int, tuple[Columns, int]]:
+    """Return where the columns of flows that ended are, by slot."""
+    return {slot: (one.columns, place) for one in ended for place, slot in enumerate(one.slots.tolist())}

@@ -44,7 +44,7 @@ class RulesDesk:
         return found
 
     def read(self, file: BinaryIO, rules: list[Rule], **options: bool) -> "Reading":
-        """Return a capture on its way through the sensor; raises `Malformed` for what is no capture. The parts are loaded here, not before."""
+        """Return a capture on its way through the sensor; raises `Malformed` for what is no capture. The parts are loaded only here."""
         from collectors.traffic.reading import Reading, ReadOptions
 
         return Reading(file, rules, ReadOptions(**options))

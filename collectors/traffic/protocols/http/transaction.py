@@ -104,16 +104,21 @@ def _maybe(value: bytes | None) -> list[bytes]:
     return [value] if value else []
 
 
+def _there(value: bytes | None) -> list[bytes]:
+    """Return a header's value: one that is empty is there all the same."""
+    return [] if value is None else [value]
+
+
 def _field(name: bytes) -> Callable[[HttpTransaction, bool], list[bytes]]:
-    return lambda tx, to_client: _maybe(tx.message(to_client).headers.get(name))
+    return lambda tx, to_client: _there(tx.message(to_client).headers.get(name))
 
 
 def _request_field(name: bytes) -> Callable[[HttpTransaction, bool], list[bytes]]:
-    return lambda tx, to_client: [] if to_client else _maybe(tx.request_message.headers.get(name))
+    return lambda tx, to_client: [] if to_client else _there(tx.request_message.headers.get(name))
 
 
 def _response_field(name: bytes) -> Callable[[HttpTransaction, bool], list[bytes]]:
-    return lambda tx, to_client: _maybe(tx.response_message.headers.get(name)) if to_client else []
+    return lambda tx, to_client: _there(tx.response_message.headers.get(name)) if to_client else []
 
 
 def _cookie(tx: HttpTransaction, to_client: bool) -> list[bytes]:

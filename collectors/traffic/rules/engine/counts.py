@@ -16,7 +16,7 @@ class Counts:
         tests = [test for one in rules for test in one.rule.tests]
         self._counting = any(isinstance(test, FieldTest) and test.name in ("flow.pkts", "flow.bytes") for test in tests)
         self._sizing = any(isinstance(test, StreamSize) for test in tests)
-        self._begun: set[int] = set()
+        self._begun: set[tuple[int, bool]] = set()
         self._counts: dict[int, list[int]] = {}
         self._streams: dict[int, list[tuple[int, int]]] = {}
 
@@ -25,8 +25,8 @@ class Counts:
         slot = packet.slot
         if slot < 0:
             return
-        packet.begins = slot not in self._begun
-        self._begun.add(slot)
+        packet.begins = (slot, packet.to_client) not in self._begun
+        self._begun.add((slot, packet.to_client))
         if self._counting:
             have = self._counts.setdefault(slot, [0, 0, 0, 0])
             have[packet.to_client] += 1
@@ -59,6 +59,6 @@ class Counts:
 
     def forget(self, slot: int) -> None:
         """Drop what belongs to a flow that ended."""
-        self._begun.discard(slot)
+        self._begun -= {(slot, False), (slot, True)}
         self._counts.pop(slot, None)
         self._streams.pop(slot, None)

@@ -10,12 +10,12 @@ from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
-from collectors.traffic.rules.engine.counts import Counts
-from collectors.traffic.rules.engine.evaluate import Evaluator
+from collectors.traffic.rules.engine.counts import SYN, Counts
+from collectors.traffic.rules.engine.evaluate import IN_STREAM, Evaluator
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, TRANSACTION, Compiled, order
 from collectors.traffic.rules.engine.prefilters import Prefilters
 from collectors.traffic.rules.engine.sets import HeaderSets
-from collectors.traffic.rules.engine.verdicts import Alert, Verdicts
+from collectors.traffic.rules.engine.verdicts import Alert, Match, Verdicts
 from collectors.traffic.rules.engine.view import TCP, UDP, Packet
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.matching.matcher import Matcher
@@ -24,6 +24,9 @@ from contracts.record import Record
 
 CHUNK = 2560
 """Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner (Suricata's stock chunk size)."""
+
+FAST_OPEN = 34
+"""The number of TCP's option Fast Open (RFC 7413)."""
 
 
 class EngineOptions(Record):
@@ -98,14 +101,14 @@ class Engine:
             packet.established = bool(established[row])
             packet.accepted = bool(news.accepted[row])
             packet.stream_events = tuple(events.get(row, ()))
+            self._counts.see(packet)
             if packet.protocol == TCP and packet.slot >= 0:
                 # What the session refuses (a bad checksum, say) belongs to the flow all the same, and is looked at by itself.
                 if packet.established:
                     self._streamed.add(packet.slot)
                 elif not packet.accepted:
                     packet.established = packet.slot in self._streamed
-                packet.streamed = packet.accepted and packet.slot in self._streamed
-            self._counts.see(packet)
+                packet.streamed = packet.accepted and (packet.slot in self._streamed or _opens_fast(packet))
             alerts += self._packet(packet, always)
         for item in waiting.get(-1, ()):
             self._take(item)
@@ -163,7 +166,7 @@ class Engine:
         """Hold the rules against one packet, and what waits for its direction."""
         if self.verdicts.skips(packet):
             return []
-        matched: list[tuple[Compiled, Transaction | None]] = []
+        matched: list[Match] = []
         side = self._sides.get((packet.slot, packet.to_client)) if packet.slot >= 0 else None
         talk = self._talks.get(packet.slot)
         key = (packet.slot, packet.to_client)
@@ -173,14 +176,14 @@ class Engine:
             for one in self._ip_rules:
                 if self.evaluator.packet(one, packet, talk, b"", 0, None):
                     self.verdicts.change(one, packet)
-                    matched.append((one, None))
+                    matched.append((one, None, True))
         chunk, begin = b"", 0
         if side is not None and side.due:
             chunk, begin = side.chunk()
         for one in self.filters.packet(packet, chunk, always):
-            if self.evaluator.packet(one, packet, talk, chunk, begin, side):
+            if found := self.evaluator.packet(one, packet, talk, chunk, begin, side):
                 self.verdicts.change(one, packet)
-                matched.append((one, None))
+                matched.append((one, None, found == IN_STREAM))
         if side is not None and side.changes:
             matched += self._transactions(packet, side, talk, chunk)
         if side is not None:
@@ -188,9 +191,7 @@ class Engine:
             side.events.clear()
         return self.verdicts.settle(packet, matched, talk) if matched else []
 
-    def _transactions(
-        self, packet: Packet, side: Side, talk: Conversation | None, chunk: bytes
-    ) -> Iterator[tuple[Compiled, Transaction]]:
+    def _transactions(self, packet: Packet, side: Side, talk: Conversation | None, chunk: bytes) -> Iterator[Match]:
         changed, side.changes = side.changes, {}
         if talk is None:
             return
@@ -201,7 +202,7 @@ class Engine:
                 if self.evaluator.transaction(one, packet, talk, transaction, progress, chunk or side.last):
                     self.verdicts.speak(packet, one, transaction)
                     self.verdicts.change(one, packet)
-                    yield one, transaction
+                    yield one, transaction, True
 
     def _flow_end(self, block: Block, table: Table, ended: Columns, slot: int, flow: int) -> list[Alert]:
         """Look at what a flow's end released, and forget the flow."""
@@ -255,6 +256,13 @@ class Ending(Packet):
             header3=b"",
             header4=b"",
         )
+
+
+def _opens_fast(packet: Packet) -> bool:
+    """Return whether a packet opens its session with data (TCP Fast Open): the stream looks at that, later."""
+    if packet.to_client or not packet.payload or not int(packet.table.tcp_flags[packet.row]) & SYN:
+        return False
+    return FAST_OPEN in packet.tcp_options
 
 
 def _by_row(news: News, changes: list[Change]) -> dict[int, list[object]]:

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 
 from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.rules.engine import tests
+from collectors.traffic.rules.engine.lookups import Lookups
 from collectors.traffic.rules.engine.plan import BOTH, BufferPart, Compiled
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.state import Memory
@@ -11,6 +12,8 @@ from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
 from collectors.traffic.rules.engine.view import TCP, Packet
 from collectors.traffic.rules.language.rule import FlowBits, FlowInt, XBits
 from collectors.traffic.rules.matching.state import State
+
+NOTHING, MATCHED, IN_STREAM = range(3)
 
 
 def owners(packet: Packet, track: str) -> list[Hashable]:
@@ -31,26 +34,27 @@ class Evaluator:
     def __init__(self, sets: HeaderSets, memory: Memory) -> None:
         self._sets = sets
         self._memory = memory
+        self._lookups = Lookups()
 
     def packet(
         self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, begin: int, side: object
-    ) -> bool:
-        """Return whether a rule about packets and streams matches."""
+    ) -> int:
+        """Return whether a rule about packets and streams matches: `NOTHING`, `MATCHED`, or `IN_STREAM` by bytes of the stream."""
         if not self._common(one, packet):
-            return False
+            return NOTHING
         if one.applications is not None and (
             talk is None or talk.protocol not in one.applications or not self._parsed(packet)
         ):
-            return False
+            return NOTHING
         if one.app_tests and not self._application(one, packet, talk, side):
-            return False
+            return NOTHING
         if one.events and not (side is not None and set(one.events) <= side.events):  # type: ignore[attr-defined]
-            return False
-        state = State()
+            return NOTHING
+        state = self._state()
         for part in one.packet_parts:
             if packet.pseudo or not self._value(part, PACKET_BUFFERS[part.name](packet), state):
-                return False
-        return one.payload is None or self._payload(one, packet, chunk, begin, state)
+                return NOTHING
+        return MATCHED if one.payload is None else self._payload(one, packet, chunk, begin, state)
 
     def transaction(
         self, one: Compiled, packet: Packet, talk: Conversation, transaction: Transaction, progress: int, chunk: bytes
@@ -71,7 +75,7 @@ class Evaluator:
             return False
         if one.app_tests and not self._application(one, packet, talk, None):
             return False
-        state = State()
+        state = self._state()
         for part in one.parts:
             way = to_client if part.side == BOTH else bool(part.side)
             if way != to_client and not one.within_tx:
@@ -136,14 +140,19 @@ class Evaluator:
             tests.application(test, sides, found, talk.original or found, packet.to_client) for test in one.app_tests
         )
 
-    def _payload(self, one: Compiled, packet: Packet, chunk: bytes, begin: int, state: State) -> bool:
+    def _payload(self, one: Compiled, packet: Packet, chunk: bytes, begin: int, state: State) -> int:
         """Look at the stream first, then at the packet, for rules that are for both."""
         assert one.payload is not None
         if packet.protocol == TCP and one.requires_stream:
             if chunk and one.payload(chunk, state, begin):
-                return True
+                return IN_STREAM
             if packet.streamed and not one.requires_packet:
-                return False
+                return NOTHING
         if packet.pseudo or (not packet.payload and packet.protocol == TCP):
-            return False
-        return one.payload(packet.payload, State())
+            return NOTHING
+        return MATCHED if one.payload(packet.payload, self._state()) else NOTHING
+
+    def _state(self) -> State:
+        state = State()
+        state.lookup = self._lookups.holds
+        return state

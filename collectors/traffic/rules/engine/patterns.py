@@ -1,7 +1,7 @@
 """Prefilters: many literal patterns looked for in one piece of bytes at once, by Hyperscan.
 
-A prefilter only says which rules are worth a whole evaluation; what it may not do is miss one. So what cannot be told here (a place given by
-a variable) is left open.
+A prefilter only says which rules are worth a whole evaluation; what it may not do is miss one. So what cannot be told here (a place given
+by a variable) is left open.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 import hyperscan
 
 MAX_OFFSET = 65_535
+_EXT: Any = vars(hyperscan)["ExpressionExt"]
 
 
 class Pattern:
@@ -54,10 +55,7 @@ class Prefilter:
             return
         expressions = ["".join(f"\\x{byte:02x}" for byte in literal).encode("ascii") for literal, _, _ in keys]
         flags = [hyperscan.HS_FLAG_SINGLEMATCH | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
-        ext = [
-            hyperscan.ExpressionExt(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last)
-            for _, _, last in keys
-        ]
+        ext = [_EXT(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last) for _, _, last in keys]
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext

@@ -1,4 +1,4 @@
-"""What rules remember between packets: bits and counters of flows, bits of hosts, pairs and transactions. Bounded; gone with their owners."""
+"""What rules remember between packets: bits and counters of flows, bits of hosts, pairs and transactions. Bounded."""
 
 from collections import OrderedDict
 from collections.abc import Hashable

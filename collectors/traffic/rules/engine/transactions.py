@@ -90,7 +90,8 @@ def _word(test: WordTest) -> TxCheck:
         return _ssl_state(test)
     if name == "ftp.reply_received":
         want = 1 if test.words and test.words[0] in ("yes", "true", "1", "on") else 0
-        return lambda transaction, to_client, _named: want in transaction.integers(name, to_client)
+        # Suricata asks when the server has spoken: an answer is there by then.
+        return lambda transaction, to_client, _named: to_client and want in transaction.integers(name, True)
     if name == "ftpbounce":
         return lambda transaction, to_client, _named: any(transaction.integers(name, to_client))
     raise Unsupported(f"{name} is not evaluated")

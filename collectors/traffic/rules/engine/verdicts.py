@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.rules.engine.evaluate import owners
-from collectors.traffic.rules.engine.plan import IP_ONLY, TRANSACTION, Compiled
+from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.state import Memory
 from collectors.traffic.rules.engine.thresholds import SPEAK, Thresholds
 from collectors.traffic.rules.engine.view import Packet
 from collectors.traffic.rules.language.rule import FlowBits, FlowInt, Rule, Threshold
+
+Match = tuple[Compiled, Transaction | None, bool]
+"""A rule that matched, on which transaction, and whether what it decides is for the whole flow (not when only this packet's own bytes
+matched)."""
 
 
 @dataclass(slots=True)
@@ -42,17 +46,14 @@ class Verdicts:
         self._left.discard(slot)
         self._spoken.pop(slot, None)
 
-    def settle(
-        self, packet: Packet, matched: list[tuple[Compiled, Transaction | None]], talk: Conversation | None
-    ) -> list[Alert]:
+    def settle(self, packet: Packet, matched: list[Match], talk: Conversation | None) -> list[Alert]:
         """Return the alerts of a packet; rules behind one that passes it say nothing."""
         alerts: list[Alert] = []
-        matched.sort(key=lambda pair: pair[0].order)
-        for one, transaction in matched:
+        matched.sort(key=lambda match: match[0].order)
+        for one, transaction, flow_wide in matched:
             rule = one.rule
             if not self._allowed(one, packet):
                 continue
-            flow_wide = one.kind in (IP_ONLY, TRANSACTION) or one.requires_stream
             if rule.action == "pass":
                 if flow_wide and packet.slot >= 0:
                     self._left.add(packet.slot)
@@ -60,7 +61,7 @@ class Verdicts:
             drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
             if drops and flow_wide and packet.slot >= 0:
                 self._left.add(packet.slot)
-            if not rule.noalert:
+            if not rule.noalert and rule.action != "config":
                 alerts.append(Alert(rule, packet, transaction, talk, drops))
         return alerts
 

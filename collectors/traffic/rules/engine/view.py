@@ -14,9 +14,10 @@ TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
 class Packet:
     """A packet, or the end of a flow standing in for one (`pseudo`, row -1).
 
-    `slot` is -1 without a flow; `place` is where `flows` has it. `sizes` is how much of the stream each side (client, server) has sent;
-    `counts` what the flow's counters are as of this packet, by counter: to server, to client (None: nobody asks). `begins`: it is its flow's
-    first. `established` and `accepted` are the stream's word on it; `stream_events` its stream events.
+    `slot` is -1 without a flow; `place` is where `flows` has it. `sizes` is how much of the stream each side (client,
+    server) has sent; `counts` what the flow's counters are as of this packet, by counter: to server, to client (None: nobody
+    asks). `begins`: it is the first of its direction in its flow. `established` and `accepted` are the stream's word on it;
+    `stream_events` its stream events.
     """
 
     def __init__(self, block: Block, table: Table, flows: Columns, row: int, slot: int, to_client: bool) -> None:

@@ -121,7 +121,7 @@ def _value(draft: Draft, text: str, lowest: int, highest: int) -> int | str:
 def _add(draft: Draft, match: Match, relative: bool, endian: str) -> None:
     if endian == "dce":
         draft.protocol("dcerpc", "dce")
-    test = draft.add(match)
+    test = draft.add_relative(match) if relative else draft.add(match)
     if relative:
         draft.relative(match, test)
 
@@ -300,7 +300,7 @@ def _base64_decode(draft: Draft, argument: str, negated: bool) -> None:
             match.relative = True
         else:
             raise Refused(f'base64_decode: "{item}" is not known')
-    test = draft.add(match)
+    test = draft.add_relative(match) if match.relative else draft.add(match)
     if match.relative:
         draft.relative(match, test)
 
@@ -327,7 +327,7 @@ def _entropy(draft: Draft, argument: str, negated: bool) -> None:
     op = next((sign for sign in ("<=", ">=", "!=", "<", ">", "=", "!") if text.startswith(sign)), "")
     low, dash, high = text[len(op) :].partition("-")
     try:
-        match.op, match.value = ("in" if dash else op or "="), float(low)
+        match.op, match.value = (("!in" if op in ("!", "!=") else "in") if dash else op or "="), float(low)
         match.high = float(high) if dash else 0.0
     except ValueError:
         raise Refused(f'entropy: "{argument}" has no value to compare with') from None

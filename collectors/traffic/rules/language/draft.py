@@ -3,7 +3,7 @@
 from collectors.traffic.rules.language.buffers import BUFFERS, Buffer
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.protocols import compatible
-from collectors.traffic.rules.language.rule import BufferTest, Content, Match, Pcre, Rule, Transform
+from collectors.traffic.rules.language.rule import Base64Decode, BufferTest, Content, Match, Pcre, Rule, Transform
 
 PAYLOAD = "payload"
 
@@ -116,6 +116,16 @@ class Draft:
         test.matches.append(match)
         self.order.append((match, test))
         return test
+
+    def add_relative(self, match: Match) -> BufferTest:
+        """Add a match that is relative: without a sticky buffer, to the buffer of the content or expression before it, as Suricata does."""
+        if self.active is None:
+            for other, test in reversed(self.order):
+                if type(other) is not Base64Decode and test is not self.rule.base64:
+                    test.matches.append(match)
+                    self.order.append((match, test))
+                    return test
+        return self.add(match)
 
     def last_content(self, keyword: str) -> tuple[Content, BufferTest]:
         """Return the content that a modifier is for: the last one of the active buffer."""

@@ -155,7 +155,7 @@ def _compares(test: Entropy, value: float) -> bool:
             return value > test.value
         case ">=":
             return value >= test.value
-    return test.value < value < test.high
+    return (test.value < value < test.high) == (test.op == "in")
 
 
 def entropy_step(test: Entropy, then: Step | None) -> Step:
