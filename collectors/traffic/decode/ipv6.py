@@ -105,8 +105,11 @@ def _extensions(data: U8, table: Table, span: Span, following: U8) -> tuple[Span
     for _ in range(MAX_EXTENSIONS):
         ended = ~_IS_EXTENSION[following] | (following == _ESP)
         if ended.any():
-            part = span.pick(ended)
-            _arrive(table, part, following[ended])
+            # As with Suricata, fewer than two bytes behind an extension header are no header at all.
+            empty = ended & (span.end - span.start < 2)
+            table.refuse("ipv6.trunc_exthdr", span.rows[empty])
+            part = span.pick(ended & ~empty)
+            _arrive(table, part, following[ended & ~empty])
             done.append(part)
             pieces.append(np.zeros(len(part), np.bool_))
         span, following, seen = span.pick(~ended), following[~ended], seen[~ended]

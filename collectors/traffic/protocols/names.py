@@ -214,7 +214,7 @@ INTEGERS: dict[str, tuple[tuple[str, ...], int]] = {
     "tls.cert_chain_len": (("tls",), BOTH),
     "tls_cert_notbefore": (("tls",), BOTH),
     "tls_cert_notafter": (("tls",), BOTH),
-    "ftp.reply_received": (("ftp",), BOTH),
+    "ftp.reply_received": (("ftp",), CLIENT),
     "ftp.dynamic_port": (("ftp",), BOTH),
     "ftpbounce": (("ftp",), SERVER),
 }

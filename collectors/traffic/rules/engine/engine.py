@@ -45,6 +45,7 @@ class Side:
     last: bytes = b""
     due: bool = False
     changes: dict[Transaction, int] = field(default_factory=dict)
+    step: tuple[int, int] = (-1, -1)
     detected: bool = False
     events: set[str] = field(default_factory=set)
 
@@ -143,7 +144,10 @@ class Engine:
                 side.events.update(item.conversation.events)
             else:
                 side.changes[item.transaction] = item.progress
-                side.due = True
+                step = (item.transaction.number, item.progress)
+                if step != side.step:
+                    # More of the same (a body, the lines of a mail) does not end the piece of the stream that waits.
+                    side.step, side.due = step, True
             return
         run = item
         side = self._side(run.slot, run.to_client)  # type: ignore[attr-defined]

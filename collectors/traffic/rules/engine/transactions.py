@@ -65,8 +65,11 @@ def _field(test: FieldTest) -> TxCheck:
             holds(file.size) for file in transaction.files if file.to_client == to_client and file.closed
         )
     index = test.index
+    sides = names.INTEGERS[name][1]
 
     def field(transaction: Transaction, to_client: bool, _named: bool) -> bool:
+        if not sides & (names.CLIENT if to_client else names.SERVER):
+            return False
         values = transaction.integers(name, to_client)
         if index in ("", "any"):
             return any(holds(value) for value in values)
