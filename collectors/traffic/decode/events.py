@@ -112,6 +112,10 @@ NAMES: tuple[str, ...] = (
     "mpls.pkt_too_small",
     "mpls.unknown_payload_type",
     "too_many_layers",
+    "chdlc.pkt_too_small",
+    "nsh.header_too_small",
+    "nsh.bad_header_length",
+    "nsh.unknown_payload",
 )
 """In the order of their bits."""
 

@@ -1,4 +1,4 @@
-"""Link layers: Ethernet with VLAN tags, PPPoE and MPLS, Linux cooked captures, raw IP, BSD loopback; down to where IP or ARP begins."""
+"""Link layers: Ethernet (VLAN, PPPoE, MPLS, NSH), Cisco HDLC, Linux cooked captures, raw IP, BSD loopback; to where IP or ARP begins."""
 
 import numpy as np
 
@@ -13,6 +13,7 @@ IPV6 = 0x86DD
 BRIDGED = 0x6558
 """Transparent Ethernet bridging: a whole frame inside GRE."""
 PPP = 0x880B
+_NSH = 0x894F
 _VLAN, _QINQ, _QINQ_OLD, _PPPOE, _MPLS, _MPLS_MULTICAST = 0x8100, 0x88A8, 0x9100, 0x8864, 0x8847, 0x8848
 MAX_VLANS = 3
 MAX_LABELS = 8
@@ -45,6 +46,9 @@ def frames(data: U8, table: Table, span: Span, link: int, found: Networks) -> No
         ethernet(data, table, span, found)
     elif link in (captured.LINK_SLL, captured.LINK_SLL2):
         _cooked(data, table, span, link, found)
+    elif link == captured.LINK_CHDLC:
+        span = _long_enough(table, span, 4, "chdlc.pkt_too_small")
+        _shims(data, table, span.moved(4), words(data, span.start + 2), found)
     elif link in (captured.LINK_NULL, captured.LINK_LOOP):
         _loopback(data, table, span, found)
     elif link in (captured.LINK_RAW, captured.LINK_RAW_OLD, captured.LINK_RAW_BSD):
@@ -60,6 +64,7 @@ KNOWN = frozenset(
         captured.LINK_ETHERNET,
         captured.LINK_SLL,
         captured.LINK_SLL2,
+        captured.LINK_CHDLC,
         captured.LINK_NULL,
         captured.LINK_LOOP,
         captured.LINK_RAW,
@@ -123,11 +128,12 @@ def _loopback(data: U8, table: Table, span: Span, found: Networks) -> None:
     table.refuse("ltnull.unsupported_type", span.rows[~np.isin(family, list(_LOOP_TYPES))])
 
 
-_OTHER, _TO_IPV4, _TO_IPV6, _TO_ARP, _TAGGED, _SESSION, _LABELLED = range(7)
+_OTHER, _TO_IPV4, _TO_IPV6, _TO_ARP, _TAGGED, _SESSION, _LABELLED, _SERVED = range(8)
 _CLASSES = np.zeros(65536, np.uint8)
 _CLASSES[IPV4], _CLASSES[IPV6], _CLASSES[ARP] = _TO_IPV4, _TO_IPV6, _TO_ARP
 _CLASSES[[_VLAN, _QINQ, _QINQ_OLD]] = _TAGGED
 _CLASSES[_PPPOE] = _SESSION
+_CLASSES[_NSH] = _SERVED
 _CLASSES[[_MPLS, _MPLS_MULTICAST]] = _LABELLED
 
 
@@ -151,7 +157,7 @@ def _shims(data: U8, table: Table, span: Span, kind: I64, found: Networks) -> No
             _labels(data, table, span.pick(labelled), found)
         parts = [
             peel(data, table, span.pick(classes == number))
-            for number, peel in ((_TAGGED, _tags), (_SESSION, _sessions))
+            for number, peel in ((_TAGGED, _tags), (_SESSION, _sessions), (_SERVED, _services))
             if (classes == number).any()
         ]
         if not parts:
@@ -189,6 +195,22 @@ def _sessions(data: U8, table: Table, span: Span) -> tuple[Span, I64]:
     known = span.pick(~unknown)
     kinds = np.where(protocol[~unknown] == 0x0021, IPV4, IPV6)
     return known.moved(8), kinds.astype(np.int64)
+
+
+_NSH_TYPES = np.zeros(256, np.int64)
+_NSH_TYPES[[1, 2, 5]] = IPV4, IPV6, _MPLS
+
+
+def _services(data: U8, table: Table, span: Span) -> tuple[Span, I64]:
+    """Network service header (RFC 8300): its length in words, and what is behind it (IPv4, IPv6, MPLS; others are left alone)."""
+    span = _long_enough(table, span, 8, "nsh.header_too_small")
+    length = (data[span.start + 1] & 0x3F).astype(np.int64) * 4
+    bad = (length < 8) | (span.start + length > span.end)
+    table.refuse("nsh.bad_header_length", span.rows[bad])
+    span, length = span.pick(~bad), length[~bad]
+    kinds = _NSH_TYPES[data[span.start + 3]]
+    table.mark("nsh.unknown_payload", span.rows[kinds == 0])
+    return span.moved(length).pick(kinds != 0), kinds[kinds != 0]
 
 
 def _labels(data: U8, table: Table, span: Span, found: Networks) -> None:

@@ -49,17 +49,19 @@ class _Gzip:
 class _Deflate:
     def __init__(self, window: int) -> None:
         self._inflate = zlib.decompressobj(window)
+        self.guessed = False
 
     def feed(self, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
-        return _inflate(self._inflate, data, limit)
+        return _inflate(self._inflate, data, limit, self.guessed)
 
 
-def _inflate(inflate: Any, data: bytes, limit: int) -> tuple[bytes, bytes, bool]:
+def _inflate(inflate: Any, data: bytes, limit: int, guessed: bool = False) -> tuple[bytes, bytes, bool]:
+    """Inflate; bytes before an error count, unless the coding is only a guess (any text begins like raw deflate)."""
     before = inflate.copy()
     try:
         out = inflate.decompress(data, limit)
     except zlib.error as error:
-        out = _as_far_as_it_goes(before, data, limit)
+        out = b"" if guessed else _as_far_as_it_goes(before, data, limit)
         if not out:
             raise Undecodable from error
         return out, b"", True
@@ -169,6 +171,8 @@ class Layer:
             self._restarts += 1
             self._coding = _NEXT[self._coding]
             self._decoder = _MAKERS[self._coding]()
+            if isinstance(self._decoder, _Deflate):
+                self._decoder.guessed = True
 
     def _decode(self, data: bytes, limit: int) -> bytes:
         out = bytearray()

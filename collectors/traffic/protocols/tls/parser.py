@@ -216,13 +216,13 @@ class TlsParser(Parser):
             return
         end = 3 + int.from_bytes(body[:3])
         if end > len(body):
-            self._event("invalid_certificate", to_client)
+            self._faulty("invalid_certificate", to_client)
             end = len(body)
         at, count = 3, 0
         while at + 3 <= end and count < MAX_CHAIN:
             length = int.from_bytes(body[at : at + 3])
             if at + 3 + length > end:
-                self._event("certificate_invalid_length", to_client)
+                self._faulty("certificate_invalid_length", to_client)
                 break
             tx.add("tls.certs", to_client, body[at + 3 : at + 3 + length])
             if not count:
@@ -231,12 +231,17 @@ class TlsParser(Parser):
             count += 1
         tx.number_is("tls.cert_chain_len", to_client, count)
 
+    def _faulty(self, name: str, to_client: bool) -> None:
+        """Note what is wrong with a certificate: with Suricata, the handshake message that carried it is invalid, too."""
+        self._event(name, to_client)
+        self._event("invalid_handshake_message", to_client)
+
     def _first(self, der: bytes, to_client: bool) -> None:
         tx = self.tx
         read, problem = certificate.read(der)
         if problem:
             self._event("invalid_certificate", to_client)
-            self._event(problem, to_client)
+            self._faulty(problem, to_client)
         for name, value in (
             ("tls.cert_subject", read.subject),
             ("tls.cert_issuer", read.issuer),
