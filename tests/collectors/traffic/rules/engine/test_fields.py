@@ -55,14 +55,10 @@ def test_every_keyword_is_tested() -> None:
     assert set(FIELDS) == {*WANTED, "dsize"}
 
 
-@given(
-    st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "in", "!in"]),
-    st.integers(0, 12),
-    st.integers(0, 12),
-    st.lists(st.integers(0, 12), max_size=15),
-)
-def test_comparing_many_is_comparing_each(op: str, low: int, high: int, values: list[int]) -> None:
-    number = Number(op, low, high)
+@pytest.mark.parametrize("op", ["=", "!=", "<", "<=", ">", ">=", "in", "!in"])
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_comparing_many_is_comparing_each(op: str, low: int, high: int) -> None:
+    number, values = Number(op, low, high), range(13)
     found = compare(number, np.array(values, np.int64))
     assert found is not None and found.tolist() == [number.holds(value) for value in values]
 

@@ -74,6 +74,19 @@ def test_a_header_fits_the_packets_that_plain_sets_say(
     assert Asked(sets, _ends(packets), np.array([one[5] for one in packets])).mask(number).tolist() == wanted
 
 
+@given(headers())
+def test_each_address_and_port_is_in_or_out_alone_and_among_many(group: tuple[set[int], set[int], set[int]]) -> None:
+    have, ports_of = AddressSet(_values(group)[0]), PortSet(_values(group)[1])
+    zero, all_of = np.zeros(SMALL, np.uint64), np.arange(SMALL, dtype=np.uint64)
+    four = have.among(np.zeros(SMALL, np.bool_), zero, all_of).tolist()
+    six = have.among(np.ones(SMALL, np.bool_), zero + np.uint64(FAR >> 64), all_of).tolist()
+    wanted = [[one in members for one in range(SMALL)] for members in group]
+    assert [four, six, ports_of.among(np.arange(SMALL, dtype=np.uint16)).tolist()] == wanted
+    assert [have.has(4, one) for one in range(SMALL)] == four
+    assert [have.has(6, one + FAR) for one in range(SMALL)] == six
+    assert [ports_of.has(one) for one in range(SMALL)] == wanted[2]
+
+
 def _ends(packets: list[tuple[int, int, int, int, int, bool]]) -> Ends:
     def column(at: int, kind: type[np.generic]) -> Any:
         return np.array([one[at] for one in packets], kind)

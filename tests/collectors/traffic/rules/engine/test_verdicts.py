@@ -24,8 +24,11 @@ def test_pass_silences_the_other_rules_for_its_packet() -> None:
 
 
 def test_pass_on_a_stream_silences_the_rest_of_its_flow() -> None:
-    talk = scene.Talk(dport=9999).ask(b"hit friend").ask(b"hit again").close()
-    other = scene.Talk(sport=41_000, dport=9999).ask(b"hit foe").ask(b"hit again").close()
+    # Each message is long enough to be looked at by itself.
+    again = b"hit again" + b"." * 1300
+    talk, other = scene.Talk(dport=9999), scene.Talk(sport=41_000, dport=9999)
+    for one, word in ((talk, b"friend"), (other, b"foe")):
+        one.ask(b"hit " + word).ask(b"." * 1300).ask(b"." * 1300).ask(again).ask(b"." * 1300).close()
     alert = 'alert tcp any any -> any any (flow:established; content:"hit";)'
     passing = 'pass tcp any any -> any any (flow:established,only_stream; content:"friend";)'
     ports = {one.packet.sport for one in scene.alerts(talk.packets + other.packets, alert, passing)}
@@ -50,3 +53,13 @@ def test_a_rule_speaks_once_about_a_transaction() -> None:
     body = b"hit" + b"." * 4000
     talk = scene.Talk().ask(scene.request("/a")).answer(scene.response(body * 3)[:6000]).answer(body * 2).close()
     assert scene.counts(talk.packets, 'alert http any any -> any any (http.uri; content:"/a";)') == {1: 1}
+
+
+def test_what_was_dropped_in_line_takes_the_rest_of_its_flow_along() -> None:
+    talk = scene.Talk().ask(scene.request("/bad")).answer(scene.response(b"x")).ask(scene.request("/next")).close()
+    rules = [
+        'drop http any any -> any any (http.uri; content:"/bad";)',
+        'alert http any any -> any any (http.uri; content:"/next";)',
+    ]
+    assert scene.counts(talk.packets, *rules) == {1: 1, 2: 1}
+    assert scene.counts(talk.packets, *rules, inline=True) == {1: 1}
