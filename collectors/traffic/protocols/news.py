@@ -187,3 +187,9 @@ class Change:
     time_ns: int
     progress: int = 0
     """How far that side of the transaction was then: it may be further when the change is read, as a block is parsed as a whole."""
+    protocols: tuple[str, str, str, str] = field(init=False)
+    """What the conversation was then: its protocol, what its sides looked like (to server, to client), and what it was originally."""
+
+    def __post_init__(self) -> None:
+        talk = self.conversation
+        self.protocols = (talk.protocol, talk.by_side[0], talk.by_side[1], talk.original)

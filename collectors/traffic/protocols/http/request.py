@@ -118,8 +118,10 @@ class RequestHalf(Half):
 
     def _authority(self, target: bytes) -> Uri:
         host, port, valid = host_and_port(target)
-        if not valid:
+        if not valid or not valid_host(host):
+            # What is no host names none: a target of "/" is not a short host.
             self.event("request_uri_host_invalid")
+            return Uri(None, None, None, None, None)
         return Uri(host.lower(), b"%d" % port if port else None, None, None, None)
 
     def protocol(self) -> bool:

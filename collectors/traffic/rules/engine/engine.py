@@ -1,7 +1,7 @@
 """The engine: a ruleset held against what decoding, flows, streams and protocols say of each block, packet by packet in time."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -136,7 +136,11 @@ class Engine:
         """Note stream bytes or a change, to be looked at with the direction's next packet."""
         if isinstance(item, Change):
             slot = item.conversation.slot
-            self._talks[slot] = item.conversation
+            if item.transaction is None or slot not in self._talks:
+                protocol, to_server, to_client, original = item.protocols
+                self._talks[slot] = replace(
+                    item.conversation, protocol=protocol, by_side=[to_server, to_client], original=original
+                )
             side = self._side(slot, item.to_client)
             if item.transaction is None:
                 side.detected = True
