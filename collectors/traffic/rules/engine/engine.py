@@ -144,7 +144,6 @@ class Engine:
             side = self._side(slot, item.to_client)
             if item.transaction is None:
                 side.detected = True
-                self._side(slot, not item.to_client).detected = True
                 side.events.update(item.conversation.events)
             else:
                 side.changes[item.transaction] = item.progress
