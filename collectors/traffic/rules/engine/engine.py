@@ -202,11 +202,13 @@ class Engine:
         changed, side.changes = side.changes, {}
         if talk is None:
             return
+        other = self._sides.get((packet.slot, not packet.to_client))
         for transaction, progress in changed.items():
+            across = _reached(transaction, other, packet)
             for one in self.filters.transaction(transaction, talk.protocol, packet.to_client, progress):
                 if self.verdicts.spoken(packet, one, transaction):
                     continue
-                if self.evaluator.transaction(one, packet, talk, transaction, progress, chunk or side.last):
+                if self.evaluator.transaction(one, packet, talk, transaction, (progress, across), chunk or side.last):
                     self.verdicts.speak(packet, one, transaction)
                     self.verdicts.change(one, packet)
                     yield one, transaction, True
@@ -263,6 +265,16 @@ class Ending(Packet):
             header3=b"",
             header4=b"",
         )
+
+
+def _reached(transaction: Transaction, side: Side | None, packet: Packet) -> int:
+    """Return how far the other side of a transaction was as of a packet: a block is parsed as a whole, and may be ahead."""
+    if packet.pseudo:
+        return transaction.progress(not packet.to_client)
+    number, progress = side.step if side is not None else (-1, -1)
+    if number == transaction.number:
+        return progress
+    return transaction.progress(not packet.to_client) if number > transaction.number else -1
 
 
 def _opens_fast(packet: Packet) -> bool:

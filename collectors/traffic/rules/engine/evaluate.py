@@ -57,9 +57,16 @@ class Evaluator:
         return MATCHED if one.payload is None else self._payload(one, packet, chunk, begin, state)
 
     def transaction(
-        self, one: Compiled, packet: Packet, talk: Conversation, transaction: Transaction, progress: int, chunk: bytes
+        self,
+        one: Compiled,
+        packet: Packet,
+        talk: Conversation,
+        transaction: Transaction,
+        reached: tuple[int, int],
+        chunk: bytes,
     ) -> bool:
-        """Return whether a rule about transactions matches one of them now."""
+        """Return whether a rule about transactions matches one of them now; `reached` is how far this side is, and the other."""
+        progress, across = reached
         if not self._common(one, packet):
             return False
         if (
@@ -80,9 +87,9 @@ class Evaluator:
             way = to_client if part.side == BOTH else bool(part.side)
             if way != to_client and not one.within_tx:
                 return False
-            if not self._part(
-                part, transaction, way, progress if way == to_client else transaction.progress(way), state
-            ):
+            if way != to_client and across < part.whole:
+                return False
+            if not self._part(part, transaction, way, progress if way == to_client else across, state):
                 return False
         for part in one.packet_parts:
             if packet.pseudo or not self._value(part, PACKET_BUFFERS[part.name](packet), state):
