@@ -75,10 +75,11 @@ class Prefilters:
                 for value in transaction.buffers(key[0], way):
                     found |= prefilter.rules(prefilter.find(change(bytes(value)) if change else bytes(value)))
         candidates = [self.rules[number] for number in found] + self._open_tx
+        spoken = {protocol, transaction.protocol}
         candidates = [
             one
             for one in candidates
-            if (one.direction in (BOTH, int(to_client))) and (one.applications is None or protocol in one.applications)
+            if (one.direction in (BOTH, int(to_client))) and (one.applications is None or one.applications & spoken)
         ]
         candidates.sort(key=lambda one: one.order)
         return candidates
