@@ -53,7 +53,8 @@ def test_a_switched_off_collector_is_neither_looked_at_nor_watched(tmp_path: Pat
 
 
 def test_a_worker_without_anything_to_do_is_not_started(tmp_path: Path) -> None:
-    assert "reader" not in {spec.name for spec in planned(tmp_path, "collectors: {ports: {enabled: false}}").workers}
+    nothing = "collectors: {ports: {enabled: false}, holdings: {enabled: false}}"
+    assert "reader" not in {spec.name for spec in planned(tmp_path, nothing).workers}
 
 
 def test_a_switched_off_action_is_no_deed(tmp_path: Path) -> None:
