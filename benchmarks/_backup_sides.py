@@ -27,6 +27,7 @@ from actions.backup.job import Run
 from actions.backup.options import JobOptions, PressureOptions
 from actions.backup.pressure import Patience
 from actions.backup.stores.local import LocalStore
+sys.setswitchinterval(0.0005)  # as agent.worker has it
 place, password, *paths = sys.argv[1:]
 job = JobOptions(repository=place, paths=tuple(paths))
 patience = Patience(PressureOptions(pause_at_most=0.0), None)
