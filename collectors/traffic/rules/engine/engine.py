@@ -41,7 +41,6 @@ class Side:
 
     data: list[bytes] = field(default_factory=list)
     size: int = 0
-    begin: int = 0
     last: bytes = b""
     due: bool = False
     changes: dict[Transaction, int] = field(default_factory=dict)
@@ -49,13 +48,13 @@ class Side:
     detected: bool = False
     events: set[str] = field(default_factory=set)
 
-    def chunk(self) -> tuple[bytes, int]:
-        """Take the stream bytes that wait, and where in the stream they begin."""
-        data, begin = b"".join(self.data), self.begin
-        self.data, self.begin, self.size, self.due = [], begin + len(data), 0, False
+    def chunk(self) -> bytes:
+        """Take the stream bytes that wait."""
+        data = b"".join(self.data)
+        self.data, self.size, self.due = [], 0, False
         if data:
             self.last = data
-        return data, begin
+        return data
 
 
 class Engine:
@@ -156,8 +155,6 @@ class Engine:
         side = self._side(run.slot, run.to_client)  # type: ignore[attr-defined]
         self._streamed.add(run.slot)  # type: ignore[attr-defined]
         if run.data:  # type: ignore[attr-defined]
-            if not side.data:
-                side.begin = run.offset  # type: ignore[attr-defined]
             side.data.append(run.data)  # type: ignore[attr-defined]
             side.size += len(run.data)  # type: ignore[attr-defined]
         if side.size >= CHUNK or run.end or self.options.inline:  # type: ignore[attr-defined]
@@ -181,14 +178,12 @@ class Engine:
             if packet.slot >= 0:
                 self._ip_done.add(key)
             for one in self._ip_rules:
-                if self.evaluator.packet(one, packet, talk, b"", 0, None):
+                if self.evaluator.packet(one, packet, talk, b"", None):
                     self.verdicts.change(one, packet)
                     matched.append((one, None, True))
-        chunk, begin = b"", 0
-        if side is not None and side.due:
-            chunk, begin = side.chunk()
+        chunk = side.chunk() if side is not None and side.due else b""
         for one in self.filters.packet(packet, chunk, always):
-            if found := self.evaluator.packet(one, packet, talk, chunk, begin, side):
+            if found := self.evaluator.packet(one, packet, talk, chunk, side):
                 self.verdicts.change(one, packet)
                 matched.append((one, None, found == IN_STREAM))
         if side is not None and side.changes:

@@ -36,9 +36,7 @@ class Evaluator:
         self._memory = memory
         self._lookups = Lookups()
 
-    def packet(
-        self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, begin: int, side: object
-    ) -> int:
+    def packet(self, one: Compiled, packet: Packet, talk: Conversation | None, chunk: bytes, side: object) -> int:
         """Return whether a rule about packets and streams matches: `NOTHING`, `MATCHED`, or `IN_STREAM` by bytes of the stream."""
         if not self._common(one, packet):
             return NOTHING
@@ -54,7 +52,7 @@ class Evaluator:
         for part in one.packet_parts:
             if packet.pseudo or not self._value(part, PACKET_BUFFERS[part.name](packet), state):
                 return NOTHING
-        return MATCHED if one.payload is None else self._payload(one, packet, chunk, begin, state)
+        return MATCHED if one.payload is None else self._payload(one, packet, chunk, state)
 
     def transaction(
         self,
@@ -147,11 +145,11 @@ class Evaluator:
             tests.application(test, sides, found, talk.original or found, packet.to_client) for test in one.app_tests
         )
 
-    def _payload(self, one: Compiled, packet: Packet, chunk: bytes, begin: int, state: State) -> int:
-        """Look at the stream first, then at the packet, for rules that are for both."""
+    def _payload(self, one: Compiled, packet: Packet, chunk: bytes, state: State) -> int:
+        """Look at the stream first, then at the packet, for rules that are for both; places count from the piece's first byte."""
         assert one.payload is not None
         if packet.protocol == TCP and one.requires_stream:
-            if chunk and one.payload(chunk, state, begin):
+            if chunk and one.payload(chunk, state):
                 return IN_STREAM
             if packet.streamed and not one.requires_packet:
                 return NOTHING

@@ -14,6 +14,9 @@ Match = tuple[Compiled, Transaction | None, bool]
 """A rule that matched, on which transaction, and whether what it decides is for the whole flow (not when only this packet's own bytes
 matched)."""
 
+MAX_ALERTS = 15
+"""Alerts kept of one packet, the most urgent rules first; one packet can finish any number of transactions (Suricata's stock limit)."""
+
 
 @dataclass(slots=True)
 class Alert:
@@ -27,11 +30,12 @@ class Alert:
 
 
 class Verdicts:
-    """Carries out what matched, packet by packet."""
+    """Carries out what matched, packet by packet. `discarded` counts the alerts that were too many for their packet."""
 
     def __init__(self, inline: bool) -> None:
         self.memory = Memory()
         self.thresholds = Thresholds()
+        self.discarded = 0
         self._inline = inline
         self._left: set[int] = set()
         self._spoken: dict[int, set[tuple[int, int, bool]]] = {}
@@ -47,9 +51,9 @@ class Verdicts:
         self._spoken.pop(slot, None)
 
     def settle(self, packet: Packet, matched: list[Match], talk: Conversation | None) -> list[Alert]:
-        """Return the alerts of a packet; rules behind one that passes it say nothing."""
+        """Return the alerts of a packet; rules behind one that passes it say nothing; later transactions go first."""
         alerts: list[Alert] = []
-        matched.sort(key=lambda match: match[0].order)
+        matched.sort(key=lambda match: (match[0].order, -match[1].number if match[1] is not None else 0))
         for one, transaction, flow_wide in matched:
             rule = one.rule
             if not self._allowed(one, packet):
@@ -61,7 +65,11 @@ class Verdicts:
             drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
             if drops and flow_wide and packet.slot >= 0:
                 self._left.add(packet.slot)
-            if not rule.noalert and rule.action != "config":
+            if rule.noalert or rule.action == "config":
+                continue
+            if len(alerts) >= MAX_ALERTS:
+                self.discarded += 1
+            else:
                 alerts.append(Alert(rule, packet, transaction, talk, drops))
         return alerts
 

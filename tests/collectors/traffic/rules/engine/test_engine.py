@@ -76,3 +76,16 @@ def test_a_second_flow_with_the_same_ends_begins_anew() -> None:
 
 def test_without_rules_nothing_is_said() -> None:
     assert scene.alerts(_mixed()) == []
+
+
+def test_places_in_a_piece_of_a_stream_count_from_its_first_byte() -> None:
+    # The second piece begins with the word and is cut behind its first packet: no packet alone has both.
+    talk = scene.Talk(dport=9999).ask(b"." * 1400).ask(b"." * 1400).ask(b"word" + b"." * 1300).ask(b"." * 1300 + b"end")
+    rule = (
+        'alert tcp any any -> any any (flow:to_server,established; content:"word"; depth:4; content:"end"; distance:0;)'
+    )
+    assert scene.counts(talk.close().packets, rule) == {1: 1}
+    late = (
+        scene.Talk(dport=9999).ask(b"." * 1400).ask(b"." * 1400).ask(b".word" + b"." * 1300).ask(b"." * 1300 + b"end")
+    )
+    assert scene.counts(late.close().packets, rule) == {}

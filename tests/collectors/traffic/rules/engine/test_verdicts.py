@@ -63,3 +63,15 @@ def test_what_was_dropped_in_line_takes_the_rest_of_its_flow_along() -> None:
     ]
     assert scene.counts(talk.packets, *rules) == {1: 1, 2: 1}
     assert scene.counts(talk.packets, *rules, inline=True) == {1: 1}
+
+
+def test_a_packet_keeps_fifteen_alerts_the_most_urgent_first_and_counts_the_rest() -> None:
+    asked = b"".join(scene.request(f"/{number}") for number in range(12))
+    talk = scene.Talk().ask(asked).close()
+    rules = [
+        'alert http any any -> any any (http.uri; content:"/"; priority:3;)',
+        'alert http any any -> any any (http.uri; content:"/"; priority:1;)',
+    ]
+    found = scene.alerts(talk.packets, *rules)
+    assert [one.rule.sid for one in found] == [2] * 12 + [1] * 3
+    assert [one.transaction.number for one in found if one.transaction is not None][-3:] == [11, 10, 9]
