@@ -75,7 +75,12 @@ class BackupBook:
                 rows[job.job] = msgspec.structs.replace(job, since_ms=now_ms)
             else:
                 rows[job.job] = msgspec.structs.replace(known, **{name: getattr(job, name) for name in CONFIGURED})
-        return self._store_changes(former, rows, now_ms)
+        if self._store_changes(former, rows, now_ms):
+            return True
+        self._store.apply(
+            SUBJECT, EncodedChanges(), now_ms
+        )  # without any job, too, there is the subject: none are configured
+        return False
 
     def take(self, events: Iterable[Event], now_ms: int) -> bool:
         """Take what runs stated; events of jobs that are not configured, or older than what is known, change nothing."""

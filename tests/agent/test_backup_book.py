@@ -54,6 +54,13 @@ def test_a_job_is_known_from_when_it_was_configured_and_what_happened_to_it_stay
     assert store.kept == {}
 
 
+def test_without_any_job_the_subject_is_there_and_empty() -> None:
+    """So that who asks for the jobs hears that there are none, not that nobody knows of them."""
+    store = Store()
+    assert not BackupBook(store).declare([], 1000)
+    assert (store.revision, store.kept) == (1, {})
+
+
 def test_a_failed_run_leaves_the_last_snapshot_as_it_was() -> None:
     row = after(JOB, event("partial", 1000, snapshot="ab", unreadable=2))
     row = after(row, event("failed", 2000, detail="no space"))
