@@ -77,9 +77,8 @@ class BackupBook:
                 rows[job.job] = msgspec.structs.replace(known, **{name: getattr(job, name) for name in CONFIGURED})
         if self._store_changes(former, rows, now_ms):
             return True
-        self._store.apply(
-            SUBJECT, EncodedChanges(), now_ms
-        )  # without any job, too, there is the subject: none are configured
+        # Without any job, too, there is the subject: who asks hears that none are configured.
+        self._store.apply(SUBJECT, EncodedChanges(), now_ms)
         return False
 
     def take(self, events: Iterable[Event], now_ms: int) -> bool:
