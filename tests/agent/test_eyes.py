@@ -119,7 +119,8 @@ def test_a_deadline_right_after_a_part_arrived_spoils_nothing(eyes, calls):
 
     sys.setprofile(strike)
     with contextlib.suppress(Struck):
-        eyes.listening()
+        for _ in range(calls):  # an answer may come in fewer parts than there are calls to strike after
+            eyes.listening()
     sys.setprofile(None)
     assert left == 0
     assert set(eyes.describe([5]).by_pid) == {5}
