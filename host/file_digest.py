@@ -39,7 +39,7 @@ class Reader:
             try:
                 target = os.readlink(node.name, dir_fd=folder)
             except OSError as error:
-                flaw = _why(error)
+                flaw = why(error)
         attributes, capabilities, unread = _attributes(_by_folder(folder, node.name), follow=False)
         return _filled(node, target=target, attributes=attributes, capabilities=capabilities, flaw=flaw or unread)
 
@@ -48,7 +48,7 @@ class Reader:
             descriptor = os.open(node.name, _FILE | self._noatime, dir_fd=folder)
         except OSError as error:
             attributes, capabilities, _ = _attributes(_by_folder(folder, node.name), follow=False)
-            return _filled(node, attributes=attributes, capabilities=capabilities, flaw=_why(error))
+            return _filled(node, attributes=attributes, capabilities=capabilities, flaw=why(error))
         try:
             for _ in range(TRIES):
                 opened = os.fstat(descriptor)
@@ -66,7 +66,7 @@ class Reader:
                 return _filled(node, attributes=attributes, capabilities=capabilities, content=content, flaw=flaw)
             return _filled(node, attributes=attributes, capabilities=capabilities, content=content, flaw=CHANGED)
         except OSError as error:
-            return _filled(node, flaw=_why(error))
+            return _filled(node, flaw=why(error))
         finally:
             os.close(descriptor)
 
@@ -113,7 +113,7 @@ def _attributes(place: int | bytes, follow: bool) -> tuple[bytes, bytes, str]:
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENOENT, errno.ENODATA):
             return b"", b"", ""
-        return b"", b"", "extended attributes: " + _why(error)
+        return b"", b"", "extended attributes: " + why(error)
     return xattr_digest(pairs), dict(pairs).get(CAPABILITY, b""), ""
 
 
@@ -177,5 +177,6 @@ def _filled(
     )
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """Return what went wrong, in the system's words."""
     return os.strerror(error.errno) if error.errno else str(error)

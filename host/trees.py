@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from contracts.errors import Unavailable, Why
 from contracts.trees import Directory, Node, TreePlan
-from host.file_digest import Reader
+from host.file_digest import Reader, why
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 AHEAD = 16
@@ -45,7 +45,7 @@ class LinuxTrees:
             try:
                 found = os.lstat(root)
             except OSError as error:
-                yield Directory(root, (), GONE if error.errno == errno.ENOENT else _why(error))
+                yield Directory(root, (), GONE if error.errno == errno.ENOENT else why(error))
                 continue
             if not stat.S_ISDIR(found.st_mode):
                 parent, _, name = root.rpartition(b"/")
@@ -64,7 +64,7 @@ class LinuxTrees:
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
-            raise Unavailable(Why.PERMISSION, _why(error)) from error
+            raise Unavailable(Why.PERMISSION, why(error)) from error
         try:
             try:
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -130,14 +130,14 @@ def _look(task: _Task, reader: Reader, plan: TreePlan) -> Directory:
     try:
         descriptor = os.open(task.path, _FOLDER)
     except OSError as error:
-        return Directory(task.path, (), GONE if error.errno == errno.ENOENT else _why(error))
+        return Directory(task.path, (), GONE if error.errno == errno.ENOENT else why(error))
     try:
         opened = os.fstat(descriptor)
         if task.inode and (opened.st_ino, opened.st_dev) != (task.inode, task.device):
             return Directory(task.path, (), "another folder stands there now than was listed")
         return Directory(task.path, tuple(_nodes(task, descriptor, reader, plan)))
     except OSError as error:
-        return Directory(task.path, (), _why(error))
+        return Directory(task.path, (), why(error))
     finally:
         os.close(descriptor)
 
@@ -189,7 +189,3 @@ def _with_links(node: Node, links: int) -> Node:
     fields = [getattr(node, name) for name in Node.__struct_fields__]
     fields[Node.__struct_fields__.index("links")] = links
     return Node(*fields)
-
-
-def _why(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)

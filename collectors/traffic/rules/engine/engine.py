@@ -224,7 +224,6 @@ class Engine:
         self._streamed.discard(slot)
         self._counts.forget(slot)
         self.verdicts.forget(slot)
-        self.filters.forget(slot)
         return alerts
 
 

@@ -1,7 +1,5 @@
 """Which rules are worth evaluating: for a packet, by payload and stream; for a transaction, by its buffers."""
 
-from collections import defaultdict
-
 from collectors.traffic.decode.table import Table
 from collectors.traffic.protocols.news import Transaction
 from collectors.traffic.rules.engine.patterns import Pattern, Prefilter
@@ -27,8 +25,6 @@ class Prefilters:
             self._sort(one)
         for prefilter in (self._packets, self._streams, *self._buffers.values()):
             prefilter.compile()
-        self._told: dict[Transaction, tuple[set[int], set[int]]] = {}
-        self._by_slot: dict[int, list[Transaction]] = defaultdict(list)
 
     def _sort(self, one: Compiled) -> None:
         if one.kind == PACKET:
@@ -83,7 +79,3 @@ class Prefilters:
         ]
         candidates.sort(key=lambda one: one.order)
         return candidates
-
-    def forget(self, slot: int) -> None:
-        """Drop what belongs to a flow that ended."""
-        self._by_slot.pop(slot, None)
