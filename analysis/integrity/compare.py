@@ -3,35 +3,28 @@
 import stat
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
-from contracts.trees import Node
-
-CREATED, DELETED, RENAMED, TYPE, MODIFIED = "created", "deleted", "renamed", "type", "modified"
-MODE, SETUID, OWNER, ATTRIBUTES, CAPABILITIES, TARGET = (
-    "mode",
-    "setuid",
-    "owner",
-    "attributes",
-    "capabilities",
-    "target",
+from contracts.file_change import (
+    ATTRIBUTES,
+    CAPABILITIES,
+    CREATED,
+    DELETED,
+    KNOWN,
+    MODE,
+    MODIFIED,
+    OWNER,
+    RENAMED,
+    SETUID,
+    TARGET,
+    TIMESTOMPED,
+    TYPE,
+    UNKNOWN,
+    Change,
 )
-TIMESTOMPED, UNKNOWN, KNOWN = "timestomped", "unknown", "known"
-"""`unknown`: it could not be looked at now and could before; `known`: the other way round."""
+from contracts.trees import Node
 
 SPECIAL = stat.S_ISUID | stat.S_ISGID
 SLACK_NS = 2_000_000_000
 """How far behind its last change (ctime) the time of a modified content (mtime) may honestly lie."""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What differs at one path; `kinds` are the words above, the most telling first. `source` is the former path of what was renamed."""
-
-    path: bytes
-    kinds: tuple[str, ...]
-    before: Node | None = None
-    after: Node | None = None
-    source: bytes = b""
 
 
 def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Iterator[Change]:
@@ -127,7 +120,7 @@ def join_renames(changes: Iterable[Change]) -> list[Change]:
             kinds=(RENAMED, *differences(former.before, change.after)),
             before=former.before,
             after=change.after,
-            source=former.path,
+            former=former.path,
         )
     return [moved.get(id(change), change) for change in listed if id(change) not in taken]
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.integrity.compare import Change, compare, differences, join_renames
+from analysis.integrity.compare import compare, differences, join_renames
+from contracts.file_change import Change
 from contracts.trees import Node
 
 
@@ -80,7 +81,7 @@ def test_a_rename_across_folders_is_one_change() -> None:
         *compare(b"/b", [], [node(b"y", mode=stat.S_IFREG | 0o600, ctime_ns=3 * 10**18)]),
     ]
     (change,) = join_renames(changes)
-    assert (change.path, change.source, change.kinds) == (b"/b/y", b"/a/x", ("renamed", "mode"))
+    assert (change.path, change.former, change.kinds) == (b"/b/y", b"/a/x", ("renamed", "mode"))
 
 
 def test_an_inode_used_again_is_no_rename() -> None:
@@ -101,8 +102,8 @@ def test_changes_lead_from_one_look_to_the_other(before: list[Node], after: list
     state = {b"/f/" + found.name: found for found in before}
     changes: list[Change] = join_renames(compare(b"/f", before, after))
     for change in changes:
-        if change.source:
-            del state[change.source]
+        if change.former:
+            del state[change.former]
         elif change.kinds[0] == "deleted":
             del state[change.path]
     for change in changes:
