@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import msgpack
 
 from agent.clock import Clock
-from agent.coverage import WORKER_FIX, CoverageBook, narrowed
+from agent.coverage import WORKER_FIX, CoverageBook, narrowed, worker_subject
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
@@ -228,19 +228,27 @@ class Core:
         for worker in self._workers.states():
             if worker.state in ("backing_off", "stopped"):
                 detail = f"worker {worker.name} is down" + (f": {worker.detail}" if worker.detail else "")
-                for subject in self._plan.hosts.get(worker.name, ()):
+                for subject in self._concerned(worker.name):
                     down.add(subject)
                     taken.setdefault(subject, []).append(
                         Blind(what=subject, why=Why.WORKER_DOWN, detail=detail, fix=WORKER_FIX)
                     )
         for name, lost in self._workers.lost().items():
-            for subject in self._plan.hosts.get(name, ()):
+            for subject in self._concerned(name) if lost else ():
                 taken.setdefault(subject, []).extend(lost)
+        own = {worker_subject(name) for name, subjects in self._plan.hosts.items() if not subjects}
+        self.coverage.workers({name: name in down for name in sorted(own & taken.keys())}, self._clock.now_ms())
         if self.intake.full:
             blind = Blind(what="anything new", why=Why.OTHER, detail=self.intake.full, fix=DISK_FIX)
             for sight in self.coverage.coverage().sights:
                 taken.setdefault(sight.subject, []).append(blind)
         return narrowed(self.coverage.coverage(), taken, down)
+
+    def _concerned(self, worker: str) -> tuple[str, ...]:
+        """The sights that a worker's state bears on: its subjects, or one of its own where it looks at nothing and only acts."""
+        if worker not in self._plan.hosts:
+            return ()
+        return self._plan.hosts[worker] or (worker_subject(worker),)
 
     def emitted(self, worker: str, watcher: str, event: Event) -> None:  # noqa: ARG002  # who said it was checked already
         """A watcher stated a fact."""

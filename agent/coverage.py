@@ -54,6 +54,7 @@ class CoverageBook:
         self._judges: set[str] = set()
         self._watched: dict[str, tuple[Blind, ...]] = {}
         self._watch_told: dict[str, str] = {}
+        self._workers: dict[str, Sight] = {}
 
     def expect(self, subject: str, every_s: float, now_ms: int, rows: int = 0) -> None:
         """Know that `subject` is to be looked at; it is `unknown` until it was. `rows` is how many are stored of it."""
@@ -117,6 +118,19 @@ class CoverageBook:
         """Know that `judge` concludes and does not look: it is named only when it broke or could not judge all."""
         self._judges.add(judge)
 
+    def workers(self, impaired: Mapping[str, bool], now_ms: int) -> None:
+        """Know which workers that look at nothing cannot do all of their work now, by `worker_subject`, and whether each is down.
+
+        They have a sight only while that is so: until its first deed nobody can say which rights a worker on demand will have.
+        """
+        former, self._workers = self._workers, {}
+        for subject, down in impaired.items():
+            state = UNSEEN if down else PARTIAL
+            known = former.get(subject)
+            if known is None or known.state != state:
+                known = Sight(subject=subject, state=state, since_ms=now_ms)
+            self._workers[subject] = known
+
     def rows(self, subject: str) -> int:
         """Return how many rows the subject had when last looked at."""
         known = self._known.get(subject)
@@ -124,7 +138,7 @@ class CoverageBook:
 
     def coverage(self) -> Coverage:
         """Return every sight, those that are not wholly seen first."""
-        sights = [self._sight(name) for name in sorted(self._known)]
+        sights = [*(self._sight(name) for name in sorted(self._known)), *self._workers.values()]
         sights = [sight for sight in sights if sight.subject not in self._judges or sight.state in (PARTIAL, UNSEEN)]
         return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
 
@@ -150,6 +164,11 @@ class CoverageBook:
         if not spots:
             return sight
         return replace(sight, state=PARTIAL if sight.state == SEEN else sight.state, blind=(*spots, *sight.blind))
+
+
+def worker_subject(worker: str) -> str:
+    """Return the name of the sight of a worker that looks at nothing: what it lacks takes nothing from any subject."""
+    return f"worker {worker}"
 
 
 def narrowed(coverage: Coverage, taken: Mapping[str, Sequence[Blind]], down: Collection[str]) -> Coverage:

@@ -375,6 +375,29 @@ def test_what_a_worker_lacks_is_taken_from_the_sight_of_its_subjects(bench: Benc
     assert (bench.sight().state, bench.sight().blind) == ("partial", bench.world.gone)
 
 
+def test_what_a_worker_lacks_that_looks_at_nothing_has_a_sight_of_its_own(bench: Bench) -> None:
+    """The worker that backs up ends when it is idle and has no subject: what it may not read must be told all the same."""
+    world = bench.world
+    plan = Plan(looks={"ports": 60.0}, hosts={"reader": ("ports",), "backup": (), "steward": ()})
+    bench.core.follow(plan)
+    bench.finish()
+    assert [sight.subject for sight in bench.core.sight().sights] == ["ports"], "nothing is wrong with it: it is not named"
+    closed = Blind(what="files that are closed to other users", why=Why.PERMISSION, fix="Run the agent as root.")
+    world.lost = lambda: {"reader": (), "backup": (closed,), "steward": (), "unknown": (closed,)}  # type: ignore[method-assign]
+    began = world.now_ms()
+    assert bench.sight("worker backup") == Sight(
+        subject="worker backup", state="partial", blind=(closed,), since_ms=began
+    )
+    assert bench.sight().state == "seen", "what it lacks takes nothing from what others see"
+    world.advance(10)
+    assert bench.sight("worker backup").since_ms == began
+    world.workers = (WorkerState(name="backup", state="backing_off", detail="killed"),)
+    spot = bench.sight("worker backup")
+    assert (spot.state, spot.since_ms, spot.blind[0].why) == ("unseen", began + 10_000, Why.WORKER_DOWN)
+    world.workers, world.lost = (), lambda: {"backup": ()}  # type: ignore[method-assign]
+    assert [sight.subject for sight in bench.core.sight().sights] == ["ports"]
+
+
 def test_how_far_a_deed_is_is_known_until_it_ends(bench: Bench) -> None:
     deed = Deed(action="backup", worker="backup", arguments={"job": "str"})
     command = Command(id="c1", action="backup", arguments={"job": "etc"}, dry_run=False)
