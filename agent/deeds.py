@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agent import privileges
 from agent.channel import Channel, CoreGone, Ending
 from agent.execute import act
 from agent.hosting import make
@@ -81,6 +82,9 @@ class Deeds:
         except msgspec.DecodeError as error:
             return Result(outcome=Failed(error=f"the settings of {name} do not fit: {error}", permanent=True)), Cost()
         real, dry = self._hosts
+        needed = getattr(action, "capabilities", None)
+        if needed is not None:
+            privileges.restrict_thread(needed)
 
         def progress(done: float, total: float, unit: str, what: str = "") -> None:
             self._channel.send(Advance(id=order.id, done=done, total=total, unit=unit, what=what))

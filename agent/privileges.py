@@ -83,6 +83,18 @@ WORKERS: dict[str, WorkerPrivileges] = {
         state=True,
         bulk=True,
     ),
+    "steward": WorkerPrivileges(
+        user="holdfast-steward",
+        capabilities=("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER"),
+        blind={
+            "CAP_CHOWN": "to it that a file which is put back belongs to whom it belonged to",
+            "CAP_DAC_OVERRIDE": "to it that files of other users can be moved away or put back",
+            "CAP_DAC_READ_SEARCH": "files and folders that are closed to other users, so that no scan holds them",
+            "CAP_FOWNER": "to it that a file of another user can be closed to everybody",
+        },
+        memory_bytes=4 << 30,
+        state=True,
+    ),
 }
 
 
@@ -177,6 +189,15 @@ def may_change_user() -> bool:
     """Say whether this process can become another user."""
     needed = _mask(["CAP_SETUID", "CAP_SETGID"])
     return kernel.capget()[0] & needed == needed
+
+
+def restrict_thread(capabilities: Iterable[str]) -> None:
+    """Keep only `capabilities` in the thread that calls, for as long as it lives; the process's other threads keep theirs.
+
+    It bounds what a deed can do by mistake or be talked into. Against code that runs in this process it is no wall.
+    """
+    keep = _mask(capabilities) & kernel.capget()[1]
+    _hold(keep, keep, 0)
 
 
 def give_up(capability: str) -> None:

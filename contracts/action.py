@@ -44,7 +44,11 @@ class Progress(Protocol):
 
 
 class Action(Protocol):
-    """Does one thing to the host or for it. Made as `Class(options)`."""
+    """Does one thing to the host or for it. Made as `Class(options)`.
+
+    An action may name what it needs of its worker's capabilities in `capabilities: ClassVar[tuple[str, ...]]`; the thread that carries it out
+    then holds nothing else.
+    """
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]

@@ -129,3 +129,14 @@ def test_an_unknown_action_wrong_settings_and_an_answer_that_cannot_travel_are_a
     made, hear = deeds(lambda host, command, progress: Result(summary="\udcff"))
     made.begin(order())
     assert "cannot be encoded" in hear().result.outcome.error
+
+
+def test_a_deed_that_names_its_capabilities_holds_no_others(deeds, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        "agent.deeds.privileges.restrict_thread", lambda names: kept.append((names, threading.get_ident()))
+    )
+    made, hear = deeds(lambda host, command, progress: Result(summary=str(threading.get_ident())))
+    made._actions["deed"].capabilities = ("CAP_CHOWN",)
+    made.begin(order())
+    assert kept == [(("CAP_CHOWN",), int(hear().result.summary))]

@@ -210,3 +210,22 @@ def test_every_worker_says_what_is_not_seen_without_each_capability():
     for name, wanted in WORKERS.items():
         assert set(wanted.blind) == set(wanted.capabilities), name
         assert set(wanted.ambient) <= set(wanted.capabilities), name
+
+
+def test_a_threads_restriction_leaves_the_other_threads_what_they_had():
+    def work():
+        import threading
+
+        privileges.drop(NOBODY, ("CAP_CHOWN", "CAP_DAC_READ_SEARCH"))
+        said = []
+
+        def deed():
+            privileges.restrict_thread(("CAP_DAC_READ_SEARCH", "CAP_NET_ADMIN"))
+            said.append(sorted(privileges.held().capabilities))
+
+        thread = threading.Thread(target=deed)
+        thread.start()
+        thread.join()
+        return [*said, sorted(privileges.held().capabilities)]
+
+    assert in_child(work) == [["CAP_DAC_READ_SEARCH"], ["CAP_CHOWN", "CAP_DAC_READ_SEARCH"]]

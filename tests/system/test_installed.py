@@ -10,8 +10,8 @@ import pytest
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SERVICES = ("holdfast-agent", "holdfast-netfilter", "holdfast-reader", "holdfast-console")
-SOCKETS = ("holdfast-netfilter.socket", "holdfast-reader.socket", "holdfast-messenger.socket", "holdfast-backup.socket")
-SECURITY_LIMIT = {"holdfast-reader": 2.5, "holdfast-backup": 2.5}
+SOCKETS = tuple(f"holdfast-{name}.socket" for name in ("netfilter", "reader", "messenger", "backup", "steward"))
+SECURITY_LIMIT = {"holdfast-reader": 2.5, "holdfast-backup": 2.5, "holdfast-steward": 2.5}
 USERS = {
     "holdfast-agent": ("holdfast", set()),
     "holdfast-netfilter": ("holdfast-netfilter", {"cap_net_admin", "cap_net_raw", "cap_dac_read_search"}),
@@ -78,7 +78,7 @@ def test_nothing_of_ours_runs_as_root(system) -> None:
     assert [line for line in ours if line.split()[0] == "0"] == []
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "holdfast-messenger", "holdfast-backup"])
+@pytest.mark.parametrize("unit", [*SERVICES, "holdfast-messenger", "holdfast-backup", "holdfast-steward"])
 def test_units_are_sandboxed(system, unit: str) -> None:
     answer = system.run("systemd-analyze", "security", "--no-pager", f"{unit}.service", check=False).stdout
     score = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", answer)[1])
