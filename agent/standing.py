@@ -45,6 +45,15 @@ def options(settings: AgentSettings, name: str, configured: Any) -> Any:
     return replace(configured, never={**configured.never, **always})
 
 
+def looking(settings: AgentSettings, name: str, configured: Any) -> Any:
+    """Return the options of the collector `name`: that of holdings looks for files by which backup jobs leave directories out."""
+    backup = getattr(settings, "backup", None)
+    if name != "holdings" or backup is None:
+        return configured
+    tags = (tag for job in backup.jobs.values() for tag in job.exclude_if_present)
+    return replace(configured, tags=tuple(dict.fromkeys((*configured.tags, *tags))))
+
+
 def backup_targets(settings: AgentSettings) -> Iterator[tuple[str, str, int]]:
     """Yield the job, the host and the port of every place elsewhere that backups go to."""
     backup = getattr(settings, "backup", None)

@@ -191,7 +191,8 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
         actions = tuple(e.name for e in hosted)
         if not (subjects or watching or actions):
             continue
-        options = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
+        looking = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
+        options = {name: standing.looking(settings, name, configured) for name, configured in looking.items()}
         options.update({e.name: standing.options(settings, e.name, _action_options(settings, e)) for e in hosted})
         yield WorkerSpec(
             name=name,

@@ -6,7 +6,7 @@ A path is covered by a job that saves it or a directory above it, unless a patte
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from analysis.excludes import Excludes
+from analysis.excludes import CACHE_TAG, Excludes
 from contracts.record import Record
 from contracts.subjects.backup import Covers, Dump
 from contracts.subjects.holdings import UNKNOWN, Gap, Holding
@@ -82,11 +82,12 @@ class Told(Record):
 
 
 class Way(Record):
-    """What one job makes of a path: the state and why."""
+    """What one job makes of a holding: the state and why. `setting` is the line that would take it in, where that is no path."""
 
     job: str
     state: str
     reason: str
+    setting: str = ""
 
 
 _ORDER = (SAVED, "on purpose", "excluded", "other file system", "partly", "missing")
@@ -124,7 +125,7 @@ def _told(row: Holding, jobs: Mapping[str, Covers], points: Sequence[str]) -> To
         return Told(holding=row, state="elsewhere", reason=f"{row.detail}: to be saved there")
     if row.kind == "database" and row.running:
         return _database(row, jobs, points)
-    way = _best(row.path, jobs, points)
+    way = _best(row, jobs, points)
     settings = "" if way.state == SAVED else _settings_for_path(way, row.path, jobs)
     return Told(holding=row, state=way.state, reason=way.reason, job=way.job, settings=settings)
 
@@ -140,7 +141,7 @@ def _database(row: Holding, jobs: Mapping[str, Covers], points: Sequence[str]) -
                 return Told(holding=row, state=SAVED, reason=f"dumped as {dump.name}", job=name)
     job = next(iter(jobs))
     settings = _settings_for_database(row, job)
-    way = _best(row.path, jobs, points) if row.path else Way(job="", state="missing", reason="")
+    way = _best(row, jobs, points) if row.path else Way(job="", state="missing", reason="")
     if way.state == SAVED:
         reason = f"its files are saved by the job {way.job} while it writes, and no job dumps it: they may not restore"
         return Told(
@@ -168,14 +169,17 @@ def _same_socket(one: str, other: str) -> bool:
     return one.removeprefix("/var") == other.removeprefix("/var") or other.startswith(one.rstrip("/") + "/")
 
 
-def _best(path: str, jobs: Mapping[str, Covers], points: Sequence[str]) -> Way:
-    ways = [_way(path, name, covers, points) for name, covers in jobs.items()]
+def _best(row: Holding, jobs: Mapping[str, Covers], points: Sequence[str]) -> Way:
+    ways = [_way(row, name, covers, points) for name, covers in jobs.items()]
     return min(ways, key=lambda way: _ORDER.index(way.state))
 
 
-def _way(path: str, name: str, covers: Covers, points: Sequence[str]) -> Way:
+def _way(row: Holding, name: str, covers: Covers, points: Sequence[str]) -> Way:
+    path = row.path
     above = [each for each in covers.paths if _below(path, each)]
-    found: Way | None = None
+    found = _left_out(row, name, covers) if above else None
+    if found is not None:
+        return found
     for each in sorted(above, key=len, reverse=True):
         pattern = _pattern(path, each, covers)
         if pattern:
@@ -187,13 +191,39 @@ def _way(path: str, name: str, covers: Covers, points: Sequence[str]) -> Way:
             )
             found = Way(job=name, state="other file system", reason=reason)
         else:
-            return Way(job=name, state=SAVED, reason=f"saved by the job {name}")
+            return Way(job=name, state=SAVED, reason=f"saved by the job {name}{_but_for(row, covers)}")
     if found is not None:
         return found
     parts = [each for each in covers.paths if _below(each, path)]
     if parts:
         return Way(job=name, state="partly", reason=f"the job {name} saves only {', '.join(parts)} of it")
     return Way(job=name, state="missing", reason="no job saves it")
+
+
+def _left_out(row: Holding, name: str, covers: Covers) -> Way | None:
+    """Whether a tag in a directory, or its size, takes a holding out of a job that has its path."""
+    for folder, entry in row.tags:
+        tag = f"{folder.rstrip('/')}/{entry.partition(':')[0]}"
+        if entry in covers.tags:
+            others = ", ".join(_quoted(each) for each in covers.tags if each != entry)
+            reason = f"by the file {tag} the job {name} leaves out {folder} (exclude_if_present)"
+            return Way(job=name, state="excluded", reason=reason, setting=f"exclude_if_present: [{others}]")
+        if covers.caches and entry == CACHE_TAG:
+            reason = f"{tag} marks {folder} as a cache, and the job {name} leaves those out (exclude_caches)"
+            return Way(job=name, state="excluded", reason=reason, setting="exclude_caches: false")
+    if 0 < covers.larger_than < row.size:
+        reason = f"it has {row.size} bytes, and the job {name} leaves out files of more than {covers.larger_than} (exclude_larger_than)"
+        return Way(job=name, state="excluded", reason=reason, setting="exclude_larger_than: 0B")
+    return None
+
+
+def _but_for(row: Holding, covers: Covers) -> str:
+    """What within a directory the settings leave out by what lies there, which nobody has walked through to see; "" for nothing."""
+    if row.size:
+        return ""
+    parts = [f"files of more than {covers.larger_than} bytes"] if covers.larger_than else []
+    parts += [f"directories that hold {each}" for each in covers.tags]
+    return f", without {' and '.join(parts)}" if parts else ""
 
 
 def _pattern(path: str, start: str, covers: Covers) -> str:
@@ -232,6 +262,8 @@ def _point(path: str, points: Sequence[str]) -> str:
 def _settings_for_path(way: Way, path: str, jobs: Mapping[str, Covers]) -> str:
     name = way.job or next(iter(jobs))
     covers = jobs[name]
+    if way.setting:
+        return _yaml(name, way.setting)
     if way.state == "excluded":
         return _yaml(name, f"excludes: [{', '.join(_quoted(each) for each in (*covers.excludes, f'!{path}'))}]")
     return _yaml(name, f"paths: [{', '.join(_quoted(each) for each in (*covers.paths, path))}]")

@@ -6,6 +6,7 @@ from typing import ClassVar
 from collectors.holdings import databases, mounts, places, volumes
 from collectors.holdings.options import Options
 from collectors.holdings.reading import Reading
+from collectors.holdings.tagged import Tagged
 from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Unavailable
@@ -40,7 +41,8 @@ class HoldingsCollector:
         for part, look in _PARTS:
             reading = Reading(host, part)
             try:
-                found = look(reading)
+                tagged = Tagged(reading, self._options.tags)
+                found = [tagged.on(row) for row in look(reading)]
             except Unavailable as error:
                 reading.miss(part, error)
                 found = []

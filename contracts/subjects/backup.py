@@ -46,6 +46,12 @@ class Covers(Record, omit_defaults=True):
     excludes: tuple[str, ...] = ()
     iexcludes: tuple[str, ...] = ()
     one_file_system: bool = False
+    tags: tuple[str, ...] = ()
+    """The entries of `exclude_if_present`."""
+    caches: bool = False
+    """Whether directories that a CACHEDIR.TAG marks are left out."""
+    larger_than: int = 0
+    """Files larger than this are left out; 0 for none."""
     dumps: tuple[Dump, ...] = ()
     unread: tuple[str, ...] = ()
     not_saved: dict[str, str] = {}

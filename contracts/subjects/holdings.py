@@ -30,6 +30,10 @@ class Holding(Record, omit_defaults=True):
     container: str = ""
     running: bool = False
     fs: str = ""
+    size: int = 0
+    """Bytes, where `path` is one file."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Directories that hold it (or that it is) with a file by which backups leave directories out, each with the entry that names it."""
 
     @property
     def key(self) -> str:

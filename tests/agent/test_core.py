@@ -381,7 +381,9 @@ def test_what_a_worker_lacks_that_looks_at_nothing_has_a_sight_of_its_own(bench:
     plan = Plan(looks={"ports": 60.0}, hosts={"reader": ("ports",), "backup": (), "steward": ()})
     bench.core.follow(plan)
     bench.finish()
-    assert [sight.subject for sight in bench.core.sight().sights] == ["ports"], "nothing is wrong with it: it is not named"
+    assert [sight.subject for sight in bench.core.sight().sights] == ["ports"], (
+        "nothing is wrong with it: it is not named"
+    )
     closed = Blind(what="files that are closed to other users", why=Why.PERMISSION, fix="Run the agent as root.")
     world.lost = lambda: {"reader": (), "backup": (closed,), "steward": (), "unknown": (closed,)}  # type: ignore[method-assign]
     began = world.now_ms()

@@ -68,6 +68,16 @@ def test_backup_targets_are_never_blocked(tmp_path: Path) -> None:
         }
 
 
+def test_the_tags_that_take_directories_out_of_backups_are_looked_for_by_who_looks_at_holdings(tmp_path: Path) -> None:
+    jobs = """
+        system: {repository: /srv/backup, exclude_if_present: [.nobackup, "keep:out"]}
+        mail: {repository: /srv/mail, paths: [/var/mail], exclude_if_present: [.nobackup]}
+    """
+    plan = planned(tmp_path, f"collectors:\n  holdings: {{tags: [mine]}}\nbackup:\n  jobs: {jobs}\n")
+    (spec,) = [spec for spec in plan.workers if "holdings" in spec.subjects]
+    assert msgspec.msgpack.decode(spec.options["holdings"])["tags"] == ["mine", ".nobackup", "keep:out"]
+
+
 def test_a_backup_target_has_a_port_for_whoever_asks_whether_it_is_cut(tmp_path: Path) -> None:
     place = "sftp://web1@backup.example:2222//r"
     file = tmp_path / "agent.yaml"

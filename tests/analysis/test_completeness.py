@@ -83,6 +83,46 @@ def test_the_settings_that_are_named_close_the_gap() -> None:
         assert state(row, system=covers_of(options.jobs["system"], {})) == "saved", gap.settings
 
 
+def tagged(path: str, folder: str, entry: str) -> Holding:
+    return msgspec.structs.replace(data(path), tags=((folder, entry),))
+
+
+def test_what_a_tag_or_its_size_takes_out_is_not_saved_and_the_settings_take_it_in() -> None:
+    import yaml
+
+    from actions.backup.options import BackupOptions
+    from agent.backup_plan import covers_of
+    from analysis.excludes import CACHE_TAG
+
+    own = {"exclude_if_present": [".nobackup", "keep:out"], "exclude_larger_than": 4096}
+    merged = {"repository": "/r", "paths": list(JOB.paths), "excludes": list(JOB.excludes), **own}
+    covers = covers_of(msgspec.convert({"jobs": {"system": merged}}, BackupOptions).jobs["system"], {})
+    rows = [
+        tagged("/home/ada", "/home", ".nobackup"),
+        tagged("/var/lib/app", "/var/lib/app", "keep:out"),
+        tagged("/home/ada", "/home/ada", CACHE_TAG),
+        msgspec.structs.replace(data("/var/lib/app.db"), size=4097),
+    ]
+    for row in rows:
+        (gap,) = told(row, system=covers)
+        assert (gap.state, gap.job) == ("excluded", "system")
+        said = yaml.safe_load(gap.settings.replace("0B", "0"))["backup"]["jobs"]["system"]
+        options = msgspec.convert({"jobs": {"system": {**merged, **said}}}, BackupOptions)
+        assert state(row, system=covers_of(options.jobs["system"], {})) == "saved", gap.settings
+    assert "by the file /home/.nobackup the job system leaves out /home" in told(rows[0], system=covers)[0].reason
+    assert state(rows[0], system=JOB) == "saved", "a tag that no job asks for takes nothing out"
+    assert state(rows[0], system=covers, other=Covers(paths=("/home",))) == "saved"
+    assert state(msgspec.structs.replace(data("/var/lib/app.db"), size=4096), system=covers) == "saved"
+    assert state(tagged("/srv/x", "/srv", ".nobackup"), system=covers) == "missing"
+
+
+def test_what_nobody_walked_through_is_said_beside_saved() -> None:
+    covers = msgspec.structs.replace(JOB, tags=(".nobackup",), larger_than=4096)
+    (found,) = told(data("/home/ada"), system=covers)
+    assert found.state == "saved"
+    assert found.reason.endswith("system, without files of more than 4096 bytes and directories that hold .nobackup")
+
+
 def test_another_file_system_is_not_saved_by_a_job_that_stays_on_one() -> None:
     one = msgspec.structs.replace(JOB, one_file_system=True)
     where = mount("/var/lib/app")
