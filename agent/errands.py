@@ -10,7 +10,7 @@ from agent.assembly import Assembly, checked_cost, own_event
 from agent.clock import Clock
 from agent.loop import Loop, Timer
 from agent.paging import row_pages
-from agent.supervision import MAX_AT_ONCE, Look, Sink, Snapshots, WorkerSpec
+from agent.supervision import MAX_AT_ONCE, Holder, Look, Sink, Snapshots, WorkerSpec
 from agent.worker_link import Link, Violation
 from contracts.action import Command, Result
 from contracts.errors import Malformed, Why
@@ -21,10 +21,13 @@ from contracts.frames import (
     Do,
     Done,
     Emitted,
+    Fetch,
     Finished,
     FromCore,
     FromWorker,
     Gap,
+    Keep,
+    Material,
     NeedSnapshot,
     ReportPage,
     SnapshotPage,
@@ -63,8 +66,9 @@ class Errands:
         clock: Clock,
         ids: Iterator[int],
         overran: Callable[[str], None],
+        holder: Holder | None = None,
     ) -> None:
-        self.spec = spec
+        self.spec, self._holder = spec, holder
         self._loop, self._snapshots, self._sink, self._clock = loop, snapshots, sink, clock
         self._ids, self._overran = ids, overran
         self._link: Link | None = None
@@ -113,6 +117,8 @@ class Errands:
     def abandon(self, why: str, *, commands: bool, looks: bool = True) -> None:
         """The worker is gone: answer everything that it was asked; with `commands` and `looks` also those that only wait for it."""
         self._link = None
+        if self._holder is not None:
+            self._holder.forget(self.spec)
         look, self._look = self._look, None
         unasked = list(self._looks) if looks else []
         if looks:
@@ -141,6 +147,8 @@ class Errands:
                 self._hear_deed(frame)
             case Emitted() | Changed() | Gap() | Watching():
                 self._hear_watcher(frame)
+            case Fetch() | Keep():
+                self._hear_wish(frame)
             case _:
                 raise Violation(f"{type(frame).__name__} at this point")
 
@@ -280,3 +288,20 @@ class Errands:
                 self._sink.gap(frame.watcher, frame.reason, frame.seconds)
             case Watching():
                 self._sink.watching(frame.watcher, frame.outcome, frame.blind)
+
+    def _hear_wish(self, frame: Fetch | Keep) -> None:
+        """Hand over what a watcher fetches, keep what it hands over."""
+        known = self.spec.materials.get(frame.watcher)
+        if self._holder is None or known is None or frame.watcher not in self.spec.watchers:
+            raise Violation(f"a wish of {frame.watcher[:80]!r}, for which nothing is held")
+        if isinstance(frame, Keep):
+            try:
+                self._holder.keep(self.spec, frame)
+            except Malformed as error:
+                raise Violation(error.message) from error
+            return
+        if frame.name not in known:
+            raise Violation(f"a request for {frame.name[:80]!r}, which is not held for {frame.watcher}")
+        if self._link is not None:
+            pieces: Iterator[Material] = self._holder.hand_over(self.spec, frame.watcher, frame.name, frame.have)
+            self._link.stream(pieces)

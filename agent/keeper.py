@@ -3,17 +3,19 @@
 import os
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from agent.backoff import Backoff
 from agent.clock import Clock
 from agent.errands import DeedDone, Errands, LookDone, Progress
 from agent.loop import Callback, Loop, Timer
-from agent.supervision import Connector, Look, Sink, Snapshots, WorkerSpec
+from agent.supervision import Connector, Holder, Look, Sink, Snapshots, WorkerSpec
 from agent.worker_link import Link, Violation
 from contracts.action import Command
 from contracts.coverage import Blind
 from contracts.errors import HoldfastError, Why
 from contracts.event import Event, Kind, Severity
-from contracts.frames import PROTOCOL, FromWorker, Goodbye, Hello, Ping, Pong, Ready
+from contracts.frames import PROTOCOL, FromWorker, Goodbye, Hello, Ping, Pong, Ready, Retune
 from contracts.outcome import Unavailable
 from contracts.record import Record
 from contracts.wire import WorkerState
@@ -79,11 +81,12 @@ class Keeper:
         clock: Clock,
         ids: Iterator[int],
         timing: Timing,
+        holder: Holder | None = None,
     ) -> None:
         self.spec = spec
         self.lost: tuple[Blind, ...] = ()
         self._loop, self._connector, self._sink, self._clock, self._timing = loop, connector, sink, clock, timing
-        self._errands = Errands(spec, loop, snapshots, sink, clock, ids, self._overran)
+        self._errands = Errands(spec, loop, snapshots, sink, clock, ids, self._overran, holder)
         self._backoff = Backoff(timing.first_wait_s, timing.longest_wait_s, timing.stable_s)
         self._link: Link | None = None
         self._state = "idle" if spec.on_demand else "stopped"
@@ -143,9 +146,14 @@ class Keeper:
         """Go on with other settings: the worker starts anew once it owes nothing."""
         if spec == self.spec and self._next_spec is None:
             return
+        tuned = self._tuned(spec)
         self._next_spec = spec
         if self._link is None:
             self._adopt()
+        elif tuned and self._state == "running":
+            self._adopt()
+            for watcher in tuned:
+                self._link.send(Retune(watcher=watcher, options=spec.options.get(watcher, b"")))
         elif self._state == "starting":
             self._drop_link()
             self._adopt()
@@ -153,6 +161,14 @@ class Keeper:
         else:
             self._errands.pause()
             self._leave_if_idle()
+
+    def _tuned(self, spec: WorkerSpec) -> tuple[str, ...]:
+        """Return the watchers whose settings differ, when nothing else does and they take others while they watch; else none."""
+        if self._next_spec is not None or self._leaving or _without(spec) != _without(self.spec):
+            return ()
+        names = sorted({*spec.options, *self.spec.options})
+        differ = [name for name in names if spec.options.get(name) != self.spec.options.get(name)]
+        return tuple(differ) if all(name in spec.live for name in differ) else ()
 
     def state(self) -> WorkerState:
         """Return how it stands."""
@@ -328,6 +344,11 @@ class Keeper:
             observed_ms=self._clock.now_ms(),
         )
         self._sink.agent_event(_unique(event))
+
+
+def _without(spec: WorkerSpec) -> WorkerSpec:
+    """Return `spec` without what a live watcher takes over."""
+    return replace(spec, options={}, materials={}, keeps={})
 
 
 def _unique(event: Event) -> Event:

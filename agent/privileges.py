@@ -52,6 +52,10 @@ class WorkerPrivileges(Record):
     """Whether it has a folder of its own that is kept across restarts (`contracts.host.Host.state`)."""
     bulk: bool = False
     """Whether it reads and keeps much for a long time: it gives way to others, and gives freed memory back at once."""
+    confined: bool = False
+    """Whether it opens no file, runs no program and speaks to nobody but the core, once it has begun (`agent.seccomp.confine`)."""
+    stack_bytes: int = 512 << 10
+    """Of each of its threads."""
 
 
 WORKERS: dict[str, WorkerPrivileges] = {
@@ -76,6 +80,15 @@ WORKERS: dict[str, WorkerPrivileges] = {
         eyes=True,
     ),
     "messenger": WorkerPrivileges(user="holdfast-messenger"),
+    "sensor": WorkerPrivileges(
+        user="holdfast-sensor",
+        capabilities=("CAP_NET_RAW",),
+        blind={"CAP_NET_RAW": "the packets of any interface"},
+        memory_bytes=2 << 30,
+        processes=32,
+        confined=True,
+        stack_bytes=8 << 20,
+    ),
     "backup": WorkerPrivileges(
         user="holdfast-backup",
         capabilities=("CAP_DAC_READ_SEARCH",),

@@ -13,11 +13,18 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         self.watchdog_s = _watchdog_s(environ)
         """How often the manager must hear from us at least, 0 when it does not ask; feed it at half that time."""
+        self._held: socket.socket | None = None
 
     @property
     def present(self) -> bool:
         """Whether a service manager listens."""
         return bool(self._address)
+
+    def hold(self) -> None:
+        """Connect now and for good: for a process that will not be able to later."""
+        if self._address:
+            self._held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._held.connect(self._where())
 
     def ready(self, status: str = "") -> None:
         """Say that start or reload has ended well."""
@@ -42,14 +49,19 @@ class Notifier:
     def _send(self, *lines: str) -> None:
         if not self._address:
             return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         # Line feeds would start a new assignment; what people wrote may hold them.
-        message = "\n".join(line.replace("\n", " ") for line in lines if line)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-            try:
-                manager.sendto(message.encode("utf-8", "replace"), socket.MSG_NOSIGNAL, address)
-            except OSError:  # a manager that is restarting itself: its watchdog clock restarts, too
+        message = "\n".join(line.replace("\n", " ") for line in lines if line).encode("utf-8", "replace")
+        try:
+            if self._held is not None:
+                self._held.send(message, socket.MSG_NOSIGNAL)
                 return
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+                manager.sendto(message, socket.MSG_NOSIGNAL, self._where())
+        except OSError:  # a manager that is restarting itself: its watchdog clock restarts, too
+            return
+
+    def _where(self) -> str:
+        return "\0" + self._address[1:] if self._address.startswith("@") else self._address
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float:

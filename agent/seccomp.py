@@ -1,5 +1,7 @@
 """System calls that no worker and none of its tools ever needs, refused with EPERM (`seccomp(2)`): a second wall behind the privileges.
 
+`harden` is for every worker. `confine` is for one that reads hostile input and needs nothing but what it holds already.
+
 Among them is what turns one capability into many: CAP_DAC_READ_SEARCH with `open_by_handle_at` reads around every mount,
 CAP_SYS_PTRACE with `process_vm_readv` reads every process.
 """
@@ -7,6 +9,7 @@ CAP_SYS_PTRACE with `process_vm_readv` reads every process.
 import ctypes
 import os
 import struct
+from collections.abc import Callable
 
 from agent import kernel
 
@@ -37,6 +40,24 @@ _CALLS = {
 }  # fmt: skip
 
 
+_CONFINED = {
+    "open": (2, -1), "openat": (257, 56), "openat2": (437, 437), "creat": (85, -1), "connect": (42, 203), "listen": (50, 201),
+    "accept": (43, 202), "accept4": (288, 242), "sendmsg": (46, 211), "sendmmsg": (307, 269), "execve": (59, 221),
+    "execveat": (322, 281), "unlink": (87, -1), "unlinkat": (263, 35), "rename": (82, -1), "renameat": (264, 38),
+    "renameat2": (316, 276), "mkdir": (83, -1), "mkdirat": (258, 34), "rmdir": (84, -1), "link": (86, -1), "linkat": (265, 37),
+    "symlink": (88, -1), "symlinkat": (266, 36), "chmod": (90, -1), "fchmodat": (268, 53), "chown": (92, -1), "lchown": (94, -1),
+    "fchownat": (260, 54), "truncate": (76, 45), "mknod": (133, -1), "mknodat": (259, 33), "readlink": (89, -1),
+    "readlinkat": (267, 78), "name_to_handle_at": (303, 264), "inotify_add_watch": (254, 27), "setxattr": (188, 5),
+    "statfs": (137, 43), "utimensat": (280, 88), "chdir": (80, 49),
+}  # fmt: skip
+"""What a worker that reads no files and speaks to nobody needs no more once it has begun."""
+_SOCKET, _SENDTO = (41, 198), (44, 206)
+_FAMILIES = (1, 17)
+"""AF_UNIX, without an address to send to, and AF_PACKET."""
+_SEND_ADDRESS = 48
+"""Where `struct seccomp_data` holds the fifth argument: the address that `sendto` sends to."""
+
+
 class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
@@ -46,14 +67,45 @@ def harden() -> bool:
 
     Call it with no new privileges set and before other threads are started. Raises `OSError` where the kernel has no filters.
     """
+    return _load(_filter)
+
+
+def confine() -> bool:
+    """Refuse to open, make or change files, to run programs, and to speak to anybody but over what is open already; as `harden`.
+
+    Packet sockets can still be opened by who may.
+    """
+    return _load(_wall)
+
+
+def _load(make: Callable[[int, int], bytes]) -> bool:
     machine = os.uname().machine
     if machine not in _MACHINES or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
-    code = _filter(*_MACHINES[machine])
+    code = make(*_MACHINES[machine])
     held = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(held))
     kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(program))
     return True
+
+
+def _wall(architecture: int, column: int) -> bytes:
+    """Return the BPF program of `confine`: the listed calls are refused, sockets and addresses to send to are looked at."""
+    numbers = [row[column] for row in _CONFINED.values() if row[column] >= 0]
+    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _DENY), (_LOAD, 0, 0, 0)]
+    steps += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _DENY)]
+    steps += [(_EQUAL, 0, 5, _SOCKET[column]), (_LOAD, 0, 0, _ARGUMENT)]
+    steps += [
+        (_EQUAL, 1, 0, _FAMILIES[0]),
+        (_EQUAL, 0, 1, _FAMILIES[1]),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _DENY),
+    ]
+    steps += [(_EQUAL, 0, 6, _SENDTO[column]), (_LOAD, 0, 0, _SEND_ADDRESS), (_EQUAL, 0, 2, 0)]
+    steps += [(_LOAD, 0, 0, _SEND_ADDRESS + 4), (_EQUAL, 1, 0, 0), (_RETURN, 0, 0, _DENY), (_RETURN, 0, 0, _ALLOW)]
+    steps += [(_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]
+    return b"".join(struct.pack("<HBBI", *step) for step in steps)
 
 
 def _filter(architecture: int, column: int) -> bytes:

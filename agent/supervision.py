@@ -1,10 +1,12 @@
 """The words between the supervisor, its workers' links and the core: what is supervised, what it says, whom it tells."""
 
 import socket
+from collections.abc import Iterator
 from typing import Protocol
 
 from contracts.coverage import Blind
 from contracts.event import Event
+from contracts.frames import Keep, Material
 from contracts.outcome import Cost, Outcome
 from contracts.record import Record
 from contracts.snapshot import EncodedChanges
@@ -33,6 +35,12 @@ class WorkerSpec(Record):
     options: dict[str, bytes] = {}
     kinds: dict[str, tuple[str, ...]] = {}
     idle_s: float = 60.0
+    live: tuple[str, ...] = ()
+    """Watchers that take other settings while they watch."""
+    materials: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+    """What each watcher may fetch: by the name it fetches it by, and by role, the paths of files and folders (see `agent.handover`)."""
+    keeps: dict[str, dict[str, tuple[int, int]]] = {}
+    """What is kept for each watcher: by sort, the most bytes of one thing and of all."""
 
 
 class Look(Record):
@@ -75,6 +83,19 @@ class Snapshots(Protocol):
 
     def at_ms(self, subject: str) -> int:
         """Return when the rows were last seen to hold, Unix ms."""
+
+
+class Holder(Protocol):
+    """Who reads for workers that may not read, and keeps for workers that have no place."""
+
+    def hand_over(self, spec: WorkerSpec, watcher: str, name: str, have: str) -> Iterator[Material]:
+        """Yield what `watcher` fetches under `name`, in pieces, the last one marked."""
+
+    def keep(self, spec: WorkerSpec, piece: Keep) -> None:
+        """Take a piece of what is to be kept; raises `Malformed` for what this watcher may not have kept."""
+
+    def forget(self, spec: WorkerSpec) -> None:
+        """Drop what came halfway: the worker has ended."""
 
 
 class Sink(Protocol):

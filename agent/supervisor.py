@@ -6,7 +6,7 @@ from itertools import count
 from agent.clock import Clock
 from agent.keeper import KINDS, Keeper, Timing
 from agent.loop import Loop
-from agent.supervision import Connector, Look, Sink, Snapshots, WorkerSpec
+from agent.supervision import Connector, Holder, Look, Sink, Snapshots, WorkerSpec
 from contracts.action import Command, Result
 from contracts.coverage import Blind
 from contracts.errors import Why
@@ -29,9 +29,10 @@ class Supervisor:
         sink: Sink,
         clock: Clock,
         timing: Timing | None = None,
+        holder: Holder | None = None,
     ) -> None:
         self._loop, self._connector, self._snapshots, self._sink, self._clock = loop, connector, snapshots, sink, clock
-        self._timing = timing or Timing()
+        self._timing, self._holder = timing or Timing(), holder
         self._ids = count(1)
         self._keepers = {spec.name: self._keeper(spec) for spec in specs}
 
@@ -101,7 +102,15 @@ class Supervisor:
 
     def _keeper(self, spec: WorkerSpec) -> Keeper:
         return Keeper(
-            spec, self._loop, self._connector, self._snapshots, self._sink, self._clock, self._ids, self._timing
+            spec,
+            self._loop,
+            self._connector,
+            self._snapshots,
+            self._sink,
+            self._clock,
+            self._ids,
+            self._timing,
+            self._holder,
         )
 
     def _host_of(self, subject: str) -> Keeper | None:

@@ -1,17 +1,21 @@
-"""Watchers in a worker: a thread each, tried again with back-off, and what they may say while they watch."""
+"""Watchers in a worker: a thread each, tried again with back-off, and what they may say and ask for while they watch."""
 
+import queue
 import random
 import threading
 import time
 
+import msgspec
+
 from agent.channel import Channel, CoreGone, Ending
 from agent.execute import settle
 from agent.stamping import check_kinds, stamp
-from contracts.collector import Watcher
+from contracts.collector import Fetched, Piece, Watcher
 from contracts.coverage import Blind
 from contracts.event import Event
-from contracts.frames import Changed, Emitted, Gap, Watching
+from contracts.frames import PAGE_BYTES, Changed, Emitted, Fetch, Gap, Keep, Material, Retune, Watching
 from contracts.host import ReadOnlyHost
+from contracts.options import CollectorOptions
 from contracts.outcome import Failed, Ok, Outcome
 
 SETTLE_S = 0.5
@@ -39,6 +43,10 @@ class Watch:
         self._asked: dict[str, float] = {}
         self._nonce = random.randbytes(8).hex()
         self._count = 0
+        self._coming: dict[str, list[Material]] = {}
+        self._come: dict[str, Fetched] = {}
+        self._tuned: queue.SimpleQueue[CollectorOptions] = queue.SimpleQueue()
+        self._asked_again = threading.Event()
 
     def start(self) -> None:
         """Watch in a thread of its own."""
@@ -66,9 +74,19 @@ class Watch:
             self._state(outcome)
             if time.monotonic() - started > MAX_RETRY_S:
                 delay = RETRY_S
-            if self._ending.wait(delay * random.uniform(0.5, 1.0)):
-                return
-            delay = min(MAX_RETRY_S, delay * 2)
+            if self._rest(delay * random.uniform(0.5, 1.0)):
+                delay = RETRY_S
+            else:
+                delay = min(MAX_RETRY_S, delay * 2)
+
+    def _rest(self, delay_s: float) -> bool:
+        """Wait before the next try, no longer than until other settings come; returns whether they did."""
+        until = time.monotonic() + delay_s
+        while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
+            if self._asked_again.wait(min(0.5, left)):
+                self._asked_again.clear()
+                return True
+        return False
 
     def _settled(self) -> None:
         try:
@@ -132,3 +150,58 @@ class Watch:
         if self._stated is None or isinstance(self._stated[0], Ok):
             self._state(Ok())
         # Else it is not proved to watch again: a part of it may speak before the rest has started.
+
+    def fetch(self, name: str, have: str = "") -> None:
+        """Ask the core for what it holds for this watcher under `name`."""
+        with self._lock:
+            self._coming[name] = []
+            self._come.pop(name, None)
+        self._channel.send(Fetch(watcher=self.name, name=name, have=have))
+
+    def fetched(self, name: str) -> Fetched | None:
+        """Return the answer to the last `fetch` of `name` and forget it, None while it has not come."""
+        with self._lock:
+            return self._come.pop(name, None)
+
+    def keep(self, what: str, name: str, data: bytes) -> None:
+        """Hand over what the core is to keep, piece by piece."""
+        for at in range(0, max(1, len(data)), PAGE_BYTES):
+            end = at + PAGE_BYTES
+            piece = Keep(watcher=self.name, what=what, name=name, data=data[at:end], last=end >= len(data))
+            self._channel.send(piece)
+
+    def retuned(self) -> CollectorOptions | None:
+        """Return the newest settings that came since the last time, None when none did."""
+        newest: CollectorOptions | None = None
+        while not self._tuned.empty():
+            newest = self._tuned.get()
+        return newest
+
+    def take(self, frame: Material | Retune) -> None:
+        """Take what the core sends to this watcher; for the thread that reads its frames."""
+        if isinstance(frame, Retune):
+            self._tuned.put(msgspec.msgpack.decode(frame.options, type=self._watcher.options))
+            self._asked_again.set()
+            return
+        with self._lock:
+            coming = self._coming.get(frame.name)
+            if coming is None:
+                return
+            coming.append(frame)
+            if frame.last:
+                self._come[frame.name] = _joined(self._coming.pop(frame.name))
+
+
+def _joined(pages: list[Material]) -> Fetched:
+    """Return the answer that these pages make: pages of one file that follow each other are one piece."""
+    pieces: list[Piece] = []
+    data: list[bytes] = []
+    for at, page in enumerate(pages):
+        data.append(page.data)
+        following = pages[at + 1] if at + 1 < len(pages) else None
+        if following is not None and (following.role, following.path) == (page.role, page.path) and page.path:
+            continue
+        if page.role:
+            pieces.append(Piece(role=page.role, path=page.path, data=b"".join(data), problem=page.problem))
+        data = []
+    return Fetched(signature=pages[-1].signature, pieces=None if pages[-1].unchanged else tuple(pieces))

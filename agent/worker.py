@@ -41,10 +41,12 @@ from contracts.frames import (
     FromCore,
     Goodbye,
     Hello,
+    Material,
     NeedSnapshot,
     Ping,
     Pong,
     Ready,
+    Retune,
     SnapshotPage,
     Stored,
     Watching,
@@ -69,7 +71,7 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     if expected.bulk:
         kernel.spare_big_memory()
         kernel.give_way()
-    threading.stack_size(512 << 10)
+    threading.stack_size(expected.stack_bytes)
     sys.setswitchinterval(SWITCH_S)
     channel, ending = Channel(sock), Ending()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
@@ -87,7 +89,7 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
             raise HoldfastError(
                 f"the core speaks protocol {hello.protocol}, this worker {PROTOCOL}", advice="Restart the agent."
             )
-        return Worker(channel, ending, hosting, host, hello).run()
+        return Worker(channel, ending, hosting, host, hello).run(expected.confined)
     except CoreGone:
         return 0
 
@@ -133,19 +135,22 @@ class Worker:
         self._caches: dict[str, SnapshotCache] = {}
         self._waiting: dict[int, Collect] = {}
         self._deeds = Deeds(hosting.actions, hello.options, (self._host, hosting.make_dry(self._host)), channel, ending)
+        self._watches: dict[str, Watch] = {}
         self._main_done = threading.Event()
         self._thrift = Thrift(time.monotonic)
 
-    def run(self) -> int:
+    def run(self, confined: bool = False) -> int:
         """Work until the end; returns the exit code."""
         for name, kind in self._hosting.collectors.items():
             self._collectors[name] = _make(name, kind, self._hello.options)
             self._caches[name] = SnapshotCache(name, kind.row)
+        reader = _Reader(self._channel, self._ending, self._inbox, self._deeds, self._main_done, self._watches)
+        if confined:
+            seccomp.confine()
         self._start_watchers()
         gc.collect()
         gc.freeze()
         kernel.trim_memory()
-        reader = _Reader(self._channel, self._ending, self._inbox, self._deeds, self._main_done)
         reader.start()
         try:
             while (frame := self._inbox.get()) is not None:
@@ -167,7 +172,8 @@ class Worker:
             if isinstance(watcher, Failed):
                 self._channel.send(Watching(watcher=name, outcome=watcher))
             else:
-                Watch(name, watcher, self._host, self._channel, self._ending).start()
+                self._watches[name] = Watch(name, watcher, self._host, self._channel, self._ending)
+                self._watches[name].start()
 
     def _serve(self, frame: Collect | SnapshotPage | Stored) -> None:
         if isinstance(frame, Collect):
@@ -251,14 +257,19 @@ class _Reader(threading.Thread):
         inbox: "queue.SimpleQueue[Any]",
         deeds: Deeds,
         main_done: threading.Event,
+        watches: Mapping[str, Watch],
     ) -> None:
         super().__init__(name="reader", daemon=True)
+        self._watches = watches
         self._channel = channel
         self._ending = ending
         self._inbox = inbox
         self._deeds = deeds
         self._main_done = main_done
+        # Opened now: a worker that is confined opens nothing later.
         self._notifier = Notifier()
+        self._notifier.hold()
+        self._table = _own_table()
         self._pss = (0, -PSS_EVERY_S)
 
     def run(self) -> None:
@@ -285,6 +296,9 @@ class _Reader(threading.Thread):
             self._deeds.begin(frame)
         elif isinstance(frame, Goodbye):
             self._ending.set()
+        elif isinstance(frame, Material | Retune):
+            if frame.watcher in self._watches:
+                self._watches[frame.watcher].take(frame)
         elif isinstance(frame, Hello):
             raise Malformed("a second Hello")
         else:
@@ -305,7 +319,7 @@ class _Reader(threading.Thread):
         """Return the memory in use; asking the kernel is not free, so the answer is kept for a while."""
         value, at = self._pss
         if time.monotonic() - at >= PSS_EVERY_S:
-            value = _read_pss()
+            value = _read_pss(self._table)
             self._pss = (value, time.monotonic())
         return value
 
@@ -326,15 +340,19 @@ def _unreadable(count: int) -> Blind:
     )
 
 
-def _read_pss() -> int:
+def _own_table() -> int:
+    """Return a descriptor of what the kernel says of this process's memory, -1 where it says nothing."""
     try:
-        table = os.open("/proc/self/smaps_rollup", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open("/proc/self/smaps_rollup", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return 0  # "not known", as `Pong` has it
-    try:
-        for line in os.read(table, 4096).splitlines():
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    finally:
-        os.close(table)
+        return -1
+
+
+def _read_pss(table: int) -> int:
+    """Return the memory in use, 0 for "not known", as `Pong` has it."""
+    if table < 0:
+        return 0
+    for line in os.pread(table, 4096, 0).splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
     return 0

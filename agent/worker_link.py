@@ -3,6 +3,7 @@ rate-limited. What a worker says is untrusted input; the first thing that is off
 
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from agent.framing import Splitter, core_codec, pack, worker_codec
@@ -18,6 +19,9 @@ EVENTS_BURST = 20_000.0
 READ_BYTES = 64 << 10
 MAX_UNREAD_BYTES = 8 << 20
 """What may wait for a worker that does not read, besides a snapshot (which is paged as it drains)."""
+
+MAX_STREAMS = 8
+"""A snapshot and what its watchers fetch; whoever asks for more does not wait for the answers."""
 
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)
@@ -65,7 +69,7 @@ class Link:
         self._frames = Bucket(FRAMES_PER_S, FRAMES_BURST, monotonic)
         self._events = Bucket(EVENTS_PER_S, EVENTS_BURST, monotonic)
         self._out = bytearray()
-        self._stream: Iterator[FromCore] | None = None
+        self._streams: deque[Iterator[FromCore]] = deque()
         self._open = True
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -82,8 +86,11 @@ class Link:
         self._write()
 
     def stream(self, frames: Iterator[FromCore]) -> None:
-        """Send `frames` one after the other, each made when the one before has left."""
-        self._stream = frames
+        """Send `frames` one after the other, each made when the one before has left; streams wait for one another."""
+        if len(self._streams) >= MAX_STREAMS:
+            self._end("it asks for more than it reads", violation=False)
+            return
+        self._streams.append(frames)
         self._write()
 
     def close(self) -> None:
@@ -152,7 +159,7 @@ class Link:
             except OSError:
                 # Its last words may still wait to be read: the reading side sees the end.
                 self._out.clear()
-                self._stream = None
+                self._streams.clear()
                 break
             del self._out[:sent]
         if self._open:
@@ -160,11 +167,10 @@ class Link:
 
     def _refill(self) -> bool:
         """Put the next frame of a stream into the empty buffer, if there is one."""
-        if self._stream is None:
-            return False
-        frame = next(self._stream, None)
-        if frame is None:
-            self._stream = None
-            return False
-        self._out += pack(self._encoder.encode(frame))
-        return True
+        while self._streams:
+            frame = next(self._streams[0], None)
+            if frame is not None:
+                self._out += pack(self._encoder.encode(frame))
+                return True
+            self._streams.popleft()
+        return False

@@ -44,8 +44,24 @@ class Collector(Protocol[RowT]):
         """Look, and compare with `before` (`before.first` on the first look: report state, not change)."""
 
 
+class Piece(Record):
+    """A file that the core handed over: what it is there for, its path, its content, and why it could not be read ("" when it could)."""
+
+    role: str
+    path: str
+    data: bytes = b""
+    problem: str = ""
+
+
+class Fetched(Record):
+    """What a watcher fetched. `signature` names the state of the files; `pieces` is None when the watcher has that already."""
+
+    signature: str
+    pieces: tuple[Piece, ...] | None = None
+
+
 class Emit(Protocol):
-    """What a watcher may say while it watches."""
+    """What a watcher may say while it watches, and what it may ask of the core."""
 
     def event(self, event: Event) -> None:
         """State a fact."""
@@ -59,9 +75,25 @@ class Emit(Protocol):
     def blind(self, spots: tuple[Blind, ...]) -> None:
         """State what cannot be seen from now on (replaces the former statement)."""
 
+    def fetch(self, name: str, have: str = "") -> None:
+        """Ask the core for what it holds for this watcher under `name`; `fetched` has the answer when it has come."""
+
+    def fetched(self, name: str) -> Fetched | None:
+        """Return the answer to the last `fetch` of `name` and forget it, None while it has not come."""
+
+    def keep(self, what: str, name: str, data: bytes) -> None:
+        """Hand over what the core is to keep."""
+
+    def retuned(self) -> CollectorOptions | None:
+        """Return the settings that came since the last time, None when none did (`Watcher.live`)."""
+
 
 class Watcher(Protocol):
-    """Streams what happens to one subject until told to stop. Made as `Class(options)` with its subject's options."""
+    """Streams what happens to one subject until told to stop. Made as `Class(options)` with its subject's options.
+
+    One that takes other settings while it watches (`Emit.retuned`) has a class attribute `live` that is true, and a class method
+    `materials(options) -> dict[str, dict[str, tuple[str, ...]]]`: the paths by role under each name that it may fetch.
+    """
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]

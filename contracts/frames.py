@@ -70,7 +70,32 @@ class Goodbye(Record, tag="goodbye"):
     """End in an orderly way."""
 
 
-FromCore = Hello | Collect | SnapshotPage | Stored | Do | Ping | Goodbye
+class Material(Record, tag="material"):
+    """A piece of what a watcher fetched: `data` of the file `path`, which is there for `role`; `last` closes the answer.
+
+    `signature` names the state of all files together; an `unchanged` answer says that it is the one the watcher has. `problem` says why a
+    file cannot be read.
+    """
+
+    watcher: str
+    name: str
+    signature: str
+    role: str = ""
+    path: str = ""
+    data: bytes = b""
+    problem: str = ""
+    unchanged: bool = False
+    last: bool = False
+
+
+class Retune(Record, tag="retune"):
+    """The settings of a watcher that takes others while it watches."""
+
+    watcher: str
+    options: bytes
+
+
+FromCore = Hello | Collect | SnapshotPage | Stored | Do | Ping | Goodbye | Material | Retune
 
 
 class Ready(Record, tag="ready"):
@@ -166,4 +191,36 @@ class Pong(Record, tag="pong"):
     cpu_s: float = 0.0
 
 
-FromWorker = Ready | NeedSnapshot | ReportPage | Done | Emitted | Changed | Gap | Watching | Advance | Finished | Pong
+class Fetch(Record, tag="fetch"):
+    """A watcher asks for what the core holds for it under `name`; `have` is the signature of what it has already."""
+
+    watcher: str
+    name: str
+    have: str = ""
+
+
+class Keep(Record, tag="keep"):
+    """A piece of what the core is to keep for a watcher: `what` is the sort, `name` the thing's own; `last` closes it."""
+
+    watcher: str
+    what: str
+    name: str
+    data: bytes = b""
+    last: bool = False
+
+
+FromWorker = (
+    Ready
+    | NeedSnapshot
+    | ReportPage
+    | Done
+    | Emitted
+    | Changed
+    | Gap
+    | Watching
+    | Advance
+    | Finished
+    | Pong
+    | Fetch
+    | Keep
+)

@@ -1,0 +1,250 @@
+"""What the core hands over to workers that may not read files, and what it keeps for workers that have no place of their own.
+
+A watcher says by its class what it may fetch: under a name, and by role, paths of files and folders; the core reads them piece by
+piece as the worker takes them, so that no file is ever in its memory as a whole. A role that begins with `secret` holds references to
+secrets. The role `kept` holds two words: a sort of thing that is kept for the watcher, of which it gets the newest with the key that
+belongs to it, and the name of the material whose signature goes with that.
+
+What a worker hands over is untrusted: names are checked, sizes are bounded, the oldest gives way.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from agent.supervision import WorkerSpec
+from contracts.errors import HoldfastError, Malformed
+from contracts.frames import PAGE_BYTES, Keep, Material
+from contracts.record import Record
+from settings.secret import read_secret
+
+SUFFIXES: Mapping[str, str] = {"rules": ".rules"}
+"""Which files of a folder are meant, by role; all of them where nothing is said."""
+MAX_FILES = 4096
+MAX_BYTES = 256 << 20
+"""Of one file; a larger one is refused by name."""
+KEPT = "kept"
+SECRET = "secret"
+KEY = "kept.key"
+KEY_BYTES = 32
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
+
+
+class Kept(Record):
+    """One thing that was kept: its name, its size, and when it was written (Unix ms)."""
+
+    name: str
+    bytes: int
+    at_ms: int
+
+
+class _File(Record):
+    """One file of a material, as `stat` has it; `problem` when it cannot be read."""
+
+    role: str
+    path: str
+    mark: tuple[int, ...] = ()
+    problem: str = ""
+
+
+class Handover:
+    """A `agent.supervision.Holder` over the files of this machine and a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lost = self.dropped = 0
+        """Things that could not be written, and things that gave way to newer ones."""
+        self._folder = folder
+        self._coming: dict[tuple[str, str, str], bytearray] = {}
+
+    def hand_over(self, spec: WorkerSpec, watcher: str, name: str, have: str) -> Iterator[Material]:
+        """Yield the pieces of a material, or a single word when the watcher has it all already."""
+        roles = spec.materials[watcher][name]
+        if KEPT in roles:
+            what, of = roles[KEPT]
+            yield from self._hand_back(watcher, name, what, signature(spec.materials[watcher].get(of, {})))
+            return
+        files = list(_files(roles))
+        mark = _signature(files)
+        if mark == have:
+            yield Material(watcher=watcher, name=name, signature=mark, unchanged=True, last=True)
+            return
+        for file in files:
+            yield from _pieces(
+                file, Material(watcher=watcher, name=name, signature=mark, role=file.role, path=file.path)
+            )
+        yield Material(watcher=watcher, name=name, signature=mark, last=True)
+
+    def keep(self, spec: WorkerSpec, piece: Keep) -> None:
+        """Take a piece; raises `Malformed` for what this watcher may not have kept."""
+        bounds = spec.keeps.get(piece.watcher, {}).get(piece.what)
+        if bounds is None or not _NAME.fullmatch(piece.name):
+            raise Malformed(f"a thing to keep that nobody agreed to: {piece.what[:40]!r} {piece.name[:40]!r}")
+        key = (piece.watcher, piece.what, piece.name)
+        if len(self._coming) > 1 and key not in self._coming:
+            raise Malformed("pieces of many things to keep at once")
+        held = self._coming.setdefault(key, bytearray())
+        held += piece.data
+        if len(held) > bounds[0]:
+            del self._coming[key]
+            raise Malformed(f"{piece.what} {piece.name} is larger than {bounds[0]} bytes")
+        if piece.last:
+            del self._coming[key]
+            self._store(piece, held, bounds[1])
+
+    def forget(self, spec: WorkerSpec) -> None:
+        """Drop what came halfway: the worker has ended."""
+        for key in [key for key in self._coming if key[0] in spec.watchers]:
+            del self._coming[key]
+
+    def listed(self, watcher: str, what: str) -> list[Kept]:
+        """Return what is kept of one sort, oldest first."""
+        folder = self._place(watcher, what)
+        found = []
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if _NAME.fullmatch(path.name) and not path.name.endswith(".part"):
+                status = path.stat()
+                found.append(Kept(name=path.name, bytes=status.st_size, at_ms=status.st_mtime_ns // 1_000_000))
+        return sorted(found, key=lambda one: (one.at_ms, one.name))
+
+    def content(self, watcher: str, what: str, name: str) -> bytes | None:
+        """Return one thing that is kept, None when there is none of the name."""
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            return (self._place(watcher, what) / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _place(self, watcher: str, what: str) -> Path:
+        return self._folder / watcher / what
+
+    def _store(self, piece: Keep, content: bytearray, total: int) -> None:
+        """Write it whole or not at all, then let the oldest go until all together are within `total`; a full disk keeps what is there."""
+        folder = self._place(piece.watcher, piece.what)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / piece.name
+        part = folder / f"{piece.name}.part"
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            self.lost += 1
+            return
+        kept = self.listed(piece.watcher, piece.what)
+        size = sum(one.bytes for one in kept)
+        for one in kept[:-1]:
+            if size <= total:
+                return
+            (folder / one.name).unlink(missing_ok=True)
+            size -= one.bytes
+            self.dropped += 1
+
+    def _hand_back(self, watcher: str, name: str, what: str, mark: str) -> Iterator[Material]:
+        yield Material(watcher=watcher, name=name, signature=mark, role="key", path=KEY, data=self._key())
+        kept = self.listed(watcher, what)
+        if kept:
+            file = _File(role=KEPT, path=str(self._place(watcher, what) / kept[-1].name))
+            yield from _pieces(
+                file, Material(watcher=watcher, name=name, signature=mark, role=KEPT, path=kept[-1].name)
+            )
+        yield Material(watcher=watcher, name=name, signature=mark, last=True)
+
+    def _key(self) -> bytes:
+        """Return the key by which a worker knows again what it handed over; made at the first need."""
+        path = self._folder / KEY
+        try:
+            key = path.read_bytes()
+            if len(key) == KEY_BYTES:
+                return key
+        except FileNotFoundError:
+            pass
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = secrets.token_bytes(KEY_BYTES)
+        path.unlink(missing_ok=True)
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(key)
+        return key
+
+
+def signature(roles: Mapping[str, tuple[str, ...]]) -> str:
+    """Return what names the present state of all files of a material."""
+    return _signature(list(_files(roles)))
+
+
+def _signature(files: list[_File]) -> str:
+    text = repr([(file.role, file.path, file.mark, file.problem) for file in files])
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+def _files(roles: Mapping[str, tuple[str, ...]]) -> Iterator[_File]:
+    """Yield the files of a material in the order of the configuration, those of a folder by name."""
+    count = 0
+    for role, paths in roles.items():
+        for path in paths:
+            for file in _secret(role, path) if role.startswith(SECRET) else _under(role, path):
+                count += 1
+                if count > MAX_FILES:
+                    yield _File(role=role, path=path, problem=f"more than {MAX_FILES} files are named")
+                    return
+                yield file
+
+
+def _secret(role: str, reference: str) -> Iterator[_File]:
+    path = Path(reference.partition(":")[2])
+    yield _File(role=role, path=reference, mark=_mark(path.stat()) if path.is_file() else ())
+
+
+def _under(role: str, path: str) -> Iterator[_File]:
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISDIR(status.st_mode):
+            yield _File(role=role, path=path, mark=_mark(status), problem=_unfit(status))
+            return
+        suffix = SUFFIXES.get(role, "")
+        found = sorted(one for one in Path(path).iterdir() if one.name.endswith(suffix) and one.is_file())
+        if not found:
+            yield _File(role=role, path=path, problem=f"no file in this folder ends with {suffix or 'anything'}")
+        for one in found:
+            status = one.stat()
+            yield _File(role=role, path=str(one), mark=_mark(status), problem=_unfit(status))
+    except OSError as error:
+        yield _File(role=role, path=path, problem=(error.strerror or str(error)).lower())
+
+
+def _unfit(status: os.stat_result) -> str:
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no file"
+    return f"it is larger than {MAX_BYTES >> 20} MiB" if status.st_size > MAX_BYTES else ""
+
+
+def _mark(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _pieces(file: _File, blank: Material) -> Iterator[Material]:
+    """Yield one file in pieces, or its problem."""
+    if file.problem:
+        yield replace(blank, problem=file.problem)
+        return
+    try:
+        if file.role.startswith(SECRET):
+            yield replace(blank, data=read_secret(file.path).encode())
+            return
+        with open(file.path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            left = MAX_BYTES
+            while left > 0 and (data := stream.read(min(left, PAGE_BYTES))):
+                left -= len(data)
+                yield replace(blank, data=data)
+            if left == MAX_BYTES:
+                yield blank
+    except OSError as error:
+        yield replace(blank, problem=(error.strerror or str(error)).lower())
+    except HoldfastError as error:
+        yield replace(blank, problem=str(error))
