@@ -172,7 +172,7 @@ class FarSighted:
         self.sockets: SocketTable = _Sockets(host.sockets, eyes)
         self.processes: ProcessTable = eyes
         self.dry, self.state = host.dry, host.state
-        self.nftables, self.programs = host.nftables, host.programs
+        self.nftables, self.programs, self.trees = host.nftables, host.programs, host.trees
         self.netfilter = host.netfilter
         self.change, self.write = host.change, host.write
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from contracts.coverage import Blind
 from contracts.netfilter import Netfilter, NetfilterReader
 from contracts.record import Record
+from contracts.trees import Trees
 
 
 class Facts(Record):
@@ -270,6 +271,7 @@ class ReadOnlyHost(Protocol):
     packages: PackageIndex
     nftables: Nftables
     programs: ProgramTable
+    trees: Trees
 
     @property
     def netfilter(self) -> NetfilterReader:

@@ -56,6 +56,7 @@ class DryRun:
         self.netfilter = DryNetfilter(host.netfilter, self.planned)
         self.nftables = host.nftables
         self.programs = host.programs
+        self.trees = host.trees
 
     @property
     def read_bytes(self) -> int:

@@ -22,6 +22,7 @@ from contracts.host import Completed, Facts, PacketPrograms, Process, Processes,
 from contracts.netfilter import Cut, Element, Flow, NoSuchSet, Overlap
 from host.dry_run import Planned
 from host.files import LinuxFiles
+from host.trees import LinuxTrees
 
 T = TypeVar("T")
 
@@ -319,6 +320,7 @@ class FakeHost:
         self.packages = FakePackages(_load(folder / "packages.json", dict[str, str], {}))
         self.nftables = FakeNftables()
         self.programs = FakePrograms()
+        self.trees = LinuxTrees()
         self.netfilter = FakeNetfilter()
         self._facts = _load(folder / "facts.json", Facts, _FACTS)
         self.held = frozenset(_load(folder / "capabilities.json", list[str], []))

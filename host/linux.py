@@ -17,6 +17,7 @@ from host.packages import LinuxPackages
 from host.packet_programs import LinuxProgramTable
 from host.processes import LinuxProcesses
 from host.sockets import LinuxSockets
+from host.trees import LinuxTrees
 
 _MAX_ANSWER = 16 << 20
 
@@ -47,6 +48,7 @@ class LinuxHost:
         self.netfilter = LinuxNetfilter()
         self.nftables = LinuxNftables()
         self.programs = LinuxProgramTable()
+        self.trees = LinuxTrees()
 
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""

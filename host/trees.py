@@ -9,113 +9,191 @@ import os
 import queue
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from contracts.errors import Unavailable, Why
-from contracts.trees import Directory, Node, TreePlan
+from contracts.trees import Directory, Node, Notices, Place, TreePlan
 from host.file_digest import Reader, why
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 AHEAD = 16
 """Folders waiting for each thread."""
 GONE = "gone"
 """The flaw of a folder that vanished between being listed and being looked at."""
+SWAPPED = "another folder stands there now than was listed"
 
 Known = Callable[[bytes], tuple[Node, ...]]
 
 
 class _Task:
-    """One folder to look at: `device` and `inode` as its parent listed them, 0 when nobody did."""
+    """One folder to look at."""
 
-    __slots__ = ("before", "device", "inode", "path")
+    __slots__ = ("before", "place")
 
-    def __init__(self, path: bytes, device: int, inode: int, before: tuple[Node, ...]) -> None:
-        self.path = path
-        self.device = device
-        self.inode = inode
+    def __init__(self, place: Place, before: tuple[Node, ...]) -> None:
+        self.place = place
         self.before = before
 
 
 class LinuxTrees:
     """Implements `contracts.trees.Trees`."""
 
-    def walk(self, roots: Iterable[bytes], known: Known, plan: TreePlan) -> Iterator[Directory]:
-        """Yield every folder below the roots; see `contracts.trees.Trees.walk`."""
-        for root in roots:
-            try:
-                found = os.lstat(root)
-            except OSError as error:
-                yield Directory(root, (), GONE if error.errno == errno.ENOENT else why(error))
-                continue
-            if not stat.S_ISDIR(found.st_mode):
-                parent, _, name = root.rpartition(b"/")
-                before = next((node for node in known(parent or b"/") if node.name == name), None)
-                node = self.node(root, plan, before)
-                if node is not None:
-                    yield Directory(parent or b"/", (node,))
-                continue
-            yield from _walk(root, found, known, plan)
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def walk(self, places: Sequence[Place], known: Known, plan: TreePlan) -> "LinuxWalk":
+        """Look at every folder at and below `places`; see `contracts.trees.Trees.walk`."""
+        return LinuxWalk(places, known, plan)
 
     def node(self, path: bytes, plan: TreePlan, before: Node | None = None) -> Node | None:
         """Look at one name; None when there is none; raises `Unavailable` when it cannot be looked at."""
         parent, _, name = path.rstrip(b"/").rpartition(b"/")
         try:
-            descriptor = os.open(parent or b"/", _FOLDER)
+            descriptor = open_folder(parent or b"/")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise Unavailable(Why.PERMISSION, why(error)) from error
         try:
-            try:
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
-            return _node(Reader(plan), descriptor, name, found, before)
+            found = os.stat(name or b"/", dir_fd=descriptor, follow_symlinks=False)
+            return _node(self._reader(plan), descriptor, name or b"/", found, before)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable(Why.OTHER, why(error)) from error
         finally:
             os.close(descriptor)
 
+    def names(self, place: Place, names: Collection[bytes], before: Mapping[bytes, Node], plan: TreePlan) -> Directory:
+        """Look at some names of one folder; see `contracts.trees.Trees.names`."""
+        try:
+            descriptor = open_folder(place.path)
+        except OSError as error:
+            return Directory(place.path, (), _flaw(error))
+        try:
+            opened = os.fstat(descriptor)
+            if place.inode and (opened.st_dev, opened.st_ino) != (place.device, place.inode):
+                return Directory(place.path, (), SWAPPED)
+            reader = self._reader(plan)
+            return Directory(place.path, tuple(_some(reader, descriptor, sorted(names), before)))
+        except OSError as error:
+            return Directory(place.path, (), why(error))
+        finally:
+            os.close(descriptor)
 
-def _walk(root: bytes, found: os.stat_result, known: Known, plan: TreePlan) -> Iterator[Directory]:
-    work: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Directory | BaseException] = queue.SimpleQueue()
-    device = found.st_dev if plan.one_filesystem else 0
-    threads = [
-        threading.Thread(target=_serve, args=(work, done, plan), name=f"tree-{n}", daemon=True)
-        for n in range(plan.threads)
-    ]
-    for thread in threads:
-        thread.start()
-    waiting = [(root, found.st_dev, found.st_ino)]
-    out = 0
-    try:
-        while waiting or out:
-            while waiting and out < AHEAD * plan.threads:
-                path, parent_device, inode = waiting.pop()
-                work.put(_Task(path, parent_device, inode, known(path)))
-                out += 1
-            directory = done.get()
-            out -= 1
-            if isinstance(directory, BaseException):
-                raise directory
-            waiting.extend(_below(directory, device))
-            yield directory
-    finally:
-        for _ in threads:
-            work.put(None)
+    def content(self, path: bytes, node: Node, max_bytes: int) -> bytes | None:
+        """Return the content of the file that `node` describes; see `contracts.trees.Trees.content`."""
+        if not stat.S_ISREG(node.mode) or node.size > max_bytes:
+            return None
+        try:
+            descriptor = os.open(path, _FILE)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino, found.st_ctime_ns) != (node.device, node.inode, node.ctime_ns):
+                return None
+            content = os.read(descriptor, max_bytes + 1)
+            return content if len(content) == found.st_size else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def notices(self) -> Notices:
+        """Begin to hear of changes; raises `Unavailable`."""
+        from host.tree_notices import LinuxNotices  # here: whoever only looks pays nothing for it
+
+        return LinuxNotices()
+
+    def _reader(self, plan: TreePlan) -> Reader:
+        """Return this thread's reader, which holds a buffer."""
+        reader: Reader | None = getattr(self._own, "reader", None)
+        if reader is None or reader.plan is not plan:
+            reader = self._own.reader = Reader(plan)
+        return reader
+
+
+class LinuxWalk:
+    """Implements `contracts.trees.Walk`. For one thread, which iterates once."""
+
+    def __init__(self, places: Sequence[Place], known: Known, plan: TreePlan) -> None:
+        self._known = known
+        self._plan = plan
+        self._waiting = list(places)
+        self._out: dict[bytes, Place] = {}
+        self._work: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Place, Directory] | BaseException] = queue.SimpleQueue()
+
+    def left(self) -> list[Place]:
+        """Return the folders that were not yielded yet."""
+        return [*self._waiting, *self._out.values()]
+
+    def __iter__(self) -> Iterator[Directory]:
+        """Yield every folder."""
+        threads = [
+            threading.Thread(target=_serve, args=(self._work, self._done, self._plan), name=f"tree-{n}", daemon=True)
+            for n in range(self._plan.threads)
+        ]
         for thread in threads:
-            thread.join()
+            thread.start()
+        try:
+            while self._waiting or self._out:
+                while self._waiting and len(self._out) < AHEAD * self._plan.threads:
+                    place = self._waiting.pop()
+                    self._out[place.path] = place
+                    self._work.put(_Task(place, self._known(place.path)))
+                found = self._done.get()
+                if isinstance(found, BaseException):
+                    raise found
+                place, directory = found
+                del self._out[directory.path]
+                self._waiting.extend(_below(place, directory, self._plan))
+                yield directory
+        finally:
+            for _ in threads:
+                self._work.put(None)
+            for thread in threads:
+                thread.join()
 
 
-def _below(directory: Directory, device: int) -> Iterator[tuple[bytes, int, int]]:
+def open_folder(path: bytes) -> int:
+    """Open a folder name by name, so that no link on the way is followed; raises `OSError`."""
+    descriptor = os.open(b"/", _FOLDER)
+    for name in path.split(b"/"):
+        if name in (b"", b"."):
+            continue
+        try:
+            below = os.open(name, _FOLDER, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
+
+
+def _some(reader: Reader, folder: int, names: list[bytes], before: Mapping[bytes, Node]) -> Iterator[Node]:
+    for name in names:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        yield _node(reader, folder, name, found, before.get(name))
+
+
+def _below(place: Place, directory: Directory, plan: TreePlan) -> Iterator[Place]:
     base = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
     for node in directory.nodes:
-        if node.mode & 0o170000 == stat.S_IFDIR and device in (0, node.device):
-            yield base + node.name, node.device, node.inode
+        if node.mode & 0o170000 != stat.S_IFDIR or (plan.one_filesystem and node.device != place.device):
+            continue
+        path = base + node.name
+        if path not in plan.stops:
+            yield Place(path, node.device, node.inode)
 
 
 def _serve(
     work: "queue.SimpleQueue[_Task | None]",
-    done: "queue.SimpleQueue[Directory | BaseException]",
+    done: "queue.SimpleQueue[tuple[Place, Directory] | BaseException]",
     plan: TreePlan,
 ) -> None:
     reader = Reader(plan)
@@ -126,25 +204,34 @@ def _serve(
             done.put(error)
 
 
-def _look(task: _Task, reader: Reader, plan: TreePlan) -> Directory:
+def _look(task: _Task, reader: Reader, plan: TreePlan) -> tuple[Place, Directory]:
+    place = task.place
     try:
-        descriptor = os.open(task.path, _FOLDER)
+        descriptor = os.open(place.path, _FOLDER) if place.inode else open_folder(place.path)
     except OSError as error:
-        return Directory(task.path, (), GONE if error.errno == errno.ENOENT else why(error))
+        return place, Directory(place.path, (), _flaw(error))
     try:
         opened = os.fstat(descriptor)
-        if task.inode and (opened.st_ino, opened.st_dev) != (task.inode, task.device):
-            return Directory(task.path, (), "another folder stands there now than was listed")
-        return Directory(task.path, tuple(_nodes(task, descriptor, reader, plan)))
+        if place.inode and (opened.st_ino, opened.st_dev) != (place.inode, place.device):
+            return place, Directory(place.path, (), SWAPPED)
+        place = Place(place.path, opened.st_dev, opened.st_ino)
+        if plan.entering is not None:
+            plan.entering(place, descriptor)
+        return place, Directory(place.path, tuple(_nodes(task, descriptor, reader, plan)))
     except OSError as error:
-        return Directory(task.path, (), why(error))
+        return place, Directory(place.path, (), why(error))
     finally:
         os.close(descriptor)
 
 
+def _flaw(error: OSError) -> str:
+    return GONE if error.errno == errno.ENOENT else why(error)
+
+
 def _nodes(task: _Task, descriptor: int, reader: Reader, plan: TreePlan) -> Iterator[Node]:
     before = {node.name: node for node in task.before}
-    base = task.path if task.path.endswith(b"/") else task.path + b"/"
+    path = task.place.path
+    base = path if path.endswith(b"/") else path + b"/"
     excluded = plan.excluded
     with os.scandir(descriptor) as listing:
         entries = [(os.fsencode(entry.name), entry) for entry in listing]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.trees import Directory, Node, TreePlan
-from host.trees import GONE, LinuxTrees
+from contracts.trees import Directory, Node, Place, TreePlan
+from host.trees import GONE, SWAPPED, LinuxTrees
 
 PLAN = TreePlan()
 
@@ -20,13 +20,13 @@ def seen(root: Path, plan: TreePlan = PLAN, known: dict[bytes, tuple[Node, ...]]
     before = known or {}
     return {
         directory.path + b"/" + node.name: node
-        for directory in LinuxTrees().walk([os.fsencode(root)], lambda path: before.get(path, ()), plan)
+        for directory in LinuxTrees().walk([Place(os.fsencode(root))], lambda path: before.get(path, ()), plan)
         for node in directory.nodes
     }
 
 
 def folders(root: Path, plan: TreePlan = PLAN) -> dict[bytes, Directory]:
-    return {found.path: found for found in LinuxTrees().walk([os.fsencode(root)], lambda path: (), plan)}
+    return {found.path: found for found in LinuxTrees().walk([Place(os.fsencode(root))], lambda path: (), plan)}
 
 
 def test_a_tree_is_seen_whole(tmp_path: Path) -> None:
@@ -125,10 +125,77 @@ def test_excluded_folders_are_passed_over(tmp_path: Path) -> None:
     assert [path.rpartition(b"/")[2] for path in seen(tmp_path, plan)] == [b"keep"]
 
 
-def test_a_root_may_be_one_file(tmp_path: Path) -> None:
+def test_a_place_that_is_no_folder_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    found = list(LinuxTrees().walk([os.fsencode(tmp_path / "file")], lambda path: (), PLAN))
-    assert [(d.path, [n.name for n in d.nodes]) for d in found] == [(os.fsencode(tmp_path), [b"file"])]
+    assert [d.flaw for d in folders(tmp_path / "file").values()] == ["Not a directory"]
+
+
+def test_a_walk_goes_on_where_another_one_was_left(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number}/below").mkdir(parents=True)
+        (tmp_path / f"{number}/below/file").touch()
+    walk = LinuxTrees().walk([Place(os.fsencode(tmp_path))], lambda path: (), PLAN)
+    first, places = [], []
+    for directory in walk:
+        first.append(directory.path)
+        if len(first) == 20:
+            places = walk.left()
+            break
+    rest = [d.path for d in LinuxTrees().walk(places, lambda path: (), PLAN)]
+    assert sorted(first + rest) == sorted(folders(tmp_path))
+
+
+def test_a_folder_where_it_stops_is_named_and_not_gone_into(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file").touch()
+    assert set(seen(tmp_path, TreePlan(stops=frozenset({os.fsencode(tmp_path / "a")})))) == {
+        os.fsencode(tmp_path / "a")
+    }
+
+
+def test_whoever_asks_is_told_of_each_folder_before_it_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+
+    def entering(place: Place, descriptor: int) -> None:
+        assert os.fstat(descriptor).st_ino == place.inode
+        if place.path.endswith(b"/a"):
+            (tmp_path / "a/late").touch()
+
+    assert os.fsencode(tmp_path / "a/late") in seen(tmp_path, TreePlan(entering=entering))
+
+
+def test_some_names_of_a_folder_can_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "b").touch()
+    found = os.stat(tmp_path)
+    place = Place(os.fsencode(tmp_path), found.st_dev, found.st_ino)
+    directory = LinuxTrees().names(place, [b"none", b"a"], {}, PLAN)
+    assert [(n.name, n.content) for n in directory.nodes] == [(b"a", sha256(b"x").digest())]
+    other = Place(place.path, place.device, place.inode + 1)
+    assert LinuxTrees().names(other, [b"a"], {}, PLAN).flaw == SWAPPED
+    assert LinuxTrees().names(Place(place.path + b"/none"), [b"a"], {}, PLAN).flaw == GONE
+
+
+def test_a_link_on_the_way_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real/below").mkdir(parents=True)
+    (tmp_path / "real/below/file").touch()
+    (tmp_path / "link").symlink_to("real")
+    assert LinuxTrees().names(Place(os.fsencode(tmp_path / "link/below")), [b"file"], {}, PLAN).flaw
+    assert LinuxTrees().node(os.fsencode(tmp_path / "link/below/file"), PLAN) is None
+    assert [d.flaw for d in folders(tmp_path / "link/below").values()] == ["Not a directory"]
+
+
+def test_content_is_that_of_the_very_file(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"text")
+    trees = LinuxTrees()
+    node = trees.node(path, PLAN)
+    assert node is not None and trees.content(path, node, 4) == b"text"
+    assert trees.content(path, node, 3) is None
+    (tmp_path / "file").write_bytes(b"else")
+    assert trees.content(path, node, 4) is None
+    (tmp_path / "file").unlink()
+    assert trees.content(path, node, 4) is None
 
 
 def test_a_root_that_is_not_there_says_so(tmp_path: Path) -> None:
@@ -152,7 +219,7 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
             swapped.set()
         return ()
 
-    names = [n.name for d in LinuxTrees().walk([os.fsencode(tree)], known, PLAN) for n in d.nodes]
+    names = [n.name for d in LinuxTrees().walk([Place(os.fsencode(tree))], known, PLAN) for n in d.nodes]
     assert swapped.is_set() and b"secret" not in names
 
 
@@ -167,7 +234,7 @@ def test_a_folder_swapped_for_another_is_a_flaw(tmp_path: Path) -> None:
             (tmp_path / "other").rename(tree / "a")
         return ()
 
-    flaws = [d.flaw for d in LinuxTrees().walk([os.fsencode(tree)], known, PLAN)]
+    flaws = [d.flaw for d in LinuxTrees().walk([Place(os.fsencode(tree))], known, PLAN)]
     assert flaws == ["", "another folder stands there now than was listed"]
 
 
