@@ -283,6 +283,12 @@ class ReadOnlyHost(Protocol):
     def monotonic(self) -> float:
         """Return seconds on the clock that no one sets."""
 
+    def pieces(self, *argv: str, timeout_s: float = 120.0) -> Iterator[bytes]:
+        """Run a read-only command line and yield what it answers while it comes, for answers that are too long to hold.
+
+        Raises `Unavailable` as `Commands.ask` does, and where it ends with another code than 0.
+        """
+
     def facts(self) -> Facts:
         """Return what this machine is."""
 

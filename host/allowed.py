@@ -171,12 +171,32 @@ def _rpm(arguments: tuple[str, ...]) -> bool:
     return bool(_RPM_FORMAT.fullmatch(arguments[2])) and all(word.startswith("/") for word in arguments[3:])
 
 
+def _gpgv(arguments: tuple[str, ...]) -> bool:
+    """Verifying alone: keyrings, then a signed text to standard output, or a signature and its text."""
+    rest = list(arguments)
+    if rest[:2] != ["--status-fd", "2"]:
+        return False
+    del rest[:2]
+    while rest[:1] == ["--keyring"] and len(rest) > 1 and rest[1].startswith("/"):
+        del rest[:2]
+    if rest[:2] == ["--output", "-"]:
+        return len(rest) == 3 and rest[2].startswith("/")
+    return len(rest) == 2 and all(word.startswith("/") for word in rest)
+
+
+def _apt_helper(arguments: tuple[str, ...]) -> bool:
+    """Its other words fetch and write: only what shows one file."""
+    return len(arguments) == 2 and arguments[0] == "cat-file" and arguments[1].startswith("/")
+
+
 _CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "nft": _nft,
     "ufw": _ufw,
     "firewall-cmd": _firewalld,
     "dpkg-query": _dpkg_query,
     "rpm": _rpm,
+    "gpgv": _gpgv,
+    "apt-helper": _apt_helper,
     "ip": _ip,
     "tc": _tc,
     "ipset": _ipset,

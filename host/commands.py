@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import subprocess
 
 SEARCH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+HELPERS = {"apt-helper": "/usr/lib/apt/apt-helper"}
+"""Tools that lie outside of every search path."""
 ENVIRONMENT = {"LC_ALL": "C", "LANG": "C", "PATH": ":".join(SEARCH), "HOME": "/", "TERM": "dumb"}
 
 _MAX_STDERR = 64 << 10
@@ -30,6 +32,7 @@ _PACKAGES = {
     "tc": "iproute2",
     "firewall-cmd": "firewalld",
     "dpkg-query": "dpkg",
+    "apt-helper": "apt",
     "systemctl": "systemd",
 }
 """Where the package's name is not the tool's, for the advice."""
@@ -61,8 +64,7 @@ def find(tool: str) -> str | None:
     """Return the absolute path of `tool`, None when it is not installed."""
     if "/" in tool or not tool:
         return None
-    for folder in SEARCH:
-        path = f"{folder}/{tool}"
+    for path in (HELPERS[tool],) if tool in HELPERS else [f"{folder}/{tool}" for folder in SEARCH]:
         try:
             if modes.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # no object for each of many looks
                 return path

@@ -64,6 +64,10 @@ class DryRun:
         count = getattr(self._host, "read_bytes", 0)
         return count if isinstance(count, int) else 0
 
+    def pieces(self, *argv: str, timeout_s: float = 120.0) -> Iterator[bytes]:
+        """Run a read-only command line and yield what it answers."""
+        return self._host.pieces(*argv, timeout_s=timeout_s)
+
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""
         return self._host.now()

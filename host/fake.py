@@ -325,6 +325,10 @@ class FakeHost:
         self._facts = _load(folder / "facts.json", Facts, _FACTS)
         self.held = frozenset(_load(folder / "capabilities.json", list[str], []))
 
+    def pieces(self, *argv: str, timeout_s: float = 120.0) -> Iterator[bytes]:
+        """Yield the recorded answer."""
+        yield self.commands.ask(*argv, timeout_s=timeout_s).stdout
+
     def now(self) -> datetime:
         """Return the time there."""
         return self.time

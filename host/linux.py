@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from contracts.errors import Unavailable, Why
 from contracts.host import Completed, Facts, RulesetChange, Stop, Stream
-from host import capabilities, facts, network_monitor, replace_file, ruleset_monitor, streams
+from host import allowed, capabilities, facts, network_monitor, replace_file, ruleset_monitor, streams
 from host.commands import LinuxCommands, run
 from host.files import LinuxFiles
 from host.netfilter import LinuxNetfilter
@@ -20,6 +21,7 @@ from host.sockets import LinuxSockets
 from host.trees import LinuxTrees
 
 _MAX_ANSWER = 16 << 20
+_PIECE = 1 << 18
 
 
 def prepare(processes: bool = True) -> None:
@@ -57,6 +59,19 @@ class LinuxHost:
     def monotonic(self) -> float:
         """Return seconds on the clock that no one sets."""
         return time.monotonic()
+
+    def pieces(self, *argv: str, timeout_s: float = 120.0) -> Iterator[bytes]:
+        """Run a read-only command line and yield what it answers while it comes; raises `Unavailable`."""
+        if not argv or not allowed.allows(argv[0], argv[1:]):
+            raise ValueError(f"not a command line that only reads: {' '.join(argv)[:200]!r}")
+        buffer = memoryview(bytearray(_PIECE))
+        with self.stream(*argv, timeout_s=timeout_s) as running:
+            while count := running.readinto(buffer):
+                yield bytes(buffer[:count])
+            done = running.end()
+        if done.code:
+            said = done.stderr.decode("utf-8", "replace").strip()[-200:]
+            raise Unavailable(Why.OTHER, f"{argv[0]} ended with {done.code}: {said}", advice=f"run {argv[0]} by hand")
 
     def facts(self) -> Facts:
         """Return what this machine is."""

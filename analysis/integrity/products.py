@@ -1,0 +1,120 @@
+"""What maintainer scripts and triggers write: by rule, which run may have written it, and whether it follows from what is known. Pure.
+
+A rule that can make the file anew, or check it entry by entry against signed files, says `DERIVED`. One that only knows the name says
+`PRODUCT`: such a change is folded into its run and counted there as unproved. Nothing executable and nothing set-uid is ever a mere product.
+"""
+
+import re
+import stat
+
+from analysis.integrity.products_derived import DERIVED_RULES
+from contracts.file_change import CAPABILITIES, SETUID, Change
+from contracts.provenance import Knowledge, Level, Provenance, Transaction
+
+SLACK_MS = 60_000
+"""How long before a run's first line and after its last one its own processes may write."""
+_EXECUTABLE = 0o111
+_TELLING = re.compile(rb"/(authorized_keys|sudoers|crontab|ld\.so\.preload|rc\.local|known_hosts|shadow|passwd|group|gshadow)$")
+
+_NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        (rb"/var/lib/dpkg/(status|status-old|available|available-old|lock.*|diversions.*|statoverride.*)", "dpkg's own state"),
+        (rb"/var/lib/dpkg(/(triggers|updates|alternatives|parts|info))?(/(Unincorp|File|Lock|format|[a-z0-9.+-]+\.list))?", "dpkg's own state"),
+        (rb"/var/lib/dpkg/triggers/.*", "dpkg's triggers"),
+        (rb"/var/lib/apt(/.*)?", "apt's own state"),
+        (rb"/var/cache/(apt|debconf|man|fontconfig|ldconfig|apparmor)(/.*)?", "a cache of the package tools"),
+        (rb"/var/log/(apt/.*|dpkg\.log|alternatives\.log|fontconfig\.log|bootstrap\.log)", "a log of the package tools"),
+        (rb"/var/lib/(ucf|dictionaries-common|ispell|aspell|emacsen-common|xml-core|sgml-base|gems|python)(/.*)?", "a registry that maintainer scripts keep"),
+        (rb"/var/lib/systemd/(deb-systemd-(user-)?helper-(enabled|masked)|catalog)(/.*)?", "what deb-systemd-helper remembers"),
+        (rb"/usr/share/(mime|glib-2\.0/schemas|icons/[^/]+|applications|fonts(/.*)?|info|GConf/.*)/[^/]*(\.cache|cache|\.compiled|dir|fonts\.(dir|scale|alias))", "a cache that a trigger makes"),
+        (rb"/usr/share/mime/([a-z-]+/.*\.xml|aliases|generic-icons|globs2?|icons|magic|subclasses|treemagic|types|version|XMLnamespaces)", "the database of media types"),
+        (rb"/usr/lib/(x86_64|aarch64|i386|arm|powerpc64le|riscv64|s390x)[^/]*/(gconv/gconv-modules\.cache|gdk-pixbuf-2\.0/[^/]+/loaders\.cache|gio/modules/giomodule\.cache|gtk-[^/]+/[^/]+/immodules\.cache)", "a cache of modules"),
+        (rb"/usr/lib/locale/(locale-archive|[A-Za-z_.@0-9-]+(/.*)?)", "the archive of locales"),
+        (rb"/usr/lib/modules/[^/]+/modules\.[a-z.]+", "depmod's tables"),
+        (rb"/boot/(initrd\.img-.*|grub(/.*)?|vmlinuz|initrd\.img)(\.old)?|/(vmlinuz|initrd\.img)(\.old)?", "the initial file system or the boot loader's files"),
+        (rb"/etc/(ld\.so\.cache|mailcap|\.pwd\.lock|shells|environment|timezone|mtab|papersize)", "a file that maintainer scripts write"),
+        (rb"/etc/(group|passwd|shadow|gshadow|subuid|subgid)-", "the former account file that the account tools leave"),
+        (rb"/etc/apparmor\.d/(local|cache|abi)(/.*)?", "what dh_apparmor makes"),
+        (rb"/etc/(xml|sgml)(/.*)?", "catalogues of markup"),
+        (rb"/etc/fonts/conf\.d/.*", "enabled font settings"),
+        (rb"/etc/systemd/(system|user)/[^/]+\.(wants|requires|upholds)", "a folder for enabled units"),
+        (rb".*/__pycache__", "a folder for compiled Python"),
+    )
+)  # fmt: skip
+
+
+def product(change: Change, known: Knowledge) -> Provenance | None:
+    """Return what a run of a package tool may have made of the name; None when no rule knows it or no run fits."""
+    run = _run(change, known)
+    if run is None:
+        return None
+    for pattern, rule in DERIVED_RULES:
+        if pattern.fullmatch(change.path):
+            found = rule(change, run, known)
+            if found is not None:
+                return found
+    if _is_dangerous(change):
+        return None
+    return _by_name(change, run) or _by_script(change, run, known)
+
+
+def _run(change: Change, known: Knowledge) -> Transaction | None:
+    """Return the run within whose time the name changed: by the kernel's time of the change, for a deletion by when it was seen."""
+    if change.after is None:
+        return known.transactions[-1] if known.transactions else None
+    at_ms = change.after.ctime_ns // 1_000_000
+    for run in reversed(known.transactions):
+        if run.started_ms - SLACK_MS <= at_ms and (not run.ended_ms or at_ms <= run.ended_ms + SLACK_MS):
+            return run
+    return None
+
+
+def _is_dangerous(change: Change) -> bool:
+    """Say whether the change is of a sort that no mere name excuses."""
+    if {SETUID, CAPABILITIES} & set(change.kinds):
+        return True
+    node = change.after
+    if _TELLING.search(change.path):
+        return True
+    return node is not None and stat.S_ISREG(node.mode) and bool(node.mode & (_EXECUTABLE | 0o6000))
+
+
+def _by_name(change: Change, run: Transaction) -> Provenance | None:
+    what = next((what for pattern, what in _NAMED if pattern.fullmatch(change.path)), "")
+    if not what:
+        return None
+    return Provenance(level=Level.PRODUCT, basis=f"{what}; its content is not proved", transaction=run.id)
+
+
+def _by_script(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
+    """A file that a package's signed script names, or a copy of what the run's packages ship elsewhere (ucf, templates)."""
+    node = change.after
+    if node is not None and node.content and change.path.startswith(b"/etc/"):
+        names = frozenset(one.name for one in run.packages)
+        source = known.copies(node.content, names)
+        if source:
+            return Provenance(level=Level.DERIVED, basis=f"a copy of the signed {source}", transaction=run.id)
+    text = change.path.decode("utf-8", "surrogateescape")
+    for one in run.packages:
+        if _names(known.scripts(one.name), text):
+            basis = f"the signed script of {one.name} names it; its content is not proved"
+            return Provenance(
+                level=Level.PRODUCT, basis=basis, package=one.name, version=one.after, transaction=run.id
+            )
+    return None
+
+
+def _names(script: str, path: str) -> bool:
+    """Say whether a script has the path as a whole word."""
+    start = script.find(path)
+    while start >= 0:
+        end = start + len(path)
+        if end == len(script) or not (script[end].isalnum() or script[end] in "-_./"):
+            return True
+        if script[end : end + 1] == "/" and not script[end + 1 : end + 2].isalnum():
+            return True
+        start = script.find(path, start + 1)
+    return False
+
+

@@ -1,0 +1,87 @@
+"""What the records of pip and npm say of a file: digests in RECORD, and in npm's lock the tarball's; nobody signs either. Pure."""
+
+import base64
+import csv
+import stat
+from collections.abc import Iterator
+
+import msgspec
+
+from contracts.file_change import Change
+from contracts.provenance import Knowledge, Level, Provenance
+
+_MOST = 8 << 20
+_SITES = (b"/site-packages/", b"/dist-packages/")
+
+
+def recorded(change: Change, known: Knowledge) -> Provenance | None:
+    """Return what a record of pip's says of the file; None when there is none."""
+    site = next((mark for mark in _SITES if mark in change.path), None)
+    if site is None or change.after is None or not stat.S_ISREG(change.after.mode):
+        return None
+    root, _, name = change.path.partition(site)
+    folder = root + site.rstrip(b"/")
+    for info in _candidates(known.names(folder), name):
+        content = known.read(folder + b"/" + info + b"/RECORD", _MOST)
+        if content is None:
+            continue
+        package, version = _named(info)
+        if name == info + b"/RECORD":
+            return None
+        digest = dict(record_digests(content)).get(name)
+        if digest is None:
+            continue
+        if digest == change.after.content and not change.after.mode & 0o6000:
+            basis = f"as the record of {package} {version} says, which nobody signed"
+            return Provenance(level=Level.RECORDED, basis=basis, package=package, version=version)
+        basis = f"{package} {version} recorded another content when it was installed"
+        return Provenance(basis=basis, package=package, version=version, contradicts=True)
+    return None
+
+
+def _candidates(names: object, name: bytes) -> Iterator[bytes]:
+    """Yield the dist-info folders, those first whose name begins as the file's own folder does."""
+    assert isinstance(names, (list, tuple))
+    infos = [each for each in names if each.endswith(b".dist-info")]
+    top = name.partition(b"/")[0].removesuffix(b".py").lower().replace(b"-", b"_")
+    infos.sort(key=lambda each: (not each.lower().replace(b"-", b"_").startswith(top), each))
+    yield from infos
+
+
+def _named(info: bytes) -> tuple[str, str]:
+    package, _, version = info.removesuffix(b".dist-info").decode("utf-8", "replace").partition("-")
+    return package, version
+
+
+def record_digests(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield path and SHA-256 of each line of a RECORD file (PEP 376, 427); lines without one, or of other sorts, are passed over."""
+    text = content.decode("utf-8", "surrogateescape")
+    for row in csv.reader(text.splitlines()):
+        if len(row) != 3 or not row[1].startswith("sha256="):
+            continue
+        value = row[1].removeprefix("sha256=")
+        try:
+            digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+        except ValueError:
+            continue
+        if len(digest) == 32:
+            yield row[0].encode("utf-8", "surrogateescape"), digest
+
+
+def locked_packages(content: bytes) -> dict[str, tuple[str, str]]:
+    """Return version and integrity by folder of a package-lock.json (`node_modules/NAME`); {} for what is no such file.
+
+    The integrity is of the tarball, so it says which package a folder should be, not what its files hold.
+    """
+    try:
+        found = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return {}
+    packages = found.get("packages") if isinstance(found, dict) else None
+    if not isinstance(packages, dict):
+        return {}
+    return {
+        folder: (str(entry.get("version", "")), str(entry.get("integrity", "")))
+        for folder, entry in packages.items()
+        if isinstance(folder, str) and folder and isinstance(entry, dict)
+    }
