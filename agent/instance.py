@@ -93,7 +93,7 @@ class Instance:
         self._scheduler = Scheduler(loop, clock, memory, self._core.run)
         self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
         chores = {housekeeping.NAME: self._housekeeping.run}
-        self._timed = TimedDeeds(self._core, self._new_id, loop.call_later)
+        self._timed = TimedDeeds(self._core, self._new_id, loop.call_later, memory, clock.now_ms)
         self._backups = BackupBook(self._state)
         self._core.bind(
             self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed
@@ -115,6 +115,7 @@ class Instance:
             [STARTED.event("agent", version=self._plan.version, user=str(user), boot_id=self._plan.facts.boot_id)]
         )
         self._timed.use(self._plan.timed, self._plan.deeds)
+        self._timed.resume()
         self._core.follow(core_plan(self._plan))
         self._declare()
         self._take_backups(self._recent_backups())

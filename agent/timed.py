@@ -1,10 +1,13 @@
 """Deeds with a time of day: what the configuration has done every day, without an event and without a person.
 
-One that fails in passing is tried again before its next day, a few times with growing pauses.
+One that fails in passing is tried again before its next day, a few times with growing pauses. What is owed outlives the agent, and so one
+that the agent's own end cut off is tried again, too.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
+
+from msgspec import DecodeError, msgpack
 
 from agent.responder import Deed
 from contracts.action import Command, Result
@@ -19,6 +22,8 @@ WHO = "schedule"
 
 LONGEST_S = 6 * 3600.0
 """No pause before another attempt is longer."""
+RESUME_S = 30.0
+"""After a start of the agent an attempt waits at least so long, so that a run of today that was missed comes first."""
 
 
 class Timed(Record):
@@ -44,16 +49,39 @@ class Doer(Protocol):
         """Carry it out; `done` is called exactly once."""
 
 
+class Owed(Record):
+    """The attempt that a deed owes: which one, when it is due (Unix ms), and how the one before failed."""
+
+    attempt: int
+    due_ms: int
+    told: str = ""
+
+
+class Memory(Protocol):
+    """Small facts that outlive the process (`State`)."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was put under `name`."""
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep `value` under `name`."""
+
+
 class TimedDeeds:
-    """The timed deeds by name; `run` starts one. `later` calls back after so many seconds."""
+    """The timed deeds by name; `run` starts one. `later` calls back after so many seconds.
+
+    With a `memory`, what is owed outlives the process: `resume` takes it up, once the deeds are known. `now_ms` is Unix time.
+    """
 
     def __init__(
         self,
         core: Doer,
         new_id: Callable[[], str],
         later: Callable[[float, Callable[[], None]], object] = lambda _, __: None,
+        memory: Memory | None = None,
+        now_ms: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._core, self._new_id, self._later = core, new_id, later
+        self._core, self._new_id, self._later, self._memory, self._now_ms = core, new_id, later, memory, now_ms
         self._timed: Mapping[str, Timed] = {}
         self._deeds: Mapping[str, Deed] = {}
         self._begun: dict[str, int] = {}
@@ -61,6 +89,15 @@ class TimedDeeds:
     def use(self, timed: Mapping[str, Timed], deeds: Mapping[str, Deed]) -> None:
         """Take these in place of the former ones."""
         self._timed, self._deeds = timed, deeds
+
+    def resume(self) -> None:
+        """Wait anew for the attempts that were owed when the agent ended."""
+        for name in self._timed:
+            owed = self._owed(name)
+            if owed is not None:
+                begun = self._begun.setdefault(name, 0)
+                pause_s = min(LONGEST_S, max(RESUME_S, (owed.due_ms - self._now_ms()) / 1000))
+                self._come_later(pause_s, name, begun, owed)
 
     def run(self, name: str, done: Callable[[], None]) -> None:
         """Start `name`; `done` is called when it has ended, at once where its action is switched off. Later attempts are not waited for."""
@@ -73,6 +110,9 @@ class TimedDeeds:
         if timed is None or deed is None or begun != self._begun[name]:
             done()  # it was taken out of the configuration, or its next day has come
             return
+        pause_s = min(LONGEST_S, timed.retry_s * 2**attempt)
+        next_one = Owed(attempt=attempt + 1, due_ms=self._now_ms() + round(pause_s * 1000), told=told)
+        self._owe(name, next_one if attempt < timed.retries else None)  # in case nobody hears how this one ends
         arguments = {**timed.arguments, "told": told} if told else dict(timed.arguments)
         command = Command(id=self._new_id(), action=timed.action, arguments=arguments, who=WHO, dry_run=False)
 
@@ -84,12 +124,34 @@ class TimedDeeds:
                 or (isinstance(outcome, Failed) and outcome.permanent)
                 or attempt >= timed.retries
             ):
+                if begun == self._begun[name]:
+                    self._owe(name, None)
                 return
             said = outcome.error if isinstance(outcome, Failed) else ""
-            pause_s = min(LONGEST_S, timed.retry_s * 2**attempt)
-            self._later(pause_s, lambda: self._attempt(name, begun, attempt + 1, said, _nothing))
+            owed = Owed(attempt=attempt + 1, due_ms=self._now_ms() + round(pause_s * 1000), told=said)
+            if begun == self._begun[name]:
+                self._owe(name, owed)
+            self._come_later(pause_s, name, begun, owed)
 
         self._core.do_for(deed, command, ended, lambda _: None)
+
+    def _come_later(self, pause_s: float, name: str, begun: int, owed: Owed) -> None:
+        self._later(pause_s, lambda: self._attempt(name, begun, owed.attempt, owed.told, _nothing))
+
+    def _owe(self, name: str, owed: Owed | None) -> None:
+        if self._memory is not None:
+            self._memory.put(_key(name), msgpack.encode(owed) if owed is not None else b"")
+
+    def _owed(self, name: str) -> Owed | None:
+        raw = self._memory.get(_key(name)) if self._memory is not None else None
+        try:
+            return msgpack.decode(raw, type=Owed) if raw else None
+        except DecodeError:
+            return None  # of another version: the next day's run is not forgotten
+
+
+def _key(name: str) -> str:
+    return f"owed:{name}"
 
 
 def _nothing() -> None:
