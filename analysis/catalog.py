@@ -10,5 +10,6 @@ JUDGES: tuple[Entry, ...] = (
     Entry(name="exposure", target="analysis.exposure:ExposureJudge", worker="core"),
     Entry(name="backup", target="analysis.backup:BackupJobs", worker="core"),
     Entry(name="backup.gaps", target="analysis.gaps:BackupGaps", worker="core"),
+    Entry(name="antivirus.state", target="analysis.antivirus.judge:AntivirusJudge", worker="core"),
     Entry(name="stale", target="analysis.stale:Stale", worker="core"),
 )

@@ -46,7 +46,7 @@ class Progress(Protocol):
 class Action(Protocol):
     """Does one thing to the host or for it. Made as `Class(options)`.
 
-    An action may name what it needs of its worker's capabilities in `capabilities: ClassVar[tuple[str, ...]]`; the thread that carries it out
+    An action may name what it needs of its worker's capabilities in `capabilities: ClassVar[tuple[str, ...]]`; its thread
     then holds nothing else.
     """
 
