@@ -18,6 +18,10 @@ RANDOM = 0.97
 """What was stored in at least so much of its size looks like random bytes."""
 _USUAL_TIMES = 1.5
 _RUNS_TO_LEARN = 3
+_LEAST_DUMP = 4096
+"""A smaller dump holds next to nothing: of it no part is missed."""
+_EMPTIED = 0.1
+"""What one dump may shrink to, as a part of the last one, as long as too few are known to say what is usual."""
 
 
 class Limits(Record):
@@ -196,7 +200,7 @@ def _lost(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Fin
 
 
 def _size(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Finding]:
-    sizes = [run.bytes_total for run in past]
+    sizes = [run.bytes_total for run in past if run.bytes_total]
     usual = sorted(sizes)[len(sizes) // 2] if len(sizes) >= _RUNS_TO_LEARN else 0
     if not usual or figures.files_before < limits.least:
         return []
@@ -206,6 +210,26 @@ def _size(figures: Figures, past: Sequence[Figures], limits: Limits) -> list[Fin
     limit = limits.shrink if factor <= limits.shrink else limits.grow
     says = f"{figures.bytes_total} bytes, where {usual:.0f} are usual"
     return [Finding(name="size", value=round(factor, 4), limit=limit, says=says)]
+
+
+def dump_finding(name: str, size: int, past: Sequence[int], limits: Limits) -> Finding | None:
+    """What is out of line with the dump `name`, whose sizes were `past`, the last one last; None where nothing is.
+
+    What a dump was before, it may be again: a cache that is flushed now and then is no news.
+    """
+    if not past or min(past) <= size <= max(past):
+        return None
+    known = len(past) >= _RUNS_TO_LEARN
+    usual = sorted(past)[len(past) // 2] if known else past[-1]
+    shrink = limits.shrink if known else min(limits.shrink, _EMPTIED)
+    factor = size / usual if usual else limits.grow if size > _LEAST_DUMP * limits.grow else 1.0
+    too_small = usual >= _LEAST_DUMP and factor <= shrink
+    too_large = known and max(size, usual) >= _LEAST_DUMP and factor >= limits.grow
+    if not (too_small or too_large):
+        return None
+    limit = shrink if too_small else limits.grow
+    says = f"the dump {name} has {size} bytes, where {usual} are usual"
+    return Finding(name=f"dump {name}", value=round(factor, 4), limit=limit, says=says)
 
 
 def _usual(past: Sequence[float], limit: float) -> float:

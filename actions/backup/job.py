@@ -131,7 +131,14 @@ class Run:
     def _save_databases(self, repository: Repository, lock: Lock, host: Host, done: Done) -> None:
         """Each database in a snapshot of its own; what fails is in its report, and the others go on."""
         pulse = self._pulse(lock)
+        watch = self.tripwire.dumps() if self.tripwire is not None else None
+
+        def sure(report: Dumps) -> list[str]:
+            _make_sure(repository, lock)
+            return watch.judge(report) if watch is not None else []
+
         for source in make_sources(self.job.databases):
+            before = newest_dump(repository, self.hostname, self.name, source.name) if watch is not None else None
             dumps = snapshot_source(
                 host,
                 repository,
@@ -139,9 +146,12 @@ class Run:
                 hostname=self.hostname,
                 tags=[self.name, *self.job.tags],
                 progress=lambda _, __: pulse(done.report),
-                sure=lambda: _make_sure(repository, lock),
+                sure=sure,
             )
             done.dumps.append(dumps)
+            if self.tripwire is not None and watch is not None:
+                done.suspicions += watch.settle(dumps, before)
+                self.tripwire.book = watch.book
 
     def _pulse(self, lock: Lock) -> Callable[[Report], None]:
         due = time.monotonic()
@@ -175,6 +185,18 @@ def newest_dumps(repository: Repository, hostname: str, job: str) -> list[str]:
             key = tuple(snapshot.paths)
             found[key] = max(found.get(key, (0, "")), (snapshot.time_ns, id))
     return [id for _, id in sorted(found.values())]
+
+
+def newest_dump(repository: Repository, hostname: str, job: str, source: str) -> tuple[str, Snapshot] | None:
+    """The newest complete snapshot of one database of this job and host, None when there is none."""
+    own = (
+        pair
+        for pair in repository.snapshots()
+        if pair[1].hostname == hostname
+        and {job, TAG} <= set(pair[1].tags)
+        and pair[1].paths == [f"/databases/{source}"]
+    )
+    return max(own, key=lambda pair: pair[1].time_ns, default=None)
 
 
 @contextmanager

@@ -83,13 +83,13 @@ def snapshot_source(
     tags: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress = lambda _file, _bytes: None,
-    sure: Callable[[], None] = lambda: None,
+    sure: Callable[[Report], Sequence[str]] = lambda _: (),
 ) -> Report:
     """Dump everything that `source` has into a snapshot. The caller has loaded the index and holds a lock.
 
     What goes wrong with the source is in the report (see `Report.raise_for_failure`); errors of the repository pass through, and no
     snapshot is made then. `progress` is told the file and how many bytes came; what it raises ends the dump. `sure` is called when all
-    is saved and before the snapshot is published; what it raises prevents that.
+    is saved and before the snapshot is published: it gives further tags, and what it raises prevents that.
     """
     report = Report(source.name, source.product)
     if host.dry:
@@ -107,7 +107,7 @@ def snapshot_source(
         report.saved = saver.finish()
     finally:
         saver.close()
-    sure()
+    tags = (*tags, *sure(report))
     paths = [os.fsdecode(b"/" + folder + (b"/" + path if report.failed else b"")) for path in files]
     report.snapshot = repository.save_snapshot(_snapshot(report, tree, time_ns, paths, hostname, tags))
     return report

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actions.backup.hold import Facts
-from analysis.tripwire import Figures
+from analysis.tripwire import Figures, Finding
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.host import Files, Host
 from contracts.record import Record
@@ -16,6 +16,9 @@ from contracts.record import Record
 MAX_RUNS = 30
 MAX_TURNED = 1000
 MAX_CLEARED = 200
+MAX_DUMPS = 5000
+MAX_DUMP_RUNS = 10
+NAMED = 20
 MAX_BYTES = 4 << 20
 
 
@@ -66,6 +69,8 @@ class Book(Record):
     """Everything: the last runs that nothing spoke against, files that turned, what stands, canaries, and what a person has cleared."""
 
     runs: tuple[Figures, ...] = ()
+    dumps: dict[str, tuple[int, ...]] = {}
+    """Bytes of each dump of a database in these runs, by `SOURCE/FILE`, and of all of a source by `SOURCE`."""
     choices: str = ""
     turned: tuple[Turned, ...] = ()
     standing: Suspicion | None = None
@@ -116,6 +121,38 @@ def remember(host: Host, job: str, book: Book) -> None:
 def path_in(state: str, job: str) -> str:
     """Where the book of a job lies in the worker's folder; no job's name holds a dot."""
     return f"{state}/{job}.tripwire.json"
+
+
+def suspected(book: Book, now_ns: int, snapshot: str, good: Sequence[str], found: Sequence[Finding]) -> Book:
+    """`book` with what `snapshot` showed, beside what stands already; `good` are the last good snapshots of what was found."""
+    former = book.standing or Suspicion(since_ns=now_ns, snapshot="", says=())
+    older = {_measure(said): said for said in former.measures}
+    measures = {**older, **{finding.name: said for finding, said in zip(found, measured(found), strict=True)}}
+    says = dict.fromkeys((*former.says, *(finding.says for finding in found)))
+    later = (*former.later, snapshot) if former.snapshot or book.standing is not None else former.later
+    standing = Suspicion(
+        since_ns=former.since_ns,
+        snapshot=former.snapshot or snapshot,
+        says=tuple(says)[:NAMED],
+        measures=tuple(measures.values())[-NAMED:],
+        good=tuple(dict.fromkeys((*former.good, *good))),
+        later=later[-MAX_RUNS:],
+    )
+    return msgspec.structs.replace(book, standing=standing)
+
+
+def measured(found: Sequence[Finding]) -> tuple[str, ...]:
+    """Each finding with its number and limit."""
+    return tuple(f"{finding.name} {finding.value:g} (limit {finding.limit:g})" for finding in found)
+
+
+def of_size(standing: Suspicion) -> bool:
+    """Whether the size of something was among what was found."""
+    return any(_measure(said) == "size" or said.startswith("dump ") for said in standing.measures)
+
+
+def _measure(said: str) -> str:
+    return said.rsplit(" ", 3)[0]
 
 
 def added(book: Book, found: Sequence[Turned], now_ns: int, window_s: float) -> tuple[Turned, ...]:

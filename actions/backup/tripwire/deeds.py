@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from actions.backup.tripwire.book import (
     Book,
     Canary,
     NotSuspected,
+    Suspicion,
+    of_size,
     path_in,
     recall,
     remember,
@@ -132,10 +134,18 @@ def _acknowledged(book: Book, who: str, why: str, gone: frozenset[str]) -> Book:
         book,
         standing=None,
         turned=(),
+        **_sizes(book, standing),
         canaries=tuple(canary for canary in book.canaries if canary.path not in gone),
         cleared=(*book.cleared, *standing.marked)[-MAX_CLEARED:],
         acknowledged=Acknowledgement(who=who, why=why, at_ns=time.time_ns(), says=standing.says),
     )
+
+
+def _sizes(book: Book, standing: Suspicion) -> dict[str, Any]:
+    """Where a size was out of line, what is usual is learnt anew: else it would be so the next night, too."""
+    if not of_size(standing):
+        return {}
+    return {"runs": tuple(msgspec.structs.replace(run, bytes_total=0) for run in book.runs), "dumps": {}}
 
 
 def _texts(command: Command, name: str) -> list[str]:

@@ -14,14 +14,24 @@ from actions.backup.index import Index
 from actions.backup.options import JobOptions
 from actions.backup.snapshot import Snapshot
 from actions.backup.tripwire import canaries
-from actions.backup.tripwire.book import MAX_RUNS, Suspicion, Turned, added, path_in, recall, remember
+from actions.backup.tripwire.book import (
+    MAX_RUNS,
+    NAMED,
+    Suspicion,
+    Turned,
+    added,
+    measured,
+    path_in,
+    recall,
+    remember,
+    suspected,
+)
+from actions.backup.tripwire.dumps import DumpWatch
 from actions.backup.tripwire.gauge import Gauge, Totals
 from analysis.excludes import Excludes
 from analysis.tripwire import Figures, Finding, findings, turned
 from contracts.event import Event, Severity
 from contracts.host import Host
-
-NAMED = 20
 
 
 class Tripwire:
@@ -37,6 +47,10 @@ class Tripwire:
         self._turned: list[Turned] = []
         self._findings: tuple[Finding, ...] = ()
         self._checked = canaries.Checked((), ())
+
+    def dumps(self) -> DumpWatch:
+        """What watches the dumps of the databases of this run; asked for after `settle`, its book goes on from there."""
+        return DumpWatch(self._host, self._name, self._options, self.book)
 
     def gauge(self, parent: tuple[str, Snapshot] | None) -> Gauge | None:
         """What measures this run; None for the first one, which can be compared with nothing, and when the settings want none."""
@@ -92,33 +106,24 @@ class Tripwire:
             self.book = msgspec.structs.replace(self.book, runs=runs, turned=files)
             return []
         assert self._parent is not None
-        measures = tuple(f"{found.name} {found.value:g} (limit {found.limit:g})" for found in self._findings)
-        says = tuple(found.says for found in self._findings)
-        former = self.book.standing
-        good = former.good if former is not None else (self._parent[0], *(each.good for each in files[:1]))
-        standing = Suspicion(
-            since_ns=former.since_ns if former is not None else now_ns,
-            snapshot=former.snapshot or snapshot if former is not None else snapshot,
-            says=tuple(dict.fromkeys((*(former.says if former is not None else ()), *says)))[:NAMED],
-            measures=measures,
-            good=tuple(dict.fromkeys(good)),
-            later=(*former.later, snapshot)[-MAX_RUNS:] if former is not None else (),
+        good = () if self.book.standing is not None else (self._parent[0], *(each.good for each in files[:1]))
+        self.book = msgspec.structs.replace(
+            suspected(self.book, now_ns, snapshot, good, self._findings),
+            turned=files,
         )
-        self.book = msgspec.structs.replace(self.book, standing=standing, turned=files)
-        return [self._event(snapshot, figures, standing, files, says)]
+        return [self._event(snapshot, figures, files)]
 
-    def _event(
-        self, snapshot: str, figures: Figures, standing: Suspicion, files: tuple[Turned, ...], says: tuple[str, ...]
-    ) -> Event:
+    def _event(self, snapshot: str, figures: Figures, files: tuple[Turned, ...]) -> Event:
+        assert self.book.standing is not None
         broken = [f"{each.canary.path} {each.what}" for each in self._checked.broken]
         return kinds.ANOMALY_SUSPECTED.event(
             self._name,
             severity=Severity.CRITICAL if broken else None,
             job=self._name,
             snapshot=snapshot,
-            good=list(standing.good),
-            detail="; ".join(says)[:500],
-            measures=list(standing.measures),
+            good=list(self.book.standing.good),
+            detail="; ".join(found.says for found in self._findings)[:500],
+            measures=list(measured(self._findings)),
             paths=[*broken, *(f"{each.path}: {each.why}" for each in files[-NAMED:])][:NAMED],
             files_before=figures.files_before,
             files_changed=figures.changed,

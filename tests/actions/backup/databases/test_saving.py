@@ -164,7 +164,7 @@ def test_under_dry_run_nothing_is_run(repository: Repository) -> None:
 
 
 def test_the_caller_is_asked_before_it_is_published(save: Save, repository: Repository) -> None:
-    def lost() -> None:
+    def lost(_: Report) -> list[str]:
         assert list(repository.snapshots()) == []
         assert list(repository.store.list(FileType.INDEX))
         raise RuntimeError("the lock is lost")
