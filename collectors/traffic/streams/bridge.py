@@ -33,7 +33,7 @@ def lift(
     code = int(known.code[slot])
     if code == codes.NOTHING:
         return session
-    pairs = {name: (int(pair[0, slot]), int(pair[1, slot])) for name, pair in known.pairs.items()}
+    pairs = known.take(slot)
     session.scales = pairs["scale"][1] >= 0
     session.timestamps = bool(known.stamped[slot])
     session.midstream = bool(known.loose[slot])
@@ -62,7 +62,7 @@ def _fill(side: Side, values: dict[str, int], ended: bool, held: bytes) -> None:
         side.segments.insert(side.released, held, side.policy)
 
 
-def _open_state(pairs: dict[str, tuple[int, int]]) -> State:
+def _open_state(pairs: dict[str, list[int]]) -> State:
     """Return where between open and closed a session is, by its FINs and what of them is acknowledged."""
     client, server = (fin >= 0 for fin in pairs["fin"])
     if client and server:
@@ -97,27 +97,26 @@ def settle(session: Session, known: SessionColumns) -> tuple[bytes, bytes] | Non
     if not _in_order(session):
         return None
     slot = session.slot
-    held = []
+    client, server = session.client, session.server
     known.code[slot], known.stamped[slot], known.loose[slot] = codes.OPEN, session.timestamps, session.midstream
-    for way, side in enumerate((session.client, session.server)):
-        sent = side.offset(side.next_seq)
-        values = {
-            "base": side.base,
+    known.ended[:, slot] = client.ended, server.ended
+    sent = client.offset(client.next_seq), server.offset(server.next_seq)
+    known.put(
+        slot,
+        {
+            "base": (client.base, server.base),
             "next": sent,
-            "acked": side.offset(side.last_ack),
-            "limit": side.offset(side.next_win),
-            "window": side.window,
-            "scale": side.scale,
-            "stamp": side.last_stamp if session.timestamps else -1,
-            "seconds": side.last_seconds,
-            "released": side.released,
-            "fin": -1,
-        }
-        for name, value in values.items():
-            known.pairs[name][way, slot] = value
-        known.ended[way, slot] = side.ended
-        held.append(side.segments.take(side.released, sent))
-    return held[0], held[1]
+            "acked": (client.offset(client.last_ack), server.offset(server.last_ack)),
+            "limit": (client.offset(client.next_win), server.offset(server.next_win)),
+            "window": (client.window, server.window),
+            "scale": (client.scale, server.scale),
+            "stamp": (client.last_stamp, server.last_stamp) if session.timestamps else (-1, -1),
+            "seconds": (client.last_seconds, server.last_seconds),
+            "released": (client.released, server.released),
+            "fin": (-1, -1),
+        },
+    )
+    return client.segments.take(client.released, sent[0]), server.segments.take(server.released, sent[1])
 
 
 def _in_order(session: Session) -> bool:

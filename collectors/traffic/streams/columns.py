@@ -20,7 +20,7 @@ the last timestamp and when, `released` what has been handed on, `fin` the offse
 class SessionColumns:
     """The columns; they grow with the flow table."""
 
-    __slots__ = ("code", "ended", "loose", "pairs", "stamped")
+    __slots__ = ("_pairs", "code", "ended", "loose", "pairs", "stamped")
 
     def __init__(self, count: int = 4096) -> None:
         self.code: I64 = np.zeros(count, np.int64)
@@ -30,7 +30,19 @@ class SessionColumns:
         """Picked up midstream: windows are not known."""
         self.ended = np.zeros((2, count), np.bool_)
         """The direction has no more bytes: its end, or its depth, was told."""
-        self.pairs: dict[str, I64] = {name: np.zeros((2, count), np.int64) for name in PAIRS}
+        self._keep(np.zeros((len(PAIRS), 2, count), np.int64))
+
+    def _keep(self, pairs: I64) -> None:
+        self._pairs = pairs
+        self.pairs: dict[str, I64] = dict(zip(PAIRS, pairs, strict=True))
+
+    def take(self, slot: int) -> dict[str, list[int]]:
+        """Return one slot's pairs by name."""
+        return dict(zip(PAIRS, self._pairs[:, :, slot].tolist(), strict=True))
+
+    def put(self, slot: int, pairs: dict[str, tuple[int, int]]) -> None:
+        """Set one slot's pairs, all of them, in the order of `PAIRS`."""
+        self._pairs[:, :, slot] = list(pairs.values())
 
     def grow(self, count: int) -> None:
         """Make room for slots below `count`."""
@@ -42,19 +54,16 @@ class SessionColumns:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(count - old, column.dtype)]))
         self.ended = np.concatenate([self.ended, np.zeros((2, count - old), np.bool_)], axis=1)
-        for name, pair in self.pairs.items():
-            self.pairs[name] = np.concatenate([pair, np.zeros((2, count - old), np.int64)], axis=1)
+        self._keep(np.concatenate([self._pairs, np.zeros((len(PAIRS), 2, count - old), np.int64)], axis=2))
 
     def clear(self, slots: I64) -> None:
         """Begin anew."""
         self.code[slots] = NOTHING
         self.stamped[slots] = self.loose[slots] = False
         self.ended[:, slots] = False
-        for pair in self.pairs.values():
-            pair[:, slots] = 0
+        self._pairs[:, :, slots] = 0
         self.pairs["fin"][:, slots] = self.pairs["stamp"][:, slots] = -1
 
     def memory_bytes(self) -> int:
         """Return what the arrays hold."""
-        pairs = sum(pair.nbytes for pair in self.pairs.values())
-        return pairs + self.code.nbytes + self.stamped.nbytes + self.loose.nbytes + self.ended.nbytes
+        return self._pairs.nbytes + self.code.nbytes + self.stamped.nbytes + self.loose.nbytes + self.ended.nbytes

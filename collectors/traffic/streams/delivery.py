@@ -67,21 +67,21 @@ class Delivery:
         elif session.state == State.CLOSED:
             own = True
         if other:
-            self.release(session, receiver, segment)
+            self.release(session, receiver, segment.row, segment.time_ns)
         # What a reset carries explains it, and is no part of what was said (RFC 9293, 3.5.2).
-        fresh = bool(segment.length) and not flags & RST and not sender.ended
-        taken = fresh and self._insert(session, sender, segment)
+        taken = False
+        if segment.length and not flags & RST and not sender.ended:
+            seq = (segment.seq + 1) & MASK if flags & SYN else segment.seq
+            if flags & URG:
+                self._note_urgent(sender, segment, sender.offset(seq))
+            taken = self.insert(session, sender, seq, segment.data, segment.row)
         if own or sender.depth_reached:
-            self.release(session, sender, segment)
+            self.release(session, sender, segment.row, segment.time_ns)
         return taken
 
-    def _insert(self, session: Owner, side: Side, segment: Segment) -> bool:
-        seq, data = segment.seq, segment.data
-        if segment.flags & SYN:
-            seq = (seq + 1) & MASK
+    def insert(self, session: Owner, side: Side, seq: int, data: bytes, row: int) -> bool:
+        """Let the bytes of packet `row` wait, those from `seq` on; returns whether any were taken in."""
         start = side.offset(seq)
-        if segment.flags & URG:
-            self._note_urgent(side, segment, start)
         if start < side.released:
             data, start = data[side.released - start :], side.released
         room = session.options.depth - start
@@ -93,7 +93,7 @@ class Delivery:
         if self.held + len(data) > self.held_limit or len(side.segments) >= MAX_SEGMENTS:
             self.not_kept += 1
             self.event(
-                segment.row,
+                row,
                 session.slot,
                 "reassembly_insert_memcap" if self.held + len(data) > self.held_limit else "reassembly_insert_limit",
             )
@@ -101,7 +101,7 @@ class Delivery:
         before = side.segments.held
         if side.segments.insert(start, data, side.policy):
             self.overlaps += 1
-            self.event(segment.row, session.slot, "reassembly_overlap_different_data")
+            self.event(row, session.slot, "reassembly_overlap_different_data")
         self.held += side.segments.held - before
         return True
 
@@ -112,11 +112,11 @@ class Delivery:
             if place >= side.released and place not in side.urgent:
                 side.urgent.append(place)
 
-    def release(self, session: Owner, side: Side, segment: Segment) -> None:
-        """Hand on what an acknowledgement (in-line: its arrival) has made readable; and the direction's end."""
-        if side.ended or (session.state == State.SYN_SENT and not session.options.inline):
+    def release(self, session: Owner, side: Side, row: int, time_ns: int) -> None:
+        """Hand on what an acknowledgement (in-line: its arrival), packet `row`, has made readable; and the direction's end."""
+        if side.ended or (not side.segments.held and side.fin is None and not side.depth_reached):
             return
-        if not side.segments.held and side.fin is None and not side.depth_reached:
+        if session.state == State.SYN_SENT and not session.options.inline:
             return
         acked = side.offset(side.last_ack)
         end = session.options.depth if session.options.inline else min(acked, session.options.depth)
@@ -125,17 +125,19 @@ class Delivery:
             gap = self._gap(session, side, acked, end)
             if gap:
                 self.gaps += 1
-                self.event(segment.row, session.slot, "reassembly_seq_gap")
+                self.event(row, session.slot, "reassembly_seq_gap")
             data = self._take(side, side.released + gap, end)
             if not data and not gap:
                 break
-            self._give(session.slot, side, to_client, data, gap, segment.row, segment.time_ns)
+            self._give(session.slot, side, to_client, data, gap, row, time_ns)
+        if side.fin is None and not side.depth_reached:
+            return
         why = self._why_ended(session, side, acked)
         if why:
-            self.end(session.slot, side, to_client, why, segment.row, segment.time_ns)
+            self.end(session.slot, side, to_client, why, row, time_ns)
             if why == news.DEPTH:
                 self.depth_reached += 1
-                self.event(segment.row, session.slot, "reassembly_depth_reached")
+                self.event(row, session.slot, "reassembly_depth_reached")
 
     def _gap(self, session: Owner, side: Side, acked: int, end: int) -> int:
         """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""

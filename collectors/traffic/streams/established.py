@@ -145,7 +145,7 @@ def deliver(session: Session, segment: Segment) -> None:
     session.out.segment(session, segment)
     if session.one_sided:
         sender, _ = session.sides(segment)
-        session.out.release(session, sender, segment)
+        session.out.release(session, sender, segment.row, segment.time_ns)
 
 
 def finish(session: Session, segment: Segment) -> bool:

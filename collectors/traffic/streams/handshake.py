@@ -306,7 +306,7 @@ def _one_sided(session: Session, segment: Segment) -> bool:
     else:
         client.last_stamp, client.zero_stamp = 0, False
     session.out.segment(session, segment)
-    session.out.release(session, client, segment)
+    session.out.release(session, client, segment.row, segment.time_ns)
     return True
 
 

@@ -3,13 +3,11 @@
 Two ways lead there: packets that are what is expected are looked at all at once (`fast`), the others one by one (`session`).
 """
 
-from collections.abc import Iterator
 from operator import itemgetter
 
 import numpy as np
 
 from collectors.traffic.block import I64, Block, Bools
-from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
 from collectors.traffic.streams import closing, completion, established, handshake  # noqa: F401 (they are the states)
@@ -18,18 +16,20 @@ from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.fast import Prefix
+from collectors.traffic.streams.left import Left
 from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run, StreamEvent
 from collectors.traffic.streams.options import StreamOptions
+from collectors.traffic.streams.plain import follow
 from collectors.traffic.streams.repeats import compare
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out
-from collectors.traffic.streams.segment import RST, URG, Segment
+from collectors.traffic.streams.segment import RST, Segment
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.state import State
 
 _TURNS = 6
 """So often a flow may go on the fast way again inside a block."""
-_WORTH = 150
+_WORTH = 1500
 """Fewer packets than these are looked at one by one rather than in another turn."""
 _FEW = 3
 
@@ -154,34 +154,46 @@ class Reassembler:
     ) -> tuple[I64, I64]:
         """Look one by one at what is left of the groups; returns which are in order again, and from which place on."""
         rows = prefix.rows
-        left = np.flatnonzero(prefix.end < rows.ends)
-        to_the_end |= int((rows.ends[left] - prefix.end[left]).sum()) < _WORTH
+        which = np.flatnonzero(prefix.end < rows.ends)
+        if not len(which):
+            return which, which
+        starts, ends = prefix.end[which], rows.ends[which]
+        to_the_end |= int((ends - starts).sum()) < _WORTH
         self.counts.runs, self.counts.events = news.runs, news.events
-        groups, places = [], []
-        for group in left.tolist():
-            slot, place, end = int(rows.flow[group]), int(prefix.end[group]), int(rows.ends[group])
-            session = self._lifted(slot, int(table.family[rows.row[place]]))
-            settled, begin, again = False, place, place + 1
-            self.careful += end - place
-            for segment in _segments(block, table, rows, place, end):
-                self._take(session, segment, news)
-                place += 1
-                if place == again and not to_the_end and end - place >= _FEW:
-                    # Rarer and rarer: what is not in order soon stays so for long.
-                    again += place - begin
-                    settled = self._settled(session)
-                    if settled:
-                        self.careful -= end - place
-                        break
-            if settled:
-                groups.append(group)
-                places.append(place)
+        left = Left(block, table, rows, starts, ends)
+        families = table.family[rows.row[starts]].tolist()
+        settled = []
+        for number, (slot, family) in enumerate(zip(rows.flow[which].tolist(), families, strict=True)):
+            session = self._lifted(slot, family)
+            begin, end = left.begins[number], left.ends[number]
+            place = self._look(session, left, begin, end, news, to_the_end)
+            self.careful += place - begin
+            if place < end:
+                settled.append((number, place - begin))
             elif session.state is State.NONE:
                 self._forget(slot)
                 self._known.code[slot] = codes.NOTHING
             else:
                 self._settled(session)
-        return np.array(groups, np.int64), np.array(places, np.int64)
+        numbers, passed = np.array(settled, np.int64).reshape(-1, 2).T
+        return which[numbers], starts[numbers] + passed
+
+    def _look(self, session: Session, left: Left, place: int, end: int, news: News, to_the_end: bool) -> int:
+        """Look at packets of a session one by one; returns the place from which on it is in order again, or the end."""
+        begin, again = place, end if to_the_end else place + 1
+        while place < end:
+            place = follow(session, left, place, again, news)
+            if place < again:
+                self._take(session, left.segment(place), news)
+                place += 1
+            if place == again and end - place < _FEW:
+                again = end
+            elif place == again:
+                # Rarer and rarer: what is not in order soon stays so for long.
+                again = min(again + place - begin, end)
+                if self._settled(session):
+                    break
+        return place
 
     def _lifted(self, slot: int, family: int) -> Session:
         session = self._sessions.get(slot)
@@ -251,24 +263,3 @@ def _last_of(rows: Rows, prefix: Prefix, groups: I64, marks: Bools, values: I64,
     places = np.maximum.accumulate(np.where(marks, np.arange(len(rows)), -1))[prefix.end[groups] - 1]
     found = places >= rows.starts[groups]
     into[rows.flow[groups[found]]] = values[places[found]]
-
-
-def _segments(block: Block, table: Table, rows: Rows, start: int, end: int) -> Iterator[Segment]:
-    """Give packets of one group as they are looked at one by one."""
-    row = rows.row[start:end]
-    columns = [getattr(rows, name)[start:end].tolist() for name in ("way", "flags", "seq", "ack", "window")]
-    position, length = rows.position[start:end], rows.length[start:end]
-    header, bad = table.l4[row], (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
-    spans = (header.tolist(), position.tolist(), (position + length).tolist())
-    times = block.time_ns[table.packet[row]].tolist()
-    memory = block.data.data
-    for number, way, flags, seq, ack, window, begin, at, stop, time_ns, broken in zip(
-        row.tolist(), *columns, *spans, times, bad.tolist(), strict=True
-    ):
-        segment = Segment(way == 1, flags, seq, ack, window, bytes(memory[at:stop]), number, time_ns)
-        segment.broken = broken
-        if flags & URG:
-            segment.urgent = int.from_bytes(memory[begin + 18 : begin + 20])
-        if at - begin > 20:
-            segment.read_options(bytes(memory[begin + 20 : at]))
-        yield segment

@@ -15,7 +15,7 @@ class Segments:
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._pieces: list[bytearray] = []
+        self._pieces: list[bytes | bytearray] = []
         self._longest = 0
         self.held = 0
         """Bytes in all pieces."""
@@ -41,7 +41,7 @@ class Segments:
         place = bisect_left(self._starts, offset)
         behind = place == len(self._starts) or self._starts[place] >= end
         if behind and (place == 0 or self._starts[place - 1] + self._longest <= offset):
-            self._put(place, offset, bytearray(data))
+            self._put(place, offset, data)
             return False
         fresh = bytearray(data)
         overlapped = self._overlapped(place, offset, end)
@@ -49,13 +49,14 @@ class Segments:
         for index in overlapped:
             different |= self._settle(index, offset, fresh, policy)
         for index in overlapped:
-            start, piece = self._starts[index], self._pieces[index]
+            start, piece = self._starts[index], bytearray(self._pieces[index])
             low, high = max(start, offset), min(start + len(piece), end)
             piece[low - start : high - start] = fresh[low - offset : high - offset]
+            self._pieces[index] = piece
         self._put(place, offset, fresh)
         return different
 
-    def _put(self, place: int, offset: int, data: bytearray) -> None:
+    def _put(self, place: int, offset: int, data: bytes | bytearray) -> None:
         self._starts.insert(place, offset)
         self._pieces.insert(place, data)
         self._longest = max(self._longest, len(data))
@@ -88,6 +89,17 @@ class Segments:
 
     def take(self, offset: int, limit: int) -> bytes:
         """Take out the bytes from `offset` on that follow each other without a hole, up to `limit`; what lies before goes, too."""
+        starts, pieces = self._starts, self._pieces
+        if starts and starts[0] == offset:
+            piece = pieces[0]
+            end = offset + len(piece)
+            if end <= limit and (len(starts) == 1 or starts[1] > end):
+                # What honest traffic has: one piece, whole.
+                del starts[0], pieces[0]
+                self.held -= len(piece)
+                if not starts:
+                    self._longest = 0
+                return bytes(piece)
         parts: list[bytes | bytearray] = []
         at, used = offset, 0
         for start, piece in zip(self._starts, self._pieces, strict=True):

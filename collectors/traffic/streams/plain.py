@@ -1,0 +1,133 @@
+"""The plain packets of an open session that is looked at with care: data and acknowledgements, in a loop without an object per packet.
+
+It comes to what `session.Session.take` comes to (a test holds them to that), and stops at the first packet that asks for more judgement:
+other flags and options, keep-alives, probes of the window, acknowledgements and timestamps that cannot be right.
+"""
+
+from collectors.traffic.streams.left import Left
+from collectors.traffic.streams.news import News
+from collectors.traffic.streams.policy import Policy
+from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG
+from collectors.traffic.streams.session import Session
+from collectors.traffic.streams.side import Side
+from collectors.traffic.streams.state import State
+from collectors.traffic.streams.validity import PAWS_S
+
+_MASK, _HALF = 0xFFFFFFFF, 0x80000000
+_STATE = FIN | SYN | RST | ACK | URG
+_OWN_STAMPS = frozenset({Policy.SOLARIS, Policy.HPUX11})
+"""These judge timestamps in ways of their own."""
+
+
+def follow(session: Session, left: Left, place: int, end: int, news: News) -> int:
+    """Take the plain packets from `place` on; returns the place of the first that is not, or `end`."""
+    if place >= end or not _is_plain(session):
+        return place
+    first = place
+    while place < end and _take(session, left, place, news):
+        place += 1
+    if place > first:
+        news.established[left.rows[first:place]] = True
+    return place
+
+
+def _is_plain(session: Session) -> bool:
+    """Return whether nothing about the session itself asks for judgement."""
+    if session.state is not State.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
+        return False
+    options = session.options
+    if options.inline or options.async_oneside or session.probe_to_client or session.probe_to_server:
+        return False
+    return _is_plain_side(session.client) and _is_plain_side(session.server)
+
+
+def _is_plain_side(side: Side) -> bool:
+    return not (side.keep_alive or side.reset_received or side.zero_stamp or side.policy in _OWN_STAMPS)
+
+
+def _take(session: Session, left: Left, place: int, news: News) -> bool:
+    """Take one packet; returns False, having changed nothing, when it asks for more judgement."""
+    flags = left.flags[place]
+    if flags & _STATE != ACK or not left.usual[place]:
+        return False
+    to_client = left.way[place]
+    sender, receiver = (session.server, session.client) if to_client else (session.client, session.server)
+    seq, ack, length = left.seq[place], left.ack[place], left.length[place]
+    ahead = ((seq - sender.next_seq + _HALF) & _MASK) - _HALF
+    over = ((ack - receiver.last_ack + _HALF) & _MASK) - _HALF
+    if not ahead:
+        if length == 1 and not sender.window:
+            return False
+        if over < 0 and not length:
+            # An acknowledgement that a newer one has made meaningless.
+            sender.flags_seen |= flags
+            return True
+    elif (ahead == -1 and length <= 1) or (ahead > 0 and ((ack - receiver.next_seq + _HALF) & _MASK) > _HALF):
+        return False
+    finish = (seq + length) & _MASK
+    behind = ((finish - sender.last_ack + _HALF) & _MASK) - _HALF
+    if length and ((finish - sender.base - sender.released + _HALF) & _MASK) <= _HALF and not sender.depth_reached:
+        session.out.event(left.row[place], session.slot, "pkt_spurious_retransmission")
+        sender.flags_seen |= flags
+        return True
+    stamp = left.stamp[place] if session.timestamps else -1
+    if stamp >= 0 and not _plain_stamp(session, sender, stamp, left.seconds[place]):
+        return False
+    if over > 0:
+        if ((ack - receiver.next_win + _HALF) & _MASK) > _HALF:
+            return False
+    elif over < -receiver.window and receiver.window:
+        return False
+    # From here on the packet is taken or refused here.
+    sender.flags_seen |= flags
+    if to_client:
+        session.confirmed = True
+    if behind <= 0 and length:
+        session.out.event(left.row[place], session.slot, "pkt_spurious_retransmission")
+    refused = _refused(session, sender, finish, behind)
+    if refused:
+        session.out.event(left.row[place], session.slot, refused)
+        news.accepted[left.row[place]] = False
+        return True
+    if over > 0:
+        receiver.last_ack = ack
+    if stamp >= 0:
+        if sender.next_seq == seq:
+            sender.last_stamp = stamp
+        sender.last_seconds = left.seconds[place]
+    _deliver(session, sender, receiver, left, place)
+    return True
+
+
+def _deliver(session: Session, sender: Side, receiver: Side, left: Left, place: int) -> None:
+    """Let the window count, hand on what the acknowledgement releases, and let the bytes wait."""
+    receiver.window = left.window[place] << receiver.scale
+    receiver.update_window((receiver.last_ack + receiver.window) & _MASK)
+    out, length = session.out, left.length[place]
+    if receiver.segments.held or receiver.depth_reached:
+        out.release(session, receiver, left.row[place], left.times[place])
+    if length:
+        if not sender.ended:
+            out.insert(session, sender, left.seq[place], left.data(place), left.row[place])
+        if sender.depth_reached:
+            out.release(session, sender, left.row[place], left.times[place])
+
+
+def _plain_stamp(session: Session, sender: Side, stamp: int, now: int) -> bool:
+    """Return whether a timestamp is one that any receiver takes."""
+    last = sender.last_stamp
+    if not stamp or ((stamp - last + _HALF) & _MASK) < _HALF - 1:
+        return False
+    return not (last and now > (sender.last_seconds or (now if session.midstream else 0)) + PAWS_S)
+
+
+def _refused(session: Session, sender: Side, finish: int, behind: int) -> str:
+    """Move on to where the sender is after a packet; returns the event that says why the packet is refused, or ""."""
+    ahead = ((finish - sender.next_seq + _HALF) & _MASK) - _HALF
+    if behind < 0 and not (((sender.last_ack - sender.next_seq + _HALF) & _MASK) > _HALF and ahead > 0):
+        return "est_pkt_before_last_ack"
+    if ahead >= 0:
+        sender.next_seq = finish
+    if ((finish - sender.next_win + _HALF) & _MASK) > _HALF and not session.midstream:
+        return "est_packet_out_of_window"
+    return ""

@@ -1,0 +1,82 @@
+"""The loop over plain packets comes to what the states come to, packet by packet."""
+
+import os
+import random
+
+import pytest
+
+from collectors.traffic.streams import reassembler
+from collectors.traffic.streams.left import Left
+from collectors.traffic.streams.news import News
+from collectors.traffic.streams.options import StreamOptions
+from collectors.traffic.streams.segment import Segment
+from collectors.traffic.streams.session import Session
+from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
+from tests.collectors.traffic.streams.talk import ACK, PSH, Listener, conversation, packet
+
+SEEDS = int(os.environ.get("HOLDFAST_FUZZ_TRAFFIC", "120"))
+
+
+def untidy(seed: int) -> list[bytes]:
+    """Return a conversation with packets lost, repeated, moved and with numbers that are off."""
+    chance = random.Random(seed)
+    packets = list(conversation(seed, untidy=0.7).packets)
+    for _ in range(chance.randrange(6)):
+        place = chance.randrange(3, max(len(packets), 4))
+        if place < len(packets) and (kind := chance.randrange(4)) == 0:
+            del packets[place]
+        elif place < len(packets) and kind == 1:
+            packets.insert(chance.randrange(3, len(packets)), packets[place])
+        elif place < len(packets):
+            # Sequence number, acknowledgement, window: a little or wholly other.
+            one = bytearray(packets[place])
+            at = chance.choice([41, 45, 40, 44, 48, 49])
+            one[at] = (one[at] + chance.choice([1, 255, 3, 128])) & 255
+            packets[place] = bytes(one)
+    return packets
+
+
+def hear(packets: list[bytes], **options: bool) -> Listener:
+    """Return what the careful way alone heard."""
+    listener = Listener(StreamOptions(**options), careful=True)  # type: ignore[arg-type]
+    for at in range(0, len(packets), 50):
+        listener.hear(packets[at : at + 50])
+    listener.end()
+    return listener
+
+
+@pytest.mark.parametrize("options", [{}, {"midstream": True}, {"inline": True}, {"async_oneside": True}])
+def test_it_comes_to_what_the_states_come_to(options: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = [hear(untidy(seed), **options) for seed in range(SEEDS)]
+    monkeypatch.setattr(reassembler, "follow", _none)
+    for seed, one in enumerate(plain):
+        other = hear(untidy(seed), **options)
+        assert one.events() == other.events(), seed
+        assert one.accepted() == other.accepted(), seed
+        assert one.said() == other.said(), seed
+        for mine, theirs in zip(one.news, other.news, strict=True):
+            assert mine.runs == theirs.runs, seed
+            assert mine.established.tolist() == theirs.established.tolist(), seed
+
+
+def _none(session: Session, left: Left, place: int, end: int, news: News) -> int:
+    """Take no packet as a plain one."""
+    del session, left, end, news
+    return place
+
+
+def test_plain_packets_make_no_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    whole = Left.segment
+
+    def counted(left: Left, place: int) -> Segment:
+        made.append(place)
+        return whole(left, place)
+
+    monkeypatch.setattr(Left, "segment", counted)
+    listener = Listener(careful=True)
+    data = [packet(CLIENT, PSH | ACK, 101 + 10 * number, 901, bytes(10)) for number in range(20)]
+    answers = [packet(SERVER, ACK, 901, 111 + 10 * number) for number in range(20)]
+    listener.hear([*OPENING, *(one for pair in zip(data, answers, strict=True) for one in pair)])
+    assert len(made) == len(OPENING)
+    assert sum(len(run.data) for run in listener.news[0].runs) == 200
