@@ -36,8 +36,8 @@ PROVED = frozenset({Level.SIGNED, Level.DERIVED, Level.REMOVED})
 class Provenance(Record):
     """What accounts for one change.
 
-    `basis` is a sentence for people. `package` and `version` are those that ship it, `transaction` the id of the run that brought it, "" for
-    none. `contradicts` when a signed package ships something else under that name: the strongest sign of tampering there is.
+    `basis` is a sentence for people. `package` and `version` are those that ship it, `transaction` the id of the run that brought it, ""
+    for none. `contradicts` when a signed package ships something else under that name: the strongest sign of tampering there is.
     """
 
     level: Level = Level.NONE
@@ -49,7 +49,7 @@ class Provenance(Record):
 
 
 class PackageChange(Record):
-    """What a transaction did to one package: `deed` is install, upgrade, downgrade, reinstall, remove or purge; a version is "" for none."""
+    """What a run did to one package: `deed` is install, upgrade, downgrade, reinstall, remove or purge; a version is "" for none."""
 
     name: str
     deed: str

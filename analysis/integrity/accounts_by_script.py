@@ -1,4 +1,4 @@
-"""System accounts that a package's signed script makes: lines added, none changed, each locked, in the system's range and named there. Pure."""
+"""System accounts that a package's signed script makes: lines added, none changed, locked, of the system's range, named there. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence

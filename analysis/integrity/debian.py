@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contracts.provenance import PackageChange, Transaction
 from contracts.record import Record
 
-_QUOTED = "\\|{}[]<>\"^~_=!@#$%^&*"
+_QUOTED = '\\|{}[]<>"^~_=!@#$%^&*'
 _STRONG = frozenset({"8", "9", "10", "11"})
 """Hash algorithms of OpenPGP (RFC 4880, 9.4) from SHA-256 on; what is older proves nothing."""
 INSTALLED = frozenset({"installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"})
@@ -155,7 +155,9 @@ def list_name(uri: str) -> str:
     rest = uri.partition("://")[2] if "://" in uri else uri.partition(":")[2]
     host, slash, path = rest.partition("/")
     rest = host.rpartition("@")[2] + slash + path
-    quoted = "".join(f"%{ord(each):02x}" if each in _QUOTED or ord(each) < 33 or ord(each) > 126 else each for each in rest)
+    quoted = "".join(
+        f"%{ord(each):02x}" if each in _QUOTED or ord(each) < 33 or ord(each) > 126 else each for each in rest
+    )
     return quoted.replace("/", "_")
 
 
@@ -250,7 +252,9 @@ def dpkg_log(text: str, to_ms: Callable[[str], int], quiet_ms: int = 60_000) -> 
         started, ended = started or at, at
         change = _dpkg_change(words[2:])
         if change is not None:
-            packages[change.name, change.architecture] = _joined(packages.get((change.name, change.architecture)), change)
+            packages[change.name, change.architecture] = _joined(
+                packages.get((change.name, change.architecture)), change
+            )
     if started:
         found.append(_dpkg_run(started, ended, packages))
     return [run for run in found if run.packages]

@@ -1,7 +1,7 @@
 """What maintainer scripts and triggers write: by rule, which run may have written it, and whether it follows from what is known. Pure.
 
 A rule that can make the file anew, or check it entry by entry against signed files, says `DERIVED`. One that only knows the name says
-`PRODUCT`: such a change is folded into its run and counted there as unproved. Nothing executable and nothing set-uid is ever a mere product.
+`PRODUCT`: such a change is folded into its run and counted there. Nothing executable and nothing set-uid is ever a mere product.
 """
 
 import re
@@ -14,34 +14,68 @@ from contracts.provenance import Knowledge, Level, Provenance, Transaction
 SLACK_MS = 60_000
 """How long before a run's first line and after its last one its own processes may write."""
 _EXECUTABLE = 0o111
-_TELLING = re.compile(rb"/(authorized_keys|sudoers|crontab|ld\.so\.preload|rc\.local|known_hosts|shadow|passwd|group|gshadow)$")
+_TELLING = re.compile(
+    rb"/(authorized_keys|sudoers|crontab|ld\.so\.preload|rc\.local|known_hosts|shadow|passwd|group|gshadow)$"
+)
 
+_ARCH = rb"/usr/lib/(?:x86_64|aarch64|i386|arm|powerpc64le|riscv64|s390x)[^/]*"
 _NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
-    (re.compile(pattern), what)
-    for pattern, what in (
-        (rb"/var/lib/dpkg/(status|status-old|available|available-old|lock.*|diversions.*|statoverride.*)", "dpkg's own state"),
-        (rb"/var/lib/dpkg(/(triggers|updates|alternatives|parts|info))?(/(Unincorp|File|Lock|format|[a-z0-9.+-]+\.list))?", "dpkg's own state"),
-        (rb"/var/lib/dpkg/triggers/.*", "dpkg's triggers"),
-        (rb"/var/lib/apt(/.*)?", "apt's own state"),
-        (rb"/var/cache/(apt|debconf|man|fontconfig|ldconfig|apparmor)(/.*)?", "a cache of the package tools"),
-        (rb"/var/log/(apt/.*|dpkg\.log|alternatives\.log|fontconfig\.log|bootstrap\.log)", "a log of the package tools"),
-        (rb"/var/lib/(ucf|dictionaries-common|ispell|aspell|emacsen-common|xml-core|sgml-base|gems|python)(/.*)?", "a registry that maintainer scripts keep"),
-        (rb"/var/lib/systemd/(deb-systemd-(user-)?helper-(enabled|masked)|catalog)(/.*)?", "what deb-systemd-helper remembers"),
-        (rb"/usr/share/(mime|glib-2\.0/schemas|icons/[^/]+|applications|fonts(/.*)?|info|GConf/.*)/[^/]*(\.cache|cache|\.compiled|dir|fonts\.(dir|scale|alias))", "a cache that a trigger makes"),
-        (rb"/usr/share/mime/([a-z-]+/.*\.xml|aliases|generic-icons|globs2?|icons|magic|subclasses|treemagic|types|version|XMLnamespaces)", "the database of media types"),
-        (rb"/usr/lib/(x86_64|aarch64|i386|arm|powerpc64le|riscv64|s390x)[^/]*/(gconv/gconv-modules\.cache|gdk-pixbuf-2\.0/[^/]+/loaders\.cache|gio/modules/giomodule\.cache|gtk-[^/]+/[^/]+/immodules\.cache)", "a cache of modules"),
-        (rb"/usr/lib/locale/(locale-archive|[A-Za-z_.@0-9-]+(/.*)?)", "the archive of locales"),
-        (rb"/usr/lib/modules/[^/]+/modules\.[a-z.]+", "depmod's tables"),
-        (rb"/boot/(initrd\.img-.*|grub(/.*)?|vmlinuz|initrd\.img)(\.old)?|/(vmlinuz|initrd\.img)(\.old)?", "the initial file system or the boot loader's files"),
-        (rb"/etc/(ld\.so\.cache|mailcap|\.pwd\.lock|shells|environment|timezone|mtab|papersize)", "a file that maintainer scripts write"),
-        (rb"/etc/(group|passwd|shadow|gshadow|subuid|subgid)-", "the former account file that the account tools leave"),
-        (rb"/etc/apparmor\.d/(local|cache|abi)(/.*)?", "what dh_apparmor makes"),
-        (rb"/etc/(xml|sgml)(/.*)?", "catalogues of markup"),
-        (rb"/etc/fonts/conf\.d/.*", "enabled font settings"),
-        (rb"/etc/systemd/(system|user)/[^/]+\.(wants|requires|upholds)", "a folder for enabled units"),
-        (rb".*/__pycache__", "a folder for compiled Python"),
+    (re.compile(b"|".join(patterns)), what)
+    for what, patterns in (
+        (
+            "dpkg's own state",
+            (
+                rb"/var/lib/dpkg(/(triggers|updates|alternatives|parts|info))?",
+                rb"/var/lib/dpkg/(status|status-old|available|available-old|lock.*|diversions.*|statoverride.*)",
+                rb"/var/lib/dpkg/triggers/.*",
+            ),
+        ),
+        ("apt's own state", (rb"/var/lib/apt(/.*)?",)),
+        ("a cache of the package tools", (rb"/var/cache/(apt|debconf|man|fontconfig|ldconfig|apparmor)(/.*)?",)),
+        (
+            "a log of the package tools",
+            (rb"/var/log/(apt(/.*)?|dpkg\.log|alternatives\.log|fontconfig\.log|bootstrap\.log)",),
+        ),
+        (
+            "a registry that maintainer scripts keep",
+            (
+                rb"/var/lib/(ucf|dictionaries-common|ispell|aspell|emacsen-common|xml-core|sgml-base|gems|python)(/.*)?",
+                rb"/etc/(xml|sgml)(/.*)?",
+                rb"/var/lib/systemd/(deb-systemd-(user-)?helper-(enabled|masked)|catalog)(/.*)?",
+            ),
+        ),
+        (
+            "a cache that a trigger makes",
+            (
+                rb"/usr/share/(glib-2\.0/schemas/gschemas\.compiled|icons/[^/]+/icon-theme\.cache|info/dir(\.old)?)",
+                rb"/usr/share/(applications/(mimeinfo|desktop)\.cache|fonts/.*/fonts\.(dir|scale|alias)|.*/\.uuid)",
+                rb"/usr/share/mime/([a-z-]+/[^/]+\.xml|aliases|generic-icons|globs2?|icons|magic|mime\.cache|subclasses|treemagic"
+                rb"|types|version|XMLnamespaces)",
+                _ARCH
+                + rb"/(gconv/gconv-modules\.cache|gdk-pixbuf-2\.0/[^/]+/loaders\.cache|gio/modules/giomodule\.cache)",
+                rb"/usr/lib/locale/locale-archive",
+                rb"/usr/lib/locale/C\.(utf8|UTF-8)/.*",
+            ),
+        ),
+        ("depmod's tables", (rb"/usr/lib/modules/[^/]+/modules\.[a-z.]+",)),
+        (
+            "the initial file system or the boot loader's files",
+            (rb"/boot/(initrd\.img-.*|grub(/.*)?)", rb"(/boot)?/(vmlinuz|initrd\.img)(\.old)?"),
+        ),
+        (
+            "a file that maintainer scripts write",
+            (rb"/etc/(ld\.so\.cache|mailcap|\.pwd\.lock|shells|timezone|papersize)",),
+        ),
+        (
+            "the former account file that the account tools leave",
+            (rb"/etc/(group|passwd|shadow|gshadow|subuid|subgid)-",),
+        ),
+        ("what dh_apparmor makes", (rb"/etc/apparmor\.d/(local|cache|abi)(/.*)?",)),
+        ("enabled font settings", (rb"/etc/fonts/conf\.d/.*",)),
+        ("a folder for links of enabled units", (rb"/etc/systemd/(system|user)/[^/]+\.(wants|requires|upholds)",)),
+        ("a folder for compiled Python", (rb".*/__pycache__",)),
     )
-)  # fmt: skip
+)
 
 
 def product(change: Change, known: Knowledge) -> Provenance | None:
@@ -99,9 +133,7 @@ def _by_script(change: Change, run: Transaction, known: Knowledge) -> Provenance
     for one in run.packages:
         if _names(known.scripts(one.name), text):
             basis = f"the signed script of {one.name} names it; its content is not proved"
-            return Provenance(
-                level=Level.PRODUCT, basis=basis, package=one.name, version=one.after, transaction=run.id
-            )
+            return Provenance(level=Level.PRODUCT, basis=basis, package=one.name, version=one.after, transaction=run.id)
     return None
 
 
@@ -116,5 +148,3 @@ def _names(script: str, path: str) -> bool:
             return True
         start = script.find(path, start + 1)
     return False
-
-

@@ -101,7 +101,9 @@ def _library_link(change: Change, run: Transaction, known: Knowledge) -> Provena
     if node is None or not stat.S_ISLNK(node.mode) or b"/" in node.target:
         return None
     folder, _, name = change.path.rpartition(b"/")
-    if not node.target.startswith(name.rpartition(b".so")[0] + b".so") and not node.target.startswith(name.partition(b".so")[0]):
+    if not node.target.startswith(name.rpartition(b".so")[0] + b".so") and not node.target.startswith(
+        name.partition(b".so")[0]
+    ):
         return None
     package = is_signed(folder + b"/" + node.target, known)
     return _derived(f"ldconfig's link to a library of {package}", run, package) if package else None
@@ -209,7 +211,9 @@ def _compiled(change: Change, run: Transaction, known: Knowledge) -> Provenance 
     if level is None:
         basis = f"compiled from a signed source of {package} by another Python than ours: not compared"
         return Provenance(level=Level.PRODUCT, basis=basis, package=package, transaction=run.id)
-    return _derived(f"compiled again from its signed source of {package}, and the same", run, package) if level else None
+    return (
+        _derived(f"compiled again from its signed source of {package}, and the same", run, package) if level else None
+    )
 
 
 def _certificate(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
@@ -228,13 +232,21 @@ def _certificate(change: Change, run: Transaction, known: Knowledge) -> Provenan
         return None
     trusted = {_body(text) for text in _trusted(known)}
     held = {_body(text) for text in _PEM.findall(content)}
-    return _derived(f"the {len(held)} certificates in it are signed packages' own", run) if held and held <= trusted else None
+    return (
+        _derived(f"the {len(held)} certificates in it are signed packages' own", run)
+        if held and held <= trusted
+        else None
+    )
 
 
 def _trusted(known: Knowledge) -> Iterator[bytes]:
     for name in known.names(b"/etc/ssl/certs"):
         link = known.node(b"/etc/ssl/certs/" + name)
-        if link is not None and link.target.startswith(b"/usr/share/ca-certificates/") and is_signed(link.target, known):
+        if (
+            link is not None
+            and link.target.startswith(b"/usr/share/ca-certificates/")
+            and is_signed(link.target, known)
+        ):
             yield from _PEM.findall(known.read(link.target, 1 << 20) or b"")
 
 
@@ -250,7 +262,9 @@ def _former_copy(change: Change, run: Transaction, known: Knowledge) -> Provenan
     base = re.sub(rb"(\.dpkg-(old|dist|new|tmp|bak)|\.ucf-(old|dist|new)|-)$", b"", change.path)
     for one in known.shipped(base):
         if one.signed_by and node.content and one.file.content == node.content and not node.mode & 0o6000:
-            return _derived(f"a copy of what {one.package} {one.version} ships under the name without its ending", run, one.package)
+            return _derived(
+                f"a copy of what {one.package} {one.version} ships under the name without its ending", run, one.package
+            )
     return None
 
 
@@ -282,7 +296,9 @@ def _lists(path: bytes, package: str, known: Knowledge) -> bool:
 def _accounts(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
     if change.old is None or change.new is None:
         return None
-    names = account_product(change.path, change.old, change.new, [(one.name, known.scripts(one.name)) for one in run.packages])
+    names = account_product(
+        change.path, change.old, change.new, [(one.name, known.scripts(one.name)) for one in run.packages]
+    )
     if not names:
         return None
     basis = f"adds system accounts that the signed scripts of its packages name: {', '.join(names)}"

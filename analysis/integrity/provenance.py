@@ -53,12 +53,12 @@ def _gone(change: Change, known: Knowledge) -> Provenance:
         if run is None:
             continue
         if any(one.installed for one in known.shipped(change.path)) or known.listed(change.path):
-            return Provenance(basis=f"an installed package still ships it ({package})", package=package, contradicts=True)
+            return Provenance(
+                basis=f"an installed package still ships it ({package})", package=package, contradicts=True
+            )
         deed = next(one for one in run.packages if one.name == package)
         basis = f"{package} no longer ships it" if deed.after else f"{package} was removed"
-        return Provenance(
-            level=Level.REMOVED, basis=basis, package=package, version=deed.after, transaction=run.id
-        )
+        return Provenance(level=Level.REMOVED, basis=basis, package=package, version=deed.after, transaction=run.id)
     found = product(change, known)
     if found is not None:
         return found

@@ -1,7 +1,7 @@
 """Whether compiled Python is what its source compiles to: compiled again and compared as values, not as bytes. Pure.
 
-`marshal` writes the same code in several ways (what is shared is marked by how often it was referred to while it was written), so both sides
-are read into plain values by a reader of our own, which builds nothing and runs nothing. Sources: PEP 552 (header), CPython's
+`marshal` writes the same code in several ways (what is shared is marked by how often it was referred to meanwhile), so both sides are
+read into plain values by a reader of our own, which builds nothing and runs nothing. Sources: PEP 552 (header), CPython's
 `Python/marshal.c` of 3.11.
 """
 
@@ -31,7 +31,7 @@ def same_code(compiled: bytes, source: bytes, path: str, optimize: int = 0, magi
         return False
     try:
         ours = marshal.dumps(compile(source, path, "exec", dont_inherit=True, optimize=optimize))
-        return values(compiled[HEADER:]) == values(ours)
+        return bool(values(compiled[HEADER:]) == values(ours))
     except (SyntaxError, NotCode, RecursionError, MemoryError):
         return False
 

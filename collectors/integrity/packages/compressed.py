@@ -31,5 +31,5 @@ def opened(source: BinaryIO, name: str) -> BinaryIO:
     return source
 
 
-BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError)
+BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError, Unavailable)
 """What reading a damaged one raises."""

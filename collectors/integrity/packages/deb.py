@@ -15,7 +15,7 @@ import msgspec
 
 from analysis.integrity.debian import stanzas
 from collectors.integrity.packages.compressed import BROKEN, opened
-from contracts.errors import Malformed, Unavailable
+from contracts.errors import Malformed
 from contracts.provenance import Shipped
 from contracts.record import Record
 
@@ -56,7 +56,7 @@ def read(descriptor: int, name: str) -> tuple[Deb, list[Shipped]]:
     whole = _Whole(descriptor)
     try:
         deb, files = _read(whole)
-    except (*BROKEN, tarfile.TarError, KeyError, Unavailable) as error:
+    except (*BROKEN, tarfile.TarError, KeyError) as error:
         raise Malformed(f"{name} is no sound Debian archive: {error}", advice="fetch it again") from error
     return msgspec.structs.replace(deb, sha256=whole.digest()), files
 
@@ -192,7 +192,7 @@ def _data(plain: BinaryIO) -> Iterator[Shipped]:
             elif item.islnk():
                 size, content = digests[item.linkname]
             # A stream keeps every member it has passed; a large archive has a hundred thousand.
-            tar.members.clear()
+            tar.members.clear()  # type: ignore[attr-defined]
             path = item.name.encode("utf-8", "surrogateescape").removeprefix(b".").rstrip(b"/")
             yield Shipped(
                 path=path if path.startswith(b"/") else b"/" + path,

@@ -1,9 +1,9 @@
 """Finds packages in apt's lists of packages, each list hashed while it is read and believed only when a signed Release names that hash."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from analysis.integrity.debian import Stanza, index_stanza, stanzas
 from collectors.integrity.packages.compressed import BROKEN, opened
@@ -36,12 +36,12 @@ def find(host: ReadOnlyHost, releases: Iterable[SignedRelease], names: frozenset
             if not _PACKAGES.fullmatch(file.path):
                 continue
             path = f"{LISTS}/{release.source.list_prefix}{file.path.replace('/', '_')}"
-            kept = next((path + ending for ending in _ENDINGS if os.path.exists(path + ending)), "")
+            kept = next((path + ending for ending in _ENDINGS if Path(path + ending).exists()), "")
             if not kept:
                 continue  # of another architecture or component: apt keeps only what its sources ask for
             try:
                 held = list(_matching(_pieces(host, kept), names, file.sha256))
-            except (Unavailable, *BROKEN) as error:
+            except BROKEN as error:
                 flaws.append(f"{kept}: {error}")
                 continue
             where = release.source.list_prefix.rstrip("_")
@@ -55,17 +55,16 @@ def _pieces(host: ReadOnlyHost, path: str) -> Iterator[bytes]:
     if path.endswith(".lz4"):
         yield from host.pieces("apt-helper", "cat-file", path)
         return
-    with (
-        open(path, "rb") as raw,
-        opened(raw, path if path.rpartition(".")[2] in ("gz", "xz", "zst", "bz2", "lzma") else "") as plain,
-    ):
+    with Path(path).open("rb") as raw:
+        plain = opened(raw, path)
         while piece := plain.read(_CHUNK):
             yield piece
 
 
 def _matching(pieces: Iterable[bytes], names: frozenset[str], sha256: str) -> Iterator[Stanza]:
     """Yield the stanzas of `names`, all of them only after the whole list was found to be the signed one."""
-    whole, rest, kept = hashlib.sha256(), b"", []
+    whole, rest = hashlib.sha256(), b""
+    kept: list[str] = []
     wanted = {name.encode() for name in names}
     for piece in pieces:
         whole.update(piece)

@@ -1,4 +1,4 @@
-"""Which files of apt's lists are signed, and by whom: gpgv asked with the keyrings that apt itself would use for that source (apt-secure(8))."""
+"""Which of apt's lists are signed, and by whom: gpgv asked with the keyrings that apt would use for that source (apt-secure(8))."""
 
 import base64
 import binascii

@@ -1,0 +1,302 @@
+"""Package provenance in one place: learns archives while they are there, says whether a run is under way, and answers the judgement.
+
+Learning comes first: apt may delete an archive once it is installed (`apt` does, `apt-get` does not), so each is read when it appears,
+from a descriptor that outlives its name. What was never seen stays unproved; see docs/design/provenance.md.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from collectors.integrity.packages import deb
+from collectors.integrity.packages.dpkg_state import DpkgState, archives
+from collectors.integrity.packages.indices import find
+from collectors.integrity.packages.signatures import Signatures
+from collectors.integrity.packages.store import PackageStore
+from contracts.errors import Malformed, Unavailable, Why
+from contracts.host import ReadOnlyHost
+from contracts.provenance import Listing, Shipment, Shipped, Transaction
+from contracts.record import Record
+from contracts.trees import Node, TreePlan
+
+ARCHIVES = "/var/cache/apt/archives"
+KEPT_MS = 30 * 86_400_000
+"""How long an archive that is not installed any more is remembered."""
+_MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
+_CHUNK = 1 << 18
+_Stamp = tuple[int, int, int, int]
+"""Device, inode, time and size of an archive."""
+_PLAN = TreePlan(hash_name="sha256", threads=1)
+
+
+class Learnt(Record):
+    """What one round of learning came to: archives read anew, of them signed, and a sentence for each thing that could not be told."""
+
+    archives: int = 0
+    signed: int = 0
+    flaws: tuple[str, ...] = ()
+
+
+class PackageDesk:
+    """Implements `contracts.provenance.Knowledge`. `folder` is one of our own; `extra` are folders where archives may lie besides."""
+
+    def __init__(self, host: ReadOnlyHost, folder: Path, extra: Sequence[str] = ()) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._host = host
+        self._store = PackageStore(folder / "packages.db")
+        self._signatures = Signatures(host, folder / "keyrings")
+        self._state = DpkgState(host)
+        self._folders = (ARCHIVES, *extra)
+        self._seen: dict[_Stamp, bool] = {}
+        self._merged = frozenset(top for top in _MERGED if Path(os.fsdecode(top)).is_symlink())
+        self._present: dict[str, frozenset[bytes]] = {}
+        self._before: dict[str, str] = {}
+        self.transactions: Sequence[Transaction] = ()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def is_busy(self) -> bool:
+        """Say whether a run of dpkg is under way."""
+        return self._state.is_busy()
+
+    def learn(self) -> Learnt:
+        """Read archives that have appeared and compare them with the signed indices; cheap when there are none."""
+        waiting, flaws = self._unread()
+        if not waiting:
+            return Learnt(flaws=tuple(flaws))
+        releases, unsigned = self._signatures.releases()
+        trusted = self._trusted({key for release in releases for key in release.signers})
+        found, unverified = find(self._host, releases, frozenset(one.package for one, _ in waiting.values()))
+        flaws += [*unsigned, *unverified]
+        signed = 0
+        now_ms = int(self._host.now().timestamp() * 1000)
+        for stamp, (one, files) in waiting.items():
+            match = next((each for each in found if each.stanza.sha256 == one.sha256.hex()), None)
+            signers = [key for key in match.signers if key in trusted] if match is not None else []
+            if match is not None and not signers:
+                flaws.append(
+                    f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}"
+                )
+            self._store.add(one, files, signers[0] if signers else "", match.origin if match else "", now_ms)
+            self._seen[stamp] = bool(signers)
+            signed += bool(signers)
+        return Learnt(archives=len(waiting), signed=signed, flaws=tuple(flaws))
+
+    def _unread(self) -> tuple[dict[_Stamp, tuple[deb.Deb, list[Shipped]]], list[str]]:
+        """Return the archives that are new or were not signed before, and a sentence for each that cannot be read."""
+        found: dict[_Stamp, tuple[deb.Deb, list[Shipped]]] = {}
+        flaws: list[str] = []
+        for path in self._candidates():
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError as error:
+                flaws.append(f"{path}: {error.strerror}")
+                continue
+            try:
+                stat = os.fstat(descriptor)
+                stamp = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+                if stamp not in self._seen:
+                    found[stamp] = deb.read(descriptor, path)
+            except Malformed as error:
+                self._seen[stamp] = False
+                flaws.append(error.message)
+            finally:
+                os.close(descriptor)
+        return found, flaws
+
+    def _candidates(self) -> Iterator[str]:
+        for folder in self._folders:
+            yield from archives(folder)
+
+    def _trusted(self, signers: set[str]) -> frozenset[str]:
+        """Return the keys that count: all at the very first time, later those and what a person or a signed keyring added."""
+        held = self._store.keys()
+        if not held and signers:
+            self._store.trust(signers, "trusted by apt when packages were first learnt")
+            held = self._store.keys()
+        return frozenset(held)
+
+    def trust(self, fingerprints: Iterable[str], who: str) -> None:
+        """Trust keys that came later; archives that they signed are looked at again."""
+        self._store.trust(fingerprints, f"accepted by {who}")
+        self._seen = {stamp: signed for stamp, signed in self._seen.items() if signed}
+
+    def fetch(self) -> list[str]:
+        """Return the file names of installed packages whose archive was never seen, as the verified indices name them."""
+        known = {
+            (package, version, architecture)
+            for package, version, architecture, signer in self._store.archives()
+            if signer
+        }
+        lacking = [
+            one for one in self._state.packages().values() if (one.name, one.version, one.architecture) not in known
+        ]
+        return sorted(f"{one.name}={one.version}" for one in lacking)
+
+    def begin(self) -> None:
+        """Read dpkg's state and the runs since the files were last settled; raises `Unavailable` where there is no dpkg."""
+        self._state.refresh()
+        self._present.clear()
+        self._before = self._store.versions()
+        self.transactions = self._runs()
+
+    def _runs(self) -> list[Transaction]:
+        """Return the runs of the logs, each with only those packages whose version dpkg's state bears out."""
+        since = int(self._store.fact("settled_ms") or 0)
+        return self._state.runs(since) if since else []
+
+    def settle(self) -> None:
+        """Keep dpkg's present state as what was before: call it when the changes of a run were judged and stated."""
+        before = self._store.versions()
+        packages = self._state.packages()
+        now = {key: one.version for key, one in packages.items()}
+        touched = {one.name for run in self.transactions for one in run.packages}
+        lists = [
+            (one.name, self._state.names(one))
+            for key, one in packages.items()
+            if before.get(key) != one.version or one.name in touched
+        ]
+        names = {one.name for one in packages.values()}
+        gone: list[tuple[str, list[bytes]]] = [
+            (key.partition(":")[0], []) for key in before if key not in now and key.partition(":")[0] not in names
+        ]
+        self._store.settle(now, [*_united(lists), *gone])
+        now_ms = int(self._host.now().timestamp() * 1000)
+        self._store.keep("settled_ms", str(now_ms))
+        self._store.drop({one.name: one.version for one in packages.values()}, now_ms - KEPT_MS)
+
+    # What the judgement asks.
+
+    def shipped(self, path: bytes) -> list[Shipment]:
+        """Return what known archives ship under a name."""
+        found = []
+        for name in self._names_of(path):
+            for former, moved, by in self._state.diversions:
+                if moved == name:
+                    found += [one for one in self._store.shipped(former) if one.package != by]
+            taker = next((by for former, _, by in self._state.diversions if former == name), "")
+            found += [one for one in self._store.shipped(name) if not taker or one.package == taker]
+        told = [
+            Shipment(
+                one.file,
+                one.package,
+                one.version,
+                one.architecture,
+                one.signed_by,
+                self._state.is_installed(one.package, one.version, one.architecture),
+            )
+            for one in found
+        ]
+        return sorted(told, key=lambda one: not one.installed)
+
+    def listed(self, path: bytes) -> list[Listing]:
+        """Return what dpkg's lists name under a path now."""
+        names = self._names_of(path)
+        found = []
+        for name in self._owners(names):
+            for one in self._state.packages().values():
+                if one.name == name:
+                    listings = [self._state.listing(one, each) for each in names]
+                    found.append(next((each for each in listings if each.digest), listings[0]))
+        return found
+
+    def _owners(self, names: list[bytes]) -> list[str]:
+        """Return the packages that list one of the names now; asked of the last settled lists, and of those of changed packages."""
+        held = {package for name in names for package in self._store.former(name)}
+        before = self._before
+        changed = {one.name for run in self.transactions for one in run.packages}
+        for key, one in self._state.packages().items():
+            if before.get(key) == one.version and one.name not in changed:
+                continue
+            held.discard(one.name)
+            if one.key not in self._present:
+                self._present[one.key] = frozenset(self._state.names(one))
+            if any(name in self._present[one.key] for name in names):
+                held.add(one.name)
+        present = {one.name for one in self._state.packages().values()}
+        return sorted(held & present)
+
+    def former(self, path: bytes) -> list[str]:
+        """Return the packages that listed the name when last settled."""
+        return sorted({package for name in self._names_of(path) for package in self._store.former(name)})
+
+    def scripts(self, package: str) -> str:
+        """Return the maintainer scripts of the installed version, or of the last one that is known."""
+        version = next((one.version for one in self._state.packages().values() if one.name == package), "")
+        return self._store.scripts(package, version)
+
+    def copies(self, content: bytes, packages: frozenset[str]) -> str:
+        """Return one path under which signed archives of the packages ship a content."""
+        return self._store.copies(content, packages)
+
+    def account(self, owner: str, group: str) -> tuple[int | None, int | None]:
+        """Return the numbers of a user and a group by name."""
+        return self._number("/etc/passwd", owner), self._number("/etc/group", group)
+
+    def _number(self, path: str, name: str) -> int | None:
+        if name == "root":
+            return 0
+        if not name:
+            return None
+        for line in self._host.files.read(path, 8 << 20).decode("utf-8", "replace").splitlines():
+            fields = line.split(":")
+            if fields[0] == name and len(fields) > 2 and fields[2].isdigit():
+                return int(fields[2])
+        return None
+
+    def digest(self, path: bytes, algorithm: str) -> str:
+        """Return the hex digest of the file as it is now, "" when it cannot be read."""
+        made = hashlib.new(algorithm, usedforsecurity=False)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            while chunk := os.read(descriptor, _CHUNK):
+                made.update(chunk)
+        except OSError:
+            return ""
+        finally:
+            os.close(descriptor)
+        return made.hexdigest()
+
+    def read(self, path: bytes, max_bytes: int) -> bytes | None:
+        """Return the present content, None when it cannot be read or is longer."""
+        try:
+            return self._host.files.read(os.fsdecode(path), max_bytes)
+        except Unavailable:
+            return None
+
+    def node(self, path: bytes) -> Node | None:
+        """Return what stands at a name now."""
+        try:
+            return self._host.trees.node(path, _PLAN)
+        except Unavailable as error:
+            if error.why is Why.NOT_PRESENT:
+                return None
+            raise
+
+    def names(self, folder: bytes) -> list[bytes]:
+        """Return the names in a folder, none where it cannot be listed."""
+        try:
+            return self._host.files.names(os.fsdecode(folder))
+        except Unavailable:
+            return []
+
+    def _names_of(self, path: bytes) -> list[bytes]:
+        """Return the names under which an archive may ship what stands at `path`, after the merge of /bin and the like into /usr."""
+        top, _, rest = path.removeprefix(b"/usr").removeprefix(b"/").partition(b"/")
+        if path.startswith(b"/usr/") and b"/" + top in self._merged and rest:
+            return [path, path.removeprefix(b"/usr")]
+        return [path]
+
+
+def _united(lists: Iterable[tuple[str, list[bytes]]]) -> list[tuple[str, list[bytes]]]:
+    """One list for a package that is installed for several architectures."""
+    found: dict[str, list[bytes]] = {}
+    for name, paths in lists:
+        found.setdefault(name, []).extend(paths)
+    return list(found.items())

@@ -1,0 +1,144 @@
+"""dpkg's present state as it lies on the disk: what is installed, what its lists name, diversions, and what its and apt's logs tell.
+
+None of it is signed: it says what should be asked, never what is true.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from analysis.integrity.debian import INSTALLED, Installed, apt_history, dpkg_log, installed, md5_lines
+from contracts.errors import Unavailable, Why
+from contracts.host import ReadOnlyHost
+from contracts.provenance import Listing, Transaction
+
+DPKG = "/var/lib/dpkg"
+LOCKS = ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend")
+LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
+_TAIL = 512 << 10
+_MOST = 32 << 20
+
+
+class DpkgState:
+    """Reads dpkg's files; what was read is kept until `status` changes."""
+
+    def __init__(self, host: ReadOnlyHost) -> None:
+        self._host = host
+        self._stamp: tuple[int, int, int] = (0, 0, 0)
+        self._packages: dict[str, Installed] = {}
+        self._sums: dict[str, dict[bytes, str]] = {}
+        self.diversions: list[tuple[bytes, bytes, str]] = []
+        """Former name, new name, and the package that diverted it."""
+
+    def refresh(self) -> None:
+        """Read again what changed; raises `Unavailable` where there is no dpkg, or its state may not be read."""
+        found = self._host.files.stat(f"{DPKG}/status")
+        stamp = (found.mtime_ns, found.ctime_ns, found.inode)
+        if stamp == self._stamp:
+            return
+        with Path(DPKG, "status").open(encoding="utf-8", errors="surrogateescape") as lines:
+            self._packages = {f"{one.name}:{one.architecture}": one for one in installed(lines)}
+        self._stamp = stamp
+        self._sums.clear()
+        self.diversions = self._diverted()
+
+    def packages(self) -> Mapping[str, Installed]:
+        """Return what is installed, by name and architecture (`openssh-server:amd64`)."""
+        return self._packages
+
+    def is_installed(self, name: str, version: str, architecture: str) -> bool:
+        """Say whether this very version is unpacked or installed."""
+        one = self._packages.get(f"{name}:{architecture}")
+        return one is not None and one.version == version and one.state in INSTALLED
+
+    def names(self, package: Installed) -> list[bytes]:
+        """Return the paths that a package's list has, [] where there is no list."""
+        try:
+            content = self._host.files.read(f"{DPKG}/info/{package.key}.list", _MOST)
+        except Unavailable as error:
+            if error.why is Why.NOT_PRESENT:
+                return []
+            raise
+        return [line for line in content.split(b"\n") if line.startswith(b"/") and line != b"/."]
+
+    def listing(self, package: Installed, path: bytes) -> Listing:
+        """Return what a package's list of digests states of a path that it names."""
+        if package.key not in self._sums:
+            if len(self._sums) > 16:
+                self._sums.clear()
+            try:
+                content = self._host.files.read(f"{DPKG}/info/{package.key}.md5sums", _MOST)
+            except Unavailable as error:
+                if error.why is not Why.NOT_PRESENT:
+                    raise
+                content = b""
+            self._sums[package.key] = dict(md5_lines(content))
+        text = path.decode("utf-8", "surrogateescape")
+        config = next((digest for name, digest in package.configs if name == text), "")
+        return Listing(package.name, config or self._sums[package.key].get(path, ""), "md5", bool(config))
+
+    def runs(self, since_ms: int) -> list[Transaction]:
+        """Return the runs that apt's and dpkg's logs tell of, that ended after a time or have not ended, oldest first."""
+        apt = self._log(LOGS[0], lambda text: apt_history(text, _to_ms), since_ms)
+        dpkg = self._log(LOGS[1], lambda text: dpkg_log(text, _to_ms), since_ms)
+        own = [run for run in dpkg if not any(_within(run, other) for other in apt)]
+        return sorted([*apt, *own], key=lambda run: run.started_ms)
+
+    def is_busy(self) -> bool:
+        """Say whether some process holds a lock of dpkg (/proc/locks), or is under way between two of them."""
+        try:
+            held = self._host.files.read("/proc/locks").decode("ascii", "replace")
+        except Unavailable:
+            return False
+        inodes = set()
+        for path in LOCKS:
+            try:
+                inodes.add(str(self._host.files.stat(path).inode))
+            except Unavailable:
+                continue
+        return any(word.rpartition(":")[2] in inodes for line in held.splitlines() for word in line.split()[5:6])
+
+    def _log(self, path: str, parse: "object", since_ms: int) -> list[Transaction]:
+        try:
+            _, content = self._host.files.end(path, _TAIL)
+        except Unavailable:
+            return []
+        assert callable(parse)
+        found: Sequence[Transaction] = parse(content.decode("utf-8", "replace"))
+        return [run for run in found if not run.ended_ms or run.ended_ms >= since_ms]
+
+    def _diverted(self) -> list[tuple[bytes, bytes, str]]:
+        try:
+            lines = self._host.files.read(f"{DPKG}/diversions").split(b"\n")
+        except Unavailable:
+            return []
+        return [
+            (lines[at], lines[at + 1], lines[at + 2].decode("utf-8", "replace")) for at in range(0, len(lines) - 2, 3)
+        ]
+
+
+def _within(run: Transaction, other: Transaction) -> bool:
+    """Say whether a run of dpkg was one of apt's."""
+    return other.started_ms - 2000 <= run.started_ms and (not other.ended_ms or run.started_ms <= other.ended_ms + 2000)
+
+
+def _to_ms(text: str) -> int:
+    """Return Unix ms of a local time as the logs write it, 0 for what is no time."""
+    try:
+        return int(time.mktime(time.strptime(" ".join(text.split()), "%Y-%m-%d %H:%M:%S")) * 1000)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def archives(folder: str) -> Iterator[str]:
+    """Yield the paths of the Debian archives in a folder; none where there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.name.endswith(".deb") and entry.is_file(follow_symlinks=False)
+            )
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    for name in names:
+        yield f"{folder}/{name}"
