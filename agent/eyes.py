@@ -173,6 +173,7 @@ class FarSighted:
         self.processes: ProcessTable = eyes
         self.dry, self.state = host.dry, host.state
         self.nftables, self.programs, self.trees = host.nftables, host.programs, host.trees
+        self.clamd, self.openings = host.clamd, host.openings
         self.netfilter = host.netfilter
         self.change, self.write = host.change, host.write
 

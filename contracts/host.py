@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from contracts.clamd import Clamd
 from contracts.coverage import Blind
 from contracts.netfilter import Netfilter, NetfilterReader
+from contracts.openings import Openings
 from contracts.record import Record
 from contracts.trees import Trees
 
@@ -62,6 +64,9 @@ class Files(Protocol):
         Raises as `read` does, but for `TOO_LARGE`.
         """
 
+    def head(self, path: str, max_bytes: int) -> bytes:
+        """Return the first `max_bytes` of a regular file (less where it is shorter); raises as `end` does."""
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory, unsorted, as bytes."""
 
@@ -80,6 +85,9 @@ class Commands(Protocol):
 
         Raises `Unavailable`: `TOOL_MISSING`, `TIMEOUT`, `TOO_LARGE`, `PERMISSION` (may not be executed).
         """
+
+    def configured(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 1 << 20) -> Completed:
+        """Run a command line that the configuration names, whatever it is, without any capability of this worker; else as `ask`."""
 
     def present(self, tool: str) -> bool:
         """Say whether `tool` is installed."""
@@ -272,6 +280,8 @@ class ReadOnlyHost(Protocol):
     nftables: Nftables
     programs: ProgramTable
     trees: Trees
+    clamd: Clamd
+    openings: Openings
 
     @property
     def netfilter(self) -> NetfilterReader:
@@ -361,6 +371,9 @@ class Host(ReadOnlyHost, Protocol):
         process group is killed when the command has not ended by itself. Under dry run it is noted, says nothing and answers 0. Raises
         `Unavailable`: `TOOL_MISSING`, `PERMISSION`, `NOT_PRESENT` (no such user), and while reading `TIMEOUT`.
         """
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the TXT records of a name, as the system's name servers say; raises `Unavailable`."""
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Replace a file atomically (temporary name in the same directory, fsync, rename, fsync of the directory)."""

@@ -57,6 +57,8 @@ class DryRun:
         self.nftables = host.nftables
         self.programs = host.programs
         self.trees = host.trees
+        self.clamd = host.clamd
+        self.openings = host.openings
 
     @property
     def read_bytes(self) -> int:
@@ -110,6 +112,10 @@ class DryRun:
         """Note a command line."""
         self.planned.append(Planned(argv=argv))
         yield Silence(argv)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the TXT records of a name."""
+        return self._host.texts(name)
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""

@@ -20,8 +20,10 @@ import msgspec
 from contracts.errors import Unavailable, Why
 from contracts.host import Completed, Facts, PacketPrograms, Process, Processes, RulesetChange, Sockets, Stop, Stream
 from contracts.netfilter import Cut, Element, Flow, NoSuchSet, Overlap
+from host.clamd import LinuxClamd
 from host.dry_run import Planned
 from host.files import LinuxFiles
+from host.openings import LinuxOpenings
 from host.trees import LinuxTrees
 
 T = TypeVar("T")
@@ -53,6 +55,10 @@ class FakeFiles:
     def end(self, path: str, max_bytes: int) -> tuple[int, bytes]:
         """Return how much is left out, and the end of the content."""
         return self._real.end(self._inside(path), max_bytes)
+
+    def head(self, path: str, max_bytes: int) -> bytes:
+        """Return the beginning of the content."""
+        return self._real.head(self._inside(path), max_bytes)
 
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory."""
@@ -95,6 +101,10 @@ class FakeCommands:
             stdout=stdout if isinstance(stdout, bytes) else (self._root / stdout).read_bytes() if stdout else b"",
             stderr=str(answer.get("stderr", "")).encode(),
         )
+
+    def configured(self, *argv: str, timeout_s: float = 30.0, max_bytes: int = 1 << 20) -> Completed:  # noqa: ARG002
+        """Return the recorded answer."""
+        return self.ask(*argv)
 
     def present(self, tool: str) -> bool:
         """Say whether an answer of `tool` was recorded."""
@@ -321,6 +331,9 @@ class FakeHost:
         self.nftables = FakeNftables()
         self.programs = FakePrograms()
         self.trees = LinuxTrees()
+        self.clamd = LinuxClamd()
+        self.openings = LinuxOpenings()
+        self.records: dict[str, tuple[str, ...]] = {}
         self.netfilter = FakeNetfilter()
         self._facts = _load(folder / "facts.json", Facts, _FACTS)
         self.held = frozenset(_load(folder / "capabilities.json", list[str], []))
@@ -378,6 +391,12 @@ class FakeHost:
         stream = FakeStream(self.commands.ask(*argv), stdin)
         self.planned.append(Planned(argv=argv, stdin=stream.given))
         yield stream
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return what `records` holds."""
+        if name not in self.records:
+            raise Unavailable(Why.OTHER, f"{name} could not be asked for", advice="check the name servers of this host")
+        return self.records[name]
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Note a file and its new content."""

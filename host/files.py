@@ -40,6 +40,16 @@ class LinuxFiles:
         finally:
             os.close(descriptor)
 
+    def head(self, path: str, max_bytes: int) -> bytes:
+        """Return the first `max_bytes` of the content; raises `Unavailable` (`NOT_PRESENT`, `PERMISSION`)."""
+        descriptor = _opened(path)
+        try:
+            return self._piece(descriptor, max_bytes)
+        except OSError as error:
+            raise unavailable(path, error) from error
+        finally:
+            os.close(descriptor)
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory, unsorted, as bytes."""
         try:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 
 from contracts.errors import Unavailable, Why
 from contracts.host import Completed, Facts, RulesetChange, Stop, Stream
-from host import allowed, capabilities, facts, network_monitor, replace_file, ruleset_monitor, streams
+from host import allowed, capabilities, dns_txt, facts, network_monitor, replace_file, ruleset_monitor, streams
+from host.clamd import LinuxClamd
 from host.commands import LinuxCommands, run
 from host.files import LinuxFiles
 from host.netfilter import LinuxNetfilter
 from host.nftables import LinuxNftables
+from host.openings import LinuxOpenings
 from host.packages import LinuxPackages
 from host.packet_programs import LinuxProgramTable
 from host.processes import LinuxProcesses
@@ -51,6 +53,8 @@ class LinuxHost:
         self.nftables = LinuxNftables()
         self.programs = LinuxProgramTable()
         self.trees = LinuxTrees()
+        self.clamd = LinuxClamd()
+        self.openings = LinuxOpenings()
 
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""
@@ -113,6 +117,10 @@ class LinuxHost:
                 yield running
             finally:
                 self._account(running.read_bytes)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the TXT records of a name; raises `Unavailable`."""
+        return dns_txt.texts(name)
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Replace a file atomically."""

@@ -49,7 +49,7 @@ class Tables:
 
 
 class Host:
-    files = commands = packages = netfilter = nftables = programs = change = write = None
+    files = commands = packages = netfilter = nftables = programs = trees = clamd = openings = change = write = None
     dry = False
     state = ""
     sockets = processes = Tables()

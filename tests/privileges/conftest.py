@@ -33,7 +33,7 @@ class Bare:
     read_bytes = 0
     dry = False
     state = ""
-    files = commands = packages = netfilter = nftables = programs = change = write = None
+    files = commands = packages = netfilter = nftables = programs = trees = clamd = openings = change = write = None
 
     def __init__(self) -> None:
         self.sockets = self.processes = self

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.antivirus import clamd_replies
 from contracts.errors import Malformed
+from host import clamd_answers
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from contracts.errors import Malformed
     ],
 )
 def test_an_answer_is_a_verdict(reply, state, signature):
-    verdict = clamd_replies.verdict(reply)
+    verdict = clamd_answers.verdict(reply)
     assert (verdict.state, verdict.signature) == (state, signature)
     assert bool(verdict.detail) == (state in ("skipped", "failed"))
 
@@ -28,13 +28,13 @@ def test_an_answer_is_a_verdict(reply, state, signature):
 @pytest.mark.parametrize("reply", [b"", b"fd[10]: ", b"OKAY", b"UNKNOWN COMMAND", b"fd[1]: ok"])
 def test_what_is_no_verdict_is_refused(reply):
     with pytest.raises(Malformed):
-        clamd_replies.verdict(reply)
+        clamd_answers.verdict(reply)
 
 
 @given(st.binary(max_size=300))
 def test_only_ok_is_clean(reply):
     try:
-        verdict = clamd_replies.verdict(reply)
+        verdict = clamd_answers.verdict(reply)
     except Malformed:
         return
     assert (verdict.state == "clean") == (
@@ -46,7 +46,7 @@ def test_only_ok_is_clean(reply):
 @given(st.lists(st.binary(max_size=50).filter(lambda raw: b"\0" not in raw), max_size=10), st.data())
 def test_answers_are_cut_the_same_however_they_come(replies, data):
     stream = b"".join(reply + b"\0" for reply in replies)
-    splitter, found = clamd_replies.Splitter(), []
+    splitter, found = clamd_answers.Splitter(), []
     while stream:
         count = data.draw(st.integers(1, len(stream)))
         found += splitter.feed(stream[:count])
@@ -55,13 +55,13 @@ def test_answers_are_cut_the_same_however_they_come(replies, data):
 
 
 def test_an_answer_without_end_is_refused():
-    splitter = clamd_replies.Splitter()
+    splitter = clamd_answers.Splitter()
     with pytest.raises(Malformed):
         for _ in range(100):
             splitter.feed(b"x" * 1024)
 
 
 def test_numbers_of_a_session_are_split_off():
-    assert clamd_replies.numbered(b"12: fd[3]: OK") == (12, b"fd[3]: OK")
+    assert clamd_answers.numbered(b"12: fd[3]: OK") == (12, b"fd[3]: OK")
     with pytest.raises(Malformed):
-        clamd_replies.numbered(b"fd[3]: OK")
+        clamd_answers.numbered(b"fd[3]: OK")

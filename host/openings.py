@@ -1,0 +1,211 @@
+"""Opens files of others by descriptor: from folder to folder without a link, whatever is swapped meanwhile, and at any depth."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from contracts.openings import Opened, Stamp
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+DEEPEST = 1000
+"""Each folder on the way down holds a descriptor open."""
+GONE = "gone"
+OTHER = "another filesystem"
+SWAPPED = "another file stands there now than was listed"
+NOT_REGULAR = "not a regular file"
+
+Wanted = Callable[[bytes, Stamp], bool]
+Excluded = Callable[[bytes, bool], bool]
+
+
+class LinuxOpenings:
+    """Implements `contracts.openings.Openings`."""
+
+    def one(self, path: bytes) -> Opened:
+        """Open one file; see `contracts.openings.Openings.one`."""
+        parent, _, name = path.rpartition(b"/")
+        try:
+            folder = open_folder(parent or b"/")
+        except OSError as error:
+            return Opened(path=path, flaw=why(error))
+        try:
+            return _open(folder, name, path, None)
+        finally:
+            os.close(folder)
+
+    def below(self, root: bytes, wanted: Wanted, excluded: Excluded, one_filesystem: bool = True) -> Iterator[Opened]:
+        """Yield what is below `root`; see `contracts.openings.Openings.below`."""
+        parent, _, name = root.rstrip(b"/").rpartition(b"/")
+        try:
+            folder = open_folder(root)
+        except NotADirectoryError:
+            yield from _single(self.one(root), wanted)
+            return
+        except OSError as error:
+            yield Opened(path=root, flaw=why(error))
+            return
+        found = os.fstat(folder)
+        walk = _Walk(wanted, excluded, found.st_dev if one_filesystem else 0)
+        yield from walk.run(folder, (parent + b"/" + name if name else b"").rstrip(b"/"))
+
+
+def _single(opened: Opened, wanted: Wanted) -> Iterator[Opened]:
+    try:
+        if opened.flaw or wanted(opened.path, _stamp_of(opened)):
+            yield opened
+    finally:
+        if opened.descriptor >= 0:
+            os.close(opened.descriptor)
+
+
+def _stamp_of(opened: Opened) -> Stamp:
+    return Stamp(
+        device=opened.device,
+        inode=opened.inode,
+        size=opened.size,
+        mtime_ns=opened.mtime_ns,
+        ctime_ns=opened.ctime_ns,
+    )
+
+
+class _Walk:
+    """One walk; a stack of open folders instead of recursion."""
+
+    def __init__(self, wanted: Wanted, excluded: Excluded, device: int) -> None:
+        self._wanted, self._excluded, self._device = wanted, excluded, device
+        self._stack: list[tuple[int, bytes, Iterator[os.DirEntry[str]]]] = []
+
+    def run(self, folder: int, path: bytes) -> Iterator[Opened]:
+        """Walk from an open folder, which is closed with the walk; `path` has no slash at its end."""
+        try:
+            yield from self._enter(folder, path)
+            while self._stack:
+                folder, path, entries = self._stack[-1]
+                entry = next(entries, None)
+                if entry is None:
+                    self._stack.pop()
+                    os.close(folder)
+                else:
+                    yield from self._entry(folder, path, entry)
+        finally:
+            for folder, _, _ in self._stack:
+                os.close(folder)
+
+    def _enter(self, folder: int, path: bytes) -> Iterator[Opened]:
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=_name)
+        except OSError as error:
+            os.close(folder)
+            yield Opened(path=path or b"/", flaw=why(error))
+            return
+        self._stack.append((folder, path, iter(entries)))
+
+    def _entry(self, folder: int, path: bytes, entry: "os.DirEntry[str]") -> Iterator[Opened]:
+        name = os.fsencode(entry.name)
+        whole = path + b"/" + name
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield Opened(path=whole, flaw=why(error))
+            return
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if not (is_folder or stat.S_ISREG(found.st_mode)) or self._excluded(whole, is_folder):
+            return
+        if is_folder:
+            yield from self._folder(folder, name, whole, found)
+        elif self._wanted(whole, _stamp(found)):
+            opened = _open(folder, name, whole, found)
+            if opened.flaw != GONE:
+                yield opened
+            if opened.descriptor >= 0:
+                os.close(opened.descriptor)
+
+    def _folder(self, folder: int, name: bytes, whole: bytes, found: os.stat_result) -> Iterator[Opened]:
+        if self._device not in (0, found.st_dev):
+            yield Opened(path=whole, flaw=OTHER)
+            return
+        if len(self._stack) >= DEEPEST:
+            yield Opened(path=whole, flaw=f"more than {DEEPEST} folders deep")
+            return
+        try:
+            below = os.open(name, _FOLDER, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield Opened(path=whole, flaw=SWAPPED if error.errno in (errno.ELOOP, errno.ENOTDIR) else why(error))
+            return
+        opened = os.fstat(below)
+        if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino):
+            os.close(below)
+            yield Opened(path=whole, flaw=SWAPPED)
+            return
+        yield from self._enter(below, whole)
+
+
+def open_folder(path: bytes) -> int:
+    """Return a descriptor of the folder at `path`, reached without following a link anywhere on the way; raises `OSError`."""
+    folder = os.open(b"/", _FOLDER)
+    for part in path.split(b"/"):
+        if part in (b"", b"."):
+            continue
+        if part == b"..":
+            os.close(folder)
+            raise OSError(errno.EINVAL, "a path with .. is not gone into")
+        try:
+            below = os.open(part, _FOLDER, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = below
+    return folder
+
+
+def _open(folder: int, name: bytes, path: bytes, listed: os.stat_result | None) -> Opened:
+    try:
+        found = listed or os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):  # an open of a device may do something
+            return Opened(path=path, flaw=NOT_REGULAR)
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    except OSError as error:
+        return Opened(path=path, flaw=SWAPPED if error.errno == errno.ELOOP else why(error))
+    opened = os.fstat(descriptor)
+    if not stat.S_ISREG(opened.st_mode):
+        os.close(descriptor)
+        return Opened(path=path, flaw=NOT_REGULAR)
+    return Opened(
+        path=path,
+        descriptor=descriptor,
+        device=opened.st_dev,
+        inode=opened.st_ino,
+        size=opened.st_size,
+        mtime_ns=opened.st_mtime_ns,
+        ctime_ns=opened.st_ctime_ns,
+        uid=opened.st_uid,
+    )
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return Stamp(
+        device=found.st_dev,
+        inode=found.st_ino,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+    )
+
+
+def _name(entry: "os.DirEntry[str]") -> bytes:
+    return os.fsencode(entry.name)
+
+
+def why(error: OSError) -> str:
+    """Return what went wrong, in the system's words; `gone` for what is not there."""
+    if error.errno == errno.ENOENT:
+        return GONE
+    if error.errno == errno.ELOOP:
+        return "a link stands on the way"
+    return (error.strerror or str(error)).lower()
