@@ -10,11 +10,11 @@ from collectors.traffic.block import U8, Block
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
-from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.detect import tcp, udp
 from collectors.traffic.protocols.news import FAILED, UNKNOWN, Change, Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
 from collectors.traffic.protocols.registry import parser_of
+from collectors.traffic.protocols.talk import Ends, Talk
 from collectors.traffic.streams.news import News, Run
 
 MAX_EXPECTED = 4096
@@ -41,35 +41,20 @@ class ProtocolCounts:
     too_many_transactions: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Talk:
-    conversation: Conversation
-    facts: Facts
-    parser: Parser | None = None
-    waiting: list[tuple[bool, bytes, int]] = field(default_factory=list)
-    looked: list[bool] = field(default_factory=lambda: [False, False])
-    first: list[bytes] = field(default_factory=lambda: [b"", b""])
-    left: bool = False
-    seen: int = 0
-    told: int = 0
-    expected: str = ""
-    """The protocol that should follow (STARTTLS), while that is not known."""
-
-
 class Protocols:
     """The conversations of all flows. `feed` takes each block after the streams have; memory is bounded per flow and freed when it ends."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.counts = ProtocolCounts()
         self._limits = limits or Limits()
-        self._talks: dict[int, _Talk] = {}
+        self._talks: dict[int, Talk] = {}
+        self._ends = Ends(None, None, [])
         self._datagrams: U8 = np.zeros(4096, np.uint8)
         self._left_now: set[int] = set()
         self._gone: list[int] = []
         self._finished: dict[int, Conversation] = {}
         self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
         self._changes: list[Change] = []
-        self._ended: dict[int, tuple[Columns, int]] = {}
 
     def conversation(self, slot: int) -> Conversation | None:
         """Return what is known of a flow, or None while it has said nothing."""
@@ -80,29 +65,29 @@ class Protocols:
         """Take a block; returns what changed, in the order of packets."""
         self._settle()
         self._changes = []
-        self._ended = _places(batch.ended)
-        for run in news.runs:
-            self._run(table, batch, run)
+        self._ends = Ends(table, batch, batch.ended)
+        self._take_runs(news.runs)
         self._take_datagrams(block, table, batch)
         for ended in batch.ended:
             self._gone += ended.slots.tolist()
         changes = self._changes
-        changes.sort(key=lambda change: change.row if change.row >= 0 else 1 << 60)
+        changes.sort(key=_row)
         return changes
 
     def finish(self, news: News, ended: Ended | None = None) -> list[Change]:
         """Take what the end of flows brings when the sensor stops (`Reassembler.finish`); `ended` says whose first bytes come only now."""
         self._settle()
-        self._ended = _places([ended] if ended is not None else [])
+        self._ends = Ends(None, None, [ended] if ended is not None else [])
         self._changes = []
-        for run in news.runs:
-            self._run(None, None, run)
+        self._take_runs(news.runs)
         return self._changes
 
     def _settle(self) -> None:
         """Forget the flows that ended with the block before, and transactions that finished with it."""
         for slot in self._gone:
-            self._talks.pop(slot, None)
+            talk = self._talks.pop(slot, None)
+            if talk is not None and talk.parser is not None:
+                talk.parser.release()
         if self._gone:
             gone = np.array(self._gone, np.int64)
             self._datagrams[gone[gone < len(self._datagrams)]] = _NEW
@@ -113,27 +98,29 @@ class Protocols:
 
     # Streams
 
-    def _run(self, table: Table | None, batch: Batch | None, run: Run) -> None:
-        talk = self._talks.get(run.slot)
-        if talk is None:
-            if not run.data:
-                return
-            if run.row < 0:
-                place = self._ended.get(run.slot)
-                if place is None:
-                    return
-                talk = self._enter(run.slot, _facts(*place, False, False))
-            elif table is None or batch is None:
-                return
-            else:
-                # The packet that released the bytes may be the other side's acknowledgement.
-                side = bool(batch.to_client[batch.rows == run.row][0])
-                talk = self._enter(run.slot, _facts(table, run.row, side, False))
-        self.counts.bytes_seen += len(run.data)
-        if talk.left:
-            if talk.conversation.encrypted:
-                self.counts.bytes_encrypted += len(run.data)
-            return
+    def _take_runs(self, runs: list[Run]) -> None:
+        talks, counts = self._talks, self.counts
+        for run in runs:
+            talk = talks.get(run.slot)
+            if talk is None:
+                talk = self._begin(run)
+                if talk is None:
+                    continue
+            counts.bytes_seen += len(run.data)
+            if not talk.left:
+                self._run(talk, run)
+            elif talk.conversation.encrypted:
+                counts.bytes_encrypted += len(run.data)
+
+    def _begin(self, run: Run) -> Talk | None:
+        """Return a new conversation, None when nothing was said, or nobody knows by whom."""
+        if not run.data:
+            return None
+        facts = self._ends.of_ended(run.slot) if run.row < 0 else self._ends.of(run.slot, False)
+        return self._enter(run.slot, facts) if facts is not None else None
+
+    def _run(self, talk: Talk, run: Run) -> None:
+        """Take bytes that somebody wants."""
         if run.data or run.gap:
             if talk.parser is None:
                 self._look(talk, run)
@@ -141,10 +128,12 @@ class Protocols:
                 if not talk.looked[run.to_client]:
                     self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
                 self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
+                if type(talk.parser) is Recognised and all(talk.looked):
+                    talk.left = True
         if run.end and talk.parser is not None:
             self._close(talk, run.to_client, run.row, run.time_ns)
 
-    def _look(self, talk: _Talk, run: Run) -> None:
+    def _look(self, talk: Talk, run: Run) -> None:
         """Detect the protocol, with what came before."""
         side, talked = run.to_client, talk.conversation
         if run.gap and not talk.first[side]:
@@ -163,7 +152,7 @@ class Protocols:
         talk.looked[side] = not more
         self._maybe_fail(talk, run.row, run.time_ns)
 
-    def _maybe_fail(self, talk: _Talk, row: int, time_ns: int) -> None:
+    def _maybe_fail(self, talk: Talk, row: int, time_ns: int) -> None:
         kept = sum(len(data) for _, data, _ in talk.waiting)
         if not (talk.looked[0] and talk.looked[1]) and kept < 64 * 1024:
             return
@@ -173,7 +162,7 @@ class Protocols:
         self.counts.conversations[FAILED] += 1
         self._changes.append(Change(talk.conversation, None, False, row, time_ns))
 
-    def _speak(self, talk: _Talk, name: str, side: bool, row: int, time_ns: int) -> None:
+    def _speak(self, talk: Talk, name: str, side: bool, row: int, time_ns: int) -> None:
         """Begin to parse a protocol that one side has shown."""
         talked = talk.conversation
         talked.protocol = name
@@ -192,7 +181,7 @@ class Protocols:
         for to_client, data, gap in waiting:
             self._parse(talk, to_client, data, gap, row, time_ns)
 
-    def _other_side(self, talk: _Talk, side: bool, data: bytes, row: int, time_ns: int) -> None:
+    def _other_side(self, talk: Talk, side: bool, data: bytes, row: int, time_ns: int) -> None:
         """Look at the first bytes of the side that detection has not needed: they should be of the same protocol."""
         talk.first[side] = (talk.first[side] + data)[: tcp.ENOUGH]
         if talk.facts.datagrams:
@@ -226,22 +215,26 @@ class Protocols:
         rows, sides = rows[udp_rows], batch.to_client[udp_rows]
         if (top := int(slots.max())) >= len(self._datagrams):
             self._datagrams = np.concatenate([self._datagrams, np.zeros(top + 1, np.uint8)])
-        wanted = self._datagrams[slots] != _LEFT
-        order = np.argsort(rows[wanted], kind="stable")
-        rows, slots, sides = rows[wanted][order], slots[wanted][order], sides[wanted][order]
+        wanted = np.flatnonzero(self._datagrams[slots] != _LEFT)
+        wanted = wanted[np.argsort(rows[wanted], kind="stable")]
+        rows, slots, sides = rows[wanted], slots[wanted], sides[wanted]
         begins, lengths = table.payload[rows].tolist(), table.payload_len[rows].tolist()
         times = block.time_ns[table.packet[rows]].tolist()
-        left = self._left_now = set[int]()
+        left, memory = set[int](), block.data.data
+        self._left_now = left
         for row, slot, side, begin, length, time_ns in zip(
             rows.tolist(), slots.tolist(), sides.tolist(), begins, lengths, times, strict=True
         ):
             if slot not in left:
-                self._datagram(table, row, slot, side, block.data[begin : begin + length].tobytes(), time_ns)
+                self._datagram(row, slot, side, bytes(memory[begin : begin + length]), time_ns)
 
-    def _datagram(self, table: Table, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
+    def _datagram(self, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
         talk = self._talks.get(slot)
         if talk is None:
-            talk = self._enter(slot, _facts(table, row, side, True))
+            facts = self._ends.of(slot, True)
+            if facts is None:
+                return
+            talk = self._enter(slot, facts)
         self.counts.bytes_seen += len(data)
         if talk.parser is None:
             name = udp.detect(data, side, talk.facts.client_port, talk.facts.server_port)
@@ -265,9 +258,9 @@ class Protocols:
 
     # Both
 
-    def _enter(self, slot: int, facts: Facts) -> _Talk:
+    def _enter(self, slot: int, facts: Facts) -> Talk:
         """Begin to follow what a flow says."""
-        talk = self._talks[slot] = _Talk(Conversation(slot), facts)
+        talk = self._talks[slot] = Talk(slot, facts)
         if self._expected and not facts.datagrams:
             found = self._expected.pop((facts.server, facts.server_port), None)
             found = found or self._expected.pop((facts.client, facts.client_port), None)
@@ -281,7 +274,7 @@ class Protocols:
                 talk.parser.expectation = told
         return talk
 
-    def _parse(self, talk: _Talk, side: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
+    def _parse(self, talk: Talk, side: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:
         parser = talk.parser
         if parser is None or talk.left:
             return
@@ -299,12 +292,12 @@ class Protocols:
         ):
             self._collect(talk, side, row, time_ns)
 
-    def _broken(self, talk: _Talk) -> None:
+    def _broken(self, talk: Talk) -> None:
         """Count a defect of a parser, which ends this conversation's parsing."""
         self.counts.parsers_broken += 1
         talk.left = True
 
-    def _close(self, talk: _Talk, side: bool, row: int, time_ns: int) -> None:
+    def _close(self, talk: Talk, side: bool, row: int, time_ns: int) -> None:
         """Tell the parser that one side says no more."""
         parser = talk.parser
         if parser is None or talk.left:
@@ -315,7 +308,7 @@ class Protocols:
             self._broken(talk)
         self._collect(talk, side, row, time_ns)
 
-    def _collect(self, talk: _Talk, side: bool, row: int, time_ns: int) -> None:
+    def _collect(self, talk: Talk, side: bool, row: int, time_ns: int) -> None:
         parser, talked = talk.parser, talk.conversation
         if parser is None:
             return
@@ -343,7 +336,7 @@ class Protocols:
             self._expected[address, port] = (name, told)
         parser.expected = []
 
-    def _change_protocol(self, talk: _Talk, parser: Parser, side: bool, row: int, time_ns: int) -> None:
+    def _change_protocol(self, talk: Talk, parser: Parser, side: bool, row: int, time_ns: int) -> None:
         """Go on with another protocol from here (STARTTLS, CONNECT, Upgrade)."""
         talked = talk.conversation
         talked.original = talked.protocol
@@ -364,16 +357,6 @@ class Protocols:
                 self._look(talk, Run(talked.slot, side, 0, parser.rest, 0, row, time_ns, 0))
 
 
-def _facts(table: Table | Columns, row: int, to_client: bool, datagrams: bool) -> Facts:
-    """Return the ends of a flow, from one of its packets or from its own columns."""
-    source = (int(table.src_hi[row]), int(table.src_lo[row]))
-    target = (int(table.dst_hi[row]), int(table.dst_lo[row]))
-    ports = int(table.sport[row]), int(table.dport[row])
-    if to_client:
-        source, target, ports = target, source, (ports[1], ports[0])
-    return Facts(ports[0], ports[1], source, target, datagrams, int(table.family[row]))
-
-
-def _places(ended: list[Ended]) -> dict[int, tuple[Columns, int]]:
-    """Return where the columns of flows that ended are, by slot."""
-    return {slot: (one.columns, place) for one in ended for place, slot in enumerate(one.slots.tolist())}
+def _row(change: Change) -> int:
+    """Return a change's place in the order: what the flows' ends brought comes last."""
+    return change.row if change.row >= 0 else 1 << 60

@@ -1,5 +1,7 @@
 """DNS over UDP and TCP: every message is a transaction, as in Suricata."""
 
+import struct
+
 from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
@@ -17,6 +19,11 @@ _BUFFERS = {
 }  # fmt: skip
 
 
+_HEADER = struct.Struct(">6H").unpack_from
+_QUESTION = struct.Struct(">HH").unpack_from
+_RECORD = struct.Struct(">HHIH").unpack_from
+
+
 class Malformed(Exception):
     """A message whose lengths or names do not hold."""
 
@@ -30,7 +37,7 @@ class DnsTransaction(Transaction):
         super().__init__(number, protocol)
         self.to_client = to_client
         self.is_response = False
-        self._names: tuple[list[bytes], ...] = ([], [], [], [])
+        self._names: list[list[bytes]] = [[], [], [], []]
         self._numbers: dict[str, list[int]] = {}
 
     def buffers(self, name: str, to_client: bool) -> list[bytes]:
@@ -54,8 +61,8 @@ class DnsTransaction(Transaction):
         if len(data) < 12:
             self.event("malformed_data", to_client)
             return
-        flags = data[2] << 8 | data[3]
-        self.is_response = bool(flags & 0x8000)
+        _, flags, *counts = _HEADER(data)
+        self.is_response = flags >= 0x8000
         if self.is_response != to_client:
             self.event("not_request" if self.is_response else "not_response", to_client)
         if flags & 0x0040:
@@ -67,39 +74,39 @@ class DnsTransaction(Transaction):
         if self.is_response:
             self._numbers["dns.rcode"] = [flags & 0xF]
         try:
-            self._sections(data)
-        except Malformed:
+            self._sections(data, counts)
+        except (Malformed, IndexError, struct.error):
             self.event("malformed_data", to_client)
 
-    def _sections(self, data: bytes) -> None:
+    def _sections(self, data: bytes, counts: list[int]) -> None:
+        """Read the four sections; raises `IndexError` or `struct.error` where the message ends too soon."""
         at, left, end = 12, MAX_RECORDS, len(data)
         known: dict[int, bytes] = {}
         types = self._numbers["dns.rrtype"] = []
-        for number, names in enumerate(self._names):
-            count = min(data[4 + 2 * number] << 8 | data[5 + 2 * number], left)
-            left -= count
-            for _ in range(count):
-                if at + 1 < end and data[at] & 0xC0 == 0xC0 and (data[at] & 0x3F) << 8 | data[at + 1] in known:
-                    name = known[(data[at] & 0x3F) << 8 | data[at + 1]]
+        for number, count in enumerate(counts):
+            names = self._names[number]
+            for _ in range(min(count, left)):
+                size = data[at]
+                name = known.get((size & 0x3F) << 8 | data[at + 1]) if size >= 0xC0 else None
+                if name is not None:
                     at += 2
                 else:
                     start = at
                     name, at = read_name(self, data, at)
                     known[start] = name
-                if at + 4 > end:
-                    raise Malformed
-                kind = data[at] << 8 | data[at + 1]
-                at += 4
                 if number:
-                    if at + 6 > end:
-                        raise Malformed
-                    at += 6 + (data[at + 4] << 8 | data[at + 5])
+                    kind, _, _, length = _RECORD(data, at)
+                    at += 10 + length
                     if at > end:
                         raise Malformed
+                else:
+                    kind, _ = _QUESTION(data, at)
+                    at += 4
                 if number < 2:
                     types.append(kind)
                 if kind != 41:
                     names.append(name)
+            left -= min(count, left)
 
 
 class DnsParser(Parser):
@@ -152,16 +159,27 @@ def read_name(tx: DnsTransaction, data: bytes, at: int) -> tuple[bytes, int]:
     labels: list[bytes] = []
     behind = -1
     jumps = length = 0
-    while True:
-        if at >= len(data):
-            raise Malformed
+    end = len(data)
+    while at < end:
         size = data[at]
-        if size == 0:
-            at += 1
-            break
-        if size & 0xC0 == 0xC0:
-            if at + 1 >= len(data):
+        if 0 < size < 64:
+            stop = at + 1 + size
+            if stop > end:
                 raise Malformed
+            if len(labels) >= MAX_LABELS:
+                tx.event("too_many_labels", tx.to_client)
+                if behind < 0:
+                    raise Malformed
+                break
+            length += size + 1
+            if length > MAX_NAME:
+                tx.event("name_too_long", tx.to_client)
+            else:
+                labels.append(data[at + 1 : stop])
+            at = stop
+        elif not size:
+            return b".".join(labels), behind if behind >= 0 else at + 1
+        elif size >= 0xC0 and at + 1 < end:
             target = (size & 0x3F) << 8 | data[at + 1]
             if behind < 0:
                 behind = at + 2
@@ -170,20 +188,8 @@ def read_name(tx: DnsTransaction, data: bytes, at: int) -> tuple[bytes, int]:
                 tx.event("infinite_loop", tx.to_client)
                 break
             at = target
-            continue
-        if size & 0xC0:
-            raise Malformed
-        if at + 1 + size > len(data):
-            raise Malformed
-        if len(labels) >= MAX_LABELS:
-            tx.event("too_many_labels", tx.to_client)
-            if behind < 0:
-                raise Malformed
-            break
-        if length + size + 1 > MAX_NAME:
-            tx.event("name_too_long", tx.to_client)
         else:
-            labels.append(data[at + 1 : at + 1 + size])
-        length += size + 1
-        at += 1 + size
-    return b".".join(labels), behind if behind >= 0 else at
+            raise Malformed
+    else:
+        raise Malformed
+    return b".".join(labels), behind

@@ -149,7 +149,6 @@ class Fields(Transaction):
         return name == "file.data" and not self.done and (not self.files or any(not file.closed for file in self.files))
 
 
-@dataclass(slots=True, eq=False)
 class Conversation:
     """What is known of one flow's application protocol.
 
@@ -159,13 +158,16 @@ class Conversation:
     `encrypted`: from here on nothing can be read.
     """
 
-    slot: int
-    protocol: str = UNKNOWN
-    by_side: list[str] = field(default_factory=lambda: [UNKNOWN, UNKNOWN])
-    original: str = ""
-    transactions: list[Transaction] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    encrypted: bool = False
+    __slots__ = ("by_side", "encrypted", "events", "original", "protocol", "slot", "transactions")
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        self.protocol = UNKNOWN
+        self.by_side = [UNKNOWN, UNKNOWN]
+        self.original = ""
+        self.transactions: list[Transaction] = []
+        self.events: list[str] = []
+        self.encrypted = False
 
     def event(self, name: str) -> None:
         """Note an `applayer_*` event, once."""
@@ -173,23 +175,29 @@ class Conversation:
             self.events.append(name)
 
 
-@dataclass(slots=True, eq=False)
 class Change:
     """Something is new in `transaction`, through packet `row`; None: of the conversation itself (its protocol is found, an event).
 
     `to_client` is the way of the bytes; `row` may be the other side's acknowledgement that released them, or -1 when the flow's end did.
+    `progress` is how far that side of the transaction was then: it may be further when the change is read, as a block is parsed as a whole.
+    `protocols` is what the conversation was then: its protocol, what its sides looked like (to server, to client), what it was originally.
     """
 
-    conversation: Conversation
-    transaction: Transaction | None
-    to_client: bool
-    row: int
-    time_ns: int
-    progress: int = 0
-    """How far that side of the transaction was then: it may be further when the change is read, as a block is parsed as a whole."""
-    protocols: tuple[str, str, str, str] = field(init=False)
-    """What the conversation was then: its protocol, what its sides looked like (to server, to client), and what it was originally."""
+    __slots__ = ("conversation", "progress", "protocols", "row", "time_ns", "to_client", "transaction")
 
-    def __post_init__(self) -> None:
-        talk = self.conversation
-        self.protocols = (talk.protocol, talk.by_side[0], talk.by_side[1], talk.original)
+    def __init__(
+        self,
+        conversation: Conversation,
+        transaction: Transaction | None,
+        to_client: bool,
+        row: int,
+        time_ns: int,
+        progress: int = 0,
+    ) -> None:
+        self.conversation = conversation
+        self.transaction = transaction
+        self.to_client = to_client
+        self.row = row
+        self.time_ns = time_ns
+        self.progress = progress
+        self.protocols = (conversation.protocol, *conversation.by_side, conversation.original)

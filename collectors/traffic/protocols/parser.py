@@ -1,6 +1,7 @@
 """What a protocol's parser is: an object per flow that takes both sides' bytes and tells which transactions they changed."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collectors.traffic.protocols.news import Conversation, Fields, Transaction
 
@@ -31,8 +32,7 @@ class Limits:
     """Compute digests of files: some rule asks for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a parser may know of its flow: ports, addresses (their two halves), whether datagrams."""
 
     client_port: int
@@ -73,6 +73,9 @@ class Parser:
 
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""
+
+    def release(self) -> None:
+        """Let go of what refers back to this parser: its flow is over, and its memory is free at once."""
 
     def touch(self, transaction: Transaction) -> None:
         """Note that a transaction changed."""

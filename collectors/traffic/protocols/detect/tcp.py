@@ -11,14 +11,24 @@ _METHODS = (
     rb"BCOPY|BDELETE|BMOVE|BPROPFIND|BPROPPATCH|POLL|ACL|PURGE|LINK|UNLINK|INVALID|RPC_IN_DATA|RPC_OUT_DATA|CCM_POST|BITS_POST|SSTP_DUPLEX_POST"
 )
 
-Pattern = tuple[str, "re.Pattern[bytes]"]
+Patterns = tuple[tuple[str, ...], "re.Pattern[bytes]"]
+"""Names of protocols, and one expression with a group for each: the first that fits is the one."""
 
 
-def _patterns(*rows: tuple[str, bytes]) -> tuple[Pattern, ...]:
-    return tuple((name, re.compile(pattern, re.DOTALL)) for name, pattern in rows)
+def patterns(*rows: tuple[str, bytes]) -> Patterns:
+    """Join the patterns of several protocols (none has groups of its own)."""
+    joined = b"|".join(b"(" + pattern + b")" for _, pattern in rows)
+    return tuple(name for name, _ in rows), re.compile(joined, re.DOTALL)
 
 
-_TO_SERVER = _patterns(
+def first(known: Patterns, data: bytes) -> str:
+    """Return the first protocol whose pattern fits the beginning of `data`, or ""."""
+    names, pattern = known
+    found = pattern.match(data)
+    return names[found.lastindex - 1] if found is not None and found.lastindex else ""
+
+
+_TO_SERVER = patterns(
     ("http", rb"[\r\n]{0,16}(?i:" + _METHODS + rb")[ \t]"),
     ("tls", rb"\x16\x03[\x00-\x04]..\x01|[\x80-\xbf].\x01(?:\x00\x02|\x03[\x00-\x04])"),
     ("ssh", rb"(?:[\x20-\x7e]{0,255}\r?\n){0,4}SSH-[12]\."),
@@ -49,7 +59,7 @@ _TO_SERVER = _patterns(
     ("mongodb", rb"..[\x00\x01]\x00....\x00\x00\x00\x00(?:\xd4\x07|\xdd\x07)\x00\x00"),
 )  # fmt: skip
 
-_TO_CLIENT = _patterns(
+_TO_CLIENT = patterns(
     ("http", rb"[\r\n]{0,4}HTTP/(?:0\.9|1\.[01])[ \t]"),
     ("tls", rb"\x16\x03[\x00-\x04]..\x02|\x15\x03[\x00-\x04]\x00\x02[\x01\x02]"),
     ("ssh", rb"(?:[\x20-\x7e]{0,255}\r?\n){0,4}SSH-[12]\."),
@@ -86,9 +96,9 @@ _BY_PORT = {
 
 def detect(data: bytes, to_client: bool, port: int) -> tuple[str, bool]:
     """Return the protocol that one side's first bytes show, or "", and whether more bytes could show one."""
-    for name, pattern in _TO_CLIENT if to_client else _TO_SERVER:
-        if pattern.match(data):
-            return name, False
+    name = first(_TO_CLIENT if to_client else _TO_SERVER, data)
+    if name:
+        return name, False
     if port == 53 and (name := _dns(data)):
         return name, False
     hint = _BY_PORT.get(port)

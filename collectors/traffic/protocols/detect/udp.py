@@ -1,23 +1,23 @@
 """Protocols over UDP by what one datagram looks like."""
 
-import re
+from collectors.traffic.protocols.detect.tcp import first, patterns
 
-_PATTERNS: tuple[tuple[str, "re.Pattern[bytes]"], ...] = tuple(
-    (name, re.compile(pattern, re.DOTALL))
-    for name, pattern in (
-        ("sip", rb"SIP/2\.0 [1-6]|(?:INVITE|REGISTER|OPTIONS|ACK|BYE|CANCEL|SUBSCRIBE|NOTIFY|MESSAGE|INFO|PRACK|UPDATE|PUBLISH) sips?:"),
-        ("ssdp", rb"(?:M-SEARCH \* HTTP/1\.1|NOTIFY \* HTTP/1\.1)\r\n"),
-        ("stun", rb"[\x00-\x3f].[\x00-\xff][\x00\x04\x08\x0c\x10\x14\x18\x1c\x20\x24\x28\x2c\x30-\xff]\x21\x12\xa4\x42"),
-        ("bittorrent-dht", rb"d1:[adeqry]"),
-        ("dhcp", rb"[\x01\x02]\x01\x06[\x00-\x10].{232}\x63\x82\x53\x63"),
-        ("ike", rb"(?:\x00\x00\x00\x00)?.{16}[\x00-\x30](?:\x10|\x20|\x21)[\x00-\x2c].{5}\x00\x00[\x00-\x40]."),
-        ("snmp", rb"\x30(?:[\x10-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01\x03](?:\x04|\x30)"),
-        ("krb5", rb"[\x6a-\x6f\x7e](?:[\x10-\x7f]|\x81.|\x82..)\x30(?:[\x10-\x7f]|\x81.|\x82..)[\xa0\xa1]\x03\x02\x01\x05"),
-        ("tftp", rb"\x00[\x01\x02][\x20-\x7e]{1,255}\x00(?i:netascii|octet|mail)\x00"),
-        ("nfs", rb"....\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01\x86\xa3"),
-        ("wireguard", rb"\x01\x00\x00\x00.{144}$"),
-    )
+_ROWS: tuple[tuple[str, bytes], ...] = (
+    ("sip", rb"SIP/2\.0 [1-6]|(?:INVITE|REGISTER|OPTIONS|ACK|BYE|CANCEL|SUBSCRIBE|NOTIFY|MESSAGE|INFO|PRACK|UPDATE|PUBLISH) sips?:"),
+    ("ssdp", rb"(?:M-SEARCH \* HTTP/1\.1|NOTIFY \* HTTP/1\.1)\r\n"),
+    ("stun", rb"[\x00-\x3f].[\x00-\xff][\x00\x04\x08\x0c\x10\x14\x18\x1c\x20\x24\x28\x2c\x30-\xff]\x21\x12\xa4\x42"),
+    ("bittorrent-dht", rb"d1:[adeqry]"),
+    ("dhcp", rb"[\x01\x02]\x01\x06[\x00-\x10].{232}\x63\x82\x53\x63"),
+    ("ike", rb"(?:\x00\x00\x00\x00)?.{16}[\x00-\x30](?:\x10|\x20|\x21)[\x00-\x2c].{5}\x00\x00[\x00-\x40]."),
+    ("snmp", rb"\x30(?:[\x10-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01\x03](?:\x04|\x30)"),
+    ("krb5", rb"[\x6a-\x6f\x7e](?:[\x10-\x7f]|\x81.|\x82..)\x30(?:[\x10-\x7f]|\x81.|\x82..)[\xa0\xa1]\x03\x02\x01\x05"),
+    ("tftp", rb"\x00[\x01\x02][\x20-\x7e]{1,255}\x00(?i:netascii|octet|mail)\x00"),
+    ("nfs", rb"....\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01\x86\xa3"),
+    ("wireguard", rb"\x01\x00\x00\x00.{144}$"),
 )  # fmt: skip
+_PATTERNS = patterns(*_ROWS)
+_BUT_IKE = patterns(*(row for row in _ROWS if row[0] != "ike"))
+"""Away from its ports the content does not tell IKE from others."""
 
 
 def detect(data: bytes, to_client: bool, client_port: int, server_port: int) -> str:
@@ -32,9 +32,8 @@ def detect(data: bytes, to_client: bool, client_port: int, server_port: int) -> 
         return "quic"
     if 123 in ports and len(data) >= 48 and data[0] & 7 and 1 <= data[0] >> 3 & 7 <= 4:
         return "ntp"
-    if not ({500, 4500} & set(ports)) and len(data) >= 28:
-        return next((name for name, pattern in _PATTERNS if name != "ike" and pattern.match(data)), "")
-    return next((name for name, pattern in _PATTERNS if pattern.match(data)), "")
+    on_port = 500 in ports or 4500 in ports
+    return first(_PATTERNS if on_port or len(data) < 28 else _BUT_IKE, data)
 
 
 def dns(data: bytes, on_port: bool) -> bool:
