@@ -1,5 +1,6 @@
 """Finds which processes hold which sockets, by the links in `/proc/PID/fd` (proc(5)): the only place where the kernel says it."""
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -80,6 +81,10 @@ class Owners:
                 inode = links(readlink(name, dir_fd=folder))
             except (FileNotFoundError, ProcessLookupError):  # closed meanwhile
                 continue
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                continue  # a path longer than the kernel tells, which no socket has
             if inode is not None:
                 holders = by_inode.setdefault(inode, alone)
                 if holders is not alone and holders[-1] != pid:

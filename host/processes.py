@@ -1,5 +1,6 @@
 """Describes processes: what they run, as whom, for which unit, in which container. The only user of psutil."""
 
+import errno
 import os
 import pwd
 from collections.abc import Sequence
@@ -76,6 +77,10 @@ def _executable(pid: int, denied: list[int]) -> tuple[str, bool]:
     except PermissionError:
         denied.append(pid)
         return "", False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return "(a path longer than the kernel tells)", False
 
 
 def _membership(pid: int) -> cgroups.Membership:
