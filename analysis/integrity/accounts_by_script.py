@@ -1,4 +1,4 @@
-"""System accounts that a package's signed script makes: lines added, none changed, locked, of the system's range, named there. Pure."""
+"""System accounts that a package's signed script makes or takes away: whole lines, locked, of the system's range, named there. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,16 +9,18 @@ SHELLS = frozenset({"/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bi
 
 
 def account_product(path: bytes, old: bytes, new: bytes, scripts: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the names of the accounts that were added, [] when anything else differs or a script does not name one.
+    """Return the names of the accounts that were added or went, [] when anything else differs or a script does not name one.
 
     `scripts` pairs a package's name with its signed maintainer scripts. Group files may also gain members that a script names. A name
     counts as named when it stands there as a whole word together with a tool that makes accounts.
     """
     before, after = _lines(old), _lines(new)
-    if before is None or after is None or not before.keys() <= after.keys():
+    if before is None or after is None:
         return []
     database = path.rpartition(b"/")[2].decode("ascii", "replace")
-    touched = []
+    touched = [name for name in before if name not in after and _is_system(database, before[name])]
+    if len(touched) != len(before.keys() - after.keys()):
+        return []
     for name, fields in after.items():
         former = before.get(name)
         if former == fields:
@@ -70,5 +72,7 @@ def _new_members(database: str, former: list[str] | None, fields: list[str]) -> 
 
 def _is_named(name: str, scripts: Iterable[tuple[str, str]]) -> bool:
     word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
-    tool = re.compile(r"\b(adduser|addgroup|useradd|groupadd|usermod|systemd-sysusers|sysusers\.d)\b")
+    tool = re.compile(
+        r"\b(adduser|addgroup|useradd|groupadd|usermod|deluser|delgroup|userdel|groupdel|systemd-sysusers|sysusers\.d)\b"
+    )
     return any(word.search(script) and tool.search(script) for _, script in scripts)

@@ -204,11 +204,9 @@ def apt_history(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
     for fields in stanzas(text.splitlines()):
         if "Start-Date" not in fields:
             continue
-        packages = [
-            _apt_change(deed, match)
-            for word, deed in _DEEDS.items()
-            for match in _CHANGE.finditer(fields.get(word, ""))
-        ]
+        matches = [(deed, match) for word, deed in _DEEDS.items() for match in _CHANGE.finditer(fields.get(word, ""))]
+        matches.sort(key=lambda pair: "automatic" in pair[1][3])  # what was asked for comes first
+        packages = [_apt_change(deed, match) for deed, match in matches]
         started = to_ms(fields["Start-Date"])
         found.append(
             Transaction(
@@ -237,7 +235,7 @@ def _apt_change(deed: str, match: re.Match[str]) -> PackageChange:
 
 
 def dpkg_log(text: str, to_ms: Callable[[str], int], quiet_ms: int = 60_000) -> list[Transaction]:
-    """Return the runs in dpkg.log: lines with less than `quiet_ms` between them are one."""
+    """Return the runs in dpkg.log: one begins where dpkg says that it starts on archives or removals, or after `quiet_ms` of silence."""
     found: list[Transaction] = []
     packages: dict[tuple[str, str], PackageChange] = {}
     started = ended = 0
@@ -246,7 +244,8 @@ def dpkg_log(text: str, to_ms: Callable[[str], int], quiet_ms: int = 60_000) -> 
         if len(words) < 4 or not re.fullmatch(r"\d{4}-\d\d-\d\d", words[0]):
             continue
         at = to_ms(f"{words[0]} {words[1]}")
-        if started and at - ended > quiet_ms:
+        begins = words[2:4] == ["startup", "archives"] or words[2:5] == ["startup", "packages", "remove"]
+        if started and (begins or at - ended > quiet_ms):
             found.append(_dpkg_run(started, ended, packages))
             packages, started = {}, 0
         started, ended = started or at, at

@@ -7,7 +7,7 @@ A rule that can make the file anew, or check it entry by entry against signed fi
 import re
 import stat
 
-from analysis.integrity.products_derived import DERIVED_RULES
+from analysis.integrity.products_derived import DERIVED_RULES, resolved
 from contracts.file_change import CAPABILITIES, SETUID, Change
 from contracts.provenance import Knowledge, Level, Provenance, Transaction
 
@@ -88,9 +88,10 @@ def product(change: Change, known: Knowledge) -> Provenance | None:
             found = rule(change, run, known)
             if found is not None:
                 return found
-    if _is_dangerous(change):
-        return None
-    return _by_name(change, run) or _by_script(change, run, known)
+    copied = _copied(change, run, known)
+    if copied is not None or _is_dangerous(change):
+        return copied
+    return _by_name(change, run) or _linked(change, run, known) or _by_script(change, run, known)
 
 
 def _run(change: Change, known: Knowledge) -> Transaction | None:
@@ -121,14 +122,34 @@ def _by_name(change: Change, run: Transaction) -> Provenance | None:
     return Provenance(level=Level.PRODUCT, basis=f"{what}; its content is not proved", transaction=run.id)
 
 
-def _by_script(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
-    """A file that a package's signed script names, or a copy of what the run's packages ship elsewhere (ucf, templates)."""
+def _copied(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
+    """A copy below /etc of what the run's own packages ship elsewhere (ucf, templates)."""
     node = change.after
-    if node is not None and node.content and change.path.startswith(b"/etc/"):
-        names = frozenset(one.name for one in run.packages)
-        source = known.copies(node.content, names)
-        if source:
-            return Provenance(level=Level.DERIVED, basis=f"a copy of the signed {source}", transaction=run.id)
+    if node is None or not node.content or not change.path.startswith(b"/etc/"):
+        return None
+    if node.mode & 0o6000 or node.capabilities:
+        return None
+    source = known.copies(node.content, frozenset(one.name for one in run.packages))
+    return (
+        Provenance(level=Level.DERIVED, basis=f"a copy of the signed {source}", transaction=run.id) if source else None
+    )
+
+
+def _linked(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
+    """A link below /etc that leads to a name of the run's own packages: a site, a module or a service enabled; or one that went with it."""
+    node = change.after or change.before
+    if node is None or not stat.S_ISLNK(node.mode) or not change.path.startswith(b"/etc/"):
+        return None
+    target = resolved(change.path, node.target)
+    names = {one.name for one in run.packages}
+    holder = next((one.package for one in known.shipped(target) if one.signed_by and one.package in names), "")
+    if not holder or (change.after is None and known.node(target) is not None):
+        return None
+    return Provenance(level=Level.PRODUCT, basis=f"a link to {holder}'s own file", package=holder, transaction=run.id)
+
+
+def _by_script(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
+    """A file that a package's signed script names."""
     text = change.path.decode("utf-8", "surrogateescape")
     for one in run.packages:
         if _names(known.scripts(one.name), text):

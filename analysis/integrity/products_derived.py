@@ -18,7 +18,7 @@ _MOST = 16 << 20
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 _CACHE_HEADER = 48
 _CACHE_ENTRY = struct.Struct("<iIIIQ")
-_MERGED = (b"/bin/", b"/sbin/", b"/lib", b"/lib32/", b"/lib64/", b"/libx32/")
+_MERGED = (b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/", b"/libx32/")
 _PYC = re.compile(rb"(.*)/__pycache__/([^/]+)\.cpython-\d+(?:\.opt-(\d))?\.pyc")
 _UNIT_LINK = re.compile(rb"/etc/systemd/(?:system|user)/(?:([^/]+)\.(wants|requires|upholds)/)?([^/]+)")
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
@@ -45,14 +45,18 @@ def _dead_link(change: Change, run: Transaction, known: Knowledge, basis: str) -
     before = change.before
     if before is None or not stat.S_ISLNK(before.mode):
         return None
-    target = before.target
+    return _derived(basis, run) if known.node(resolved(change.path, before.target)) is None else None
+
+
+def resolved(link: bytes, target: bytes) -> bytes:
+    """Return where a link's target stands, by its words alone: from the root, without `..`, after the merge of /bin and the like."""
     if not target.startswith(b"/"):
-        parts = (change.path.rpartition(b"/")[0] + b"/" + target).split(b"/")
+        parts = (link.rpartition(b"/")[0] + b"/" + target).split(b"/")
         while b".." in parts[1:]:
             at = parts.index(b"..")
             del parts[max(1, at - 1) : at + 1]
-        target = b"/".join(parts)
-    return _derived(basis, run) if known.node(_merged(target)) is None else None
+        target = b"/".join(part for number, part in enumerate(parts) if part != b"." or not number)
+    return _merged(target)
 
 
 def _linker_cache(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
@@ -61,7 +65,7 @@ def _linker_cache(change: Change, run: Transaction, known: Knowledge) -> Provena
     if content is None:
         return None
     try:
-        libraries = set(cached_libraries(content))
+        libraries = {_merged(path) for path in cached_libraries(content)}
     except (struct.error, ValueError, IndexError):
         return None
     wrong = sorted(path for path in libraries if known.node(path) is None or not _is_held(path, known))
@@ -112,7 +116,10 @@ def _library_link(change: Change, run: Transaction, known: Knowledge) -> Provena
 def _alternative(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
     """A link that update-alternatives keeps: it leads to a choice of its admin file that a package holds (update-alternatives(1))."""
     if change.after is None:
-        return _dead_link(change, run, known, "a link of update-alternatives whose choice is gone")
+        gone = _dead_link(change, run, known, "a link of update-alternatives whose choice is gone")
+        if gone is None and change.path.startswith(b"/etc/alternatives/") and not _is_offered(change.path, known):
+            return _derived("a link of update-alternatives that it keeps no longer", run)
+        return gone
     if not stat.S_ISLNK(change.after.mode):
         return None
     target = change.after.target
@@ -125,6 +132,15 @@ def _alternative(change: Change, run: Transaction, known: Knowledge) -> Provenan
         target = link.target
     held = next(iter(_holders(_merged(target), known)), "")
     return _derived(f"update-alternatives' link to a file of {held}", run, held) if held else None
+
+
+def _is_offered(path: bytes, known: Knowledge) -> bool:
+    """Say whether any admin file of update-alternatives has the name, as its own or as a slave's."""
+    folder, name = b"/var/lib/dpkg/alternatives", path.rpartition(b"/")[2]
+    for each in known.names(folder):
+        if each == name or name in (known.read(folder + b"/" + each, 1 << 20) or b"").split(b"\n"):
+            return True
+    return False
 
 
 def _holders(path: bytes, known: Knowledge) -> list[str]:

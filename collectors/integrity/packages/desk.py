@@ -25,6 +25,8 @@ KEPT_MS = 30 * 86_400_000
 """How long an archive that is not installed any more is remembered."""
 _MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
 _CHUNK = 1 << 18
+_SECOND_MS = 2000
+"""How far the logs' whole seconds may lie before the times of ours."""
 _Stamp = tuple[int, int, int, int]
 """Device, inode, time and size of an archive."""
 _PLAN = TreePlan(hash_name="sha256", threads=1)
@@ -144,9 +146,10 @@ class PackageDesk:
         self.transactions = self._runs()
 
     def _runs(self) -> list[Transaction]:
-        """Return the runs of the logs, each with only those packages whose version dpkg's state bears out."""
+        """Return the runs of the logs that were not settled yet; the logs know whole seconds only."""
         since = int(self._store.fact("settled_ms") or 0)
-        return self._state.runs(since) if since else []
+        settled = set(self._store.fact("settled_runs").split())
+        return [run for run in self._state.runs(since - _SECOND_MS) if run.id not in settled] if since else []
 
     def settle(self) -> None:
         """Keep dpkg's present state as what was before: call it when the changes of a run were judged and stated."""
@@ -166,6 +169,8 @@ class PackageDesk:
         self._store.settle(now, [*_united(lists), *gone])
         now_ms = int(self._host.now().timestamp() * 1000)
         self._store.keep("settled_ms", str(now_ms))
+        recent = [run.id for run in self._state.runs(now_ms - 2 * _SECOND_MS)]
+        self._store.keep("settled_runs", " ".join({*recent, *(run.id for run in self.transactions)}))
         self._store.drop({one.name: one.version for one in packages.values()}, now_ms - KEPT_MS)
 
     # What the judgement asks.
