@@ -8,6 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import hyperscan
+import numpy as np
+
+from collectors.traffic.block import I64
+from collectors.traffic.rules.engine.addresses import expand
+from contracts.record import Record
 
 MAX_OFFSET = 65_535
 _EXT: Any = vars(hyperscan)["ExpressionExt"]
@@ -29,28 +34,41 @@ class Pattern:
         return self.literal, self.nocase, self.last
 
 
+class Kept(Record):
+    """A compiled prefilter as it is kept: the database, and for each pattern which rules it stands for, as packed arrays."""
+
+    database: bytes
+    starts: bytes
+    rules: bytes
+    longest: int
+
+
 class Prefilter:
-    """Patterns with the numbers of the rules that each stands for. Built once; `find` afterwards."""
+    """Patterns with the numbers of the rules that each stands for. Built once; `find` afterwards. `longest`: bytes of a pattern."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept | None = None) -> None:
+        """`kept`: what `keep` returned, from a store that has authenticated it."""
         self._keys: dict[tuple[bytes, bool, int], int] = {}
-        self.members: list[list[int]] = []
+        self._members: list[list[int]] = []
         self._database: Any = None
-        self._hits: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self.members)
+        self.longest = 0
+        if kept is not None:
+            self._load(kept)
 
     def add(self, pattern: Pattern, rule: int) -> None:
         """Let `pattern` stand for a rule."""
-        number = self._keys.setdefault(pattern.key, len(self.members))
-        if number == len(self.members):
-            self.members.append([])
-        self.members[number].append(rule)
+        number = self._keys.setdefault(pattern.key, len(self._members))
+        if number == len(self._members):
+            self._members.append([])
+            self.longest = max(self.longest, len(pattern.literal))
+        self._members[number].append(rule)
 
     def compile(self) -> None:
         """Make the database."""
         keys = list(self._keys)
+        sizes = [len(members) for members in self._members]
+        self._starts: I64 = np.append(0, np.cumsum(sizes, dtype=np.int64))
+        self._rules: I64 = np.array([rule for members in self._members for rule in members], np.int64)
         if not keys:
             return
         expressions = ["".join(f"\\x{byte:02x}" for byte in literal).encode("ascii") for literal, _, _ in keys]
@@ -60,16 +78,23 @@ class Prefilter:
         self._database.compile(
             expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext
         )
+        self._keys, self._members = {}, []
 
-    def dump(self) -> bytes:
-        """Return the compiled database as bytes."""
-        return bytes(hyperscan.dumpb(self._database)) if self._database is not None else b""
+    def keep(self) -> Kept:
+        """Return the prefilter as it is kept."""
+        database = bytes(hyperscan.dumpb(self._database)) if self._database is not None else b""
+        return Kept(database=database, starts=self._starts.tobytes(), rules=self._rules.tobytes(), longest=self.longest)
 
-    def load(self, compiled: bytes) -> None:
-        """Take a compiled database that was made of the same patterns: only from a store that has authenticated it."""
-        if compiled:
-            self._database = hyperscan.loadb(compiled, hyperscan.HS_MODE_BLOCK)
+    def _load(self, kept: Kept) -> None:
+        self._starts = np.frombuffer(kept.starts, np.int64)
+        self._rules = np.frombuffer(kept.rules, np.int64)
+        self.longest = kept.longest
+        if kept.database:
+            self._database = hyperscan.loadb(kept.database, hyperscan.HS_MODE_BLOCK)
             self._database.scratch = hyperscan.Scratch(self._database)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
 
     def find(self, data: bytes | memoryview) -> list[int]:
         """Return the numbers of the patterns in `data`."""
@@ -97,9 +122,14 @@ class Prefilter:
             scan(data, hit)
         return names, numbers
 
+    def pairs(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[I64, I64]:
+        """Return pairs of a piece's name and a rule that a pattern in it stands for; a pair may come twice."""
+        names, numbers = self.find_all(pieces)
+        return expand(np.array(names, np.int64), np.array(numbers, np.int64), self._starts, self._rules)
+
     def rules(self, numbers: Sequence[int]) -> set[int]:
         """Return the rules that the patterns stand for."""
         found: set[int] = set()
         for number in numbers:
-            found.update(self.members[number])
+            found.update(self._rules[self._starts[number] : self._starts[number + 1]].tolist())
         return found

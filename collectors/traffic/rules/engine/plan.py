@@ -5,7 +5,15 @@ from collections.abc import Callable
 from collectors.traffic.protocols import names
 from collectors.traffic.rules.engine.patterns import Pattern
 from collectors.traffic.rules.engine.sets import HeaderSets
-from collectors.traffic.rules.engine.tests import FAMILIES, Check, Unsupported, check, flow_check, of_packet
+from collectors.traffic.rules.engine.tests import (
+    FAMILIES,
+    Check,
+    Unsupported,
+    check,
+    flow_check,
+    fragment_check,
+    of_packet,
+)
 from collectors.traffic.rules.engine.transactions import TxCheck, is_of_transaction, tx_check
 from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
 from collectors.traffic.rules.language.protocols import APPLICATION
@@ -21,6 +29,7 @@ from collectors.traffic.rules.language.rule import (
     Rule,
     State,
     StreamSize,
+    Transform,
     XBits,
 )
 
@@ -64,11 +73,15 @@ class BufferPart:
 
 
 class Compiled:
-    """A rule with all that the engine works out once. `order` is its place among all rules; the lower, the earlier it is looked at."""
+    """A rule with all that the engine works out once. `order` is its place among all rules; the lower, the earlier it is looked at.
+
+    `bits` and `looks` are the states that it asks for; `of_packet`: the end of a flow in the place of a packet cannot pass it.
+    """
 
     __slots__ = (
         "app_tests",
         "applications",
+        "bits",
         "changes",
         "checks",
         "detected_only",
@@ -77,12 +90,14 @@ class Compiled:
         "families",
         "fast",
         "fast_key",
+        "flow",
         "header",
         "header_back",
         "headers",
         "hook_progress",
         "kind",
         "looks",
+        "of_packet",
         "order",
         "packet_parts",
         "parts",
@@ -118,12 +133,15 @@ class Compiled:
         self.kind = self._kind(rule)
         self.direction = self._direction(rule)
         self._payload_needs(rule)
+        self.of_packet = self.headers or (self.requires_packet and not self.requires_stream)
         self.fast: Pattern | None = None
-        self.fast_key: tuple[str, tuple[object, ...]] | None = None
+        self.fast_key: tuple[str, tuple[Transform, ...]] | None = None
         self._choose(rule)
 
     def _state(self, rule: Rule) -> None:
-        self.looks: list[State] = [state for state in rule.state if state.cmd in _LOOKS]
+        looks = [state for state in rule.state if state.cmd in _LOOKS]
+        self.bits = [state for state in looks if isinstance(state, FlowBits)]
+        self.looks: list[FlowInt | XBits] = [state for state in looks if not isinstance(state, FlowBits)]
         self.changes: list[State] = [state for state in rule.state if state.cmd not in _LOOKS]
 
     def _tests(self, rule: Rule) -> None:
@@ -131,7 +149,8 @@ class Compiled:
         self.headers = False
         if rule.hook == "flow_start":
             self.checks.append(lambda packet: packet.begins)
-        if rule.flow is not None and (found := flow_check(rule.flow)) is not None:
+        self.flow = flow_check(rule.flow) if rule.flow is not None else None
+        if rule.flow is not None and (found := fragment_check(rule.flow)) is not None:
             self.checks.append(found)
         self.tx_checks: list[TxCheck] = []
         self.app_tests: list[AppProtocol] = []
@@ -198,7 +217,7 @@ class Compiled:
                 worth = _worth(test, match)
                 if worth > best:
                     best = worth
-                    self.fast = _pattern(match, test)
+                    self.fast = _pattern(match)
                     self.fast_key = (test.buffer, test.transforms)
 
 
@@ -292,16 +311,14 @@ def _worth(test: BufferTest, match: Content) -> float:
     return worth - 4 if test.buffer in _LONG else worth
 
 
-def _pattern(match: Content, test: BufferTest) -> Pattern:
+def _pattern(match: Content) -> Pattern:
     literal, last = match.pattern, 0
-    if isinstance(match.depth, int) and not match.relative:
-        begin = match.offset if isinstance(match.offset, int) else 0
-        last = begin + match.depth if match.offset is None or isinstance(match.offset, int) else 0
+    if isinstance(match.depth, int) and not match.relative and not isinstance(match.offset, str):
+        last = match.depth
     if match.chop is not None:
         literal = literal[match.chop[0] : match.chop[0] + match.chop[1]]
     elif len(literal) > 32:
         literal = literal[:32]
-    del test
     return Pattern(literal, match.nocase, last)
 
 
@@ -312,7 +329,7 @@ def order(compiled: list[Compiled]) -> None:
     """Give all rules their `order`: by action, then who sets before who asks, then priority, as Suricata does."""
 
     def key(one: Compiled) -> tuple[int, ...]:
-        asks = [_uses(one.looks, kind) for kind in ("FlowBits", "FlowInt", "XBits")]
+        asks = [_uses([*one.bits, *one.looks], kind) for kind in ("FlowBits", "FlowInt", "XBits")]
         sets = [_uses(one.changes, kind) for kind in ("FlowBits", "FlowInt", "XBits")]
         ranks = [0 if put and not ask else 1 if put else 2 if ask else 3 for put, ask in zip(sets, asks, strict=True)]
         return (_ACTIONS.get(one.rule.action, 3), *ranks, one.rule.priority)

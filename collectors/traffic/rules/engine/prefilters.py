@@ -1,81 +1,86 @@
-"""Which rules are worth evaluating: for a packet, by payload and stream; for a transaction, by its buffers."""
+"""Which rules are worth evaluating for packets and pieces of streams: by the pattern that stands for each."""
 
-from collectors.traffic.decode.table import Table
-from collectors.traffic.protocols.news import Transaction
-from collectors.traffic.rules.engine.patterns import Pattern, Prefilter
-from collectors.traffic.rules.engine.plan import BOTH, PACKET, TRANSACTION, Compiled
-from collectors.traffic.rules.engine.view import TCP, Packet
-from collectors.traffic.rules.language.rule import Transform
-from collectors.traffic.rules.matching.transforms import Change, changes
+from collections.abc import Iterable
 
-Key = tuple[str, tuple[Transform, ...]]
+import numpy as np
+
+from collectors.traffic.block import I64, Bools
+from collectors.traffic.rules.engine.patterns import Kept, Prefilter
+from collectors.traffic.rules.engine.plan import PACKET, Compiled
+from collectors.traffic.rules.engine.rows import Rows
+from collectors.traffic.rules.engine.view import TCP, UDP
+from contracts.record import Record
+
+Pairs = tuple[I64, I64]
+"""A row and a rule, pair by pair."""
+
+
+class KeptPrefilters(Record):
+    """The prefilters as they are kept."""
+
+    segments: Kept
+    streams: Kept
+    datagrams: Kept
+    others: Kept
 
 
 class Prefilters:
-    """The prefilters of a ruleset: one for packets, one for streams, one for each buffer of transactions."""
+    """Four prefilters: TCP's packets, TCP's streams, datagrams, everything else. A rule is in those of the traffic it may fit."""
 
-    def __init__(self, rules: list[Compiled]) -> None:
-        self.rules = rules
-        self._packets, self._streams = Prefilter(), Prefilter()
-        self._buffers: dict[Key, Prefilter] = {}
-        self._open: list[Compiled] = []
-        self._open_tx: list[Compiled] = []
-        self._transforms: dict[Key, Change | None] = {}
+    def __init__(self, rules: Iterable[Compiled] = (), kept: KeptPrefilters | None = None) -> None:
+        if kept is not None:
+            self.segments, self.streams = Prefilter(kept.segments), Prefilter(kept.streams)
+            self.datagrams, self.others = Prefilter(kept.datagrams), Prefilter(kept.others)
+            return
+        self.segments, self.streams, self.datagrams, self.others = (Prefilter() for _ in range(4))
         for one in rules:
-            self._sort(one)
-        for prefilter in (self._packets, self._streams, *self._buffers.values()):
+            if one.kind == PACKET and one.fast is not None:
+                self._sort(one)
+        for prefilter in (self.segments, self.streams, self.datagrams, self.others):
             prefilter.compile()
 
+    def keep(self) -> KeptPrefilters:
+        """Return the prefilters as they are kept."""
+        return KeptPrefilters(
+            segments=self.segments.keep(),
+            streams=self.streams.keep(),
+            datagrams=self.datagrams.keep(),
+            others=self.others.keep(),
+        )
+
     def _sort(self, one: Compiled) -> None:
-        if one.kind == PACKET:
-            if one.fast is None:
-                self._open.append(one)
-                return
-            self._packets.add(one.fast, one.order)
-            self._streams.add(Pattern(one.fast.literal, one.fast.nocase), one.order)
-        elif one.kind == TRANSACTION:
-            if one.fast is None or one.fast_key is None or one.fast_key[0] == "payload":
-                self._open_tx.append(one)
-                return
-            key: Key = one.fast_key  # type: ignore[assignment]
-            if key not in self._buffers:
-                self._buffers[key] = Prefilter()
-                self._transforms[key] = changes(key[1])
-            self._buffers[key].add(one.fast, one.order)
+        assert one.fast is not None
+        numbers = one.protocols
+        if numbers is None or TCP in numbers:
+            if one.requires_packet or not one.requires_stream:
+                self.segments.add(one.fast, one.order)
+            if one.requires_stream:
+                self.streams.add(one.fast, one.order)
+        if numbers is None or UDP in numbers:
+            self.datagrams.add(one.fast, one.order)
+        if numbers is None or numbers - {TCP, UDP}:
+            self.others.add(one.fast, one.order)
 
-    def always_mask(self, table: Table) -> dict[int, list[Compiled]]:
-        """Return nothing yet: rules without a pattern are looked at for every packet."""
-        del table
-        return {}
-
-    def packet(self, packet: Packet, chunk: bytes, always: dict[int, list[Compiled]]) -> list[Compiled]:
-        """Return the rules to evaluate for a packet and the stream bytes that came due with it, in order."""
-        del always
-        found: set[int] = set()
-        if not packet.pseudo and packet.payload:
-            found |= self._packets.rules(self._packets.find(packet.payload))
-        if chunk and packet.protocol == TCP:
-            found |= self._streams.rules(self._streams.find(chunk))
-        candidates = [self.rules[number] for number in found]
-        candidates += self._open
-        candidates.sort(key=lambda one: one.order)
-        return candidates
-
-    def transaction(self, transaction: Transaction, protocol: str, to_client: bool, progress: int) -> list[Compiled]:
-        """Return the rules to evaluate for a transaction: those whose pattern was in a buffer of it, and those without one."""
-        del progress
-        found: set[int] = set()
-        for key, prefilter in self._buffers.items():
-            change = self._transforms[key]
-            for way in (False, True):
-                for value in transaction.buffers(key[0], way):
-                    found |= prefilter.rules(prefilter.find(change(bytes(value)) if change else bytes(value)))
-        candidates = [self.rules[number] for number in found] + self._open_tx
-        spoken = {protocol, transaction.protocol}
-        candidates = [
-            one
-            for one in candidates
-            if (one.direction in (BOTH, int(to_client))) and (one.applications is None or one.applications & spoken)
+    def packets(self, rows: Rows) -> list[Pairs]:
+        """Return the rules whose pattern is in the payload of a row; of a stream's packets only those that are for packets, too."""
+        table = rows.table
+        filled = table.payload_len > 0
+        filled &= table.payload >= 0
+        is_tcp, is_udp = table.protocol == TCP, table.protocol == UDP
+        alone = filled & is_tcp & ~rows.streamed
+        return [
+            self._scan(self.segments, rows, filled & is_tcp),
+            self._scan(self.streams, rows, alone),
+            self._scan(self.datagrams, rows, filled & is_udp),
+            self._scan(self.others, rows, filled & ~is_tcp & ~is_udp),
         ]
-        candidates.sort(key=lambda one: one.order)
-        return candidates
+
+    def _scan(self, prefilter: Prefilter, rows: Rows, which: Bools) -> Pairs:
+        chosen = np.flatnonzero(which) if len(prefilter) else np.zeros(0, np.int64)
+        begins = rows.table.payload[chosen]
+        ends = begins + rows.table.payload_len[chosen]
+        data = rows.block.data.data
+        return prefilter.pairs(
+            (row, data[begin:end])
+            for row, begin, end in zip(chosen.tolist(), begins.tolist(), ends.tolist(), strict=True)
+        )

@@ -64,7 +64,7 @@ def of_packet(test: Test) -> bool:
 
 
 def flow_check(flow: Flow) -> Check | None:
-    """Return the function of the `flow` keyword, without its parts about streams (`only_stream`, `no_stream`)."""
+    """Return the function of the `flow` keyword, without its parts about streams (`only_stream`, `no_stream`) and fragments."""
     checks: list[Check] = []
     if flow.direction:
         client = flow.direction == "to_client"
@@ -73,10 +73,15 @@ def flow_check(flow: Flow) -> Check | None:
         checks.append(lambda packet: packet.established)
     elif flow.state == "not_established":
         checks.append(lambda packet: packet.slot >= 0 and not packet.established)
-    if flow.fragment:
-        wanted = flow.fragment == "only_frag"
-        checks.append(lambda packet: bool(packet.flags & columns.REASSEMBLED) == wanted)
     return _all(checks) if checks else None
+
+
+def fragment_check(flow: Flow) -> Check | None:
+    """Return the function of the part of `flow` that is about fragments."""
+    if not flow.fragment:
+        return None
+    wanted = flow.fragment == "only_frag"
+    return lambda packet: bool(packet.flags & columns.REASSEMBLED) == wanted
 
 
 def _all(checks: list[Check]) -> Check:

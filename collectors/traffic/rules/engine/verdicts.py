@@ -30,24 +30,27 @@ class Alert:
 
 
 class Verdicts:
-    """Carries out what matched, packet by packet. `discarded` counts the alerts that were too many for their packet."""
+    """Carries out what matched, packet by packet.
+
+    `discarded` counts the alerts that were too many for their packet; flows in `left` were passed or dropped and are not looked at.
+    """
 
     def __init__(self, inline: bool) -> None:
         self.memory = Memory()
         self.thresholds = Thresholds()
         self.discarded = 0
         self._inline = inline
-        self._left: set[int] = set()
+        self.left: set[int] = set()
         self._spoken: dict[int, set[tuple[int, int, bool]]] = {}
 
-    def skips(self, packet: Packet) -> bool:
-        """Return whether a packet is not looked at: its flow was passed or dropped."""
-        return packet.slot in self._left
+    def take_over(self, former: "Verdicts") -> None:
+        """Go on with what another ruleset has decided of flows; what is counted by rule begins anew."""
+        self.memory, self.left, self.discarded = former.memory, former.left, former.discarded
 
     def forget(self, slot: int) -> None:
         """Drop what belongs to a flow that ended."""
         self.memory.forget(slot)
-        self._left.discard(slot)
+        self.left.discard(slot)
         self._spoken.pop(slot, None)
 
     def settle(self, packet: Packet, matched: list[Match], talk: Conversation | None) -> list[Alert]:
@@ -60,11 +63,11 @@ class Verdicts:
                 continue
             if rule.action == "pass":
                 if flow_wide and packet.slot >= 0:
-                    self._left.add(packet.slot)
+                    self.left.add(packet.slot)
                 break
             drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
             if drops and flow_wide and packet.slot >= 0:
-                self._left.add(packet.slot)
+                self.left.add(packet.slot)
             if rule.noalert or rule.action == "config":
                 continue
             if len(alerts) >= MAX_ALERTS:

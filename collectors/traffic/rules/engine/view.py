@@ -1,14 +1,38 @@
 """One packet as the rules see it: a row of the column table with what its flow says about it, read when it is asked for."""
 
 from collections.abc import Callable
-from functools import cached_property
+from typing import Any, Generic, TypeVar, overload
 
 from collectors.traffic.block import Block
 from collectors.traffic.decode import table as columns
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.store import Columns
 
+T = TypeVar("T")
+
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
+
+
+class later(Generic[T]):
+    """A property that is worked out once, when it is first asked for (functools' takes a lock each time)."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, of: None, owner: type) -> "later[T]": ...
+
+    @overload
+    def __get__(self, of: object, owner: type) -> T: ...
+
+    def __get__(self, of: object | None, owner: type) -> "later[T] | T":
+        """Return the value, kept in the object from then on."""
+        if of is None:
+            return self
+        value = of.__dict__[self._name] = self._make(of)
+        return value
 
 
 class Packet:
@@ -20,6 +44,15 @@ class Packet:
     `stream_events` its stream events.
     """
 
+    established = False
+    accepted = True
+    streamed = False
+    pseudo = False
+    begins = False
+    stream_events: tuple[str, ...] = ()
+    sizes: tuple[int, int] | None = None
+    counts: dict[str, tuple[int, int]] | None = None
+
     def __init__(self, block: Block, table: Table, flows: Columns, row: int, slot: int, to_client: bool) -> None:
         self.block = block
         self.table = table
@@ -27,65 +60,69 @@ class Packet:
         self.row = row
         self.slot = self.place = slot
         self.to_client = to_client
-        self.established = False
-        self.accepted = True
-        self.streamed = False
-        self.pseudo = False
-        self.stream_events: tuple[str, ...] = ()
-        self.sizes: tuple[int, int] | None = None
-        self.counts: dict[str, tuple[int, int]] | None = None
-        self.begins = False
-        self.protocol = int(table.protocol[row])
-        self.family = int(table.family[row])
-        self.flags = int(table.flags[row])
 
-    @cached_property
+    @later
+    def protocol(self) -> int:
+        """The number of the protocol above IP."""
+        return int(self.table.protocol[self.row])
+
+    @later
+    def family(self) -> int:
+        """4, 6, or 0 without IP."""
+        return int(self.table.family[self.row])
+
+    @later
+    def flags(self) -> int:
+        """The table's flags."""
+        return int(self.table.flags[self.row])
+
+    @later
     def time_ns(self) -> int:
         """When it was captured."""
         return int(self.block.time_ns[self.table.packet[self.row]])
 
-    @cached_property
+    @later
     def wire(self) -> int:
         """What it counts as: the bytes of the frame, or of the IP packet for one inside another."""
         if int(self.table.depth[self.row]) == 0:
             return int(self.block.wire[self.table.packet[self.row]])
         return int(self.table.ip_len[self.row])
 
-    @cached_property
+    @later
     def number(self) -> int:
         """Its number in the capture, from 1."""
         return int(self.block.first + self.table.packet[self.row])
 
-    @cached_property
+    @later
     def source(self) -> int:
         """Return the source address as a number."""
         return int(self.table.src_hi[self.row]) << 64 | int(self.table.src_lo[self.row])
 
-    @cached_property
+    @later
     def destination(self) -> int:
         """Return the destination address as a number."""
         return int(self.table.dst_hi[self.row]) << 64 | int(self.table.dst_lo[self.row])
 
-    @cached_property
+    @later
     def ported(self) -> bool:
         """Whether it has ports."""
         return self.protocol in (TCP, UDP, SCTP) and bool(self.flags & columns.TRANSPORT)
 
-    @cached_property
+    @later
     def sport(self) -> int:
         """Return the source port, -1 for none."""
         return int(self.table.sport[self.row]) if self.ported else -1
 
-    @cached_property
+    @later
     def dport(self) -> int:
         """Return the destination port, -1 for none."""
         return int(self.table.dport[self.row]) if self.ported else -1
 
-    @cached_property
+    @later
     def payload(self) -> bytes:
         """Return the bytes behind the transport header."""
         begin, length = int(self.table.payload[self.row]), int(self.table.payload_len[self.row])
-        return self.block.data[begin : begin + length].tobytes() if begin >= 0 and length > 0 else b""
+        return bytes(self.block.data[begin : begin + length].data) if begin >= 0 and length > 0 else b""
 
     def counted(self, what: str, to_client: bool) -> int:
         """Return the `pkts` or `bytes` of one direction of the flow up to this packet."""
@@ -99,7 +136,7 @@ class Packet:
         """Return bytes of the block between two positions."""
         return self.block.data[begin:end].tobytes() if 0 <= begin < end else b""
 
-    @cached_property
+    @later
     def header3(self) -> bytes:
         """Return the IP header with its options or extension headers."""
         begin, end = int(self.table.l3[self.row]), int(self.table.l4[self.row])
@@ -109,7 +146,7 @@ class Packet:
             return self.layer(begin, begin + (int(self.block.data[begin]) & 15) * 4)
         return self.layer(begin, end if end > begin else begin + 40)
 
-    @cached_property
+    @later
     def header4(self) -> bytes:
         """Return the transport header with its options."""
         begin, end = int(self.table.l4[self.row]), int(self.table.payload[self.row])
@@ -123,7 +160,7 @@ class Packet:
         """Return a big-endian number in a header, None beyond its end."""
         return int.from_bytes(of[at : at + size], "big") if len(of) >= at + size else None
 
-    @cached_property
+    @later
     def tcp_options(self) -> dict[int, bytes]:
         """Return the TCP options by kind."""
         found: dict[int, bytes] = {}
@@ -139,7 +176,7 @@ class Packet:
             at += rest[at + 1]
         return found
 
-    @cached_property
+    @later
     def ip_options(self) -> list[int]:
         """Return the kinds of IPv4 options."""
         found: list[int] = []

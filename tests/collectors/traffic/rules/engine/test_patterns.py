@@ -1,9 +1,10 @@
 """The prefilter finds whatever a plain search finds, and stands for the right rules."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors.traffic.rules.engine.patterns import Pattern, Prefilter
+from collectors.traffic.rules.engine.patterns import Kept, Pattern, Prefilter
 
 LETTERS = st.sampled_from(list(b"aAbB\x00\xff."))
 WORD = st.lists(LETTERS, min_size=1, max_size=4).map(bytes)
@@ -36,16 +37,19 @@ def test_it_finds_what_a_plain_search_finds(patterns: list[Pattern], texts: list
     for name, number in zip(names, numbers, strict=True):
         found[name] |= prefilter.rules([number])
     assert found == wanted
+    pieces, rules = prefilter.pairs(enumerate(texts))
+    assert set(zip(pieces.tolist(), rules.tolist(), strict=True)) == {
+        (piece, rule) for piece, those in enumerate(wanted) for rule in those
+    }
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(PATTERN, min_size=1, max_size=6), TEXT)
 def test_a_database_that_was_kept_finds_the_same(patterns: list[Pattern], text: bytes) -> None:
-    made, kept = _built(patterns), Prefilter()
-    for rule, pattern in enumerate(patterns):
-        kept.add(pattern, rule)
-    kept.load(made.dump())
+    made = _built(patterns)
+    kept = Prefilter(msgspec.msgpack.decode(msgspec.msgpack.encode(made.keep()), type=Kept))
     assert kept.rules(kept.find(text)) == made.rules(made.find(text))
+    assert (len(kept), kept.longest) == (len(made), max(len(one.literal) for one in patterns))
 
 
 def test_rules_with_one_pattern_share_it() -> None:
@@ -57,7 +61,7 @@ def test_rules_with_one_pattern_share_it() -> None:
 
 def test_without_patterns_nothing_is_found() -> None:
     prefilter = _built([])
-    assert (prefilter.find(b"x"), prefilter.find_all([(1, b"x")]), prefilter.dump()) == ([], ([], []), b"")
+    assert (prefilter.find(b"x"), prefilter.find_all([(1, b"x")]), prefilter.keep().database) == ([], ([], []), b"")
 
 
 def test_a_place_beyond_what_offsets_reach_is_left_open() -> None:

@@ -113,5 +113,5 @@ def test_rules_that_pass_come_first_and_those_that_set_before_those_that_ask() -
 
 def test_what_looks_and_what_changes_are_apart() -> None:
     one = _one("tcp", 'content:"a"; flowbits:isset,x; flowbits:set,y; flowint:n,+,1; flowint:n,>,2;')
-    assert [look.cmd for look in one.looks] == ["isset", ">"]
+    assert [look.cmd for look in one.bits] == ["isset"] and [look.cmd for look in one.looks] == [">"]
     assert [change.cmd for change in one.changes] == ["set", "+"]

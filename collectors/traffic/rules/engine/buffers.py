@@ -1,0 +1,200 @@
+"""Which rules are worth evaluating for a transaction: by the patterns in its buffers, each buffer looked through once."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from collectors.traffic.protocols import names
+from collectors.traffic.protocols.news import Transaction
+from collectors.traffic.rules.engine.patterns import Kept, Prefilter
+from collectors.traffic.rules.engine.plan import BOTH, TRANSACTION, Compiled
+from collectors.traffic.rules.language.rule import Transform
+from collectors.traffic.rules.matching.transforms import Change, changes
+from contracts.record import Record
+
+MOST_REMEMBERED = 16_384
+"""Sides of transactions of which is remembered what was found in them; one that is forgotten is looked through again."""
+
+
+class KeptBuffer(Record):
+    """The prefilter of one buffer as it is kept. `within`: of the rules that are about both sides of a transaction."""
+
+    buffer: str
+    transforms: tuple[Transform, ...]
+    within: bool
+    prefilter: Kept
+
+
+class KeptOpen(Record):
+    """A rule about transactions that no pattern stands for: its number, side (-1: both), and the conversations it is for (None: any)."""
+
+    rule: int
+    direction: int
+    applications: tuple[str, ...] | None
+
+
+class _Filter:
+    __slots__ = ("buffer", "change", "prefilter", "protocols", "sides", "transforms", "within")
+
+    def __init__(self, buffer: str, transforms: tuple[Transform, ...], within: bool, prefilter: Prefilter) -> None:
+        known = names.BUFFERS.get(buffer)
+        self.buffer = buffer
+        self.transforms = transforms
+        self.within = within
+        self.prefilter = prefilter
+        self.change: Change | None = changes(transforms)
+        self.protocols = frozenset(known.protocols) if known is not None else None
+        self.sides = known.sides if known is not None else names.BOTH
+
+    def fits(self, protocol: str, to_client: bool) -> bool:
+        """Return whether transactions of a protocol have the buffer on that side."""
+        if self.protocols is not None and protocol not in self.protocols:
+            return False
+        return self.within or bool(self.sides & (names.CLIENT if to_client else names.SERVER))
+
+
+class _Seen:
+    """What was found in one side of a transaction: the rules, and by filter the lengths and hashes of the values looked through."""
+
+    __slots__ = ("rules", "values")
+
+    def __init__(self) -> None:
+        self.rules: set[int] = set()
+        self.values: dict[int, list[tuple[int, int]]] = {}
+
+
+def _look(seen: _Seen, number: int, one: _Filter, values: list[bytes]) -> list[bytes]:
+    """Return what a buffer holds that was not looked through before, as it is to be looked through."""
+    before = seen.values.get(number)
+    known = len(before) if before is not None else 0
+    now: list[tuple[int, int]] = []
+    pieces: list[bytes] = []
+    for at, held in enumerate(values):
+        value = piece = bytes(held)
+        now.append((len(value), hash(value)))
+        if before is not None and at < known:
+            size, hashed = before[at]
+            if now[at] == before[at]:
+                continue
+            if one.change is None and size < len(value) and hash(value[:size]) == hashed:
+                # What may begin in the old part and end in the new one is looked at again.
+                piece = value[max(0, size - one.prefilter.longest + 1) :]
+        pieces.append(piece if one.change is None else one.change(piece))
+    if pieces:
+        seen.values[number] = now
+    return pieces
+
+
+Asked = tuple[int, Transaction, str, bool]
+"""The serial number of a flow, a transaction of it, the conversation's protocol, and the side (to client)."""
+
+
+class BufferFilters:
+    """A prefilter for each buffer with its transforms."""
+
+    def __init__(
+        self, rules: Iterable[Compiled] = (), kept: tuple[list[KeptBuffer], list[KeptOpen]] | None = None
+    ) -> None:
+        self._filters: list[_Filter] = []
+        self._open: list[KeptOpen] = []
+        self._plans: dict[tuple[str, bool], list[tuple[int, _Filter]]] = {}
+        self._open_plans: dict[tuple[str, str, bool], list[int]] = {}
+        self._seen: OrderedDict[tuple[int, int, str, bool], _Seen] = OrderedDict()
+        self.scans = 0
+        if kept is not None:
+            self._filters = [
+                _Filter(one.buffer, one.transforms, one.within, Prefilter(one.prefilter)) for one in kept[0]
+            ]
+            self._open = kept[1]
+        else:
+            self._build(rules)
+
+    def _build(self, rules: Iterable[Compiled]) -> None:
+        found: dict[tuple[str, tuple[Transform, ...], bool], _Filter] = {}
+        for one in rules:
+            if one.kind != TRANSACTION:
+                continue
+            if one.fast is None or one.fast_key is None or one.fast_key[0] == "payload":
+                applications = None if one.applications is None else tuple(sorted(one.applications))
+                self._open.append(KeptOpen(rule=one.order, direction=one.direction, applications=applications))
+                continue
+            key = (*one.fast_key, one.within_tx)
+            if key not in found:
+                found[key] = _Filter(*key, Prefilter())
+            found[key].prefilter.add(one.fast, one.order)
+        self._filters = list(found.values())
+        for one_filter in self._filters:
+            one_filter.prefilter.compile()
+
+    def keep(self) -> tuple[list[KeptBuffer], list[KeptOpen]]:
+        """Return the prefilters as they are kept."""
+        kept = [
+            KeptBuffer(buffer=one.buffer, transforms=one.transforms, within=one.within, prefilter=one.prefilter.keep())
+            for one in self._filters
+        ]
+        return kept, self._open
+
+    def find(self, asked: list[Asked]) -> list[list[int]]:
+        """Return, for each side of a transaction, the rules to evaluate, in order: those whose pattern is in it, and those without one."""
+        pieces: dict[int, list[tuple[int, bytes]]] = {}
+        sides: list[_Seen | None] = []
+        for place, (owner, transaction, _, to_client) in enumerate(asked):
+            plan = self._plans.get((transaction.protocol, to_client))
+            if plan is None:
+                plan = self._plan(transaction.protocol, to_client)
+            if not plan:
+                sides.append(None)
+                continue
+            seen = self._remembered((owner, transaction.number, transaction.protocol, to_client))
+            sides.append(seen)
+            for number, one in plan:
+                values = transaction.buffers(one.buffer, to_client)
+                if one.within:
+                    values = [*values, *transaction.buffers(one.buffer, not to_client)]
+                if values:
+                    new = _look(seen, number, one, values)
+                    if new:
+                        pieces.setdefault(number, []).extend((place, piece) for piece in new)
+        for number, wanted in pieces.items():
+            self.scans += len(wanted)
+            places, rules = self._filters[number].prefilter.pairs(wanted)
+            for place, rule in zip(places.tolist(), rules.tolist(), strict=True):
+                side = sides[place]
+                if side is not None:
+                    side.rules.add(rule)
+        return [
+            self._all(seen, protocol, transaction, to_client)
+            for seen, (_, transaction, protocol, to_client) in zip(sides, asked, strict=True)
+        ]
+
+    def _plan(self, protocol: str, to_client: bool) -> list[tuple[int, "_Filter"]]:
+        plan = self._plans[protocol, to_client] = [
+            (number, one) for number, one in enumerate(self._filters) if one.fits(protocol, to_client)
+        ]
+        return plan
+
+    def _all(self, seen: _Seen | None, protocol: str, transaction: Transaction, to_client: bool) -> list[int]:
+        waiting = self._without(protocol, transaction.protocol, to_client)
+        return sorted({*seen.rules, *waiting}) if seen is not None and seen.rules else waiting
+
+    def _remembered(self, key: tuple[int, int, str, bool]) -> _Seen:
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = _Seen()
+            if len(self._seen) > MOST_REMEMBERED:
+                self._seen.popitem(last=False)
+        else:
+            self._seen.move_to_end(key)
+        return seen
+
+    def _without(self, protocol: str, spoken: str, to_client: bool) -> list[int]:
+        """Return the rules without a pattern for one side of the transactions of a protocol."""
+        key = (protocol, spoken, to_client)
+        found = self._open_plans.get(key)
+        if found is None:
+            found = self._open_plans[key] = [
+                one.rule
+                for one in self._open
+                if one.direction in (BOTH, int(to_client))
+                and (one.applications is None or protocol in one.applications or spoken in one.applications)
+            ]
+        return found

@@ -1,0 +1,165 @@
+"""Which rules are worth evaluating for which packets of a block: all that can be told of many packets at once."""
+
+from collections import Counter
+
+import numpy as np
+
+from collectors.traffic.block import I64, Bools
+from collectors.traffic.decode.events import BITS
+from collectors.traffic.decode.table import TRANSPORT
+from collectors.traffic.rules.engine.addresses import AddressIndex
+from collectors.traffic.rules.engine.buffers import BufferFilters
+from collectors.traffic.rules.engine.fields import narrow
+from collectors.traffic.rules.engine.needs import Needs
+from collectors.traffic.rules.engine.plan import Compiled
+from collectors.traffic.rules.engine.prefilters import Pairs, Prefilters
+from collectors.traffic.rules.engine.rows import Rows
+from collectors.traffic.rules.engine.view import TCP
+from collectors.traffic.rules.engine.waiting import Work
+from collectors.traffic.rules.language.rule import EventTest, FieldTest, FlagsTest
+
+
+class Candidates:
+    """Finds the pairs of packet and rule that are evaluated. `counts`: pairs by the way they were found, and those left of all."""
+
+    def __init__(
+        self,
+        needs: Needs,
+        prefilters: Prefilters,
+        buffers: BufferFilters,
+        addresses: AddressIndex,
+        unlisted: list[Compiled],
+        count: int,
+    ) -> None:
+        """`unlisted`: the rules that neither a pattern nor a list of addresses stands for, of `count` rules in all."""
+        self.counts: Counter[str] = Counter()
+        self._needs = needs
+        self._prefilters = prefilters
+        self._buffers = buffers
+        self._addresses = addresses
+        self._count = count
+        self._streams: dict[str, list[int]] = {}
+        self._news: list[int] = []
+        self._masked: list[Compiled] = []
+        self.at_end = sorted(one.order for one in unlisted if not one.of_packet)
+        for one in unlisted:
+            self._sort(one)
+
+    def _sort(self, one: Compiled) -> None:
+        """Find what a rule waits for."""
+        named = next((test for test in one.rule.tests if isinstance(test, EventTest) and test.layer == "stream"), None)
+        if named is not None:
+            self._streams.setdefault(named.name, []).append(one.order)
+        elif one.detected_only or one.events:
+            self._news.append(one.order)
+        else:
+            self._masked.append(one)
+
+    def find(self, rows: Rows, work: list[Work]) -> Pairs:
+        """Return places and rules to be evaluated there, in order: those about addresses first, then by the rules' own order."""
+        row_at = rows.row_at
+        chunks = [(int(row_at[one.place]), one.chunk) for one in work if one.chunk]
+        brought = np.zeros(len(rows), np.bool_)
+        brought[[row for row, _ in chunks]] = True
+        found = [("address", self._listed(rows)), ("stream", self._prefilters.streams.pairs(chunks))]
+        found += [("packet", one) for one in self._prefilters.packets(rows)]
+        found += [("event", self._of_events(rows, work))]
+        found += [("header", self._of_mask(one, rows, brought)) for one in self._masked]
+        for name, pairs in found:
+            self.counts[name] += len(pairs[0])
+        chosen = np.concatenate([one for _, (one, _) in found])
+        rules = np.concatenate([one for _, (_, one) in found])
+        held = self._needs.of(rows, chosen, rules)
+        return self._ordered(rows, chosen[held], rules[held])
+
+    def transactions(self, rows: Rows, work: list[Work]) -> None:
+        """Find the rules to be evaluated for the transactions that came due."""
+        brought = [one for one in work if one.changes]
+        if not brought:
+            return
+        rows_of = rows.row_at[[one.place for one in brought]]
+        owners = rows.flows.serial[rows.slots[rows_of]].tolist()
+        asked = [
+            (owner, change[0], one.talk.protocol if one.talk is not None else "", bool(one.direction & 1))
+            for owner, one in zip(owners, brought, strict=True)
+            for change in one.changes
+        ]
+        found = self._buffers.find(asked)
+        sizes = np.array([len(rules) for rules in found], np.int64)
+        rules = np.array([rule for rules in found for rule in rules], np.int64)
+        self.counts["buffer"] += len(rules)
+        changed = np.repeat(rows_of, [len(one.changes) for one in brought])
+        held = self._needs.of(rows, np.repeat(changed, sizes), rules)
+        self.counts["left of buffers"] += int(held.sum())
+        kept, until = rules[held].tolist(), np.append(0, np.cumsum(held))[np.append(0, np.cumsum(sizes))].tolist()
+        at = 0
+        for one in brought:
+            one.rules = [kept[until[at + number] : until[at + number + 1]] for number in range(len(one.changes))]
+            at += len(one.changes)
+
+    def _ordered(self, rows: Rows, chosen: I64, rules: I64) -> Pairs:
+        span = 2 * self._count
+        turn = rules + np.where(self._needs.ip_only[rules], 0, self._count)
+        keys = np.unique(rows.place[chosen] * span + turn)
+        self.counts["left"] += len(keys)
+        return keys // span, keys % self._count
+
+    def _listed(self, rows: Rows) -> Pairs:
+        """Return the rules about addresses, for the first packet of each direction of a flow, and for what has no flow."""
+        first = np.flatnonzero(rows.begins | (rows.slots < 0))
+        pairs = [self._addresses.find(rows, first)]
+        pairs += [(first, np.full(len(first), rule, np.int64)) for rule in self._addresses.open]
+        return np.concatenate([one for one, _ in pairs]), np.concatenate([one for _, one in pairs])
+
+    def _of_events(self, rows: Rows, work: list[Work]) -> Pairs:
+        pairs: list[tuple[int, int]] = []
+        if self._streams:
+            for row, names in rows.events.items():
+                pairs += [(row, rule) for name in names for rule in self._streams.get(name, ())]
+        if self._news:
+            for one in work:
+                if one.detected or one.events:
+                    row = int(rows.row_at[one.place])
+                    pairs += [(row, rule) for rule in self._news]
+        both = np.array(pairs, np.int64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
+
+    def _of_mask(self, one: Compiled, rows: Rows, brought: Bools) -> Pairs:
+        """Return the rows of a rule by what its header and its tests of numbers and flags say of all rows at once."""
+        table = rows.table
+        if one.protocols is not None and len(one.protocols) == 1:
+            mask: Bools = table.protocol == next(iter(one.protocols))
+        else:
+            mask = np.ones(len(rows), np.bool_)
+        for test in one.rule.tests:
+            if isinstance(test, FlagsTest) and "flags" in test.name:
+                mask &= _flags(test, rows)
+            elif isinstance(test, EventTest) and test.layer == "decode":
+                bit = BITS[test.name]
+                mask &= table.events[:, bit // 64] & np.uint64(1 << bit % 64) != 0
+            elif isinstance(test, FieldTest) and (narrowed := narrow(test, table)) is not None:
+                mask &= narrowed
+        if one.payload is not None:
+            alone = table.payload_len > 0
+            if one.requires_stream and not one.requires_packet:
+                alone &= ~rows.streamed
+            mask &= (table.protocol != TCP) | alone | (brought & one.requires_stream)
+        chosen = np.flatnonzero(mask)
+        return chosen, np.full(len(chosen), one.order, np.int64)
+
+
+def _flags(test: FlagsTest, rows: Rows) -> Bools:
+    """Return the rows whose TCP flags are as a test asks."""
+    value = rows.table.tcp_flags & np.uint8(~test.ignored & 0xFF)
+    bits = np.uint8(test.bits & 0xFF)
+    found: Bools = (rows.table.protocol == TCP) & (rows.table.flags & np.uint16(TRANSPORT) != 0)
+    match test.op:
+        case "+":
+            found &= value & bits == bits
+        case "*":
+            found &= value & bits != 0
+        case "!":
+            found &= (value & bits != bits) if test.bits else (value != 0)
+        case _:
+            found &= value == bits
+    return found

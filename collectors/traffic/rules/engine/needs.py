@@ -1,0 +1,131 @@
+"""What rules ask of a packet that can be told for many packets and rules at once, so that Python looks at what is left alone."""
+
+import numpy as np
+
+from collectors.traffic.block import I64, Bools
+from collectors.traffic.decode.table import Table
+from collectors.traffic.rules.engine.headers import Ends, HeaderMasks
+from collectors.traffic.rules.engine.plan import BOTH, IP_ONLY, Compiled
+from collectors.traffic.rules.engine.rows import Rows
+from collectors.traffic.rules.language.rule import FieldTest, Number
+from contracts.record import Record
+
+LARGEST = 1 << 40
+ANY_STATE, ESTABLISHED, NOT_ESTABLISHED = range(3)
+_FAMILIES = {4: 1, 6: 2, 0: 4}
+_FAMILY_BIT = np.array([4, 0, 0, 0, 1, 0, 2, 0], np.uint8)
+
+
+class NeedTable(Record):
+    """The needs of all rules by their order, as packed arrays, so that they can be kept; `protocols`: distinct sets, None: any."""
+
+    direction: bytes
+    families: bytes
+    protocol: bytes
+    header: bytes
+    back: bytes
+    state: bytes
+    low: bytes
+    high: bytes
+    ip_only: bytes
+    protocols: list[tuple[int, ...] | None]
+
+
+def table(rules: list[Compiled]) -> NeedTable:
+    """Return what the rules ask, in their order."""
+    sets: dict[frozenset[int] | None, int] = {}
+    sizes = [_size(one) for one in rules]
+    return NeedTable(
+        direction=np.array([one.direction for one in rules], np.int8).tobytes(),
+        families=np.array([sum(_FAMILIES[family] for family in one.families) for one in rules], np.uint8).tobytes(),
+        protocol=np.array([sets.setdefault(one.protocols, len(sets)) for one in rules], np.int16).tobytes(),
+        header=np.array([one.header for one in rules], np.int32).tobytes(),
+        back=np.array([one.header_back for one in rules], np.int32).tobytes(),
+        state=np.array([_state(one) for one in rules], np.int8).tobytes(),
+        low=np.array([low for low, _ in sizes], np.int64).tobytes(),
+        high=np.array([high for _, high in sizes], np.int64).tobytes(),
+        ip_only=np.array([one.kind == IP_ONLY for one in rules], np.bool_).tobytes(),
+        protocols=[None if numbers is None else tuple(sorted(numbers)) for numbers in sets],
+    )
+
+
+def _state(one: Compiled) -> int:
+    state = one.rule.flow.state if one.rule.flow is not None else ""
+    return {"established": ESTABLISHED, "not_established": NOT_ESTABLISHED}.get(state, ANY_STATE)
+
+
+def _size(one: Compiled) -> tuple[int, int]:
+    """Return the smallest and largest payload of a rule."""
+    low, high = 0, LARGEST
+    for test in one.rule.tests:
+        if isinstance(test, FieldTest) and test.name == "dsize":
+            least, most = _bounds(test.number)
+            low, high = max(low, least), min(high, most)
+    return low, high
+
+
+def _bounds(number: Number) -> tuple[int, int]:
+    match number.op:
+        case "=":
+            return number.low, number.low
+        case "<":
+            return 0, number.low - 1
+        case "<=":
+            return 0, number.low
+        case ">":
+            return number.low + 1, LARGEST
+        case ">=":
+            return number.low, LARGEST
+        case "in":
+            return number.low + 1, number.high - 1
+    return 0, LARGEST
+
+
+class Needs:
+    """Held against pairs of a row and a rule: what fails here would fail in the rule's own tests.
+
+    What holds of header, protocol, direction, and the flow's state need not be looked at again; a payload's size is only narrowed.
+    """
+
+    def __init__(self, kept: NeedTable, headers: HeaderMasks) -> None:
+        self._headers = headers
+        self._direction = np.frombuffer(kept.direction, np.int8)
+        self._families = np.frombuffer(kept.families, np.uint8)
+        self._protocol = np.frombuffer(kept.protocol, np.int16)
+        self._header = np.frombuffer(kept.header, np.int32)
+        self._back = np.frombuffer(kept.back, np.int32)
+        self._state = np.frombuffer(kept.state, np.int8)
+        self._low = np.frombuffer(kept.low, np.int64)
+        self._high = np.frombuffer(kept.high, np.int64)
+        self.ip_only: Bools = np.frombuffer(kept.ip_only, np.bool_)
+        self.numbers: Bools = np.zeros((len(kept.protocols), 256), np.bool_)
+        for at, numbers in enumerate(kept.protocols):
+            self.numbers[at, slice(None) if numbers is None else list(numbers)] = True
+
+    def of(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
+        """Return, pair by pair, whether the row `chosen` has what the rule needs."""
+        seen: Table = rows.table
+        found: Bools = self.numbers[self._protocol[rules], seen.protocol[chosen]]
+        found &= self._families[rules] & _FAMILY_BIT[seen.family[chosen]] != 0
+        direction = self._direction[rules]
+        found &= (direction == BOTH) | ((direction == rows.sides[chosen]) & (rows.slots[chosen] >= 0))
+        state, established = self._state[rules], rows.established[chosen]
+        found &= (state == ANY_STATE) | np.where(
+            state == ESTABLISHED, established, ~established & (rows.slots[chosen] >= 0)
+        )
+        size = seen.payload_len[chosen]
+        found &= (size >= self._low[rules]) & (size <= self._high[rules])
+        left = np.flatnonzero(found)
+        if len(left):
+            found[left] = self._fit(rows, chosen[left], rules[left])
+        return found
+
+    def _fit(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
+        """Return, pair by pair, whether the rule's header fits."""
+        different, at = np.unique(chosen, return_inverse=True)
+        ends: Ends = self._headers.ends(rows.table, different)
+        found = self._headers.hold(self._header[rules].astype(np.int64), ends, at)
+        again = np.flatnonzero(~found & (self._back[rules] >= 0))
+        if len(again):
+            found[again] = self._headers.hold(self._back[rules[again]].astype(np.int64), ends, at[again])
+        return found

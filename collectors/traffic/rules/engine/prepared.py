@@ -1,0 +1,121 @@
+"""A ruleset made ready for the engine: all that is worked out of the rules before the first packet, in a form that can be kept."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+import numpy as np
+
+from collectors.traffic.rules.engine import needs
+from collectors.traffic.rules.engine.buffers import BufferFilters, KeptBuffer, KeptOpen
+from collectors.traffic.rules.engine.needs import NeedTable
+from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
+from collectors.traffic.rules.engine.prefilters import KeptPrefilters, Prefilters
+from collectors.traffic.rules.engine.sets import HeaderSets
+from collectors.traffic.rules.language.rule import Addresses, BufferTest, FieldTest, Ports, Rule, StreamSize
+from collectors.traffic.rules.matching.matcher import Matcher
+from collectors.traffic.rules.matching.state import State
+from contracts.record import Record
+
+
+class Prepared(Record):
+    """A ruleset made ready. Rules have numbers: their order. `rules` are theirs in msgpack, one behind the other, `ends` where each ends.
+
+    `listed`: rules about addresses alone, with their headers; `unlisted`: rules about packets that no pattern stands for. `counting`,
+    `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload.
+    """
+
+    rules: bytes
+    ends: bytes
+    addresses: list[Addresses]
+    ports: list[Ports]
+    headers: list[tuple[int, int, int, int]]
+    needs: NeedTable
+    packets: KeptPrefilters
+    buffers: list[KeptBuffer]
+    open_buffers: list[KeptOpen]
+    listed: list[tuple[int, int]]
+    unlisted: list[int]
+    asked: list[int]
+    counting: bool
+    sizing: bool
+    streaming: bool
+
+    def __len__(self) -> int:
+        return len(self.ends) // 8
+
+
+class Later:
+    """The compiled tests of one buffer, compiled when they are first needed: of a large ruleset most never are."""
+
+    __slots__ = ("_match", "_rule", "_test")
+
+    def __init__(self, test: BufferTest, rule: Rule) -> None:
+        self._test = test
+        self._rule = rule
+        self._match: Matcher | None = None
+
+    def __call__(self, data: bytes | None, state: State, begin: int = 0, whole: bool = True) -> bool:
+        """Return whether the buffer passes, as `Matcher` does."""
+        if self._match is None:
+            self._match = Matcher(self._test, self._rule.base64)
+        return self._match(data, state, begin, whole)
+
+
+def prepare(rules: Iterable[Rule]) -> Prepared:
+    """Make rules ready that `checking` has found good."""
+    sets = HeaderSets()
+    compiled = [Compiled(rule, sets, Later) for rule in rules]
+    order(compiled)
+    encoder = msgspec.msgpack.Encoder()
+    encoded = [encoder.encode(one.rule) for one in compiled]
+    buffers, open_buffers = BufferFilters(compiled).keep()
+    tests = [test for one in compiled for test in one.rule.tests]
+    return Prepared(
+        rules=b"".join(encoded),
+        ends=np.cumsum([len(one) for one in encoded], dtype=np.int64).tobytes(),
+        addresses=list(sets.address_of),
+        ports=list(sets.port_of),
+        headers=sets.headers,
+        needs=needs.table(compiled),
+        packets=Prefilters(compiled).keep(),
+        buffers=buffers,
+        open_buffers=open_buffers,
+        listed=[(one.order, one.header if one.header_back < 0 else -1) for one in compiled if one.kind == IP_ONLY],
+        unlisted=[one.order for one in compiled if one.kind == PACKET and one.fast is None],
+        asked=_asked(compiled, sets),
+        counting=any(isinstance(test, FieldTest) and test.name in ("flow.pkts", "flow.bytes") for test in tests),
+        sizing=any(isinstance(test, StreamSize) for test in tests),
+        streaming=any(one.payload is not None for one in compiled),
+    )
+
+
+def _asked(compiled: list[Compiled], sets: HeaderSets) -> list[int]:
+    """Return the address sets of the headers that are held against many packets, but for those of lists."""
+    open_rules = [one for one in compiled if one.kind != IP_ONLY or one.header_back >= 0]
+    headers = {header for one in open_rules for header in (one.header, one.header_back) if header >= 0}
+    return sorted({number for header in headers for number in (sets.headers[header][0], sets.headers[header][2])})
+
+
+class Book:
+    """The rules of a prepared set by their number, each read and compiled when it is first needed."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.sets = HeaderSets()
+        self.sets.restore(prepared.addresses, prepared.ports, prepared.headers)
+        self._rules = prepared.rules
+        self._ends = np.frombuffer(prepared.ends, np.int64)
+        self._decode: Callable[[bytes], Rule] = msgspec.msgpack.Decoder(Rule).decode
+        self._compiled: dict[int, Compiled] = {}
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, number: int) -> Compiled:
+        """Return a rule by its number."""
+        found = self._compiled.get(number)
+        if found is None:
+            begin = int(self._ends[number - 1]) if number else 0
+            rule = self._decode(self._rules[begin : int(self._ends[number])])
+            found = self._compiled[number] = Compiled(rule, self.sets, Later)
+            found.order = number
+        return found
