@@ -131,6 +131,8 @@ class Checker:
         try:
             data = self._repository.store.load(Handle(FileType.PACK, name))
         except StoreError as error:
+            if not error.permanent:
+                raise  # the line is down, not the pack: a check that could not look has found nothing
             self._lose(blobs)
             raise Damaged(where, error.message) from error
         self.checked.packs_read += 1

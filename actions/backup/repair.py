@@ -174,8 +174,11 @@ class _Repair:
         found = []
         for problem in damaged:
             name = problem.where.removeprefix("data/")
-            with suppress(Damaged, StoreError, KeyError):
+            try:
                 found.append((bytes.fromhex(name), self._repository.pack_header(name, sizes[name])))
+            except (Damaged, StoreError, KeyError) as error:
+                if isinstance(error, StoreError) and not error.permanent:
+                    raise
         return found
 
     def _clean_index(self) -> Index:
