@@ -1,0 +1,1 @@
+"""Behaviour: what many packets together say, each detector a fold over batches."""

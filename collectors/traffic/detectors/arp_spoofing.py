@@ -1,0 +1,139 @@
+"""ARP spoofing: a card that claims an address which is another card's. ARP proves nothing, so that what counts is contradiction.
+
+An address that moves once (failover, a new machine) is told as such. A claim is spoofed when the address goes back and forth, or when a card keeps
+answering for another one's address although nobody asked it. Announcements (gratuitous ARP) are not answers to nobody: failover makes these.
+"""
+
+from collections import deque
+
+
+from collectors.traffic.detectors import kinds
+from collectors.traffic.detectors.finding import Finding, endpoint
+from collectors.traffic.detectors.glance import Glance
+from collectors.traffic.detectors.options import ArpOptions
+from collectors.traffic.detectors.voice import Voice
+from contracts.event import Kind, Severity
+from contracts.record import Record
+
+_REQUEST, _ANSWER = 1, 2
+_MOST = 4096
+"""Addresses that are remembered; the one that was heard of longest ago goes first."""
+_ASKED_NS = 5_000_000_000
+_KNOWN_NS = 1_800_000_000_000
+"""How long a card is believed to have its address after it was last heard."""
+
+
+class _Owner(Record, frozen=False):
+    card: int
+    heard_ns: int
+    others: dict[int, int] = {}
+    changes: deque[int] = deque()
+    unasked: deque[int] = deque()
+
+
+class ArpSpoofing:
+    """Who claims which IPv4 address, per interface; honest networks have few ARP packets, so these are taken one by one."""
+
+    def __init__(self, options: ArpOptions, voice: Voice) -> None:
+        self._options, self._voice = options, voice
+        self._window_ns = int(options.window * 1e9)
+        self._owners: dict[int, _Owner] = {}
+        self._asked: dict[tuple[int, int], int] = {}
+        self.evicted = 0
+
+    def feed(self, glance: Glance) -> None:
+        """Take the ARP packets of a block; the same claim on several interfaces within a block counts once."""
+        arps, block, table = glance.table.arps, glance.block, glance.table
+        if not len(arps):
+            return
+        seen: set[tuple[int, ...]] = set()
+        interfaces = block.interface[table.packet[arps.rows]]
+        several = bool((interfaces != interfaces[0]).any())
+        for row, interface, one in zip(arps.rows.tolist(), interfaces.tolist(), arps.fields.tolist(), strict=True):
+            if several and (one in seen):
+                continue
+            seen.add(one)
+            self._take(one, row, interface, int(block.time_ns[table.packet[row]]))
+
+    def _take(self, one: tuple[int, ...], row: int, interface: int, time_ns: int) -> None:
+        operation, card, address, _, target = one
+        if operation == _REQUEST and target != address:
+            if len(self._asked) >= _MOST:
+                self._asked.pop(next(iter(self._asked)))
+            self._asked[target, address] = time_ns
+        if not address:
+            # A probe claims nothing yet (RFC 5227).
+            return
+        announces = target == address
+        asked = time_ns - self._asked.get((address, target), -(1 << 62)) <= _ASKED_NS
+        unasked = operation == _ANSWER and not announces and not asked
+        owner = self._owners.pop(address, None)
+        if owner is None or time_ns - owner.heard_ns > _KNOWN_NS:
+            owner = _Owner(card=card, heard_ns=time_ns, others={}, changes=deque(maxlen=64), unasked=deque(maxlen=64))
+        elif len(self._owners) >= _MOST:
+            self._owners.pop(next(iter(self._owners)))
+            self.evicted += 1
+        self._owners[address] = owner
+        self._judge(owner, card, address, unasked, row, interface, time_ns)
+
+    def _judge(
+        self, owner: _Owner, card: int, address: int, unasked: bool, row: int, interface: int, time_ns: int
+    ) -> None:
+        contested = any(time_ns - heard <= _KNOWN_NS for other, heard in owner.others.items() if other != card)
+        if card != owner.card:
+            owner.others[owner.card] = owner.heard_ns
+            if len(owner.others) > 16:
+                owner.others.pop(next(iter(owner.others)))
+            contested = True
+            owner.changes.append(time_ns)
+            if card not in owner.others:
+                self._say(kinds.ADDRESS_MOVED, owner, card, address, {"claims": 1.0}, {}, row, interface, time_ns)
+            owner.card = card
+        owner.others.pop(card, None)
+        owner.heard_ns = time_ns
+        if unasked:
+            owner.unasked.append(time_ns)
+        changes = sum(time_ns - at <= self._window_ns for at in owner.changes)
+        answers = sum(time_ns - at <= self._window_ns for at in owner.unasked)
+        options = self._options
+        if contested and (changes >= options.changes or (unasked and answers >= options.unasked)):
+            numbers = {"answers_nobody_asked_for": float(answers), "changes_of_card": float(changes)}
+            limits = {"answers_nobody_asked_for": float(options.unasked), "changes_of_card": float(options.changes)}
+            self._say(kinds.ARP_SPOOFED, owner, card, address, numbers, limits, row, interface, time_ns)
+
+    def _say(
+        self,
+        kind: Kind,
+        owner: _Owner,
+        card: int,
+        address: int,
+        numbers: dict[str, float],
+        limits: dict[str, float],
+        row: int,
+        interface: int,
+        time_ns: int,
+    ) -> None:
+        self._voice.say(
+            Finding(
+                kind=kind,
+                subject=endpoint(4, 0, address),
+                sender=mac(card),
+                severity=kind.severity if kind is kinds.ARP_SPOOFED else Severity.INFORMATIONAL,
+                forgeable=True,
+                method="arp",
+                numbers=numbers,
+                limits=limits,
+                window_s=self._options.window if limits else 0,
+                first_ns=min([time_ns, *owner.changes, *owner.unasked]),
+                last_ns=time_ns,
+                interface=interface,
+                senders=tuple(mac(other) for other in (owner.others if limits else [*owner.others][-1:])),
+                rows=(row,),
+                protocol="arp",
+            )
+        )
+
+
+def mac(number: int) -> str:
+    """Return a hardware address as text."""
+    return ":".join(f"{byte:02x}" for byte in int(number).to_bytes(6))

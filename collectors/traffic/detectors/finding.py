@@ -1,0 +1,94 @@
+"""What a detector found: one value that says who did what to which service, the numbers seen against their limits, and who could have forged it."""
+
+from collectors.traffic.decode.table import address
+from contracts.event import Event, Kind, Severity
+from contracts.record import Record
+
+
+class Finding(Record):
+    """One detection.
+
+    `subject` is the service or host that it is about (`192.0.2.1:22/tcp`, `192.0.2.1`); `sender` the address that did it, as its packets say ("" when
+    there are many); `forgeable`: no completed handshake proves that address. `senders` are the others that may have. `numbers` are what was
+    seen, by name, `limits` the limits of those that have one. `interface` is the source's number of it. `rows` are rows of the block's
+    column table that are evidence, valid until the next block is decoded; -1 is in none.
+    """
+
+    kind: Kind
+    subject: str
+    sender: str
+    severity: Severity
+    forgeable: bool
+    method: str
+    numbers: dict[str, float]
+    limits: dict[str, float]
+    window_s: float
+    first_ns: int
+    last_ns: int
+    interface: int = 0
+    senders: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+    protocol: str = ""
+    port: int = 0
+    local: str = ""
+    """The host's own side of it, where that is neither subject nor sender."""
+
+    @property
+    def key(self) -> str:
+        """What the finding speaks of: who did it where that is proven, what was done to otherwise."""
+        return f"{self.subject} {self.method}".strip() if self.forgeable or not self.sender else self.sender
+
+    def explanation(self) -> str:
+        """Say the numbers in words, each with its limit: `143 ports (limit 20), 140 refused, in 60 s`."""
+        parts = [
+            f"{_number(seen)} {name.replace('_', ' ')}"
+            + (f" (limit {_number(self.limits[name])})" if name in self.limits else "")
+            for name, seen in self.numbers.items()
+        ]
+        return ", ".join(parts) + (f", in {_number(self.window_s)} s" if self.window_s else "")
+
+    def event(self, interface: str = "", suppressed: int = 0) -> Event:
+        """Return the finding as an event; `suppressed` equal ones were held back before it."""
+        made = self.kind.event(
+            self.key,
+            severity=self.severity,
+            observed_ms=self.last_ns // 1_000_000,
+            subject=self.subject,
+            address="" if self.forgeable else self.sender,
+            sender=self.sender,
+            senders=list(self.senders),
+            forgeable=self.forgeable,
+            handshake=not self.forgeable,
+            method=self.method,
+            explanation=self.explanation(),
+            numbers=[f"{name}={_number(seen)}" for name, seen in self.numbers.items()],
+            limits=[f"{name}={_number(limit)}" for name, limit in self.limits.items()],
+            window_s=float(self.window_s),
+            interface=interface,
+            protocol=self.protocol,
+            port=self.port,
+            local=self.local,
+            began_ms=self.first_ns // 1_000_000,
+        )
+        return Event(
+            **{name: getattr(made, name) for name in made.__struct_fields__ if name != "repeats"}, repeats=suppressed
+        )
+
+
+def endpoint(family: int, high: int, low: int, port: int = -1, protocol: int = 0) -> str:
+    """Return an address, or a service as `address:port/protocol` when `port` is not negative."""
+    text = address(family, high, low)
+    if port < 0:
+        return text
+    host = f"[{text}]" if family == 6 else text
+    return f"{host}:{port}/{NAMES.get(protocol, str(protocol))}"
+
+
+NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
+"""Protocols that have a name here."""
+
+
+def _number(value: float) -> str:
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.2f}"

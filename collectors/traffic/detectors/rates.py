@@ -1,0 +1,76 @@
+"""Clients that make requests or connections at a rate that no person and few programs do. Both need a completed handshake."""
+
+import numpy as np
+
+from collectors.traffic.block import I64, U64
+from collectors.traffic.detectors import ends, kinds
+from collectors.traffic.detectors.ends import ENDS, note
+from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.glance import Glance
+from collectors.traffic.detectors.options import RateOptions
+from collectors.traffic.detectors.tally import Tally, together
+from collectors.traffic.detectors.voice import Voice
+from collectors.traffic.flows.store import Columns
+
+
+class Rates:
+    """Counts by client and service."""
+
+    def __init__(self, options: RateOptions, voice: Voice) -> None:
+        self._options, self._voice = options, voice
+        self.connections = Tally(options.window, ENDS)
+        self.requests = Tally(options.window, ENDS)
+
+    @property
+    def evicted(self) -> int:
+        """Keys that were let go for want of room."""
+        return self.connections.evicted + self.connections.left_out + self.requests.evicted + self.requests.left_out
+
+    def feed(self, glance: Glance) -> None:
+        """Take a block: connections that were completed."""
+        opened = np.flatnonzero(glance.opened & (glance.packets[0] > 0))
+        if len(opened):
+            keys = self._voice.mixer(glance.client[opened], glance.services(opened, self._voice.mixer))
+            self._count("connections", self.connections, keys, glance.columns, glance.flow[opened], glance.now_ns)
+
+    def count_requests(self, columns: Columns, slots: I64, now_ns: int) -> None:
+        """Take the flows of HTTP requests, one entry for each."""
+        if len(slots):
+            self._count("requests", self.requests, _keys(self._voice, columns, slots), columns, slots, now_ns)
+
+    def _count(self, what: str, tally: Tally, keys: U64, columns: Columns, flows: I64, now_ns: int) -> None:
+        first, number = together(keys)
+        slots, fresh = tally.enter(keys[first], np.full(len(first), now_ns))
+        note(tally, slots[fresh], columns, flows[first[fresh]])
+        owner = slots[number]
+        np.add.at(tally.values["n"], owner[owner >= 0], 1)
+        slots = slots[slots >= 0]
+        limit = self._options.connections if what == "connections" else self._options.requests
+        for slot in slots[tally.values["n"][slots].astype(np.int64) >= limit].tolist():
+            self._say(what, tally, limit, slot)
+
+    def _say(self, what: str, tally: Tally, limit: int, slot: int) -> None:
+        self._voice.say(
+            Finding(
+                kind=kinds.REQUEST_FLOOD,
+                subject=ends.service(tally, slot),
+                sender=ends.client(tally, slot),
+                severity=kinds.REQUEST_FLOOD.severity,
+                forgeable=False,
+                method=what,
+                numbers={what: float(tally.values["n"][slot])},
+                limits={what: float(limit)},
+                window_s=self._options.window,
+                first_ns=int(tally.start[slot]),
+                last_ns=int(tally.last[slot]),
+                protocol="tcp",
+                port=int(tally.values["dport"][slot]),
+            )
+        )
+
+
+def _keys(voice: Voice, columns: Columns, slots: I64) -> U64:
+    mixer = voice.mixer
+    client = mixer(columns.src_hi[slots], columns.src_lo[slots])
+    server = mixer(columns.dst_hi[slots], columns.dst_lo[slots])
+    return mixer(client, server, columns.dport[slots].astype(np.uint64))

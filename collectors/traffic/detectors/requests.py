@@ -1,0 +1,42 @@
+"""The HTTP requests of a block, each once when it begins and once when its answer is there, for the detectors that look at them."""
+
+from dataclasses import dataclass
+
+from collectors.traffic.detectors.memory import COPY, Memory
+from collectors.traffic.protocols.news import Change, Transaction
+
+
+@dataclass(slots=True)
+class Answered:
+    """A request with its answer: the flow's slot, the transaction, the status (0: none that can be read)."""
+
+    slot: int
+    tx: Transaction
+    status: int
+
+
+class Requests:
+    """Collects until `clear`: `begun` has the slot of each new request, `answered` those whose answer's head is there."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.begun: list[int] = []
+        self.answered: list[Answered] = []
+
+    def take(self, change: Change, tx: Transaction) -> None:
+        """Take a change of an HTTP transaction."""
+        memory, slot = self._memory, change.conversation.slot
+        if memory.home[0, slot] == COPY:
+            return
+        number = tx.number + 1
+        if number > memory.requests[slot]:
+            memory.requests[slot] = number
+            self.begun.append(slot)
+        if tx.done and number > memory.finished[slot]:
+            memory.finished[slot] = number
+            code = tx.buffers("http.stat_code", True)
+            self.answered.append(Answered(slot, tx, int(code[0]) if code and code[0].isdigit() else 0))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.begun, self.answered = [], []

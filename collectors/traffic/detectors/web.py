@@ -1,0 +1,177 @@
+"""Web servers that are probed: requests of one client that mostly fail, or that carry what attacks are made of; and logins over HTTP.
+
+The patterns are few and sure; thousands of signatures are what rules are for.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from collectors.traffic.detectors import kinds
+from collectors.traffic.detectors.credentials import Credentials
+from collectors.traffic.detectors.finding import Finding, endpoint
+from collectors.traffic.detectors.logins import Logins
+from collectors.traffic.detectors.options import WebOptions
+from collectors.traffic.detectors.requests import Answered
+from collectors.traffic.detectors.voice import Voice
+from collectors.traffic.flows.store import Columns
+from contracts.event import Severity
+
+_REMEMBERED = 16_384
+_BODY = 8192
+_SUSPECT = re.compile(rb"['\"<>$`;|\\]|\.\.|%|\(|/etc/|\.env|\.git/|wp-config|phpunit|/cgi-bin/|select|union|sleep")
+"""What any of the patterns needs: most requests have none of it, and are not looked at further."""
+_ATTACKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE | re.DOTALL))
+    for name, pattern in (
+        (
+            "SQL injection",
+            rb"union[\s/*+(]+(?:all[\s/*+(]+)?select|['\")]\s*(?:or|and)\s+['\"(]?[\w.]+['\")]?\s*(?:=|like|between|<|>)"
+            rb"|\b(?:or|and)\s+(\d{1,6})\s*=\s*\1\b|(?:sleep|benchmark|pg_sleep|waitfor\s+delay|randomblob|extractvalue|updatexml)\s*[(']"
+            rb"|information_schema\b|\bselect\b.{1,80}\bfrom\b.{1,80}(?:--|#|/\*|\bwhere\b)|;\s*(?:drop|insert|update|delete|shutdown)\s"
+            rb"|order\s+by\s+\d+\s*(?:--|#)|\bxp_cmdshell\b",
+        ),
+        (
+            "path traversal",
+            rb"(?:\.\.[/\\]){2,}|/etc/(?:passwd|shadow|hosts)\b|\bboot\.ini\b|/proc/self/|\\windows\\system32",
+        ),
+        (
+            "cross-site scripting",
+            rb"<\s*script\b|<\s*(?:img|svg|iframe|body)\b[^>]{0,200}\bon\w+\s*=|javascript:\s*[a-z]+\s*\(",
+        ),
+        (
+            "command injection",
+            rb"[;|`&]\s*(?:cat|id|ls|uname|whoami|wget|curl|nc|bash|sh|ping|powershell)\b|\$\(\s*\w+|\(\)\s*\{[^}]*\}\s*;"
+            rb"|\bcmd\.exe\b|/bin/(?:ba|da|z)?sh\b",
+        ),
+        ("JNDI look-up", rb"\$\{(?:jndi|\$\{|lower:|upper:|env:|::-)"),
+        (
+            "code injection",
+            rb"<\?php|\bphp://(?:input|filter)|\bdata://text|\beval\s*\(|\bbase64_decode\s*\(|\{\{.{0,40}\*.{0,40}\}\}",
+        ),
+        (
+            "file that gives away secrets",
+            rb"/\.(?:env|git/(?:config|HEAD)|aws/credentials|ssh/)|/wp-config\.php\.|/phpunit/.*eval-stdin",
+        ),
+    )
+)
+_FORM = re.compile(rb"(?i)(?:^|&)[\w\[\].-]*(?:pass|passwd|password|pwd)[\w\[\].-]*=")
+_BASIC = re.compile(rb"(?i)(?:^|\n)authorization:\s*basic\s")
+_AUTHORISED = re.compile(rb"(?i)(?:^|\n)authorization:")
+
+
+@dataclass(slots=True)
+class _Client:
+    began_ns: int
+    requests: int = 0
+    errors: int = 0
+    attacks: int = 0
+    names: tuple[str, ...] = ()
+
+
+class Web:
+    """Counts by client and service, in bounded memory."""
+
+    def __init__(self, options: WebOptions, voice: Voice, logins: Logins | None, credentials: Credentials) -> None:
+        self._options, self._voice, self._logins, self._credentials = options, voice, logins, credentials
+        self._window_ns = int(options.window * 1e9)
+        self._clients: OrderedDict[tuple[int, ...], _Client] = OrderedDict()
+        self.evicted = 0
+
+    def feed(self, answered: list[Answered], columns: Columns, now_ns: int) -> None:
+        """Take a block's answered requests."""
+        for one in answered:
+            self._login(one, columns, now_ns)
+            if not self._options.enabled:
+                continue
+            attack = _attack(one)
+            client = self._client(one.slot, columns, now_ns)
+            client.requests += 1
+            client.errors += one.status in (400, 403, 404, 405, 414, 500, 501)
+            if attack:
+                client.attacks += 1
+                client.names = (*(name for name in client.names if name != attack), attack)
+                if client.attacks >= self._options.attacks:
+                    self._say(client, one.slot, columns, now_ns, "attack text")
+            if client.errors >= self._options.errors and client.errors >= self._options.share * client.requests:
+                self._say(client, one.slot, columns, now_ns, "failing requests")
+
+    def _client(self, slot: int, columns: Columns, now_ns: int) -> _Client:
+        names = ("family", "src_hi", "src_lo", "dst_hi", "dst_lo", "dport")
+        key = tuple(int(getattr(columns, name)[slot]) for name in names)
+        client = self._clients.get(key)
+        if client is None or now_ns - client.began_ns > self._window_ns:
+            client = self._clients[key] = _Client(now_ns)
+            if len(self._clients) > _REMEMBERED:
+                self._clients.popitem(last=False)
+                self.evicted += 1
+        self._clients.move_to_end(key)
+        return client
+
+    def _login(self, one: Answered, columns: Columns, now_ns: int) -> None:
+        """Hear of logins: by header, and by forms with a password in them."""
+        tx = one.tx
+        header = b"".join(tx.buffers("http.header", False))
+        if _AUTHORISED.search(header) is not None:
+            if _BASIC.search(header) is not None:
+                self._credentials.seen(columns, one.slot, "http basic", now_ns)
+            if self._logins is not None and one.status == 401:
+                self._logins.outcome(one.slot, True, "http")
+            elif self._logins is not None and one.status in (200, 204, 301, 302):
+                self._logins.outcome(one.slot, False, "http")
+        elif tx.buffers("http.method", False) == [b"POST"] and b"urlencoded" in header:
+            body = b"".join(tx.buffers("http.request_body", False))[:_BODY]
+            if _FORM.search(body) is not None:
+                self._credentials.seen(columns, one.slot, "http form", now_ns)
+                if self._logins is not None:
+                    # A form that is shown again, or refused, was a failure; success leads elsewhere.
+                    self._logins.outcome(one.slot, one.status not in (301, 302, 303, 307, 204), "http form")
+
+    def _say(self, client: _Client, slot: int, columns: Columns, now_ns: int, method: str) -> None:
+        options, family = self._options, int(columns.family[slot])
+        sure = method == "attack text"
+        numbers = {"requests": float(client.requests), "failing_requests": float(client.errors)}
+        limits = {"failing_requests": float(options.errors)}
+        if sure:
+            numbers = {"requests_with_attack_text": float(client.attacks), **numbers}
+            limits = {"requests_with_attack_text": float(options.attacks)}
+            method = ", ".join(sorted(client.names))
+        self._voice.say(
+            Finding(
+                kind=kinds.WEB_PROBED,
+                subject=endpoint(
+                    family, int(columns.dst_hi[slot]), int(columns.dst_lo[slot]), int(columns.dport[slot]), 6
+                ),
+                sender=endpoint(family, int(columns.src_hi[slot]), int(columns.src_lo[slot])),
+                severity=Severity.HIGH if sure and client.attacks >= 5 * options.attacks else kinds.WEB_PROBED.severity,
+                forgeable=False,
+                method=method,
+                numbers=numbers,
+                limits=limits,
+                window_s=options.window,
+                first_ns=client.began_ns,
+                last_ns=now_ns,
+                protocol="http",
+                port=int(columns.dport[slot]),
+            )
+        )
+
+
+def _attack(one: Answered) -> str:
+    """Return what kind of attack a request carries text of, "" for none."""
+    tx = one.tx
+    parts = [*tx.buffers("http.uri.raw", False), *tx.buffers("http.user_agent", False)]
+    parts += [*tx.buffers("http.referer", False), *tx.buffers("http.cookie", False)]
+    if tx.buffers("http.method", False) != [b"GET"]:
+        parts += [body[:_BODY] for body in tx.buffers("http.request_body", False)]
+    for part in parts:
+        if _SUSPECT.search(part) is None:
+            continue
+        text = part.replace(b"+", b" ")
+        for _ in range(2):
+            text = unquote_to_bytes(text) if b"%" in text else text
+        for name, pattern in _ATTACKS:
+            if pattern.search(text) is not None:
+                return name
+    return ""
