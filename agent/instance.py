@@ -18,6 +18,7 @@ from agent.core import Core
 from agent.core import Plan as CorePlan
 from agent.coverage import CoverageBook
 from agent.declared import declare
+from agent.handover import Handover
 from agent.housekeeping import Housekeeping
 from agent.intake import Intake
 from agent.judging import Judging
@@ -84,7 +85,10 @@ class Instance:
         self._spool_was_set_aside = bool(spool_events)
         self._rendering = Rendering(plan.kinds, lambda: self._plan.facts, plan.version)
         self._core = Core(self._state, clock, CoverageBook())
-        self._supervisor = Supervisor(loop, plan.workers, connector, self._state, self._core, clock)
+        self._handover = Handover(paths.state / "kept")
+        self._supervisor = Supervisor(
+            loop, plan.workers, connector, self._state, self._core, clock, holder=self._handover
+        )
         self._intake = Intake(self._spool, clock, loop, self._instance, self._stored)
         self._judging = Judging(judges, self._state, clock)
         guarding = guard.rules(settings.firewall.guard)

@@ -28,9 +28,28 @@ def rules(settings: AgentSettings) -> tuple[Rule, ...]:
     bans = [Rule(when=kind, do="reblock", dry_run=False, at_most=_OFTEN) for kind in _BACK]
     # Without any list, too: what the last one of them left in the kernel has to go.
     often = _BACK if section(settings, "actions", "blocklist").lists else _BACK[:1]
+    bans += _traffic(settings)
     kinds = (*often, "agent.config_loaded")
     lists = [Rule(when=kind, do="blocklist", dry_run=False, at_most=_OFTEN) for kind in kinds]
     return (*settings.rules, *bans, *lists)
+
+
+def _traffic(settings: AgentSettings) -> list[Rule]:
+    """Return the rule that bans whom the sensor's blocking rules name, where the settings want that."""
+    traffic = getattr(getattr(settings, "collectors", None), "traffic", None)
+    if traffic is None or not (traffic.enabled and traffic.block):
+        return []
+    given = {"address": "{offender}", "reason": "{reason}", "handshake": "{proven}"}
+    return [
+        Rule(
+            when="traffic.alert",
+            match={"blocking": True},
+            do="block",
+            arguments=given,
+            dry_run=False,
+            at_most=_OFTEN,
+        )
+    ]
 
 
 def options(settings: AgentSettings, name: str, configured: Any) -> Any:

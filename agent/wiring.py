@@ -54,7 +54,7 @@ def hosting(worker: str) -> Any:
     from host.linux import LinuxHost, prepare
 
     prepare(processes=worker == "reader")
-    for entry in ACTIONS:
+    for entry in (*ACTIONS, *WATCHERS):
         if entry.worker == worker:
             _prepare(entry)
     return Hosting(
@@ -205,7 +205,20 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
             actions=actions,
             options={name: msgspec.msgpack.encode(value) for name, value in options.items()},
             kinds=_kinds_of({*subjects, *watching, *actions}),
+            **_held(settings, watching),
         )
+
+
+def _held(settings: AgentSettings, watching: tuple[str, ...]) -> dict[str, Any]:
+    """Return what is held for those of a worker's watchers that take other settings and files while they watch."""
+    live = {e.name: load(e) for e in WATCHERS if e.name in watching}
+    live = {name: watcher for name, watcher in live.items() if getattr(watcher, "live", False)}
+    options = {name: section(settings, "collectors", name) for name in live}
+    return {
+        "live": tuple(live),
+        "materials": {name: watcher.materials(options[name]) for name, watcher in live.items()},
+        "keeps": {name: watcher.keeps(options[name]) for name, watcher in live.items()},
+    }
 
 
 def _kinds_of(names: set[str]) -> dict[str, tuple[str, ...]]:
@@ -228,7 +241,7 @@ def _loaded(entries: tuple[Entry, ...], worker: str) -> dict[str, Any]:
 
 
 def _prepare(entry: Entry) -> None:
-    """Let an action's module import what it otherwise imports late, when a worker may not be able to read it any more."""
+    """Let the module of an action or watcher import what it otherwise imports late, when a worker may be unable to read it."""
     module = importlib.import_module(entry.target.partition(":")[0])
     prepare = getattr(module, "prepare", None)
     if prepare is not None:

@@ -7,11 +7,13 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath:DatapathCollector", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
+    Entry(name="traffic", target="collectors.traffic.collector:TrafficCollector", worker="sensor"),
     Entry(name="holdings", target="collectors.holdings.collector:HoldingsCollector", worker="reader"),
 )
 WATCHERS: tuple[Entry, ...] = (
     Entry(name="bans", target="collectors.bans:BansWatcher", worker="netfilter"),
     Entry(name="firewall", target="collectors.firewall.watcher:FirewallWatcher", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath_watcher:DatapathWatcher", worker="netfilter"),
+    Entry(name="traffic", target="collectors.traffic.watcher:TrafficWatcher", worker="sensor"),
     Entry(name="ports", target="collectors.ports.watcher:PortsWatcher", worker="reader"),
 )

@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import socket
 import struct
+from functools import cache
 
 from collectors.traffic.block import MAX_CAPTURE
 from contracts.errors import Malformed
@@ -57,6 +58,7 @@ def _too_long(expression: str) -> Malformed:
     )
 
 
+@cache
 def _library() -> ctypes.CDLL:
     name = ctypes.util.find_library("pcap") or "libpcap.so.0.8"
     try:
@@ -74,6 +76,15 @@ def _library() -> ctypes.CDLL:
     library.pcap_geterr.argtypes = library.pcap_close.argtypes = (ctypes.c_void_p,)
     library.pcap_freecode.argtypes = (ctypes.c_void_p,)
     return library
+
+
+def load_library() -> bool:
+    """Load libpcap now, for who cannot open files later; False where it is not installed: filters then say so."""
+    try:
+        _library()
+    except Malformed:
+        return False
+    return True
 
 
 def attach(packet_socket: socket.socket, code: bytes) -> None:

@@ -196,13 +196,17 @@ BUFFERS = _table(
 )  # fmt: skip
 """All sticky buffers that the parsers may fill, by name."""
 
+_UNFILLED = frozenset({
+    "file.magic", "email.body_md5", "email.command",
+})  # fmt: skip
+"""Buffers of protocols that are parsed, which their parsers leave empty."""
+_PARSED = frozenset({"http", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
+"""The protocols that have a parser (`registry.py`); the others are recognised, and rules see their stream."""
+
 FILLED = frozenset(
-    name
-    for name, buffer in BUFFERS.items()
-    if set(buffer.protocols) & {"http", "dns", "tls", "ssh", "smtp", "ftp", "ftp-data"}
-    or name.startswith(("quic.sni", "quic.version"))
+    name for name, buffer in BUFFERS.items() if _PARSED & set(buffer.protocols) and name not in _UNFILLED
 )
-"""The buffers that some parser here really fills: a rule on any other one would never match, and is better refused."""
+"""The buffers that some parser here fills: a rule that asks for what is in any other one never matches."""
 
 INTEGERS: dict[str, tuple[tuple[str, ...], int]] = {
     "dns.opcode": (("dns", "doh2"), BOTH),

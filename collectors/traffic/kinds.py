@@ -1,0 +1,120 @@
+"""The kinds of event that the sensor states."""
+
+from contracts.event import Kind, Lane, Severity
+
+ALERT = Kind(
+    name="traffic.alert",
+    meaning="A rule matched traffic of this server.",
+    title="{signature} ({source} -> {destination}, rule {sid})",
+    severity=Severity.MEDIUM,
+    fields={
+        "gid": "int",
+        "sid": "int",
+        "rev": "int",
+        "signature": "str",
+        "category": "str",
+        "priority": "int",
+        "action": "str",
+        "source": "str",
+        "source_port": "int",
+        "destination": "str",
+        "destination_port": "int",
+        "protocol": "str",
+        "app_protocol": "str",
+        "direction": "str",
+        "interface": "str",
+        "community_id": "str",
+        "offender": "str",
+        "proven": "bool",
+        "blocking": "bool",
+        "packets_to_server": "int",
+        "packets_to_client": "int",
+        "bytes_to_server": "int",
+        "bytes_to_client": "int",
+        "capture": "str",
+        "techniques": "list",
+        "reason": "str",
+    },
+    advice="See the packets: `holdfast traffic evidence show`; look up the rule by its number in its file.",
+)
+HELD_BACK = Kind(
+    name="traffic.alerts_held_back",
+    meaning="Rules matched more often than events are stated; the rest was counted.",
+    title="{count} alerts of {rules} rules were counted, not stated one by one",
+    severity=Severity.LOW,
+    fields={"count": "int", "rules": "int", "most": "list", "seconds": "float"},
+    advice="Look whether a rule is too broad; a threshold.config quiets it for good.",
+)
+DROPPED = Kind(
+    name="traffic.packets_dropped",
+    meaning="The kernel dropped packets before the sensor had read them: what was in them was not seen.",
+    title="{packets} packets of {interface} were not seen ({share:.1f} %)",
+    severity=Severity.MEDIUM,
+    fields={"interface": "str", "packets": "int", "share": "float", "seconds": "float"},
+    attack=("T1562.006",),
+    advice="Give collectors.traffic.ring more memory, watch fewer interfaces, or leave traffic out with collectors.traffic.filter.",
+    ocsf_class=6008,
+)
+EVICTED = Kind(
+    name="traffic.flows_evicted",
+    meaning="There were more flows than the sensor keeps; the least telling ones were given up, and rules no longer follow them.",
+    title="{count} flows were given up for lack of room",
+    severity=Severity.MEDIUM,
+    fields={"count": "int", "seconds": "float"},
+    advice="Raise collectors.traffic.max_flows, or look for a flood.",
+    ocsf_class=6008,
+)
+RULES_LOADED = Kind(
+    name="traffic.rules_loaded",
+    meaning="The sensor has taken a ruleset into use.",
+    title="{loaded} rules are in use, {refused} were refused, {silent} can never match here",
+    severity=Severity.INFORMATIONAL,
+    fields={
+        "loaded": "int",
+        "refused": "int",
+        "silent": "int",
+        "files": "int",
+        "examples": "list",
+        "seconds": "float",
+        "cached": "bool",
+    },
+    advice="`holdfast traffic rules check` names every rule that is refused or can never match.",
+    ocsf_class=6002,
+    lane=Lane.BULK,
+)
+RULES_NOT_LOADED = Kind(
+    name="traffic.rules_not_loaded",
+    meaning="Rules, or lists that belong to them, could not be read; what was in use before stays in use.",
+    title="Rules were not loaded: {detail}",
+    severity=Severity.HIGH,
+    fields={"detail": "str", "errors": "list"},
+    advice="Check that the files are there and that the user holdfast may read them.",
+    ocsf_class=6008,
+)
+INTERFACE_GONE = Kind(
+    name="traffic.interface_gone",
+    meaning="An interface that is watched is not there: its traffic is not seen.",
+    title="There is no interface {interface}",
+    severity=Severity.MEDIUM,
+    fields={"interface": "str"},
+    advice="Bring it up, or take it out of collectors.traffic.interfaces.",
+    ocsf_class=6008,
+)
+INTERFACE_BACK = Kind(
+    name="traffic.interface_back",
+    meaning="An interface that is watched has come back.",
+    title="Interface {interface} is watched again",
+    severity=Severity.INFORMATIONAL,
+    fields={"interface": "str", "seconds": "float"},
+    ocsf_class=6008,
+)
+KINDS = (
+    ALERT,
+    HELD_BACK,
+    DROPPED,
+    EVICTED,
+    RULES_LOADED,
+    RULES_NOT_LOADED,
+    INTERFACE_GONE,
+    INTERFACE_BACK,
+)

@@ -1,0 +1,118 @@
+"""Alerts become events with their evidence, within limits; what is held back is counted and told."""
+
+import numpy as np
+from msgspec.structs import replace
+
+from collectors.traffic.kinds import HELD_BACK
+from collectors.traffic.options import Options
+from collectors.traffic.output.events import Home, event, offender
+from collectors.traffic.output.history import History
+from collectors.traffic.output.limits import MINUTE_S, Limiter, Limits
+from collectors.traffic.output.sealing import Sealer
+from collectors.traffic.pipeline import Passed
+from collectors.traffic.rules.engine.verdicts import Alert
+from collectors.traffic.rules.language.threshold_config import ThresholdConfig
+from collectors.traffic.rules.site import Site
+from contracts.collector import Emit
+from contracts.event import Event
+
+MOST_NAMED = 10
+
+
+class Reporting:
+    """States alerts. `names` are the interfaces by number; the site's wishes come with the rules, the sealer with its secret."""
+
+    def __init__(self, options: Options, emit: Emit, now_s: float) -> None:
+        self.site = Site(ThresholdConfig())
+        self.alerts = 0
+        self.evidence = self.evidence_left_out = 0
+        self.sealer: Sealer | None = None
+        self.may_keep = options.evidence.key is None
+        """False while the secret that evidence is to be sealed with has not come."""
+        self._emit = emit
+        self._number = 0
+        self._minute: tuple[float, int] = (now_s, 0)
+        self.limiter = Limiter(Limits(), now_s)
+        self.tune(options)
+
+    def tune(self, options: Options) -> None:
+        """Go on with other settings; what is counted stays."""
+        self._options = options.evidence
+        self._home = Home(options.variables())
+        self.limiter.limits = Limits(
+            again_s=options.repeat_after, per_rule=options.per_rule, per_second=options.per_second
+        )
+        self._history = History(options.evidence.history) if options.evidence.enabled else None
+
+    def take(
+        self, passed: Passed, names: list[str], serials: "np.ndarray[tuple[int], np.dtype[np.int64]]", now_s: float
+    ) -> None:
+        """State what a block brought; `serials` is the serial number of each row's flow, as of this block."""
+        slots = passed.batch.flow_of_rows(len(passed.table))
+        if self._history is not None:
+            self._history.add(passed.block, passed.table, np.where(slots >= 0, serials[slots], 0))
+        if not passed.alerts:
+            return
+        wanted = passed.alerts if self.site.idle else self.site.apply(passed.alerts)
+        self.alerts += len(wanted)
+        for alert in wanted:
+            self._state(alert, names, now_s)
+
+    def tick(self, now_s: float, at_end: bool = False) -> None:
+        """Tell of what was held back."""
+        for late in self.limiter.due(now_s, at_end):
+            self._emit.event(late)
+        since = now_s - self._minute[0]
+        left_out = self.limiter.left_out(now_s, at_end)
+        if left_out:
+            most = [f"{sid & 0xFFFFFFFF}: {count}" for sid, count in left_out.most_common(MOST_NAMED)]
+            told = HELD_BACK.event(
+                "rules", count=left_out.total(), rules=len(left_out), most=most, seconds=round(max(since, MINUTE_S), 1)
+            )
+            self._emit.event(told)
+
+    def _state(self, alert: Alert, names: list[str], now_s: float) -> None:
+        sid, source = alert.rule.gid << 32 | alert.rule.sid, offender(alert, self._home)
+        if not self.limiter.wants(sid, source, now_s):
+            known = self.limiter.knows(sid, source)
+            self.limiter.hold(sid, source, None if known else self._event(alert, names, ""))
+            return
+        capture = self._keep(alert, now_s)
+        repeats = self.limiter.stated(sid, source, now_s)
+        self._emit.event(replace(self._event(alert, names, capture), repeats=repeats))
+
+    def _event(self, alert: Alert, names: list[str], capture: str) -> Event:
+        packet = alert.packet
+        interface = ""
+        if packet.row >= 0:
+            number = int(packet.block.interface[packet.table.packet[packet.row]])
+            interface = names[number] if number < len(names) else ""
+        return event(alert, self._home, interface, capture)
+
+    def _keep(self, alert: Alert, now_s: float) -> str:
+        """Hand over the packets of an alert; returns the name they are kept by, "" for none."""
+        if self._history is None:
+            return ""
+        if not self.may_keep:
+            self.evidence_left_out += 1
+            return ""
+        if now_s - self._minute[0] >= MINUTE_S:
+            self._minute = (now_s, 0)
+        if self._minute[1] >= self._options.per_minute:
+            self.evidence_left_out += 1
+            return ""
+        packet = alert.packet
+        if packet.slot >= 0:
+            serial = int(packet.flows.serial[packet.place])
+            content = self._history.capture(serial, packet.time_ns, self._options.packets, self._options.size)
+        else:
+            content = self._history.packet(int(packet.table.packet[packet.row])) if packet.row >= 0 else b""
+        if not content:
+            self.evidence_left_out += 1
+            return ""
+        self._minute = (self._minute[0], self._minute[1] + 1)
+        self._number += 1
+        self.evidence += 1
+        name = f"{packet.time_ns // 1_000_000}-{alert.rule.sid}-{self._number}.pcap"
+        self._emit.keep("evidence", name, self.sealer.seal(content, name) if self.sealer is not None else content)
+        return name

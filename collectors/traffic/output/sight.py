@@ -1,0 +1,251 @@
+"""What the sensor could not see, as events and blind spots; and its numbers as rows."""
+
+from collections.abc import Mapping
+
+from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE
+from collectors.traffic.live import LiveSource
+from collectors.traffic.output.reporting import Reporting
+from collectors.traffic.output.statistics import Talkers
+from collectors.traffic.pipeline import Passed, Pipeline
+from contracts.collector import Emit
+from contracts.coverage import Blind
+from contracts.errors import Why
+from contracts.subjects.traffic import RULES, SENSOR, Interface, Protocol, Row, Rules, Sensor
+
+AGAIN_S = 60.0
+"""So often at most is it told that packets are dropped, or flows given up, while that goes on."""
+LINGER_S = 300.0
+"""So long what was missed is a blind spot."""
+LEAST_BYTES = 100_000
+"""Of conversations, before a share of them is told."""
+
+
+class _Loss:
+    """Something that is lost from time to time: counted by somebody else, told once a minute, a blind spot for five."""
+
+    def __init__(self) -> None:
+        self.known = 0
+        self.base = 0
+        self.told_s = -AGAIN_S
+        self.last_s = -LINGER_S
+        self._untold = self._of = 0
+
+    def more(self, total: int, of: int, now_s: float) -> tuple[int, int, float] | None:
+        """Take the total so far; return how many to tell of, of how many, since when; None when there is nothing to tell now."""
+        fresh, self.known = total - self.known, total
+        passed, self.base = of - self.base, of
+        self._untold += fresh
+        self._of += passed
+        if fresh:
+            self.last_s = now_s
+        if now_s - self.told_s < AGAIN_S or not self._untold:
+            return None
+        told = (self._untold, max(self._of, self._untold), min(now_s - self.told_s, LINGER_S))
+        self.told_s, self._untold, self._of = now_s, 0, 0
+        return told
+
+    def lately(self, now_s: float) -> bool:
+        """Return whether something was lost lately."""
+        return now_s - self.last_s < LINGER_S
+
+
+class Sight:
+    """Keeps the books of what was seen and what was not."""
+
+    def __init__(self, emit: Emit, now_s: float, now_ms: int) -> None:
+        self._emit = emit
+        self._talkers = Talkers()
+        self._gone: dict[str, float] = {}
+        self._drops: dict[str, _Loss] = {}
+        self._evicted = _Loss()
+        self._stated: tuple[Blind, ...] | None = None
+        self._since_ms = now_ms
+        self._packets = self._bytes = 0
+        self._lag_ns = 0
+        self._last: tuple[float, int, int] = (now_s, 0, 0)
+        self._shown: dict[str, tuple[int, int]] = {}
+
+    def take(self, passed: Passed, now_ns: int) -> None:
+        """Count a block on whose packets the work is done."""
+        self._talkers.ended(passed.batch.ended)
+        count = len(passed.block)
+        if count:
+            self._packets += count
+            self._bytes += int(passed.block.wire.sum())
+            self._lag_ns = max(self._lag_ns, now_ns - int(passed.block.time_ns[0]))
+
+    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, now_s: float) -> None:
+        """State what is new of interfaces, drops and evictions, and what cannot be seen now."""
+        self._interfaces(source, now_s)
+        for name, counts in source.counts().items():
+            told = self._drops.setdefault(name, _Loss()).more(counts.dropped, counts.seen, now_s)
+            if told is not None:
+                packets, of, seconds = told
+                share = round(100 * packets / of, 1)
+                self._emit.event(
+                    DROPPED.event(name, interface=name, packets=packets, share=share, seconds=round(seconds, 1))
+                )
+        evicted = self._evicted.more(pipeline.flows.counts.evicted, pipeline.flows.counts.begun, now_s)
+        if evicted is not None:
+            self._emit.event(EVICTED.event("flows", count=evicted[0], seconds=round(evicted[2], 1)))
+        spots = tuple(self._blind(pipeline, rules, now_s))
+        if spots != self._stated:
+            self._stated = spots
+            self._emit.blind(spots)
+
+    def rows(
+        self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float
+    ) -> dict[str, Row]:
+        """Return the numbers as they are; rates and peers are those since the last time."""
+        rows = {SENSOR: Row(what="sensor", sensor=self._sensor(pipeline, reporting, now_s))}
+        rows[RULES] = Row(what="rules", rules=rules)
+        missing = set(source.missing())
+        for name, counts in source.counts().items():
+            seen, dropped = self._shown.get(name, (0, 0))
+            passed = counts.seen - seen
+            rows[f"interface {name}"] = Row(
+                what="interface",
+                interface=Interface(
+                    present=name not in missing,
+                    seen=counts.seen,
+                    dropped=counts.dropped,
+                    freezes=counts.freezes,
+                    read=counts.read,
+                    drop_share=round(100 * (counts.dropped - dropped) / passed, 2) if passed > 0 else 0.0,
+                ),
+            )
+            self._shown[name] = (counts.seen, counts.dropped)
+        for name, peer in self._talkers.report(pipeline.flows.columns).items():
+            rows[f"peer {name}"] = Row(what="peer", peer=peer)
+        found = pipeline.protocols.counts
+        for name in {*found.conversations, *found.transactions}:
+            protocol = Protocol(conversations=found.conversations[name], transactions=found.transactions[name])
+            rows[f"protocol {name}"] = Row(what="protocol", protocol=protocol)
+        return rows
+
+    def _sensor(self, pipeline: Pipeline, reporting: Reporting, now_s: float) -> Sensor:
+        then_s, packets, size = self._last
+        passed_s = max(now_s - then_s, 0.001)
+        self._last = (now_s, self._packets, self._bytes)
+        lag_ns, self._lag_ns = self._lag_ns, 0
+        flows, found = pipeline.flows, pipeline.protocols.counts
+        return Sensor(
+            since_ms=self._since_ms,
+            packets=self._packets,
+            bytes=self._bytes,
+            packets_per_s=round((self._packets - packets) / passed_s, 1),
+            bytes_per_s=round((self._bytes - size) / passed_s, 1),
+            flows=len(flows),
+            flows_begun=flows.counts.begun,
+            flows_evicted=flows.counts.evicted,
+            emergency=flows.emergency,
+            memory_bytes=pipeline.memory_bytes(),
+            lag_ms=round(lag_ns / 1e6, 1),
+            alerts=reporting.alerts,
+            held_back=reporting.limiter.held,
+            discarded=pipeline.engine.verdicts.discarded if pipeline.engine is not None else 0,
+            suppressed=reporting.site.suppressed,
+            undecoded=pipeline.decoder.counts.invalid,
+            parsers_broken=found.parsers_broken,
+            encrypted=found.encrypted,
+            encrypted_share=round(100 * found.bytes_encrypted / found.bytes_seen, 1) if found.bytes_seen else 0.0,
+            evidence=reporting.evidence,
+            evidence_left_out=reporting.evidence_left_out,
+        )
+
+    def _interfaces(self, source: LiveSource, now_s: float) -> None:
+        missing = set(source.missing())
+        for name in sorted(missing - self._gone.keys()):
+            self._gone[name] = now_s
+            self._emit.event(INTERFACE_GONE.event(name, interface=name))
+        for name in [name for name in self._gone if name not in missing]:
+            since = self._gone.pop(name)
+            if name in source.names:
+                self._emit.event(INTERFACE_BACK.event(name, interface=name, seconds=round(now_s - since, 1)))
+
+    def _blind(self, pipeline: Pipeline, rules: Rules, now_s: float) -> list[Blind]:
+        spots = [
+            Blind(
+                what=f"the traffic of {name}",
+                why=Why.NOT_PRESENT,
+                detail="there is no interface of this name now",
+                fix="Bring it up, or take it out of collectors.traffic.interfaces.",
+            )
+            for name in sorted(self._gone)
+        ]
+        spots += [_dropping(name) for name, loss in sorted(self._drops.items()) if loss.lately(now_s)]
+        if self._evicted.lately(now_s):
+            spots.append(
+                Blind(
+                    what="all flows from their beginning to their end",
+                    why=Why.TOO_LARGE,
+                    detail="some were given up within the last minutes, because there were more than collectors.traffic.max_flows",
+                    fix="Raise collectors.traffic.max_flows, or look for a flood.",
+                )
+            )
+        spots += _of_rules(rules)
+        spots += _of_protocols(pipeline)
+        return spots
+
+
+def _dropping(name: str) -> Blind:
+    return Blind(
+        what=f"all packets of {name}",
+        why=Why.TOO_LARGE,
+        detail="the kernel dropped some within the last minutes before they were read",
+        fix="Give collectors.traffic.ring more memory, or leave traffic out with collectors.traffic.filter.",
+    )
+
+
+def _of_rules(rules: Rules) -> list[Blind]:
+    spots: list[Blind] = []
+    if rules.problem:
+        spots.append(Blind(what="what newer rules describe", why=Why.MALFORMED, detail=rules.problem[:300]))
+    if not rules.loaded:
+        detail = "rules are being loaded" if rules.loading else "no rules are in use"
+        fix = "" if rules.loading else "Name rules files under collectors.traffic.rules."
+        spots.append(Blind(what="what rules describe", why=Why.DISABLED, detail=detail, fix=fix))
+    check = "See `holdfast traffic rules check` for each."
+    if rules.refused:
+        spots.append(
+            Blind(
+                what=f"what {rules.refused} rules describe",
+                why=Why.INCOMPATIBLE,
+                detail="they could not be loaded",
+                fix=check,
+            )
+        )
+    if rules.silent:
+        detail = "they look into buffers that nothing fills here"
+        spots.append(
+            Blind(what=f"what {rules.silent} more rules describe", why=Why.INCOMPATIBLE, detail=detail, fix=check)
+        )
+    return spots
+
+
+def _of_protocols(pipeline: Pipeline) -> list[Blind]:
+    counts = pipeline.protocols.counts
+    spots: list[Blind] = []
+    if counts.bytes_seen > LEAST_BYTES and counts.bytes_encrypted:
+        share = max(10, round(10 * counts.bytes_encrypted / counts.bytes_seen) * 10)
+        spots.append(
+            Blind(
+                what="what encrypted connections carry",
+                why=Why.OTHER,
+                detail=f"about {share} % of what conversations carry is encrypted; their beginnings are seen",
+                fix="Look at the services themselves where the content matters; the wire does not show it.",
+            )
+        )
+    if counts.parsers_broken:
+        spots.append(
+            Blind(
+                what="some conversations to their end",
+                why=Why.OTHER,
+                detail="a parser met what it did not expect and gave them up",
+                fix="Report it with holdfast support-bundle.",
+            )
+        )
+    return spots
+
+
+Rows = Mapping[str, Row]

@@ -1,0 +1,62 @@
+"""The way of live packets through all parts, block by block; the rules in use can be exchanged between two blocks."""
+
+from collectors.traffic.block import Block
+from collectors.traffic.decode.decoder import DecodeOptions, Decoder
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
+from collectors.traffic.flows.table import FlowOptions, FlowTable
+from collectors.traffic.options import Options
+from collectors.traffic.protocols.dispatch import Protocols
+from collectors.traffic.protocols.news import Change
+from collectors.traffic.protocols.parser import Limits
+from collectors.traffic.rules.engine.engine import Alert, Engine
+from collectors.traffic.streams.news import News
+from collectors.traffic.streams.options import StreamOptions
+from collectors.traffic.streams.reassembler import Reassembler
+
+
+class Passed:
+    """What came of one block: valid until the next one."""
+
+    __slots__ = ("alerts", "batch", "block", "changes", "news", "table")
+
+    def __init__(
+        self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], alerts: list[Alert]
+    ) -> None:
+        self.block, self.table, self.batch = block, table, batch
+        self.news, self.changes, self.alerts = news, changes, alerts
+
+
+class Pipeline:
+    """Decoder, flows, streams, protocols and rules. `engine` is None while no rules are in use."""
+
+    def __init__(self, options: Options) -> None:
+        self.decoder = Decoder(DecodeOptions(verify_checksums=options.checksums))
+        self.flows = FlowTable(FlowOptions(max_flows=options.max_flows))
+        self.streams = Reassembler(
+            StreamOptions(
+                midstream=options.midstream,
+                async_oneside=options.async_oneside,
+                memory=options.stream_memory,
+                merge=False,
+            )
+        )
+        self.protocols = Protocols(Limits())
+        self.engine: Engine | None = None
+
+    def feed(self, block: Block, now_ns: int) -> Passed:
+        """Take a block; an empty one lets flows end that were silent until `now_ns`."""
+        table = self.decoder.decode(block)
+        batch = self.flows.update(block, table)
+        if not len(block):
+            self.flows.sweep(now_ns, batch)
+        news = self.streams.feed(block, table, batch)
+        changes = self.protocols.feed(block, table, batch, news)
+        alerts: list[Alert] = []
+        if self.engine is not None:
+            alerts = self.engine.feed(block, table, batch, news, changes, self.flows.columns)
+        return Passed(block, table, batch, news, changes, alerts)
+
+    def memory_bytes(self) -> int:
+        """Return what the tables of flows and streams hold."""
+        return self.flows.memory_bytes() + self.streams.memory_bytes()

@@ -1,0 +1,173 @@
+"""Makes rules of files' contents in a process of its own: packets that come meanwhile do not wait, and hostile text hurts nobody.
+
+The child may what its parent may, which is nothing but packet sockets; it closes those, bounds its time, and hands back what it made over
+a pipe.
+"""
+
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from collectors.traffic.rules.checking import compiled
+from collectors.traffic.rules.engine.prepared import Prepared, prepare
+from collectors.traffic.rules.language.classification import Classes
+from collectors.traffic.rules.language.ruleset import Loader
+from collectors.traffic.rules.language.threshold_config import ThresholdConfig
+from collectors.traffic.rules.language.threshold_config import read as read_thresholds
+from collectors.traffic.rules.language.variables import Variables
+from collectors.traffic.rules.silent import never
+from contracts.collector import Piece
+from contracts.record import Record
+
+CPU_S = 300
+"""So long a ruleset may take; all of ET Open takes ten seconds."""
+PIECE = 1 << 20
+
+
+class Refused(Record):
+    """A rule that is not loaded."""
+
+    file: str
+    line: int
+    sid: int
+    reason: str
+
+    def __str__(self) -> str:
+        name = f"sid {self.sid}: " if self.sid else ""
+        return f"{self.file}:{self.line}: {name}{self.reason}"
+
+
+class Made(Record):
+    """What came of files: the rules made ready, and how many there are; `silent` of them can never match here.
+
+    `problems` are files that could not be read or hold what is none of theirs.
+    """
+
+    prepared: Prepared | None = None
+    loaded: int = 0
+    silent: int = 0
+    refused: list[Refused] = []
+    problems: list[str] = []
+    files: int = 0
+    seconds: float = 0.0
+
+
+class Broken(Exception):
+    """The child ended without an answer; the message says how."""
+
+
+def make(pieces: Sequence[Piece], variables: Variables) -> Made:
+    """Return the rules of the pieces, with the site's thresholds applied."""
+    begun = time.monotonic()
+    problems = [f"{piece.path}: {piece.problem}" for piece in pieces if piece.problem]
+    readable = [piece for piece in pieces if not piece.problem]
+    classes = _classes(readable, problems)
+    loader = Loader(variables, classes)
+    files = 0
+    for piece in readable:
+        if piece.role != "rules":
+            continue
+        if b"\0" in piece.data[:4096]:
+            problems.append(f"{piece.path}: not a rules file (it is not text)")
+            continue
+        files += 1
+        loader.read(piece.data, piece.path)
+    ruleset = compiled(loader.ruleset)
+    config = thresholds(pieces, variables)
+    config.apply(ruleset.rules)
+    problems += [f"{_path(pieces, 'threshold')}:{line}: {reason}" for line, reason in config.refused]
+    return Made(
+        prepared=prepare(ruleset.rules),
+        loaded=len(ruleset.rules),
+        silent=sum(1 for _ in never(ruleset.rules)),
+        refused=[Refused(file=one.file, line=one.line, sid=one.sid, reason=one.reason) for one in ruleset.refused],
+        problems=problems,
+        files=files,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def thresholds(pieces: Sequence[Piece], variables: Variables) -> ThresholdConfig:
+    """Return what the site's threshold.config says, nothing without one."""
+    data = b"\n".join(piece.data for piece in pieces if piece.role == "threshold" and not piece.problem)
+    return read_thresholds(data, variables.addresses)
+
+
+class Forge:
+    """One child at work. `poll` often; `close` ends it whatever it is at."""
+
+    def __init__(self, pieces: Sequence[Piece], variables: Variables) -> None:
+        self._incoming, outgoing = os.pipe2(os.O_CLOEXEC)
+        self._parts: list[bytes] = []
+        self._pid = os.fork()
+        if not self._pid:
+            _child(outgoing, pieces, variables)
+        os.close(outgoing)
+        os.set_blocking(self._incoming, False)
+
+    def poll(self) -> Made | None:
+        """Return what was made, None while the child is at work; raises `Broken` when it ended without an answer."""
+        while select.select([self._incoming], [], [], 0)[0]:
+            part = os.read(self._incoming, PIECE)
+            if part:
+                self._parts.append(part)
+                continue
+            code = self._reap()
+            if code:
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                raise Broken(f"the process that reads rules ended with {how}")
+            return msgspec.msgpack.decode(b"".join(self._parts), type=Made)
+        return None
+
+    def close(self) -> None:
+        """End the child, if it is still there."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            self._reap()
+
+    def _reap(self) -> int:
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        os.close(self._incoming)
+        return os.waitstatus_to_exitcode(status)
+
+
+def _child(outgoing: int, pieces: Sequence[Piece], variables: Variables) -> None:
+    """Work and end; never returns, because this copy of the sensor must not run on as one."""
+    code = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+        _close_all_but(outgoing)
+        os.nice(5)
+        answer = memoryview(msgspec.msgpack.encode(make(pieces, variables)))
+        while answer:
+            answer = answer[os.write(outgoing, answer[:PIECE]) :]
+        code = 0
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the parent learns of it by the exit code
+        os.write(2, f"rules: {type(error).__name__}: {error}\n".encode("utf-8", "replace")[:500])
+    finally:
+        os._exit(code)
+
+
+def _close_all_but(kept: int) -> None:
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _classes(pieces: Sequence[Piece], problems: list[str]) -> Classes | None:
+    text = "\n".join(piece.data.decode("utf-8", "replace") for piece in pieces if piece.role == "classification")
+    if not text:
+        return None
+    classes = Classes(text)
+    path = _path(pieces, "classification")
+    problems += [f"{path}:{line}: not a classification" for line in classes.bad_lines]
+    return classes
+
+
+def _path(pieces: Sequence[Piece], role: str) -> str:
+    return next((piece.path for piece in pieces if piece.role == role), "")

@@ -1,0 +1,175 @@
+"""The sensor: packets of interfaces through all parts, what comes of them to the core; rules and settings are exchanged on the way.
+
+All state lives here and in what this owns; one thread does everything but compiling a new ruleset.
+"""
+
+import importlib
+import pkgutil
+
+import collectors.traffic
+from collectors.traffic import board, filter
+from collectors.traffic.kinds import RULES_LOADED, RULES_NOT_LOADED
+from collectors.traffic.live import LiveSource
+from collectors.traffic.options import RING_BLOCK, Options
+from collectors.traffic.output.reporting import Reporting
+from collectors.traffic.output.sealing import Sealer
+from collectors.traffic.output.sight import Sight
+from collectors.traffic.pipeline import Pipeline
+from collectors.traffic.ring import RingOptions
+from collectors.traffic.rules.exchange import take_over
+from collectors.traffic.rules.forge import Broken
+from collectors.traffic.rules.matching import domains
+from collectors.traffic.rules.rulebook import Fresh, Rulebook
+from collectors.traffic.rules.site import Site
+from contracts.collector import Emit, Fetched
+from contracts.host import ReadOnlyHost, Stop
+
+CHORES_S = 0.25
+"""So often the sensor looks up from the packets."""
+TICK_S = 1.0
+SECRETS = "secrets"
+LATE_MODULES = ("numpy.ma",)
+"""Modules that libraries import when they are first asked for something."""
+
+
+def prepare() -> None:
+    """Do what needs files, while they can still be opened: all modules, libpcap, the public suffix list."""
+    for found in pkgutil.walk_packages(collectors.traffic.__path__, "collectors.traffic."):
+        importlib.import_module(found.name)
+    for name in LATE_MODULES:
+        importlib.import_module(name)
+    filter.load_library()
+    domains.tld(b"example.org")
+
+
+class Sensor:
+    """One sensor; `run` until it is told to stop. `options` are those that are in force."""
+
+    def __init__(self, options: Options, host: ReadOnlyHost, emit: Emit) -> None:
+        self.options = options
+        self._host, self._emit = host, emit
+        self._board = board.of(host)
+        self._pipeline = Pipeline(options)
+        self._rules = Rulebook(options, emit, self._now_ms)
+        self._reporting = Reporting(options, emit, host.monotonic())
+        self._sight = Sight(emit, host.monotonic(), self._now_ms())
+        self._chores_s = self._tick_s = 0.0
+        emit.fetch(SECRETS)
+
+    def run(self, stop: Stop) -> None:
+        """Watch until `stop`; raises `Unavailable` or `Malformed` where an interface cannot be read."""
+        while not stop.is_set():
+            source = _open(self.options)
+            try:
+                self._watch(source, stop)
+            finally:
+                source.close()
+        self._reporting.tick(self._host.monotonic(), at_end=True)
+
+    def close(self) -> None:
+        """End what is under way beside the packets."""
+        self._rules.close()
+
+    def _watch(self, source: LiveSource, stop: Stop) -> None:
+        """Read one set of interfaces, until `stop` or until others are wanted."""
+        for block in source.blocks():
+            now_ns = self._now_ns()
+            passed = self._pipeline.feed(block, now_ns)
+            now_s = self._host.monotonic()
+            self._reporting.take(passed, source.names, self._pipeline.flows.columns.serial, now_s)
+            self._sight.take(passed, self._now_ns())
+            if now_s - self._chores_s >= CHORES_S or not len(block):
+                self._chores_s = now_s
+                self._chores(source, now_s)
+                if self._tuned():
+                    source.stop()
+            if stop.is_set():
+                source.stop()
+
+    def _chores(self, source: LiveSource, now_s: float) -> None:
+        try:
+            fresh = self._rules.poll(now_s, self._pipeline.flows.columns)
+        except Broken as broken:
+            self._emit.event(RULES_NOT_LOADED.event("rules", detail=str(broken), errors=[str(broken)]))
+        else:
+            if fresh is not None:
+                self._use(fresh)
+        secrets = self._emit.fetched(SECRETS)
+        if secrets is not None:
+            self._seal(secrets)
+        if self._board.wanted:
+            self._board.state(self._sight.rows(source, self._pipeline, self._reporting, self._rules.state, now_s))
+        if now_s - self._tick_s >= TICK_S:
+            self._tick_s = now_s
+            self._reporting.tick(now_s)
+            self._sight.tick(source, self._pipeline, self._rules.state, now_s)
+
+    def _use(self, fresh: Fresh) -> None:
+        """Exchange the rules: flows, streams and conversations go on, with the bits and counts that rules have set."""
+        if self._pipeline.engine is not None:
+            take_over(fresh.engine, self._pipeline.engine)
+        self._pipeline.engine = fresh.engine
+        suppressed = self._reporting.site.suppressed
+        self._reporting.site = Site(fresh.config)
+        self._reporting.site.suppressed = suppressed
+        state = fresh.state
+        if fresh.problems:
+            detail = fresh.problems[0] + (f" (and {len(fresh.problems) - 1} more)" if len(fresh.problems) > 1 else "")
+            self._emit.event(RULES_NOT_LOADED.event("files", detail=detail, errors=fresh.problems[:50]))
+        self._emit.event(
+            RULES_LOADED.event(
+                "rules",
+                loaded=state.loaded,
+                refused=state.refused,
+                silent=state.silent,
+                files=state.files,
+                examples=list(state.examples),
+                seconds=state.seconds,
+                cached=state.cached,
+            )
+        )
+
+    def _seal(self, fetched: Fetched) -> None:
+        """Take the secret that evidence is sealed with."""
+        for piece in fetched.pieces or ():
+            if piece.role == "secret-evidence" and not piece.problem:
+                self._reporting.sealer = Sealer(piece.data)
+            elif piece.problem:
+                self._emit.event(RULES_NOT_LOADED.event("secret", detail=piece.problem, errors=[piece.problem]))
+        self._reporting.may_keep = self._reporting.sealer is not None or self.options.evidence.key is None
+
+    def _tuned(self) -> bool:
+        """Take other settings; return whether the interfaces have to be opened anew."""
+        options = self._emit.retuned()
+        if not isinstance(options, Options):
+            return False
+        former, self.options = self.options, options
+        self._reporting.tune(options)
+        self._rules.tune(options)
+        if options.evidence.key != former.evidence.key:
+            self._reporting.sealer, self._reporting.may_keep = None, False
+            self._emit.fetch(SECRETS)
+        if _of_tables(options) != _of_tables(former):
+            self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
+            engine, self._pipeline = self._pipeline.engine, Pipeline(options)
+            self._pipeline.engine = engine
+        return _of_capture(options) != _of_capture(former)
+
+    def _now_ns(self) -> int:
+        return int(self._host.now().timestamp() * 1e9)
+
+    def _now_ms(self) -> int:
+        return int(self._host.now().timestamp() * 1000)
+
+
+def _open(options: Options) -> LiveSource:
+    ring = RingOptions(blocks=options.ring_blocks, block_bytes=RING_BLOCK, filter=options.filter, fanout=options.fanout)
+    return LiveSource(options.interfaces, ring)
+
+
+def _of_capture(options: Options) -> tuple[object, ...]:
+    return options.interfaces, options.ring, options.filter, options.fanout
+
+
+def _of_tables(options: Options) -> tuple[object, ...]:
+    return options.checksums, options.midstream, options.async_oneside, options.max_flows, options.stream_memory

@@ -1,0 +1,96 @@
+"""Watches the traffic of interfaces: hosts the sensor in its worker. What needs numpy and Hyperscan is loaded by that worker alone."""
+
+import importlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from collectors.traffic import board
+from collectors.traffic.kinds import KINDS
+from collectors.traffic.options import Options
+from contracts.collector import Emit
+from contracts.errors import Unavailable, Why
+from contracts.event import Kind
+from contracts.host import ReadOnlyHost, Stop
+from contracts.subjects.traffic import SUBJECT
+
+if TYPE_CHECKING:
+    from collectors.traffic.sensor import Sensor
+
+CACHE_BYTES = 256 << 20
+
+
+_MISSING: list[str] = []
+"""What could not be loaded, for `watch` to tell."""
+
+
+def prepare() -> None:
+    """Load the sensor, while files can still be opened; without its libraries it says so when it is to watch."""
+    try:
+        importlib.import_module("collectors.traffic.sensor").prepare()
+    except ImportError as error:
+        _MISSING.append(str(error))
+
+
+class TrafficWatcher:
+    """Streams alerts of rules and findings of detectors; takes other settings and rules while it watches, without losing a flow."""
+
+    name: ClassVar[str] = SUBJECT
+    kinds: ClassVar[tuple[Kind, ...]] = KINDS
+    options: ClassVar[type[Options]] = Options
+    live: ClassVar[bool] = True
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @classmethod
+    def materials(cls, options: Options) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return the paths, by role, of what the sensor fetches: rules with what belongs to them, and what it had kept."""
+        files = {
+            "rules": options.rules,
+            "classification": _named(options.classification),
+            "threshold": _named(options.thresholds),
+            "iprep-categories": _named(options.reputation.categories),
+            "iprep": options.reputation.lists,
+            "dataset": options.datasets,
+        }
+        secrets = {"secret-evidence": _named(options.evidence.key or "")}
+        return {
+            "rules": {role: paths for role, paths in files.items() if paths},
+            "cache": {"kept": ("cache", "rules")},
+            "secrets": {role: paths for role, paths in secrets.items() if paths},
+        }
+
+    @classmethod
+    def keeps(cls, options: Options) -> dict[str, tuple[int, int]]:
+        """Return what is kept for the sensor: the most bytes of one thing, and of all of its sort."""
+        evidence = options.evidence
+        return {"evidence": (2 * evidence.size + 4096, evidence.total), "cache": (CACHE_BYTES, CACHE_BYTES)}
+
+    def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
+        """Watch until `stop`; raises `Unavailable` where packets may not be read."""
+        tuned = emit.retuned()
+        if isinstance(tuned, Options):
+            self._options = tuned
+        sensor = _sensor(self._options, host, emit)
+        try:
+            sensor.run(stop)
+        finally:
+            self._options = sensor.options
+            board.of(host).state(None)
+            sensor.close()
+
+
+def _sensor(options: Options, host: ReadOnlyHost, emit: Emit) -> "Sensor":
+    try:
+        module: Any = importlib.import_module("collectors.traffic.sensor")
+    except ImportError as error:
+        raise Unavailable(
+            Why.TOOL_MISSING,
+            f"the sensor's libraries are not all there: {error}",
+            advice="pip install 'holdfast[sensor]'",
+        ) from error
+    sensor: Sensor = module.Sensor(options, host, emit)
+    return sensor
+
+
+def _named(word: str) -> tuple[str, ...]:
+    return (word,) if word else ()
