@@ -13,8 +13,8 @@ import numpy as np
 from collectors.traffic.block import MAX_CAPTURE, PAD, ROOM, Block
 from contracts.errors import Malformed
 
-BLOCK_BYTES = 4 * 1024 * 1024
-BLOCK_PACKETS = 8192
+BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_PACKETS = 16_384
 """A block is full at whichever comes first; measured by `benchmarks/traffic_decode.py`."""
 
 _RECORD = 16

@@ -126,10 +126,13 @@ class Half:
             self.at += taken
             if not trailer and len(message.raw_headers) < MAX_RAW:
                 message.raw_headers += rest[:taken]
+        fields = message.headers
         for header in headers:
+            if len(fields.fields) < MAX_HEADERS and fields.add_new(header):
+                continue
             if not self._field(message, header):
                 return False
-        if headers and message.headers.fields:
+        if headers and fields.fields:
             assert self.tx is not None
             self.tx.forget(self.to_client)
         self._looked = 0 if ended else len(self.buffer) - self.at

@@ -25,10 +25,11 @@ class Incomplete(Exception):
     """More bytes are needed to tell."""
 
 
-_TOKEN = bytes(byte for byte in range(33, 127) if byte not in b'()<>@,;:\\"/[]?={}')
 _TOKENS = re.compile(rb"[ \t]*([!#-'*+.0-9A-Z^-z|~-]*)[ \t]*")
 _REQUEST_NAME = re.compile(rb"[^:\n]*(?:\n [^:\n]*)*:")
 _RESPONSE_NAME = re.compile(rb"[^:\r\n]*(?:(?:\r\n|\n|\r) [^:\r\n]*)*:")
+_PLAIN = re.compile(rb"(?:[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*\r\n)*[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*")
+_PLAIN_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)")
 _ODD_PLAIN = re.compile(rb"\r\n[ \t\x00]|(?<!\r)\n|\r(?!\n)|\x00")
 
 
@@ -49,13 +50,9 @@ def parse(data: bytes, response: bool, complete: bool = False) -> tuple[list[Hea
 
 def _plain(block: bytes) -> list[Header] | None:
     """Parse a block in which nothing is odd, or return None."""
-    headers = []
-    for line in block.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name.translate(None, _TOKEN):
-            return None
-        headers.append(Header(name, value.strip(SPACE)))
-    return headers
+    if _PLAIN.fullmatch(block) is None:
+        return None
+    return [Header(name, value.strip(SPACE)) for name, value in _PLAIN_FIELD.findall(block)]
 
 
 class _Block:
@@ -244,6 +241,15 @@ class Headers:
         """Return the value of the field `name` (lower case), or None; zero bytes in names are passed over, as browsers do."""
         index = self._by_name.get(name)
         return self.fields[index].value if index is not None else None
+
+    def add_new(self, header: Header) -> bool:
+        """Add a field in which nothing is odd and that has not been there yet; returns whether it was such a one."""
+        key = header.name.lower()
+        if header.odd or key in self._by_name:
+            return False
+        self._by_name[key] = len(self.fields)
+        self.fields.append(header)
+        return True
 
     def add(self, header: Header) -> str:
         """Add a field; returns "", "repeated", or "length" for a Content-Length that contradicts the one before."""

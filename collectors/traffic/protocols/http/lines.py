@@ -5,6 +5,7 @@ import re
 SPACE = b" \t\r\n\x0b\x0c"
 CHUNK_CONTROL = b"\r\n \t\x0b\x0c"
 
+_SPACES = re.compile(rb"[ \t\r\n\x0b\x0c]")
 _CHUNK = re.compile(rb"[\r\n \t\x0b\x0c]*([0-9A-Fa-f]*)[ \t]*(.*)", re.DOTALL)
 _DIGITS = re.compile(rb"[ \t]*([^0-9]*)([0-9]+)[ \t]*(.*)", re.DOTALL)
 _LOOKS_LIKE_RESPONSE = re.compile(rb"[ \t\r\n\x0b\x0c\x00]*http", re.IGNORECASE)
@@ -16,6 +17,12 @@ _VERSION = re.compile(
 INVALID = -1
 HTTP_09, HTTP_10, HTTP_11 = 9, 100, 101
 MAX_CHUNK = 0x7FFFFFFF
+
+
+def word(text: bytes) -> tuple[bytes, bytes]:
+    """Return what comes before the first white space, and all the rest."""
+    found = _SPACES.search(text)
+    return (text[: found.start()], text[found.start() :]) if found is not None else (text, b"")
 
 
 def ignorable(line: bytes) -> bool:

@@ -15,6 +15,7 @@ from collectors.traffic.protocols.http.lines import (
     content_length,
     ignorable,
     version,
+    word,
 )
 from collectors.traffic.protocols.http.multipart import Multipart, boundary_of
 from collectors.traffic.protocols.http.transaction import BODY, COMPLETE, HEADERS, LINE, TRAILER, HttpTransaction
@@ -83,10 +84,9 @@ class RequestHalf(Half):
         rest = line.lstrip(SPACE)
         if len(rest) != len(line):
             self.event("request_line_leading_whitespace")
-        end = next((index for index, byte in enumerate(rest) if byte in SPACE), len(rest))
-        tx.method = rest[:end]
-        target = rest[end:].lstrip(SPACE)
-        if rest[end : len(rest) - len(target)].strip(b" "):
+        tx.method, behind = word(rest)
+        target = behind.lstrip(SPACE)
+        if behind[: len(behind) - len(target)].strip(b" "):
             self.event("method_delim_non_compliant")
         known = tx.method in METHODS
         target = target.strip(SPACE)

@@ -16,6 +16,7 @@ from collectors.traffic.protocols.http.lines import (
     looks_like_body,
     status_number,
     version,
+    word,
 )
 from collectors.traffic.protocols.http.multipart import file_name_of
 from collectors.traffic.protocols.http.transaction import BODY, COMPLETE, HEADERS, LINE, START, TRAILER, HttpTransaction
@@ -111,12 +112,12 @@ class ResponseHalf(Half):
         message.protocol, message.version = b"", INVALID
         tx.status, tx.stat_code, tx.stat_msg = -1, b"", None
         text = line.lstrip(SPACE + b"\0")
-        protocol, rest = _word(text)
+        protocol, rest = word(text)
         message.protocol = protocol
         message.version = version(protocol)
         code = rest.lstrip(SPACE)
         if code and len(code) != len(rest):
-            tx.stat_code, rest = _word(code)
+            tx.stat_code, rest = word(code)
             tx.status = status_number(tx.stat_code)
             text = rest.lstrip(b" \t\r\n\x0c")
             if len(text) != len(rest):
@@ -374,10 +375,3 @@ class ResponseHalf(Half):
                 name = normalise_path(path) if path else b""
             self._file = self._files(tx, True, name)
         self._file.add(data)
-
-
-def _word(text: bytes) -> tuple[bytes, bytes]:
-    for index, byte in enumerate(text):
-        if byte in SPACE:
-            return text[:index], text[index:]
-    return text, b""

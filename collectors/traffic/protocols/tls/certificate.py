@@ -3,6 +3,7 @@
 import calendar
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _NAMES = {
     b"\x55\x04\x03": "CN", b"\x55\x04\x04": "SN", b"\x55\x04\x05": "serialNumber", b"\x55\x04\x06": "C", b"\x55\x04\x07": "L",
@@ -64,8 +65,12 @@ def _expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     return begin, stop
 
 
+@lru_cache(128)
 def read(der: bytes) -> tuple[Certificate, str]:
-    """Return what a certificate says as far as it can be read, and the event when it cannot be read to the end."""
+    """Return what a certificate says as far as it can be read, and the event when it cannot be read to the end.
+
+    A server shows the same ones again and again: the latest are kept (a handshake message holds 128 KiB at most).
+    """
     certificate = Certificate(der, fingerprint=hashlib.sha1(der).hexdigest().encode())
     certificate.fingerprint = b":".join(certificate.fingerprint[i : i + 2] for i in range(0, 40, 2))
     try:

@@ -1,6 +1,7 @@
 """Client and server hellos, and the fingerprints made of them: JA3, JA3S (Salesforce), JA4 (FoxIO)."""
 
 import hashlib
+import struct
 from dataclasses import dataclass, field
 
 SNI, GROUPS, POINTS, SIGNATURES, ALPN, VERSIONS = 0, 10, 11, 13, 16, 43
@@ -26,7 +27,7 @@ class Hello:
 
 
 def _numbers(data: bytes) -> list[int]:
-    return [data[i] << 8 | data[i + 1] for i in range(0, len(data) - 1, 2)]
+    return list(struct.unpack_from(f">{len(data) // 2}H", data))
 
 
 def grease(number: int) -> bool:
