@@ -81,6 +81,11 @@ class TreePlan(msgspec.Struct, frozen=True, kw_only=True):
     entering: Callable[[Place, int], None] | None = None
 
 
+GONE = "gone"
+"""The flaw of a folder that vanished between being listed and being looked at."""
+SWAPPED = "another folder stands there now than was listed"
+
+
 class Walk(Protocol):
     """A look at a tree under way; iterating yields its folders."""
 
@@ -104,11 +109,16 @@ class Trees(Protocol):
     def node(self, path: bytes, plan: TreePlan, before: Node | None = None) -> Node | None:
         """Look at one name; None when there is none. Raises `Unavailable` when it cannot be looked at."""
 
-    def names(self, place: Place, names: Collection[bytes], before: Mapping[bytes, Node], plan: TreePlan) -> Directory:
-        """Look at some names of one folder; those that are not there are missing from the answer."""
+    def names(
+        self, place: Place, names: Collection[bytes] | None, before: Mapping[bytes, Node], plan: TreePlan
+    ) -> Directory:
+        """Look at some names of one folder, or at all (None); those that are not there are missing from the answer."""
 
     def content(self, path: bytes, node: Node, max_bytes: int) -> bytes | None:
         """Return the content of the file that `node` describes; None when it is larger, another one by now, or cannot be read."""
+
+    def proof(self, path: bytes, nonce: bytes) -> bytes | None:
+        """Return SHA-256 over the nonce and the file's present content; None where there is no regular file that can be read."""
 
     def notices(self) -> "Notices":
         """Begin to hear of changes; raises `Unavailable` where the kernel gives no more instances."""

@@ -9,20 +9,17 @@ import os
 import queue
 import stat
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 
 from contracts.errors import Unavailable, Why
-from contracts.trees import Directory, Node, Notices, Place, TreePlan
-from host.file_digest import Reader, why
+from contracts.trees import GONE, SWAPPED, Directory, Node, Notices, Place, TreePlan
+from host.file_digest import CHUNK, Reader, why
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 AHEAD = 16
 """Folders waiting for each thread."""
-GONE = "gone"
-"""The flaw of a folder that vanished between being listed and being looked at."""
-SWAPPED = "another folder stands there now than was listed"
-
 Known = Callable[[bytes], tuple[Node, ...]]
 
 
@@ -65,7 +62,9 @@ class LinuxTrees:
         finally:
             os.close(descriptor)
 
-    def names(self, place: Place, names: Collection[bytes], before: Mapping[bytes, Node], plan: TreePlan) -> Directory:
+    def names(
+        self, place: Place, names: Collection[bytes] | None, before: Mapping[bytes, Node], plan: TreePlan
+    ) -> Directory:
         """Look at some names of one folder; see `contracts.trees.Trees.names`."""
         try:
             descriptor = open_folder(place.path)
@@ -75,8 +74,13 @@ class LinuxTrees:
             opened = os.fstat(descriptor)
             if place.inode and (opened.st_dev, opened.st_ino) != (place.device, place.inode):
                 return Directory(place.path, (), SWAPPED)
-            reader = self._reader(plan)
-            return Directory(place.path, tuple(_some(reader, descriptor, sorted(names), before)))
+            if plan.entering is not None:
+                plan.entering(Place(place.path, opened.st_dev, opened.st_ino), descriptor)
+            wanted = names
+            if wanted is None:
+                wanted = [os.fsencode(name) for name in os.listdir(descriptor)]  # noqa: PTH208  # by descriptor
+            found = _some(self._reader(plan), place.path, descriptor, sorted(wanted), before)
+            return Directory(place.path, tuple(found))
         except OSError as error:
             return Directory(place.path, (), why(error))
         finally:
@@ -96,6 +100,31 @@ class LinuxTrees:
                 return None
             content = os.read(descriptor, max_bytes + 1)
             return content if len(content) == found.st_size else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def proof(self, path: bytes, nonce: bytes) -> bytes | None:
+        """Return SHA-256 over the nonce and the file's present content; see `contracts.trees.Trees.proof`."""
+        parent, _, name = path.rpartition(b"/")
+        try:
+            folder = open_folder(parent or b"/")
+        except OSError:
+            return None
+        try:
+            descriptor = os.open(name, _FILE, dir_fd=folder)
+        except OSError:
+            return None
+        finally:
+            os.close(folder)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            digest = sha256(nonce)
+            while part := os.read(descriptor, CHUNK):
+                digest.update(part)
+            return digest.digest()
         except OSError:
             return None
         finally:
@@ -172,11 +201,16 @@ def open_folder(path: bytes) -> int:
     return descriptor
 
 
-def _some(reader: Reader, folder: int, names: list[bytes], before: Mapping[bytes, Node]) -> Iterator[Node]:
+def _some(
+    reader: Reader, path: bytes, folder: int, names: Iterable[bytes], before: Mapping[bytes, Node]
+) -> Iterator[Node]:
+    base, excluded = path.rstrip(b"/") + b"/", reader.plan.excluded
     for name in names:
         try:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            continue
+        if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
             continue
         yield _node(reader, folder, name, found, before.get(name))
 

@@ -3,6 +3,8 @@
 import stat
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from contracts.file_change import (
     ATTRIBUTES,
     CAPABILITIES,
@@ -28,18 +30,31 @@ SLACK_NS = 2_000_000_000
 
 
 def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Iterator[Change]:
-    """Yield what differs between two looks at one folder, by name; a folder's own size, links and times are no change."""
+    """Yield what differs between two looks at one folder, by name; a folder's own size, links and times are no change.
+
+    A folder that is another one than before went and came: what was in it may have moved elsewhere. The empty folder holds whole paths.
+    """
     base = folder if folder.endswith(b"/") else folder + b"/"
     old = {node.name: node for node in before}
     for node in after:
         former = old.pop(node.name, None)
         if former is node:
             continue
+        if former is not None and _other_folder(former, node):
+            yield Change(path=base + node.name, kinds=(DELETED,), before=former)
+            yield Change(path=base + node.name, kinds=(CREATED, *_telling(node)), after=node)
+            continue
         kinds = differences(former, node) if former is not None else (CREATED, *_telling(node))
         if kinds:
             yield Change(path=base + node.name, kinds=kinds, before=former, after=node)
     for name, former in old.items():
         yield Change(path=base + name, kinds=(DELETED,), before=former)
+
+
+def _other_folder(before: Node, after: Node) -> bool:
+    if not (stat.S_ISDIR(before.mode) and stat.S_ISDIR(after.mode)):
+        return False
+    return (before.device, before.inode) != (after.device, after.inode)
 
 
 def differences(before: Node, after: Node) -> tuple[str, ...]:
@@ -115,13 +130,8 @@ def join_renames(changes: Iterable[Change]) -> list[Change]:
             continue
         gone[change.after.device, change.after.inode].remove(former)
         taken.add(id(former))
-        moved[id(change)] = Change(
-            path=change.path,
-            kinds=(RENAMED, *differences(former.before, change.after)),
-            before=former.before,
-            after=change.after,
-            former=former.path,
-        )
+        kinds = (RENAMED, *differences(former.before, change.after))
+        moved[id(change)] = replace(change, kinds=kinds, before=former.before, former=former.path)
     return [moved.get(id(change), change) for change in listed if id(change) not in taken]
 
 
@@ -129,6 +139,8 @@ def _one_file(before: Node, after: Node) -> bool:
     """Say whether two nodes of one inode are the same file, not a number used again."""
     if stat.S_IFMT(before.mode) != stat.S_IFMT(after.mode):
         return False
+    if stat.S_ISDIR(before.mode):
+        return True  # what it holds is compared by itself
     if before.content and after.content:
         return before.content == after.content
     return before.mtime_ns == after.mtime_ns and before.size == after.size

@@ -1,13 +1,13 @@
-"""The baseline: every watched folder with its nodes in one SQLite file, and a root over all.
+"""The baseline: every watched folder with its nodes in one SQLite file, a root over all, and a journal of what is to be told.
 
-One folder is in memory at a time, so the size of the tree does not matter. The root is what the event chain carries: a book that was
-rewritten behind our back has another one.
+One folder is in memory at a time, so the size of the tree does not matter. What changes in the baseline and what is told of it are one
+transaction, so that no crash makes a change vanish or tells it twice. The root is what the event chain carries: a book that was rewritten
+behind our back has another one.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
+from hashlib import sha256, shake_256
 from pathlib import Path
 
 import msgspec
@@ -15,38 +15,43 @@ import msgspec
 from contracts.errors import Malformed
 from contracts.trees import Directory, Node
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS folders (path BLOB PRIMARY KEY, nodes BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS held (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS opened (path BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS texts (path BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 """
 _NODES = msgspec.msgpack.Decoder(tuple[Node, ...])
 _encode = msgspec.msgpack.Encoder().encode
-AT_ONCE = 500
-"""Folders written in one transaction."""
+_RING = 1 << 2048
+"""The root is a sum in this ring (Bellare and Micciancio's AdHash), so that writing one folder changes it without reading the others."""
+FILE = "integrity.db"
+ADVICE = "Move it away: the next scan makes a new baseline, unproved."
 
 
 class Book:
-    """The baseline on the disk. For one thread. Raises `Malformed` for a file that is damaged or of another version."""
+    """The baseline on the disk. For one thread; several may hold one each. Raises `Malformed` for a damaged file or another version."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = self._changed = False
         try:
-            self._base = sqlite3.connect(path, isolation_level=None, cached_statements=16)
+            self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32, timeout=30.0)
             self._base.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2048; PRAGMA mmap_size=0;"
-                + _SCHEMA
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-4096; PRAGMA mmap_size=0;"
+                "PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;" + _SCHEMA
             )
             self._check()
+            self._sum = 0
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-            raise Malformed(
-                f"{path}: {error}", advice="Move it away: the next scan makes a new baseline, unproved."
-            ) from error
-        self._pending: dict[bytes, bytes] = {}
+            raise Malformed(f"{path}: {error}", advice=ADVICE) from error
 
     def close(self) -> None:
         """Write what is pending and close the file."""
-        self.flush()
+        self.commit()
         self._base.close()
 
     def known(self, path: bytes) -> tuple[Node, ...]:
@@ -58,62 +63,84 @@ class Book:
         """Say whether the folder is in the book."""
         return self._raw(path) is not None
 
-    def write(self, directory: Directory) -> bool:
-        """Keep a folder as it was seen; returns whether it differs from what the book held.
-
-        A folder with a flaw changes nothing: what is known of it stays.
-        """
-        if directory.flaw:
+    def write(self, path: bytes, nodes: tuple[Node, ...]) -> bool:
+        """Keep a folder as it was seen; returns whether it differs from what the book held."""
+        raw = _encode(nodes)
+        former = self._raw(path)
+        if former == raw:
             return False
-        nodes = _encode(directory.nodes)
-        if self._raw(directory.path) == nodes:
-            return False
-        self._pending[directory.path] = nodes
-        if len(self._pending) >= AT_ONCE:
-            self.flush()
+        self._begin()
+        self._base.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (path, raw))
+        self._add(path, former, raw)
         return True
 
-    def forget(self, path: bytes) -> list[Directory]:
-        """Take out a folder and all below it; returns them as they were known."""
-        self.flush()
-        low, high = _below(path)
-        gone = [
-            Directory(raw, _NODES.decode(nodes))
-            for raw, nodes in self._base.execute(
-                "SELECT path, nodes FROM folders WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path",
-                (path, low, high),
-            )
-        ]
-        self._base.execute("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)", (path, low, high))
-        return gone
+    def forget(self, path: bytes) -> Iterator[Directory]:
+        """Take out a folder and all below it, and yield them as they were known; nothing is taken out before it was yielded."""
+        self._begin()
+        while True:
+            rows = self._base.execute(
+                "SELECT path, nodes FROM folders WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path LIMIT 200",
+                (path, *_below(path)),
+            ).fetchall()
+            if not rows:
+                return
+            for raw, nodes in rows:
+                yield Directory(raw, _NODES.decode(nodes))
+                self._base.execute("DELETE FROM folders WHERE path = ?", (raw,))
+                self._add(raw, nodes, None)
+
+    def move(self, former: bytes, path: bytes) -> None:
+        """Give a folder, and all below it, another path; what stood there is replaced."""
+        self._begin()
+        for raw, nodes in self._base.execute(
+            "SELECT path, nodes FROM folders WHERE path = ? OR (path >= ? AND path < ?)", (former, *_below(former))
+        ).fetchall():
+            moved = path + raw[len(former) :]
+            self._add(raw, nodes, None)
+            self._add(moved, self._raw(moved), nodes)
+            self._base.execute("DELETE FROM folders WHERE path = ?", (raw,))
+            self._base.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (moved, nodes))
+        for table, value in (("opened", "body"), ("texts", "content")):
+            rows = self._base.execute(
+                f"SELECT path, {value} FROM {table} WHERE path >= ? AND path < ?", _below(former)
+            ).fetchall()
+            self._base.execute(f"DELETE FROM {table} WHERE path >= ? AND path < ?", _below(former))
+            moved_rows = [(path + raw[len(former) :], body) for raw, body in rows]
+            self._base.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", moved_rows)
 
     def paths(self, below: bytes = b"/") -> Iterator[bytes]:
         """Yield the paths of the folders in the book at or below one, in order."""
-        self.flush()
-        low, high = _below(below)
         rows = self._base.execute(
-            "SELECT path FROM folders WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path", (below, low, high)
+            "SELECT path FROM folders WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path", (below, *_below(below))
         )
         for (path,) in rows:
             yield path
 
-    def flush(self) -> None:
-        """Write what is pending, in one transaction."""
-        if not self._pending:
-            return
-        with closing(self._base.cursor()) as cursor:
-            cursor.execute("BEGIN")
-            cursor.executemany("INSERT OR REPLACE INTO folders VALUES (?, ?)", self._pending.items())
-            cursor.execute("COMMIT")
-        self._pending.clear()
+    def count(self) -> int:
+        """Return how many folders it holds."""
+        return int(self._base.execute("SELECT count(*) FROM folders").fetchone()[0])
 
     def root(self) -> bytes:
-        """Return SHA-256 over the digests of every folder, made of its path and nodes, in the order of the paths."""
-        self.flush()
-        root = sha256()
-        for path, nodes in self._base.execute("SELECT path, nodes FROM folders ORDER BY path"):
-            root.update(_digest(path, nodes))
-        return root.digest()
+        """Return the root as it was carried along: SHA-256 over the sum of all folders' digests."""
+        if not self._writing:
+            self._sum = int.from_bytes(self.fact("sum") or b"", "big")
+        return sha256(self._sum.to_bytes(256, "big")).digest()
+
+    def proved_root(self) -> Iterator[bytes]:
+        """Make the root anew from every row; yields b"" at times, so that the caller can do something else, and the root at last."""
+        total, last = 0, b""
+        while True:
+            rows = self._base.execute(
+                "SELECT path, nodes FROM folders WHERE path > ? ORDER BY path LIMIT 500", (last,)
+            ).fetchall()
+            if not rows:
+                break
+            total += sum(_share(path, nodes) for path, nodes in rows)
+            last = rows[-1][0]
+            yield b""
+        pseudo = self._raw(b"")
+        total += _share(b"", pseudo) if pseudo is not None else 0
+        yield sha256((total % _RING).to_bytes(256, "big")).digest()
 
     def fact(self, name: str) -> bytes | None:
         """Return a small value kept beside the folders, None when there is none."""
@@ -121,21 +148,138 @@ class Book:
         return bytes(row[0]) if row else None
 
     def keep(self, name: str, value: bytes) -> None:
-        """Keep a small value beside the folders, together with what is pending."""
-        self.flush()
+        """Keep a small value beside the folders."""
+        self._begin()
         self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def _raw(self, path: bytes) -> bytes | None:
-        pending = self._pending.get(path)
-        if pending is not None:
-            return pending
-        row = self._base.execute("SELECT nodes FROM folders WHERE path = ?", (path,)).fetchone()
+    def drop(self, name: str) -> None:
+        """Forget a small value."""
+        self._begin()
+        self._base.execute("DELETE FROM facts WHERE name = ?", (name,))
+
+    def facts(self, prefix: str) -> dict[str, bytes]:
+        """Return the small values whose names begin so."""
+        rows = self._base.execute("SELECT name, value FROM facts WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        return {name: bytes(value) for name, value in rows}
+
+    def tell(self, body: bytes) -> None:
+        """Put something into the journal of what is to be told."""
+        self._begin()
+        self._base.execute("INSERT INTO journal (body) VALUES (?)", (body,))
+
+    def told(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return entries of the journal after a number, oldest first."""
+        return self._base.execute(
+            "SELECT id, body FROM journal WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+        ).fetchall()
+
+    def settle(self, numbers: Sequence[int]) -> None:
+        """Take entries out of the journal: the core has them."""
+        self._begin()
+        self._base.executemany("DELETE FROM journal WHERE id = ?", [(number,) for number in numbers])
+
+    def hold(self, body: bytes) -> None:
+        """Keep something until the scan under way has ended."""
+        self._begin()
+        self._base.execute("INSERT INTO held (body) VALUES (?)", (body,))
+
+    def held(self) -> Iterator[bytes]:
+        """Yield what was held."""
+        for (body,) in self._base.execute("SELECT body FROM held ORDER BY id").fetchall():
+            yield body
+
+    def release(self) -> None:
+        """Forget what was held."""
+        self._begin()
+        self._base.execute("DELETE FROM held")
+
+    def opened(self, path: bytes) -> bytes | None:
+        """Return what waits to be accepted at one path."""
+        row = self._base.execute("SELECT body FROM opened WHERE path = ?", (path,)).fetchone()
         return bytes(row[0]) if row else None
+
+    def all_opened(self, below: bytes = b"/", after: bytes = b"", limit: int = 1 << 31) -> list[tuple[bytes, bytes]]:
+        """Return what waits to be accepted at or below a path, in the order of the paths, after one of them."""
+        return self._base.execute(
+            "SELECT path, body FROM opened WHERE (path = ? OR (path >= ? AND path < ?)) AND path > ? ORDER BY path LIMIT ?",
+            (below, *_below(below), after, limit),
+        ).fetchall()
+
+    def count_opened(self) -> int:
+        """Return how many changes wait to be accepted."""
+        return int(self._base.execute("SELECT count(*) FROM opened").fetchone()[0])
+
+    def open(self, path: bytes, body: bytes | None) -> None:
+        """Keep what waits to be accepted at a path; None for nothing."""
+        self._put("opened", path, body)
+
+    def accept(self, below: bytes = b"/") -> int:
+        """Nothing waits any more at or below a path; returns how much did."""
+        self._begin()
+        done = self._base.execute(
+            "DELETE FROM opened WHERE path = ? OR (path >= ? AND path < ?)", (below, *_below(below))
+        )
+        return done.rowcount
+
+    def text(self, path: bytes) -> bytes | None:
+        """Return the content that was kept of a file."""
+        row = self._base.execute("SELECT content FROM texts WHERE path = ?", (path,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def keep_text(self, path: bytes, content: bytes | None) -> None:
+        """Keep the content of a file; None for none."""
+        self._put("texts", path, content)
+
+    def commit(self) -> None:
+        """Make everything since the last commit durable together."""
+        if not self._writing:
+            return
+        if self._changed:
+            self.keep("position", str(self.position() + 1).encode())
+            self.keep("sum", self._sum.to_bytes(256, "big"))
+        self._base.execute("COMMIT")
+        self._writing = self._changed = False
+
+    def position(self) -> int:
+        """Return how often the book was written."""
+        return int(self.fact("position") or b"0")
+
+    def standing(self) -> tuple[bytes, int]:
+        """Return root and position of one and the same moment."""
+        found = dict(self._base.execute("SELECT name, value FROM facts WHERE name IN ('sum', 'position')").fetchall())
+        total = int.from_bytes(found.get("sum", b""), "big")
+        return sha256(total.to_bytes(256, "big")).digest(), int(found.get("position", b"0"))
+
+    def _put(self, table: str, path: bytes, value: bytes | None) -> None:
+        self._begin()
+        if value is None:
+            self._base.execute(f"DELETE FROM {table} WHERE path = ?", (path,))
+        else:
+            self._base.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (path, value))
+
+    def _begin(self) -> None:
+        if not self._writing:
+            self._base.execute("BEGIN IMMEDIATE")
+            self._writing = True
+            self._sum = int.from_bytes(self.fact("sum") or b"", "big")
+
+    def _add(self, path: bytes, former: bytes | None, nodes: bytes | None) -> None:
+        """Carry the sum along."""
+        self._changed = True
+        if former is not None:
+            self._sum -= _share(path, former)
+        if nodes is not None:
+            self._sum += _share(path, nodes)
+        self._sum %= _RING
+
+    def _raw(self, path: bytes) -> bytes | None:
+        row = self._base.execute("SELECT nodes FROM folders WHERE path = ?", (path,)).fetchone()
+        return row[0] if row else None
 
     def _check(self) -> None:
         version = self.fact("version")
         if version is None:
-            self._base.execute("INSERT INTO facts VALUES ('version', ?)", (str(VERSION).encode(),))
+            self._base.execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", (str(VERSION).encode(),))
         elif version != str(VERSION).encode():
             raise sqlite3.DatabaseError(
                 f"its version is {version.decode(errors='replace')}, this Holdfast knows {VERSION}"
@@ -148,5 +292,7 @@ def _below(path: bytes) -> tuple[bytes, bytes]:
     return base + b"/", base + b"0"  # "0" is the byte after "/"
 
 
-def _digest(path: bytes, nodes: bytes) -> bytes:
-    return sha256(len(path).to_bytes(4, "big") + path + nodes).digest()
+def _share(path: bytes, nodes: bytes) -> int:
+    """Return what one folder adds to the root's sum."""
+    digest = sha256(len(path).to_bytes(4, "big") + path + nodes).digest()
+    return int.from_bytes(shake_256(digest).digest(256), "big")

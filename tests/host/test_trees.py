@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.trees import Directory, Node, Place, TreePlan
-from host.trees import GONE, SWAPPED, LinuxTrees
+from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
+from host.trees import LinuxTrees
 
 PLAN = TreePlan()
 
@@ -282,3 +282,24 @@ def test_every_file_is_hashed_as_it_is(
         written[os.fsencode(path.resolve())] = sha256(content).digest()
     nodes = seen(root, TreePlan(threads=threads))
     assert {path: node.content for path, node in nodes.items() if stat.S_ISREG(node.mode)} == written
+
+
+def test_a_proof_is_of_the_nonce_and_the_present_content(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "fifo")
+    trees = LinuxTrees()
+    assert trees.proof(path, b"nonce") == sha256(b"noncetext").digest()
+    assert [trees.proof(os.fsencode(tmp_path / name), b"") for name in ("link", "fifo", "none")] == [None, None, None]
+
+
+def test_all_names_of_one_folder_can_be_looked_at(tmp_path: Path) -> None:
+    for name in ("a", "b", "skip"):
+        (tmp_path / name).touch()
+    entered: list[bytes] = []
+    plan = TreePlan(
+        excluded=lambda path, folder: path.endswith(b"skip"), entering=lambda place, _: entered.append(place.path)
+    )
+    found = LinuxTrees().names(Place(os.fsencode(tmp_path)), None, {}, plan)
+    assert [node.name for node in found.nodes] == [b"a", b"b"] and entered == [os.fsencode(tmp_path)]

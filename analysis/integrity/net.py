@@ -1,0 +1,111 @@
+"""What is left of many changes: pairs that cancel out, renames that follow from a folder's, and what differs from what was accepted."""
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from analysis.integrity.compare import differences, join_renames
+from contracts.file_change import CREATED, DELETED, RENAMED, Change
+from contracts.open_change import Open
+from contracts.trees import Node
+
+
+def collapse(changes: Sequence[Change]) -> list[Change]:
+    """Return changes without what says nothing new.
+
+    A name that went and came again is what differs between the two, or nothing. What moved with its folder, and is otherwise as it was,
+    is said by the folder's renaming.
+    """
+    whole = _recombined(changes)
+    moved = {
+        change.path: change.former
+        for change in whole
+        if change.kinds[0] == RENAMED and change.after is not None and stat.S_ISDIR(change.after.mode)
+    }
+    return [change for change in whole if not _follows(change, moved)] if moved else whole
+
+
+def _recombined(changes: Sequence[Change]) -> list[Change]:
+    went = {change.path: change for change in changes if change.kinds[0] == DELETED}
+    both = {change.path for change in changes if change.kinds[0] == CREATED and change.path in went}
+    result = []
+    for change in changes:
+        if change.kinds[0] == DELETED and change.path in both:
+            continue
+        before = went[change.path].before if change.path in both and change.kinds[0] == CREATED else change.before
+        if (change.path in both and change.kinds[0] == CREATED) or change.former == change.path:
+            assert before is not None and change.after is not None
+            kinds = differences(before, change.after)
+            if kinds:
+                result.append(replace(change, kinds=kinds, before=before, former=b""))
+            continue
+        result.append(change)
+    return result
+
+
+def _follows(change: Change, moved: dict[bytes, bytes]) -> bool:
+    """Say whether a rename is that of a folder above it, and nothing more."""
+    if change.kinds != (RENAMED,):
+        return False
+    path = change.path
+    while (path := path.rpartition(b"/")[0]) not in (b"", b"/"):
+        former = moved.get(path)
+        if former is not None:
+            return change.former == former + change.path[len(path) :]
+    return False
+
+
+def waiting(change: Change, opened: Callable[[bytes], Open | None]) -> Iterator[tuple[bytes, Open | None]]:
+    """Yield what waits to be accepted after a change, path by path; None for nothing any more.
+
+    `opened` gives what waits at a path now. Changes that take one another back leave nothing. A rename is what went here and what came
+    there; `joined` makes one of them again.
+    """
+    if change.kinds[0] == RENAMED:
+        yield change.former, _open(change, opened(change.former), change.before, None)
+        yield change.path, _open(change, opened(change.path), None, change.after)
+    else:
+        yield change.path, _open(change, opened(change.path), change.before, change.after)
+
+
+def _open(change: Change, held: Open | None, before: Node | None, after: Node | None) -> Open | None:
+    if held is not None:
+        before = held.before
+    if before is None and after is None:
+        return None
+    if before is not None and after is not None and not differences(before, after):
+        return None
+    return Open(
+        before=before,
+        after=after,
+        profile=change.profile,
+        found_by=change.found_by,
+        first_ms=held.first_ms if held is not None else change.at_ms,
+        last_ms=change.at_ms,
+        author=change.author if change.author.process or held is None else held.author,
+    )
+
+
+def joined(waiting: Sequence[tuple[bytes, Open]]) -> list[Change]:
+    """Return what waits as changes against what was accepted, with renames told as such."""
+    return collapse(join_renames([_change(path, value) for path, value in waiting]))
+
+
+def _change(path: bytes, value: Open) -> Change:
+    if value.before is None:
+        kinds: tuple[str, ...] = (CREATED,)
+    elif value.after is None:
+        kinds = (DELETED,)
+    else:
+        kinds = differences(value.before, value.after)
+    return Change(
+        path=path,
+        kinds=kinds,
+        before=value.before,
+        after=value.after,
+        found_by=value.found_by,
+        at_ms=value.last_ms,
+        profile=value.profile,
+        author=value.author,
+    )

@@ -1,0 +1,118 @@
+"""Tells what the watch has put into its journal, and how it stands. What was told is taken out once the core has stored it.
+
+The watch (`collectors.integrity.watcher`) looks and keeps the book; this reads it. What only a watch at work needs is imported by then.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from collectors.integrity import kinds
+from collectors.integrity.options import Options
+from contracts.collector import Report
+from contracts.coverage import Blind
+from contracts.errors import Unavailable, Why
+from contracts.event import Event, Kind
+from contracts.host import ReadOnlyHost
+from contracts.snapshot import Snapshot, compare
+from contracts.subjects.integrity import BOOK, SUBJECT, Row
+
+if TYPE_CHECKING:
+    from collectors.integrity.book import Book
+
+MOST_CHANGES = 20_000
+"""So many changes are told in one look; the rest in the next."""
+
+
+class IntegrityCollector:
+    """What changed on watched files, and the state of the baseline."""
+
+    name: ClassVar[str] = SUBJECT
+    kinds: ClassVar[tuple[Kind, ...]] = kinds.COLLECTED
+    row: type[Row] = Row
+    options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._book: Book | None = None
+
+    def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
+        """Tell what the core has not been told; raises `Unavailable` or `Malformed` where there is no book to read."""
+        from collectors.integrity import status
+        from collectors.integrity.keeper import ENTRY
+        from collectors.integrity.telling import events, statement
+        from contracts.open_change import Statement
+
+        book = self._opened(host)
+        rows = status.rows(book)
+        own = rows.get(BOOK, Row(kind="book", name="", state="starting"))
+        former = before.rows.get(BOOK)
+        same = former is not None and former.name == own.name
+        reported = former.reported if former is not None and same else 0
+        self._settle(book, reported)
+        root, position = book.standing()
+        told: list[Event] = _distrust(former, own, root.hex(), position) if former is not None else []
+        changes = []
+        for number, body in book.told(reported, MOST_CHANGES):
+            entry = ENTRY.decode(body)
+            reported = number
+            if isinstance(entry, Statement):
+                told.append(statement(entry))
+            else:
+                changes += entry.changes
+            if len(changes) >= MOST_CHANGES:
+                break
+        told += events(changes, self._options.single_events)
+        rows[BOOK] = msgspec.structs.replace(
+            own, root=root.hex(), position=position, reported=reported, open=book.count_opened()
+        )
+        return Report(events=tuple(told), changes=compare(before.rows, rows), blind=_blind(book))
+
+    def _opened(self, host: ReadOnlyHost) -> "Book":
+        if self._book is None:
+            from collectors.integrity.book import FILE, Book
+
+            state = getattr(host, "state", "")
+            if not state or not Path(state).is_dir():
+                raise Unavailable(Why.OTHER, "this worker has no folder of its own to keep the baseline in")
+            self._book = Book(Path(state) / FILE)
+        return self._book
+
+    def _settle(self, book: "Book", reported: int) -> None:
+        """The core has everything up to this entry."""
+        done = [number for number, _ in book.told(0, MOST_CHANGES) if number <= reported]
+        if done:
+            book.settle(done)
+            book.commit()
+
+
+def _distrust(former: Row, now: Row, root: str, position: int) -> list[Event]:
+    """Compare the book with what was stated of it when it was read last."""
+    if former.name and former.name != now.name:
+        detail = "it is another one than before: the former one was lost or replaced"
+    elif former.name and position < former.position:
+        detail = f"it is older than what was stated: {position} writings instead of {former.position}"
+    elif former.name and position == former.position and former.root and former.root != root:
+        detail = "its digest is not the one that was stated, and nothing was written since"
+    else:
+        return []
+    return [kinds.UNTRUSTED.event(BOOK, detail=detail, root=root)]
+
+
+def _blind(book: "Book") -> tuple[Blind, ...]:
+    from collectors.integrity.status import FLAWS
+
+    raw = book.fact(FLAWS)
+    count, first = msgspec.msgpack.decode(raw, type=tuple[int, list[str]]) if raw is not None else (0, [])
+    if not count:
+        return ()
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return (
+        Blind(
+            what=f"{count} watched names wholly",
+            why=Why.OTHER,
+            detail="; ".join(first)[:2000] + more,
+            fix="Exclude what cannot be read, or mend why it cannot.",
+        ),
+    )

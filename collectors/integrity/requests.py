@@ -1,0 +1,90 @@
+"""How a command reaches the watch at work in the same process: a person's wish for a scan, and how far it is."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import HoldfastError, Unavailable, Why
+
+_DOORS: dict[Path, "Requests"] = {}
+_LOCK = threading.Lock()
+
+
+class Request:
+    """A scan that somebody asked for: of everything (`whole`) or of one path. `wait` is the asker's, the rest the watch's."""
+
+    def __init__(self, number: str, path: bytes, read_again: bool) -> None:
+        self.id, self.path, self.read_again = number, path, read_again
+        self.whole = not path
+        self.done: dict[str, Any] = {}
+        self.error = ""
+        self.so_far = (0, 0)
+        self._ended = threading.Event()
+
+    def progress(self, folders: int, files: int) -> None:
+        """Say how far it is."""
+        self.so_far = (folders, files)
+
+    def finish(self, folders: int, files: int, changes: int, flaws: int) -> None:
+        """Say that it has ended."""
+        self.done = {"folders": folders, "files": files, "changes": changes, "flaws": flaws}
+        self._ended.set()
+
+    def fail(self, error: str) -> None:
+        """Say why it cannot be done."""
+        self.error = error
+        self._ended.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end; returns whether it came. Raises `HoldfastError` when it failed."""
+        ended = self._ended.wait(seconds)
+        if self.error:
+            raise HoldfastError(self.error)
+        return ended
+
+
+class Requests:
+    """The wishes of one watch."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Request] = []
+        self._under_way: list[Request] = []
+        self._wake: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """The watch is at work; `wake` tells it that there is something."""
+        self._wake = wake
+
+    def put(self, request: Request) -> None:
+        """Ask for a scan; raises `Unavailable` when nobody watches."""
+        with self._lock:
+            if self._wake is None:
+                raise Unavailable(Why.OTHER, "files are not being watched yet", advice="See `holdfast coverage`.")
+            self._waiting.append(request)
+            self._wake()
+
+    def take(self) -> list[Request]:
+        """Return what was asked for since."""
+        if not self._waiting:
+            return []
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+            self._under_way += taken
+            return taken
+
+    def close(self) -> None:
+        """The watch ends."""
+        with self._lock:
+            self._wake = None
+            for request in (*self._waiting, *self._under_way):
+                if not request.done:
+                    request.fail("the watch ended before the scan did")
+            self._waiting, self._under_way = [], []
+
+
+def requests(book: Path) -> Requests:
+    """Return the way to the watch that keeps this book."""
+    with _LOCK:
+        return _DOORS.setdefault(book, Requests())

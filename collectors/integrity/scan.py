@@ -1,0 +1,197 @@
+"""One full look at the watched trees, in a thread of its own: folders come out one by one, with where it would go on after them."""
+
+import queue
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from collectors.integrity.book import Book
+from collectors.integrity.pace import Pacer
+from collectors.integrity.rules import Rules
+from contracts.errors import HoldfastError
+from contracts.trees import Directory, Node, Place, TreePlan, Trees
+
+AHEAD = 64
+"""Folders that may wait for being compared."""
+MARK_EVERY_S = 5.0
+
+Entering = Callable[[Place, int], None]
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Where a scan would go on: the roots it has still to begin, and of the one under way its name and the folders left."""
+
+    roots: tuple[bytes, ...]
+    root: bytes = b""
+    left: tuple[Place, ...] = ()
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """One folder of a scan: as it is, as it was known when its look began, and that time on the monotonic clock.
+
+    `same` when nothing in it differs; `read_bytes` how much of the contents had to be read.
+    """
+
+    directory: Directory
+    known: tuple[Node, ...]
+    at: float
+    root: bytes
+    same: bool
+    read_bytes: int
+
+
+class RootSeen(msgspec.Struct, frozen=True, gc=False):
+    """A root was looked at to its end."""
+
+    root: bytes
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """The scan has ended; `error` is why it broke off, None when it did not."""
+
+    error: BaseException | None = None
+
+
+Item = Seen | Mark | RootSeen | Ended
+
+
+class Scan:
+    """A scan under way. `items` gives what it found so far, without waiting."""
+
+    def __init__(
+        self,
+        book: Path,
+        rules: Rules,
+        trees: Trees,
+        mark: Mark,
+        *,
+        why: str,
+        read_again: bool = False,
+        pacer: Pacer | None = None,
+        threads: int = 2,
+        entering: Mapping[bytes, Entering] | None = None,
+        strip: Callable[[bytes, tuple[Node, ...]], tuple[Node, ...]] | None = None,
+        arrived: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.why, self.read_again = why, read_again
+        self.mark = mark
+        self.started = time.monotonic()
+        self.folders = self.files = self.flaws = self.read_bytes = self.changes = 0
+        self._book, self._rules, self._trees, self._pacer = book, rules, trees, pacer
+        self._threads, self._entering, self._strip = threads, entering or {}, strip or (lambda _, nodes: nodes)
+        self._arrived = arrived
+        self._stop = threading.Event()
+        self._queue: queue.Queue[Item] = queue.Queue(AHEAD)
+        self._thread = threading.Thread(target=self._run, name=f"scan-{why}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it soon; nothing more is asked of it."""
+        self._stop.set()
+        if self._pacer is not None:
+            self._pacer.end()
+
+    def seconds(self) -> float:
+        """Return how long it has been at work."""
+        return time.monotonic() - self.started
+
+    def items(self, seconds: float) -> Iterator[Item]:
+        """Yield what it has found, for at most so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                yield self._queue.get_nowait()
+            except queue.Empty:
+                return
+
+    def count(self, seen: Seen) -> None:
+        """Take a folder into the figures."""
+        self.folders += 1
+        self.read_bytes += seen.read_bytes
+        self.flaws += bool(seen.directory.flaw)
+        for node in seen.directory.nodes:
+            if not stat.S_ISDIR(node.mode):
+                self.files += 1
+            if node.flaw:
+                self.flaws += 1
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            book = Book(self._book)
+            try:
+                self._roots(book)
+            finally:
+                book.close()
+        except (HoldfastError, OSError, RuntimeError, ValueError) as caught:
+            error = caught
+        finally:
+            self._put(Ended(error))
+
+    def _roots(self, book: Book) -> None:
+        waiting = list(self.mark.roots)
+        if self.mark.root:
+            self._root(book, self.mark.root, list(self.mark.left), waiting)
+        while waiting and not self._stop.is_set():
+            root = waiting.pop(0)
+            self._root(book, root, [Place(root)], waiting)
+
+    def _root(self, book: Book, root: bytes, places: list[Place], waiting: list[bytes]) -> None:
+        rule = self._rules.by_root.get(root)
+        if rule is None:
+            return
+        node = self._trees.node(root, TreePlan(hash_name=""))
+        if node is not None and stat.S_ISDIR(node.mode):
+            self._walk(book, root, places, waiting)
+        if not self._stop.is_set():
+            self._put(RootSeen(root))
+
+    def _walk(self, book: Book, root: bytes, places: list[Place], waiting: list[bytes]) -> None:
+        begun: dict[bytes, tuple[tuple[Node, ...], float]] = {}
+
+        def known(path: bytes) -> tuple[Node, ...]:
+            at = time.monotonic()
+            nodes = self._strip(path, book.known(path))
+            begun[path] = (nodes, at)
+            return nodes
+
+        plan = self._rules.by_root[root].plan(self._rules.stops, read_again=self.read_again, threads=self._threads)
+        plan = msgspec.structs.replace(plan, entering=self._entering.get(root))
+        walk = self._trees.walk(places, known, plan)
+        marked = time.monotonic()
+        for directory in walk:
+            nodes, at = begun.pop(directory.path)
+            seen = _seen(directory, nodes, at, root)
+            self._put(seen)
+            if self._stop.is_set():
+                return
+            if self._pacer is not None:
+                self._pacer.read(seen.read_bytes)
+            if time.monotonic() - marked > MARK_EVERY_S:
+                marked = time.monotonic()
+                self._put(Mark(tuple(waiting), root, tuple(walk.left())))
+
+    def _put(self, item: Item) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+            self._arrived()
+            return
+
+
+def _seen(directory: Directory, known: tuple[Node, ...], at: float, root: bytes) -> Seen:
+    """A walk gives back the very nodes that it was given where nothing differs."""
+    held = {id(node) for node in known}
+    new = [node for node in directory.nodes if id(node) not in held]
+    read = sum(node.size for node in new if node.content)
+    same = not new and len(known) == len(directory.nodes) and not directory.flaw
+    return Seen(directory, known, at, root, same, read)
