@@ -7,7 +7,7 @@ looks at state does not know. What OCSF has no place for stands under `unmapped.
 
 from typing import Any
 
-from contracts.event import ATTACK_VERSION, Envelope, Kind
+from contracts.event import ATTACK_VERSION, Envelope, Kind, techniques
 from contracts.host import Facts
 from contracts.title import title
 
@@ -31,6 +31,8 @@ _TECHNIQUES = {
     "T1068": "Exploitation for Privilege Escalation",
     "T1070": "Indicator Removal",
     "T1070.006": "Timestomp",
+    "T1204": "User Execution",
+    "T1204.002": "Malicious File",
     "T1205": "Traffic Signaling",
     "T1485": "Data Destruction",
     "T1486": "Data Encrypted for Impact",
@@ -133,8 +135,9 @@ def _finding(envelope: Envelope, kind: Kind) -> dict[str, Any]:
         "created_time": event.observed_ms,
         "data_sources": [kind.name.partition(".")[0]],
     }
-    if kind.attack:
-        info["attacks"] = [_attack(technique) for technique in kind.attack]
+    attack = techniques(kind, event)
+    if attack:
+        info["attacks"] = [_attack(technique) for technique in attack]
     found: dict[str, Any] = {"finding_info": info, "status_id": 1, "status": "New"}
     if kind.advice:
         found["remediation"] = {"desc": kind.advice}
@@ -167,7 +170,7 @@ def _unmapped(envelope: Envelope, kind: Kind, chain: bytes, *, with_evidence: bo
         "evidence": dict(event.evidence) if with_evidence else {},
         "drill": event.drill,
         "dedup": event.dedup,
-        "attack": list(kind.attack),
+        "attack": list(techniques(kind, event)),
         "default_severity_id": int(kind.severity),
     }
     return {name: value for name, value in found.items() if value not in ("", [], {})}

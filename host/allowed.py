@@ -189,6 +189,15 @@ def _apt_helper(arguments: tuple[str, ...]) -> bool:
     return len(arguments) == 2 and arguments[0] == "cat-file" and arguments[1].startswith("/")
 
 
+def _sigtool(arguments: tuple[str, ...]) -> bool:
+    """`--info` reads one database and checks its digital signature; other options of it build and unpack."""
+    return len(arguments) == 2 and arguments[0] == "--info" and arguments[1].startswith("/")
+
+
+def _mdatp(arguments: tuple[str, ...]) -> bool:
+    return arguments == ("health", "--output", "json")
+
+
 _CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "nft": _nft,
     "ufw": _ufw,
@@ -200,6 +209,8 @@ _CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "ip": _ip,
     "tc": _tc,
     "ipset": _ipset,
+    "sigtool": _sigtool,
+    "mdatp": _mdatp,
     "ss": _ss,
     "systemctl": _systemctl,
     **{f"{name}{kind}-save": _save for name in ("iptables", "ip6tables") for kind in ("", "-nft", "-legacy")},

@@ -34,6 +34,7 @@ _PACKAGES = {
     "dpkg-query": "dpkg",
     "apt-helper": "apt",
     "systemctl": "systemd",
+    "sigtool": "clamav",
 }
 """Where the package's name is not the tool's, for the advice."""
 

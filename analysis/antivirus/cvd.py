@@ -14,7 +14,7 @@ _MOST = 1 << 40
 
 
 class Head(Record):
-    """What the header says; `built_ms` in Unix ms, `signed` whether it bears a signature that could be one."""
+    """What the header says; `built_ms` in Unix ms, `md5` of what follows it, `signed` whether it bears what could be a signature."""
 
     version: int
     built_ms: int
@@ -22,6 +22,7 @@ class Head(Record):
     level: int
     builder: str
     signed: bool
+    md5: str = ""
 
 
 def parse(head: bytes) -> Head:
@@ -42,6 +43,7 @@ def parse(head: bytes) -> Head:
         level=level,
         builder="".join(char if char.isprintable() else "?" for char in fields[7].decode("ascii", "replace")),
         signed=len(fields[6]) > 1,
+        md5=fields[5].decode("ascii", "replace").lower(),
     )
 
 
