@@ -12,6 +12,9 @@ from collectors.traffic.streams.side import Side
 from collectors.traffic.streams.state import State
 
 
+_HALF = 0x80000000
+
+
 class Owner(Protocol):
     """What is to be known of a session here."""
 
@@ -81,28 +84,27 @@ class Delivery:
 
     def insert(self, session: Owner, side: Side, seq: int, data: bytes, row: int) -> bool:
         """Let the bytes of packet `row` wait, those from `seq` on; returns whether any were taken in."""
-        start = side.offset(seq)
-        if start < side.released:
-            data, start = data[side.released - start :], side.released
+        released = side.released
+        start = released + ((seq - side.base - released + _HALF) & MASK) - _HALF
+        if start < released:
+            data, start = data[released - start :], released
         room = session.options.depth - start
         if len(data) >= room:
             side.depth_reached = True
             data = data[: max(room, 0)]
         if not data:
             return False
-        if self.held + len(data) > self.held_limit or len(side.segments) >= MAX_SEGMENTS:
+        segments = side.segments
+        full = self.held + len(data) > self.held_limit
+        if full or len(segments) >= MAX_SEGMENTS:
             self.not_kept += 1
-            self.event(
-                row,
-                session.slot,
-                "reassembly_insert_memcap" if self.held + len(data) > self.held_limit else "reassembly_insert_limit",
-            )
+            self.event(row, session.slot, "reassembly_insert_memcap" if full else "reassembly_insert_limit")
             return False
-        before = side.segments.held
-        if side.segments.insert(start, data, side.policy):
+        before = segments.held
+        if segments.insert(start, data, side.policy):
             self.overlaps += 1
             self.event(row, session.slot, "reassembly_overlap_different_data")
-        self.held += side.segments.held - before
+        self.held += segments.held - before
         return True
 
     def _note_urgent(self, side: Side, segment: Segment, start: int) -> None:
@@ -118,11 +120,14 @@ class Delivery:
             return
         if session.state == State.SYN_SENT and not session.options.inline:
             return
-        acked = side.offset(side.last_ack)
-        end = session.options.depth if session.options.inline else min(acked, session.options.depth)
+        segments, options = side.segments, session.options
+        acked = side.released + ((side.last_ack - side.base - side.released + _HALF) & MASK) - _HALF
+        end = options.depth if options.inline else min(acked, options.depth)
         to_client = side is session.server
-        while side.segments.held:
-            gap = self._gap(session, side, acked, end)
+        if end <= side.released and side.fin is None and not side.depth_reached:
+            return
+        while segments.held:
+            gap = self._gap(session, side, acked, end) if segments.begins_behind(side.released) else 0
             if gap:
                 self.gaps += 1
                 self.event(row, session.slot, "reassembly_seq_gap")
@@ -142,7 +147,7 @@ class Delivery:
     def _gap(self, session: Owner, side: Side, acked: int, end: int) -> int:
         """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""
         first = side.segments.first()
-        if first is None or first <= side.released or session.options.inline:
+        if first is None or session.options.inline:
             return 0
         acked -= session.state >= State.FIN_WAIT1
         if acked <= side.released:
@@ -160,8 +165,8 @@ class Delivery:
 
     def _take(self, side: Side, start: int, end: int) -> bytes:
         before = side.segments.held
-        data = side.segments.take(start, end) if before else b""
-        self.held -= before - side.segments.held
+        data = side.segments.take(start, end)
+        self.held += side.segments.held - before
         return data
 
     def _give(self, slot: int, side: Side, to_client: bool, data: bytes, gap: int, row: int, time_ns: int) -> None:

@@ -22,7 +22,7 @@ from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.plain import follow
 from collectors.traffic.streams.repeats import compare
 from collectors.traffic.streams.rows import Rows
-from collectors.traffic.streams.runs import Held, Readable, hand_out
+from collectors.traffic.streams.runs import Held, Readable, hand_out, joined
 from collectors.traffic.streams.segment import RST, Segment
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.state import State
@@ -166,7 +166,10 @@ class Reassembler:
         for number, (slot, family) in enumerate(zip(rows.flow[which].tolist(), families, strict=True)):
             session = self._lifted(slot, family)
             begin, end = left.begins[number], left.ends[number]
+            before = len(news.runs)
             place = self._look(session, left, begin, end, news, to_the_end)
+            if self._options.merge and len(news.runs) > before + 1:
+                news.runs[before:] = joined(news.runs[before:])
             self.careful += place - begin
             if place < end:
                 settled.append((number, place - begin))

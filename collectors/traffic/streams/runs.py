@@ -37,6 +37,25 @@ class Held:
         return data
 
 
+def joined(runs: list[Run]) -> list[Run]:
+    """Join the runs of one flow that follow each other without the other side's between them: each is released with its last packet."""
+    found: list[Run] = []
+    first, behind = runs[0], -1
+    parts: list[bytes] = []
+    for run in runs:
+        if parts and (run.to_client != first.to_client or run.gap or run.offset != behind):
+            found.append(first._replace(data=b"".join(parts)) if len(parts) > 1 else first)
+            parts = []
+        if not parts:
+            first = run
+        elif run.data or run.end:
+            first = first._replace(row=run.row, time_ns=run.time_ns, end=run.end)
+        parts.append(run.data)
+        behind = run.offset + len(run.data)
+    found.append(first._replace(data=b"".join(parts)) if len(parts) > 1 else first)
+    return found
+
+
 class Readable:
     """What became readable behind each row of a prefix, for both directions: `upto` (offsets), and where directions `end` and `why`."""
 

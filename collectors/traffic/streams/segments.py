@@ -11,12 +11,14 @@ MAX_SEGMENTS = 4096
 class Segments:
     """Pieces sorted by offset. Where two cover one byte, both hold the same value: the one that counts."""
 
-    __slots__ = ("_longest", "_pieces", "_starts", "held")
+    __slots__ = ("_end", "_longest", "_pieces", "_starts", "held")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._pieces: list[bytes | bytearray] = []
         self._longest = 0
+        self._end = 0
+        """Nothing lies behind this offset."""
         self.held = 0
         """Bytes in all pieces."""
 
@@ -26,6 +28,10 @@ class Segments:
     def first(self) -> int | None:
         """Return the offset of the first byte that waits."""
         return self._starts[0] if self._starts else None
+
+    def begins_behind(self, offset: int) -> bool:
+        """Return whether something waits, and the bytes at `offset` do not."""
+        return bool(self._starts) and self._starts[0] > offset
 
     def contiguous(self, offset: int) -> int:
         """Return where the bytes from `offset` on first have a hole, or end."""
@@ -37,6 +43,9 @@ class Segments:
 
     def insert(self, offset: int, data: bytes, policy: Policy) -> bool:
         """Put a segment in; returns whether bytes that wait were different ones."""
+        if offset >= self._end or not self._starts:
+            self._put(len(self._starts), offset, data)
+            return False
         end = offset + len(data)
         place = bisect_left(self._starts, offset)
         behind = place == len(self._starts) or self._starts[place] >= end
@@ -59,8 +68,12 @@ class Segments:
     def _put(self, place: int, offset: int, data: bytes | bytearray) -> None:
         self._starts.insert(place, offset)
         self._pieces.insert(place, data)
-        self._longest = max(self._longest, len(data))
-        self.held += len(data)
+        size = len(data)
+        if size > self._longest:
+            self._longest = size
+        if offset + size > self._end:
+            self._end = offset + size
+        self.held += size
 
     def _overlapped(self, place: int, offset: int, end: int) -> list[int]:
         found = []
@@ -91,15 +104,14 @@ class Segments:
         """Take out the bytes from `offset` on that follow each other without a hole, up to `limit`; what lies before goes, too."""
         starts, pieces = self._starts, self._pieces
         if starts and starts[0] == offset:
-            piece = pieces[0]
-            end = offset + len(piece)
-            if end <= limit and (len(starts) == 1 or starts[1] > end):
+            size = len(pieces[0])
+            if offset + size <= limit and (len(starts) == 1 or starts[1] > offset + size):
                 # What honest traffic has: one piece, whole.
-                del starts[0], pieces[0]
-                self.held -= len(piece)
+                self.held -= size
+                del starts[0]
                 if not starts:
-                    self._longest = 0
-                return bytes(piece)
+                    self._longest = self._end = 0
+                return bytes(pieces.pop(0))
         parts: list[bytes | bytearray] = []
         at, used = offset, 0
         for start, piece in zip(self._starts, self._pieces, strict=True):
@@ -120,7 +132,7 @@ class Segments:
             self.held -= sum(map(len, self._pieces[:count]))
             del self._starts[:count], self._pieces[:count]
             if not self._starts:
-                self._longest = 0
+                self._longest = self._end = 0
 
     def clear(self) -> None:
         """Forget everything."""
