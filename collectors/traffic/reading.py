@@ -9,11 +9,15 @@ from collectors.traffic.block import Block, from_packets
 from collectors.traffic.captures import open_capture
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.decode.table import Table
+from collectors.traffic.detectors.detectors import Detectors
+from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.parser import Limits
 from collectors.traffic.rules.engine.engine import Alert, Engine, EngineOptions
+from collectors.traffic.rules.engine.prepared import Prepared
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
@@ -27,12 +31,15 @@ class ReadOptions(Record):
     inline: bool = False
     midstream: bool = False
     async_oneside: bool = False
+    detect: bool = False
+    home: tuple[str, ...] = ()
+    """Networks that are ours, for the detectors; empty: the private ones."""
 
 
 class Reading:
     """One capture on its way through all parts. `problem` says what is wrong with the file, once it has been read."""
 
-    def __init__(self, file: BinaryIO, rules: list[Rule], options: ReadOptions) -> None:
+    def __init__(self, file: BinaryIO, rules: list[Rule] | Prepared, options: ReadOptions) -> None:
         self._source = open_capture(file)
         self._decoder = Decoder(DecodeOptions(verify_checksums=options.verify_checksums))
         self._flows = FlowTable(FlowOptions())
@@ -43,6 +50,15 @@ class Reading:
         )
         self._protocols = Protocols(Limits(inline=options.inline))
         self._engine = Engine(rules, self._flows.columns, EngineOptions(inline=options.inline))
+        self._detectors: Detectors | None = None
+        if options.detect:
+            settings = DetectorOptions(home=options.home) if options.home else DetectorOptions()
+            self._detectors = Detectors(settings, self._flows.columns)
+
+    @property
+    def engine(self) -> Engine:
+        """The rules at work, with their counts."""
+        return self._engine
 
     @property
     def problem(self) -> str:
@@ -51,15 +67,21 @@ class Reading:
 
     def alerts(self) -> Iterator[Alert]:
         """Yield the alerts, in the order of packets; those of flows that are still open come last."""
+        return (one for one in self.results() if not isinstance(one, Finding))
+
+    def results(self) -> Iterator[Alert | Finding]:
+        """Yield alerts and what detectors found, block by block (findings first), each in the order of packets."""
         for block in self._source.blocks():
             table = self._decoder.decode(block)
             batch = self._flows.update(block, table)
             news = self._streams.feed(block, table, batch)
             changes = self._protocols.feed(block, table, batch, news)
+            if self._detectors is not None:
+                yield from self._detectors.feed(block, table, batch, news, changes)
             yield from self._engine.feed(block, table, batch, news, changes, self._flows.columns)
         yield from self._end()
 
-    def _end(self) -> Iterator[Alert]:
+    def _end(self) -> Iterator[Alert | Finding]:
         """End all flows: what they still hold is looked at."""
         ended = self._flows.shut_down()
         news = self._streams.finish(ended)
@@ -69,4 +91,6 @@ class Reading:
         batch.ended = [ended]
         news.accepted = np.ones(0, np.bool_)
         news.established = np.zeros(0, np.bool_)
+        if self._detectors is not None:
+            yield from self._detectors.feed(block, Table(0), batch, news, changes)
         yield from self._engine.feed(block, Table(0), batch, news, changes, self._flows.columns)

@@ -1,11 +1,11 @@
 """ARP spoofing: a card that claims an address which is another card's. ARP proves nothing, so that what counts is contradiction.
 
-An address that moves once (failover, a new machine) is told as such. A claim is spoofed when the address goes back and forth, or when a card keeps
-answering for another one's address although nobody asked it. Announcements (gratuitous ARP) are not answers to nobody: failover makes these.
+An address that moves once (failover, a new machine) is told as such. A claim is spoofed when the address goes back and forth, or when a
+card keeps answering for another one's address although nobody asked it. Announcements (gratuitous ARP) are not answers to nobody: failover
+makes these.
 """
 
 from collections import deque
-
 
 from collectors.traffic.detectors import kinds
 from collectors.traffic.detectors.finding import Finding, endpoint

@@ -1,4 +1,4 @@
-"""Beacons: calls to the same peer at intervals that hardly differ. Honest monitoring does that, too: a finding is a question, not an alarm."""
+"""Beacons: calls to one peer at intervals that hardly differ. Honest monitoring does that, too: a finding is a question, no alarm."""
 
 import numpy as np
 

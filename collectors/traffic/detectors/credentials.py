@@ -37,7 +37,7 @@ class Credentials:
                 subject=endpoint(family, *target, int(columns.dport[slot]), 6),
                 sender=sender,
                 severity=Severity.LOW if inside else kinds.PLAINTEXT.severity,
-                forgeable=True,
+                forgeable=False,
                 method=protocol,
                 numbers={"logins": 1.0},
                 limits={},

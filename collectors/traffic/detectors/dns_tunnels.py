@@ -1,7 +1,7 @@
 """DNS that carries data: many different long names under one domain, asked by one client.
 
-What counts is how much the names carry in front of the domain, in different names: names that are merely many (blocklists, content networks) or
-merely long (one tracker) stay below. Names under `arpa` are addresses.
+What counts is how much the names carry in front of the domain, in different names: names that are merely many (blocklists, content
+networks) or merely long (one tracker) stay below. Names under `arpa` are addresses.
 """
 
 from collections import OrderedDict
@@ -17,8 +17,8 @@ from contracts.event import Severity
 
 _MOST = 4096
 _NAMES = 2048
-_LEAST = 20
-"""Shorter names carry nothing worth a look."""
+_LEAST = 12
+"""What is no longer than that in front of the domain carries nothing worth a look."""
 _CARRIERS = frozenset((10, 16, 5, 15, 33, 65399))
 """Record types whose answers carry much: NULL, TXT, CNAME, MX, SRV, and iodine's private one."""
 
@@ -46,12 +46,12 @@ class DnsTunnels:
         if change.to_client:
             return
         for name in tx.buffers("dns.query", False):
-            if len(name) >= _LEAST:
+            if len(name) > _LEAST:
                 self._name(change, tx, columns, name.lower())
 
     def _name(self, change: Change, tx: Transaction, columns: Columns, name: bytes) -> None:
         domain = registered(name)
-        if not domain or domain.endswith(b".arpa"):
+        if len(name) - len(domain) <= _LEAST or domain.endswith(b".arpa"):
             return
         slot, time_ns = change.conversation.slot, change.time_ns
         client = (int(columns.family[slot]), int(columns.src_hi[slot]), int(columns.src_lo[slot]))
@@ -111,8 +111,10 @@ class DnsTunnels:
 
 def registered(name: bytes) -> bytes:
     """Return the domain that somebody registered, as far as the name's form says (`example.org`, `example.co.uk`); b"" for none."""
-    labels = name.rsplit(b".", 3)
-    if len(labels) < 2:
+    last = name.rfind(b".")
+    second = name.rfind(b".", 0, max(last, 0))
+    if last < 0 or (second < 0 and last == 0):
         return b""
-    short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return b".".join(labels[-3:] if short else labels[-2:])
+    if len(name) - last == 3 and last - second <= 4 and second > 0:
+        second = name.rfind(b".", 0, second)
+    return name[second + 1 :]

@@ -1,6 +1,9 @@
-"""What a detector found: one value that says who did what to which service, the numbers seen against their limits, and who could have forged it."""
+"""What a detector found: who did what to which service, the numbers seen against their limits, and whether anyone could have forged it."""
+
+from msgspec.structs import replace
 
 from collectors.traffic.decode.table import address
+from collectors.traffic.detectors.kinds import BLAMED
 from contracts.event import Event, Kind, Severity
 from contracts.record import Record
 
@@ -8,10 +11,10 @@ from contracts.record import Record
 class Finding(Record):
     """One detection.
 
-    `subject` is the service or host that it is about (`192.0.2.1:22/tcp`, `192.0.2.1`); `sender` the address that did it, as its packets say ("" when
-    there are many); `forgeable`: no completed handshake proves that address. `senders` are the others that may have. `numbers` are what was
-    seen, by name, `limits` the limits of those that have one. `interface` is the source's number of it. `rows` are rows of the block's
-    column table that are evidence, valid until the next block is decoded; -1 is in none.
+    `subject` is the service or host that it is about (`192.0.2.1:22/tcp`, `192.0.2.1`); `sender` the address that did it, as its packets
+    say ("" when there are many); `forgeable`: no completed handshake proves that address. `senders` are the others that may have. `numbers`
+    are what was seen, by name, `limits` the limits of those that have one. `interface` is the source's number of it. `rows` are rows of
+    the block's column table that are evidence, valid until the next block is decoded; -1 is in none.
     """
 
     kind: Kind
@@ -47,20 +50,23 @@ class Finding(Record):
         ]
         return ", ".join(parts) + (f", in {_number(self.window_s)} s" if self.window_s else "")
 
-    def event(self, interface: str = "", suppressed: int = 0) -> Event:
-        """Return the finding as an event; `suppressed` equal ones were held back before it."""
+    def event(self, interface: str = "", blocking: bool = False, repeats: int = 0) -> Event:
+        """Return the finding as an event. `blocking`: who is proven to have done it is to be banned; `repeats` were held back before."""
+        offender = "" if self.forgeable or self.kind.name not in BLAMED else self.sender
         made = self.kind.event(
             self.key,
             severity=self.severity,
             observed_ms=self.last_ns // 1_000_000,
             subject=self.subject,
-            address="" if self.forgeable else self.sender,
-            sender=self.sender,
-            senders=list(self.senders),
+            source=self.sender,
+            sources=list(self.senders),
+            offender=offender,
+            proven=not self.forgeable,
+            blocking=blocking and bool(offender),
             forgeable=self.forgeable,
-            handshake=not self.forgeable,
             method=self.method,
             explanation=self.explanation(),
+            reason=f"{self.kind.name}: {self.explanation()}",
             numbers=[f"{name}={_number(seen)}" for name, seen in self.numbers.items()],
             limits=[f"{name}={_number(limit)}" for name, limit in self.limits.items()],
             window_s=float(self.window_s),
@@ -70,9 +76,7 @@ class Finding(Record):
             local=self.local,
             began_ms=self.first_ns // 1_000_000,
         )
-        return Event(
-            **{name: getattr(made, name) for name in made.__struct_fields__ if name != "repeats"}, repeats=suppressed
-        )
+        return replace(made, repeats=repeats)
 
 
 def endpoint(family: int, high: int, low: int, port: int = -1, protocol: int = 0) -> str:

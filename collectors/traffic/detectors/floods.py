@@ -1,7 +1,7 @@
 """Floods: packets that lead to nothing, counted by who gets them, because whoever sends them writes any address into them.
 
-What counts is what normal traffic does not do in numbers: connections begun and neither completed nor refused, TCP packets of no connection,
-datagrams that nothing answers, ICMP. A busy service completes what is begun; a service that is down refuses it, and so is no flood's victim by that.
+What counts is what normal traffic does not do in numbers: connections begun and neither completed nor refused, TCP packets of no
+connection, datagrams that nothing answers, ICMP. A busy service completes what is begun; one that is down refuses it, which is no flood.
 """
 
 import numpy as np

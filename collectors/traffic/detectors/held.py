@@ -1,7 +1,7 @@
 """Connections held open: many of one client at one service in which the server cannot say anything, or cannot get rid of what it says.
 
-That is what slow headers, slow bodies (the request is never complete, so the server is silent) and slow reading (the client's window stays shut)
-have in common, whatever the tool. Services that greet first, and clients that wait between requests, are not like that.
+That is what slow headers and slow bodies (the request is never complete, so the server is silent) and slow reading (the client's window
+stays shut) have in common, whatever the tool. Services that greet first, and clients that wait between requests, are not like that.
 """
 
 import numpy as np

@@ -6,13 +6,15 @@ from contracts.event import FieldType, Kind, Severity
 
 FIELDS: Mapping[str, FieldType] = {
     "subject": "str",
-    "address": "str",
-    "sender": "str",
-    "senders": "list",
+    "source": "str",
+    "sources": "list",
+    "offender": "str",
+    "proven": "bool",
+    "blocking": "bool",
     "forgeable": "bool",
-    "handshake": "bool",
     "method": "str",
     "explanation": "str",
+    "reason": "str",
     "numbers": "list",
     "limits": "list",
     "window_s": "float",
@@ -22,8 +24,8 @@ FIELDS: Mapping[str, FieldType] = {
     "local": "str",
     "began_ms": "int",
 }
-"""`address` is the sender where a completed handshake proves it, else empty: nothing bans by an address that anyone can write into a packet.
-`handshake` is what the action `block` asks for."""
+"""`source` is the sender as its packets say; `offender` is the same where a completed handshake proves it, else empty: nothing bans
+by an address that anyone can write into a packet. `offender`, `proven`, `blocking` and `reason` are what the sensor's standing rule reads."""
 
 _LOOK = "Look at the sender's other events and at the service's own log."
 
@@ -45,14 +47,14 @@ def _kind(
 PORT_SCAN = _kind(
     "ports_scanned",
     "One sender tried many ports of one host and got nothing out of nearly all of them.",
-    "Port scan ({method}) of {subject} by {sender}: {explanation}",
+    "Port scan ({method}) of {subject} by {source}: {explanation}",
     Severity.MEDIUM,
     ("T1046",),
 )
 HOST_SCAN = _kind(
     "hosts_scanned",
     "One sender tried one port of many hosts and got nothing out of nearly all of them.",
-    "Scan ({method}) of {subject} on many hosts by {sender}: {explanation}",
+    "Scan ({method}) of {subject} on many hosts by {source}: {explanation}",
     Severity.MEDIUM,
     ("T1046", "T1595.001"),
 )
@@ -67,14 +69,14 @@ FLOOD = _kind(
 REQUEST_FLOOD = _kind(
     "requests_flooded",
     "One client makes requests or connections at a rate that no person and few programs do.",
-    "{sender} floods {subject} ({method}): {explanation}",
+    "{source} floods {subject} ({method}): {explanation}",
     Severity.MEDIUM,
     ("T1499.002",),
 )
 CONNECTIONS_HELD = _kind(
     "connections_held",
     "One client keeps many connections open without letting the server finish, as slow attacks on web servers do.",
-    "{sender} holds connections to {subject} ({method}): {explanation}",
+    "{source} holds connections to {subject} ({method}): {explanation}",
     Severity.HIGH,
     ("T1499.002",),
     "Shorten the server's timeouts for headers and bodies, and limit connections per client.",
@@ -82,7 +84,7 @@ CONNECTIONS_HELD = _kind(
 BRUTE_FORCE = _kind(
     "logins_guessed",
     "One client failed to log in so often that it must be guessing.",
-    "{sender} guesses logins at {subject} ({method}): {explanation}",
+    "{source} guesses logins at {subject} ({method}): {explanation}",
     Severity.HIGH,
     ("T1110", "T1110.001"),
     "Ban the client, look whether any attempt succeeded, and allow keys instead of passwords.",
@@ -97,7 +99,7 @@ SPRAYED = _kind(
 LOGIN_GUESSED = _kind(
     "login_succeeded_after_guessing",
     "A client that failed to log in many times has now succeeded.",
-    "{sender} got into {subject} ({method}) after guessing: {explanation}",
+    "{source} got into {subject} ({method}) after guessing: {explanation}",
     Severity.CRITICAL,
     ("T1110", "T1078"),
     "Assume that the account is known to the client: end its sessions, change the password, look what was done.",
@@ -105,7 +107,7 @@ LOGIN_GUESSED = _kind(
 ARP_SPOOFED = _kind(
     "arp_spoofed",
     "A network card claims an address of the local network that belongs to another one.",
-    "{sender} claims {subject}, which is another card's: {explanation}",
+    "{source} claims {subject}, which is another card's: {explanation}",
     Severity.HIGH,
     ("T1557.002",),
     "Find the card at the switch; pin the gateway's entry (`ip neigh replace … nud permanent`) until then.",
@@ -113,7 +115,7 @@ ARP_SPOOFED = _kind(
 ADDRESS_MOVED = _kind(
     "arp_address_moved",
     "An address of the local network is now claimed by another network card than before.",
-    "{subject} moved to {sender}: {explanation}",
+    "{subject} moved to {source}: {explanation}",
     Severity.INFORMATIONAL,
     ("T1557.002",),
     "Normal for a failover or a new machine.",
@@ -121,7 +123,7 @@ ADDRESS_MOVED = _kind(
 DNS_TUNNEL = _kind(
     "dns_tunnelled",
     "A client asks for names of one domain that look like carried data.",
-    "{sender} tunnels through names under {subject}: {explanation}",
+    "{source} tunnels through names under {subject}: {explanation}",
     Severity.HIGH,
     ("T1071.004", "T1572", "T1048"),
     "Block the domain at the resolver and look which process asks.",
@@ -129,7 +131,7 @@ DNS_TUNNEL = _kind(
 DGA = _kind(
     "dns_names_generated",
     "A client asks for many domains that do not exist and look made up by a program.",
-    "{sender} looks for generated names: {explanation}",
+    "{source} looks for generated names: {explanation}",
     Severity.HIGH,
     ("T1568.002",),
     "Look which process asks: malware seeks its controller like this.",
@@ -137,7 +139,7 @@ DGA = _kind(
 BEACON = _kind(
     "beacon_seen",
     "A host calls the same peer at regular intervals, as implants and honest monitoring do.",
-    "{sender} calls {subject} regularly: {explanation}",
+    "{source} calls {subject} regularly: {explanation}",
     Severity.LOW,
     ("T1071", "T1029"),
     "Look which process calls; allow the peer if it is known.",
@@ -153,7 +155,7 @@ OUTBOUND_VOLUME = _kind(
 AMPLIFICATION = _kind(
     "amplification_abused",
     "A service answers a likely forged sender with many times what it was asked: it is used to flood that sender.",
-    "{subject} amplifies towards {sender} ({method}): {explanation}",
+    "{subject} amplifies towards {source} ({method}): {explanation}",
     Severity.HIGH,
     ("T1498.002",),
     "Close the service to the internet or limit its answers (response rate limiting).",
@@ -161,7 +163,7 @@ AMPLIFICATION = _kind(
 PLAINTEXT = _kind(
     "credentials_in_plaintext",
     "A login went over the network unencrypted.",
-    "{sender} logged in at {subject} without encryption ({method})",
+    "{source} logged in at {subject} without encryption ({method})",
     Severity.MEDIUM,
     ("T1040", "T1552"),
     "Offer the service over TLS only, and change the credentials that were sent.",
@@ -169,14 +171,14 @@ PLAINTEXT = _kind(
 LOAD_SHARE = _kind(
     "client_dominates",
     "One client causes a significant share of a service's load.",
-    "{sender} causes a large share of the load of {subject}: {explanation}",
+    "{source} causes a large share of the load of {subject}: {explanation}",
     Severity.LOW,
     ("T1499.002",),
 )
 WEB_PROBED = _kind(
     "web_probed",
     "A client's requests to a web server mostly fail, or carry text that attacks are made of.",
-    "{sender} probes {subject} ({method}): {explanation}",
+    "{source} probes {subject} ({method}): {explanation}",
     Severity.MEDIUM,
     ("T1595.002", "T1190"),
 )
@@ -201,3 +203,17 @@ KINDS: tuple[Kind, ...] = (
     WEB_PROBED,
 )
 """All of them, for the watcher that emits."""
+
+BLAMED = frozenset(
+    kind.name
+    for kind in (
+        PORT_SCAN,
+        HOST_SCAN,
+        REQUEST_FLOOD,
+        CONNECTIONS_HELD,
+        BRUTE_FORCE,
+        LOGIN_GUESSED,
+        WEB_PROBED,
+    )
+)
+"""Those whose sender did it to us and may be banned where its address is proven. The senders of the others are victims, users or ours."""

@@ -84,7 +84,7 @@ class Load:
     def _over(self, now_ns: int) -> None:
         tally, options = self.clients, self._options
         live = tally.live(now_ns)
-        first, number = together(tally.values["service"][live])  # type: ignore[arg-type]
+        _, number = together(tally.values["service"][live])  # type: ignore[arg-type]
         clients = np.bincount(number)
         for name, least in (("bytes", options.bytes), ("requests", options.requests)):
             amount = tally.values[name][live].astype(np.int64)

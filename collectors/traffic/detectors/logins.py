@@ -1,7 +1,7 @@
 """Guessed logins: one client that fails to log in again and again, and many clients that do so together.
 
-Where the server says that a login failed in plain words, these are counted. Where they are encrypted (SSH, RDP, protocols inside TLS), the connection's
-pattern is: it was opened, a key exchanged, a little said, and closed before anything that a session needs was said.
+Where the server says in plain words that a login failed, these are counted. Where they are encrypted (SSH, RDP, protocols inside TLS), the
+connection's pattern is: it was opened, a key exchanged, a little said, and closed before anything that a session needs was said.
 """
 
 from collections import OrderedDict
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from collectors.traffic.block import I64
 from collectors.traffic.detectors import kinds
 from collectors.traffic.detectors.credentials import Credentials
 from collectors.traffic.detectors.dialogues import DIALOGUES, FAILED, GOT_IN, MAILBOX_PORTS, NEW_KEYS, Dialogue
@@ -33,6 +32,8 @@ _RDP_BYTES = 8_000
 _TLS_BYTES = 7_000
 _TLS_TIMES = 8
 """Mail programs behind one address poll often and briefly: so many times as many connections count."""
+_LONG = 65_536
+"""A server that has said so much is past the login."""
 _HEAD = 512
 """Bytes of a run that are looked at."""
 _FAILURE, _GUESS, _SUCCESS = 0, 1, 2
@@ -100,19 +101,25 @@ class Logins:
         watched = self._watched
         if watched:
             for run in news.runs:
-                one = watched.get(run.slot)
+                # (By place: a look-up for every run of the block, nearly all of them of other flows.)
+                one = watched.get(run[0])
                 if one is not None and run.data:
                     self._run(one, run.slot, run.to_client, run.data, run.offset, glance)
-            for ended in glance.batch.ended:
-                self._ended(ended.slots)
             if len(glance):
                 self._closed(glance)
+            # Those that end without having been closed were cut off, or go on unseen: that says nothing.
+            for ended in glance.batch.ended:
+                for slot in ended.slots.tolist():
+                    watched.pop(slot, None)
         if self._outcomes:
             self._count(glance.columns, glance.now_ns)
 
     def _run(self, one: _Watched, slot: int, to_client: bool, data: bytes, offset: int, glance: Glance) -> None:
         if to_client:
             one.said = offset + len(data)
+            if one.said > _LONG and one.dialogue is not None:
+                del self._watched[slot]
+                return
         dialogue = one.dialogue
         if dialogue is None:
             if to_client and one.protocol == "ssh":
@@ -120,8 +127,8 @@ class Logins:
             return
         head = data[:_HEAD]
         if not to_client:
-            one.asked = dialogue.attempt is None or one.asked or dialogue.attempt.search(head) is not None
-            if dialogue.plain is not None and dialogue.plain.search(head) is not None:
+            one.asked = dialogue.attempt is None or one.asked or dialogue.attempt.match(head) is not None
+            if dialogue.plain is not None and dialogue.plain.match(head) is not None:
                 self._credentials.seen(glance.columns, slot, one.protocol, glance.now_ns, head)
             return
         outcome = dialogue.outcome(head) if one.asked or dialogue.attempt is None else 0
@@ -140,10 +147,6 @@ class Logins:
         elif one.said - one.keys_at > self._options.encrypted_bytes:
             self._outcomes.append((slot, _SUCCESS, "ssh"))
             del self._watched[slot]
-
-    def _ended(self, slots: I64) -> None:
-        for slot in slots.tolist():
-            self._leave(slot)
 
     def _closed(self, glance: Glance) -> None:
         """Look at connections that both sides closed with this block: the flow itself ends much later."""

@@ -19,7 +19,7 @@ from collectors.traffic.detectors.glance import Glance
 from collectors.traffic.detectors.memory import ANSWERED, LEFT, OPEN, Memory
 from collectors.traffic.detectors.options import ScanOptions
 from collectors.traffic.detectors.voice import Voice
-from collectors.traffic.flows.batch import Batch
+from collectors.traffic.flows.batch import TIMED_OUT, Batch
 from collectors.traffic.flows.states import ANSWERS, FINISHES, RESETS
 from collectors.traffic.flows.store import Columns
 from contracts.event import Kind, Severity
@@ -59,6 +59,7 @@ _COUNTS = {
     _EMPTY: np.int64,
     "spoke": np.int64,
     "methods": np.uint16,
+    "told_ns": np.int64,
 }
 
 
@@ -67,7 +68,7 @@ class Scans:
 
     def __init__(self, options: ScanOptions, voice: Voice, memory: Memory) -> None:
         self._options, self._voice, self._memory = options, voice, memory
-        self._answer_ns = int(options.answer * 1e9)
+        self._answer_ns, self._again_ns = int(options.answer * 1e9), voice.again_ns
         self._pending: deque[tuple[int, I64, I64]] = deque()
         self._waiting = 0
         self.hurried = 0
@@ -96,7 +97,8 @@ class Scans:
 
     def ended(self, batch: Batch, columns: Columns, now_ns: int) -> None:
         """Take the flows that ended: those that were opened and never used led to nothing."""
-        self._fold(columns, [(one.slots[self._empty(one.slots)], _EMPTY) for one in batch.ended], now_ns)
+        empty = [one.slots[self._empty(one.slots) & (one.reason <= TIMED_OUT)] for one in batch.ended]
+        self._fold(columns, [(slots, _EMPTY) for slots in empty], now_ns)
 
     def sweep(self, columns: Columns, now_ns: int) -> None:
         """Look whose answer is overdue."""
@@ -233,7 +235,12 @@ class Scans:
 
     def _look(self, kind: Kind, table: Distinct, limit: int, window: float, slots: I64) -> None:
         left, tried = (table.keys.values[name][slots].astype(np.int64) for name in ("left", "n"))
-        for slot in slots[(left >= limit) & (left >= self._options.share * tried)].tolist():
+        over = slots[(left >= limit) & (left >= self._options.share * tried)]
+        told = table.keys.values["told_ns"]
+        before = told[over].astype(np.int64)
+        over = over[(before == 0) | (table.keys.last[over] - before >= self._again_ns)]
+        told[over] = table.keys.last[over]
+        for slot in over.tolist():
             self._say(kind, table, limit, window, slot)
 
     def _say(self, kind: Kind, table: Distinct, limit: int, window: float, slot: int) -> None:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from collectors.traffic.block import I64, U64, Bools
 
-WAYS = 4
+WAYS = 8
 _TAKEN = np.int64(1 << 62)
-_FIRST = 256
+_FIRST = 512
 
 
 class Tally:
@@ -104,41 +104,40 @@ class Tally:
         return np.where(same[index, way], at[index, way], -1)
 
     def _place(self, keys: U64, times: I64) -> I64:
-        """Give keys that are not there a slot each, bucket by bucket: an empty one, one that is over, or that of the least worth."""
-        slots = np.full(len(keys), -1, np.int64)
-        index = np.arange(len(keys))
-        while len(index):
-            at = self._places(keys[index])
-            first = np.unique(at[:, 0], return_index=True)[1]
-            chosen, at = index[first], at[first]
-            over = times[chosen][:, None] - self.start[at] > self.window_ns
-            worth = np.where(over, 0, 1 + self.values["n"][at].astype(np.int64))
-            worth[self._keys[at] == 0] = -1
-            worth[self._turns[at] == self._turn] = _TAKEN
-            way = worth.argmin(1)
-            rows = np.arange(len(way))
-            best, slot = worth[rows, way], at[rows, way]
-            room = best < _TAKEN
-            self.evicted += int(np.count_nonzero(room & (best > 0)))
-            self.left_out += int(np.count_nonzero(~room))
-            self._used += int(np.count_nonzero(best < 0))
-            taken = slot[room]
-            self._keys[taken] = keys[chosen[room]]
-            self._turns[taken] = self._turn
-            self._begin(taken, times[chosen[room]])
-            slots[chosen[room]] = taken
-            index = np.delete(index, first)
+        """Give keys that are not there a slot each: an empty one of their bucket, one whose window is over, or that of the least worth."""
+        at = self._places(keys)
+        order = np.argsort(at[:, 0], kind="stable")
+        bucket = at[order, 0]
+        first = np.append(True, bucket[1:] != bucket[:-1])
+        number = np.arange(len(keys))
+        rank = np.empty(len(keys), np.int64)
+        rank[order] = number - np.maximum.accumulate(np.where(first, number, 0))
+        worth = np.where(times[:, None] - self.start[at] > self.window_ns, 0, 1 + self.values["n"][at].astype(np.int64))
+        worth[self._keys[at] == 0] = -1
+        worth[self._turns[at] == self._turn] = _TAKEN
+        # The keys of one bucket take its ways in the order of their worth.
+        way = np.argsort(worth, axis=1, kind="stable")[number, np.minimum(rank, WAYS - 1)]
+        best = worth[number, way]
+        room = (best < _TAKEN) & (rank < WAYS)
+        self.evicted += int(np.count_nonzero(room & (best > 0)))
+        self.left_out += int(np.count_nonzero(~room))
+        self._used += int(np.count_nonzero(room & (best < 0)))
+        slots = np.where(room, at[number, way], -1)
+        taken = slots[room]
+        self._keys[taken] = keys[room]
+        self._turns[taken] = self._turn
+        self._begin(taken, times[room])
         return slots
 
     def _make_room(self, more: int, now_ns: int) -> bool:
-        """When half would be used: let go of what is over, and grow, up to the bound; returns whether slots have moved."""
+        """When a quarter would be used: let go of what is over, and grow, up to the bound; returns whether slots have moved."""
         size = len(self._keys)
-        if (self._used + more) * 2 <= size or (size >= self._limit and now_ns - self._swept_ns < self.window_ns):
+        if (self._used + more) * 4 <= size or (size >= self._limit and now_ns - self._swept_ns < self.window_ns):
             return False
         self._swept_ns = now_ns
         kept = self.live(now_ns)
         wanted = _FIRST
-        while wanted < self._limit and (len(kept) + more) * 2 > wanted:
+        while wanted < self._limit and (len(kept) + more) * 4 > wanted:
             wanted *= 2
         keys, start, last = self._keys[kept], self.start[kept], self.last[kept]
         values = {name: column[kept] for name, column in self.values.items()}

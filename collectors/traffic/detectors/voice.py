@@ -29,7 +29,7 @@ class Voice:
         self.banned = Prefixes()
         self.counts = VoiceCounts()
         self.mixer = Mixer()
-        self._again_ns = int(again_s * 1e9)
+        self.again_ns = int(again_s * 1e9)
         self._told: dict[tuple[str, ...], int] = {}
         self._found: list[Finding] = []
 
@@ -40,7 +40,7 @@ class Voice:
             return False
         key = (finding.kind.name, finding.key, "" if finding.forgeable else finding.subject)
         before = self._told.get(key)
-        again_ns = self._again_ns if again_s is None else int(again_s * 1e9)
+        again_ns = self.again_ns if again_s is None else int(again_s * 1e9)
         if before is not None and finding.last_ns - before < again_ns:
             self.counts.repeated += 1
             return False

@@ -19,8 +19,10 @@ from collectors.traffic.flows.store import Columns
 from contracts.event import Severity
 
 _REMEMBERED = 16_384
-_BODY = 8192
-_SUSPECT = re.compile(rb"['\"<>$`;|\\]|\.\.|%|\(|/etc/|\.env|\.git/|wp-config|phpunit|/cgi-bin/|select|union|sleep")
+_BODY = 2048
+_ODD = re.compile(rb"['\"<>$`;|\\%(+ {]")
+_ODD_AGENT = re.compile(rb"['<>$`|\\%{]")
+_PLACES = (b"..", b"/etc/", b"/.", b"wp-config", b"phpunit")
 """What any of the patterns needs: most requests have none of it, and are not looked at further."""
 _ATTACKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
     (name, re.compile(pattern, re.IGNORECASE | re.DOTALL))
@@ -57,8 +59,6 @@ _ATTACKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
     )
 )
 _FORM = re.compile(rb"(?i)(?:^|&)[\w\[\].-]*(?:pass|passwd|password|pwd)[\w\[\].-]*=")
-_BASIC = re.compile(rb"(?i)(?:^|\n)authorization:\s*basic\s")
-_AUTHORISED = re.compile(rb"(?i)(?:^|\n)authorization:")
 
 
 @dataclass(slots=True)
@@ -112,9 +112,10 @@ class Web:
     def _login(self, one: Answered, columns: Columns, now_ns: int) -> None:
         """Hear of logins: by header, and by forms with a password in them."""
         tx = one.tx
-        header = b"".join(tx.buffers("http.header", False))
-        if _AUTHORISED.search(header) is not None:
-            if _BASIC.search(header) is not None:
+        header = b"".join(tx.buffers("http.header", False)).lower()
+        begin = header.find(b"authorization:")
+        if begin == 0 or (begin > 0 and header[begin - 1] == 10):
+            if header[begin + 14 : begin + 32].lstrip().startswith(b"basic "):
                 self._credentials.seen(columns, one.slot, "http basic", now_ns)
             if self._logins is not None and one.status == 401:
                 self._logins.outcome(one.slot, True, "http")
@@ -161,17 +162,20 @@ class Web:
 def _attack(one: Answered) -> str:
     """Return what kind of attack a request carries text of, "" for none."""
     tx = one.tx
-    parts = [*tx.buffers("http.uri.raw", False), *tx.buffers("http.user_agent", False)]
-    parts += [*tx.buffers("http.referer", False), *tx.buffers("http.cookie", False)]
+    parts = [
+        part
+        for name in ("http.uri.raw", "http.referer", "http.cookie")
+        for part in tx.buffers(name, False)
+        if _ODD.search(part) is not None or any(place in part for place in _PLACES)
+    ]
+    parts += [agent for agent in tx.buffers("http.user_agent", False) if _ODD_AGENT.search(agent) is not None]
     if tx.buffers("http.method", False) != [b"GET"]:
         parts += [body[:_BODY] for body in tx.buffers("http.request_body", False)]
-    for part in parts:
-        if _SUSPECT.search(part) is None:
-            continue
-        text = part.replace(b"+", b" ")
-        for _ in range(2):
-            text = unquote_to_bytes(text) if b"%" in text else text
-        for name, pattern in _ATTACKS:
-            if pattern.search(text) is not None:
-                return name
-    return ""
+    return next((name for part in parts if (name := _kind_of(part))), "")
+
+
+def _kind_of(part: bytes) -> str:
+    text = part.replace(b"+", b" ")
+    for _ in range(2):
+        text = unquote_to_bytes(text) if b"%" in text else text
+    return next((name for name, pattern in _ATTACKS if pattern.search(text) is not None), "")

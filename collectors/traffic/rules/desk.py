@@ -1,6 +1,6 @@
 """What commands need of the rules, by way of the composition root: checking files, and the variables that rules name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -12,6 +12,7 @@ from collectors.traffic.rules.language.ruleset import Ruleset
 from collectors.traffic.rules.language.variables import PORT_GROUPS, Variables
 
 if TYPE_CHECKING:
+    from collectors.traffic.detectors.finding import Finding
     from collectors.traffic.reading import Reading
     from collectors.traffic.rules.engine.verdicts import Alert
 
@@ -43,14 +44,38 @@ class RulesDesk:
                 raise ValueError(f"${name}: {refused}") from None
         return found
 
-    def read(self, file: BinaryIO, rules: list[Rule], **options: bool) -> "Reading":
+    def read(self, file: BinaryIO, rules: list[Rule], home: tuple[str, ...] = (), **options: bool) -> "Reading":
         """Return a capture on its way through the sensor; raises `Malformed` for what is no capture. The parts are loaded only here."""
         from collectors.traffic.reading import Reading, ReadOptions
 
-        return Reading(file, rules, ReadOptions(**options))
+        return Reading(file, rules, ReadOptions(home=home, **options))
 
-    def eve(self, alert: "Alert") -> bytes:
-        """Return an alert as a line of EVE JSON."""
-        from collectors.traffic.output.eve import line
+    def unsealed(self, content: bytes, secret: bytes | None, name: str) -> bytes:
+        """Return evidence as it was captured; raises `ValueError` for sealed evidence without the secret it was sealed with."""
+        from collectors.traffic.output import sealing
 
-        return line(alert)
+        if not sealing.sealed(content):
+            return content
+        if secret is None:
+            raise ValueError(f"{name} is sealed: give the secret it was sealed with")
+        return sealing.unseal(content, secret, name)
+
+    def dissect(self, capture: bytes, full: bool) -> Iterator[str]:
+        """Yield what lies in a capture as lines of text; raises `ValueError` for what is no capture."""
+        from collectors.traffic.output.dissection import dissect
+
+        return dissect(capture, full)
+
+    def eve(self, one: "Alert | Finding") -> bytes:
+        """Return an alert, or what a detector found, as a line of EVE JSON."""
+        from collectors.traffic.detectors.finding import Finding
+        from collectors.traffic.output import eve, eve_findings
+
+        return eve_findings.line(one) if isinstance(one, Finding) else eve.line(one)
+
+    def words(self, one: "Alert | Finding") -> str:
+        """Return what a detector found as a line for people, "" for an alert."""
+        from collectors.traffic.detectors.finding import Finding
+        from collectors.traffic.output import eve_findings
+
+        return eve_findings.words(one) if isinstance(one, Finding) else ""
