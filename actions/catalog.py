@@ -21,4 +21,8 @@ CATALOG: tuple[Entry, ...] = (
         name="backup_acknowledge", target="actions.backup.tripwire.deeds:Acknowledge", worker="backup", section="backup"
     ),
     Entry(name="backup_canaries", target="actions.backup.tripwire.deeds:Canaries", worker="backup", section="backup"),
+    Entry(name="integrity_scan", target="collectors.integrity.deeds:Scan", worker="reader", subject="integrity"),
+    Entry(name="integrity_diff", target="collectors.integrity.deeds:Diff", worker="reader", subject="integrity"),
+    Entry(name="integrity_accept", target="collectors.integrity.deeds:Accept", worker="reader", subject="integrity"),
+    Entry(name="integrity_prove", target="collectors.integrity.deeds:Prove", worker="reader", subject="integrity"),
 )

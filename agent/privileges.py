@@ -78,6 +78,7 @@ WORKERS: dict[str, WorkerPrivileges] = {
             "CAP_SYS_PTRACE": "which processes of other users own a socket, and their executables",
         },
         eyes=True,
+        state=True,
     ),
     "messenger": WorkerPrivileges(user="holdfast-messenger"),
     "sensor": WorkerPrivileges(

@@ -153,7 +153,11 @@ def plan(path: Path) -> Plan:
         looks=looks,
         watchers=watchers,
         disabled=tuple(e.name for e in COLLECTORS if e.name not in looks),
-        deeds={e.name: _deed(e) for e in ACTIONS if _action_options(settings, e).enabled},
+        deeds={
+            e.name: _deed(e)
+            for e in ACTIONS
+            if _action_options(settings, e).enabled and (not e.subject or e.subject in looks)
+        },
         kinds=dict(vocabulary().kinds),
         facts=facts,
         timed=timed,
@@ -187,7 +191,7 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
     for name, privileges in WORKERS.items():
         subjects = tuple(e.name for e in COLLECTORS if e.worker == name and e.name in looks)
         watching = tuple(e.name for e in WATCHERS if e.worker == name and e.name in watchers)
-        hosted = tuple(e for e in ACTIONS if e.worker == name)
+        hosted = tuple(e for e in ACTIONS if e.worker == name and (not e.subject or e.subject in looks))
         actions = tuple(e.name for e in hosted)
         if not (subjects or watching or actions):
             continue

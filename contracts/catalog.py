@@ -9,13 +9,15 @@ from contracts.record import Record
 class Entry(Record):
     """One line of a catalog: `target` is `module:Class`; `worker` the process that hosts it ("core" for judges).
 
-    Actions that share their settings name the `section` at the top of the configuration that holds them.
+    Actions that share their settings name the `section` at the top of the configuration that holds them. One that works on what a
+    collector keeps names its `subject`: it is there only while that is looked at.
     """
 
     name: str
     target: str
     worker: str
     section: str = ""
+    subject: str = ""
 
 
 def load(entry: Entry) -> Any:

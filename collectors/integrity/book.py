@@ -120,6 +120,14 @@ class Book:
         """Return how many folders it holds."""
         return int(self._base.execute("SELECT count(*) FROM folders").fetchone()[0])
 
+    def nth(self, number: int) -> bytes | None:
+        """Return the path of one folder, whatever the number; None of an empty book."""
+        count = self.count()
+        if not count:
+            return None
+        found = self._base.execute("SELECT path FROM folders ORDER BY path LIMIT 1 OFFSET ?", (number % count,))
+        return bytes(found.fetchone()[0])
+
     def root(self) -> bytes:
         """Return the root as it was carried along: SHA-256 over the sum of all folders' digests."""
         if not self._writing:

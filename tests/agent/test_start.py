@@ -94,7 +94,8 @@ def test_each_worker_that_keeps_something_has_a_folder_of_its_own(tmp_path: Path
     workers = {"netfilter": WORKERS["netfilter"], "reader": WORKERS["reader"]}
     for _ in range(2):
         assert start.make_worker_folders(paths(tmp_path), workers) == {
-            "netfilter": str(tmp_path / "state-workers" / "netfilter")
+            "netfilter": str(tmp_path / "state-workers" / "netfilter"),
+            "reader": str(tmp_path / "state-workers" / "reader"),
         }
     status = (tmp_path / "state-workers" / "netfilter").stat()
     assert status.st_mode & 0o777 == 0o700
