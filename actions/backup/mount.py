@@ -137,6 +137,8 @@ def mount(
             raise Unavailable(
                 Why.OTHER, f"{directory} could not be mounted (libfuse: {error})", advice=advice
             ) from error
+    finally:
+        view.close()
 
 
 def check_place(directory: str) -> None:

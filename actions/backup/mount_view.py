@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from actions.backup.blobs import BlobType
 from actions.backup.errors import Damaged, NoSuchBlob
+from actions.backup.mount_ahead import Ahead
 from actions.backup.mount_cache import Cache
 from actions.backup.mount_layout import Folder, Link, Root, layout, step
 from actions.backup.node import Node
@@ -103,6 +104,7 @@ class View:
         self._repository, self._chosen, self._trouble, self._clock = repository, chosen, trouble, clock
         self._blobs: Cache[bytes, bytes] = Cache(cache_bytes, len)
         self._trees: Cache[str, Mapping[bytes, Node]] = Cache(MAX_NODES, lambda nodes: len(nodes) + 1)
+        self._ahead = Ahead(self._blob, cache_bytes // 4)
         self._files: Cache[tuple[str, bytes], _File] = Cache(MAX_OPEN * 64, lambda file: 64 + len(file.ids))
         self._made_ns = time.time_ns()
         self._locked, self._reloaded_s = locked, 0.0
@@ -198,6 +200,9 @@ class View:
         end = min(offset + size, file.starts[-1])
         parts, at = [], offset
         number = bisect_right(file.starts, offset) - 1
+        if isinstance(found, Inside) and at < end:
+            last = bisect_right(file.starts, end - 1) - 1
+            self._ahead.reads((found.root.id, found.path), file.ids, file.starts, (offset, end), last)
         while at < end:
             data = self._blob(file.ids[number])
             begin = at - file.starts[number]
@@ -205,6 +210,10 @@ class View:
             at += len(parts[-1])
             number += 1
         return b"".join(parts)
+
+    def close(self) -> None:
+        """Nothing will be read any more."""
+        self._ahead.close()
 
     def _refresh_if_old(self) -> None:
         if self._clock() - self._looked_s < REFRESH_S or self._refreshing.locked():
