@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import guard, housekeeping, privileges
+from agent import guard, housekeeping, kept, privileges
 from agent import plan as planning
 from agent.backup_book import KINDS as BACKUP_KINDS
 from agent.backup_book import BackupBook
@@ -137,7 +137,7 @@ class Instance:
         self._control = ControlServer(
             self._loop,
             self._paths.control,
-            verbs.table(self.status, self._reload_for_a_person),
+            {**verbs.table(self.status, self._reload_for_a_person), **kept.verbs(self._handover)},
             self._core.agent_event,
             self._plan.settings.control.group,
         )

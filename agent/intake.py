@@ -15,7 +15,7 @@ from agent.clock import Clock
 from agent.kinds import DISK_FULL, WATCH_GAP
 from agent.sqlite_file import FileBroken, FileFull
 from contracts.errors import HoldfastError, TooLarge
-from contracts.event import Envelope, Event, Kind, Lane, Severity
+from contracts.event import Envelope, Event, Kind, Lane, Severity, techniques
 from contracts.title import title
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
@@ -107,7 +107,7 @@ class Intake:
             # Never what a worker wrote there.
             text=title(kind, event) if kind else "",
             advice=kind.advice if kind else "",
-            attack=kind.attack if kind else (),
+            attack=techniques(kind, event) if kind else (),
             observed_ms=event.observed_ms or self._clock.now_ms(),
             dedup=event.dedup or hashlib.sha256(own.encode("utf-8", "replace")).hexdigest()[:32],
         )

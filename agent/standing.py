@@ -39,13 +39,12 @@ def _traffic(settings: AgentSettings) -> list[Rule]:
     traffic = getattr(getattr(settings, "collectors", None), "traffic", None)
     if traffic is None or not (traffic.enabled and traffic.block):
         return []
-    given = {"address": "{offender}", "reason": "{reason}", "handshake": "{proven}"}
     return [
         Rule(
             when="traffic.alert",
             match={"blocking": True},
             do="block",
-            arguments=given,
+            arguments={"address": "{offender}", "reason": "{reason}", "handshake": "{proven}"},
             dry_run=False,
             at_most=_OFTEN,
         )

@@ -1,6 +1,7 @@
 """One fact and its envelope: kinds, severities, lanes, and the chain that makes a lane tamper-evident."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import Literal
@@ -140,6 +141,17 @@ class Sealed(Record, tag="sealed"):
 
 
 GENESIS = bytes(32)
+
+TECHNIQUES = "techniques"
+"""The field by which an event names ATT&CK techniques of its own besides its kind's: those of a detection rule."""
+_TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
+
+
+def techniques(kind: Kind, event: Event) -> tuple[str, ...]:
+    """Return the ATT&CK techniques of an event: its kind's, and those it names itself as far as they can be such."""
+    own = event.fields.get(TECHNIQUES) if TECHNIQUES in kind.fields else None
+    named = own if isinstance(own, list) else []
+    return tuple(dict.fromkeys((*kind.attack, *(one for one in named if _TECHNIQUE.fullmatch(one)))))
 
 
 def link(previous: bytes, body: bytes) -> bytes:

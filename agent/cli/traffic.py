@@ -2,14 +2,18 @@
 
 import click
 
+from agent.cli.traffic_evidence import evidence
 from agent.cli.traffic_read import read
 from agent.cli.traffic_rules import rules
+from agent.cli.traffic_status import status
 
 
 @click.group()
 def traffic() -> None:
-    """Watch traffic: check rules, read captures."""
+    """Watch traffic: how the sensor stands, evidence of alerts, rules, captures."""
 
 
+traffic.add_command(status)
+traffic.add_command(evidence)
 traffic.add_command(read)
 traffic.add_command(rules)

@@ -91,6 +91,15 @@ RULES_NOT_LOADED = Kind(
     advice="Check that the files are there and that the user holdfast may read them.",
     ocsf_class=6008,
 )
+SECRET_MISSING = Kind(
+    name="traffic.evidence_not_kept",
+    meaning="The secret that evidence is to be encrypted with cannot be read, so that none is kept.",
+    title="No evidence is kept: {detail}",
+    severity=Severity.MEDIUM,
+    fields={"detail": "str"},
+    advice="Make the secret readable for the user holdfast; it is tried again by itself.",
+    ocsf_class=6008,
+)
 INTERFACE_GONE = Kind(
     name="traffic.interface_gone",
     meaning="An interface that is watched is not there: its traffic is not seen.",
@@ -115,6 +124,7 @@ KINDS = (
     EVICTED,
     RULES_LOADED,
     RULES_NOT_LOADED,
+    SECRET_MISSING,
     INTERFACE_GONE,
     INTERFACE_BACK,
 )

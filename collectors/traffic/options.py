@@ -139,7 +139,7 @@ class Options(CollectorOptions):
         ):
             for name, value in given.items():
                 try:
-                    read(value, known)  # type: ignore[operator]  # each reads its own sort of group
+                    read(value, known)
                 except Refused as refused:
                     raise ValueError(f"{name}: {refused}") from None
 

@@ -8,7 +8,7 @@ import pkgutil
 
 import collectors.traffic
 from collectors.traffic import board, filter
-from collectors.traffic.kinds import RULES_LOADED, RULES_NOT_LOADED
+from collectors.traffic.kinds import RULES_LOADED, RULES_NOT_LOADED, SECRET_MISSING
 from collectors.traffic.live import LiveSource
 from collectors.traffic.options import RING_BLOCK, Options
 from collectors.traffic.output.reporting import Reporting
@@ -21,7 +21,7 @@ from collectors.traffic.rules.forge import Broken
 from collectors.traffic.rules.matching import domains
 from collectors.traffic.rules.rulebook import Fresh, Rulebook
 from collectors.traffic.rules.site import Site
-from contracts.collector import Emit, Fetched
+from contracts.collector import Emit
 from contracts.host import ReadOnlyHost, Stop
 
 CHORES_S = 0.25
@@ -54,7 +54,7 @@ class Sensor:
         self._reporting = Reporting(options, emit, host.monotonic())
         self._sight = Sight(emit, host.monotonic(), self._now_ms())
         self._chores_s = self._tick_s = 0.0
-        emit.fetch(SECRETS)
+        self._secret_s, self._secret_problem = -options.rules_every, ""
 
     def run(self, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` or `Malformed` where an interface cannot be read."""
@@ -94,15 +94,13 @@ class Sensor:
         else:
             if fresh is not None:
                 self._use(fresh)
-        secrets = self._emit.fetched(SECRETS)
-        if secrets is not None:
-            self._seal(secrets)
+        self._seal(now_s)
         if self._board.wanted:
             self._board.state(self._sight.rows(source, self._pipeline, self._reporting, self._rules.state, now_s))
         if now_s - self._tick_s >= TICK_S:
             self._tick_s = now_s
             self._reporting.tick(now_s)
-            self._sight.tick(source, self._pipeline, self._rules.state, now_s)
+            self._sight.tick(source, self._pipeline, self._rules.state, self._reporting.may_keep, now_s)
 
     def _use(self, fresh: Fresh) -> None:
         """Exchange the rules: flows, streams and conversations go on, with the bits and counts that rules have set."""
@@ -129,14 +127,21 @@ class Sensor:
             )
         )
 
-    def _seal(self, fetched: Fetched) -> None:
-        """Take the secret that evidence is sealed with."""
-        for piece in fetched.pieces or ():
-            if piece.role == "secret-evidence" and not piece.problem:
-                self._reporting.sealer = Sealer(piece.data)
-            elif piece.problem:
-                self._emit.event(RULES_NOT_LOADED.event("secret", detail=piece.problem, errors=[piece.problem]))
-        self._reporting.may_keep = self._reporting.sealer is not None or self.options.evidence.key is None
+    def _seal(self, now_s: float) -> None:
+        """See to it that evidence is sealed with the secret that the settings name: without it none is kept."""
+        reporting = self._reporting
+        if reporting.may_keep:
+            return
+        answer = self._emit.fetched(SECRETS)
+        if answer is None and now_s - self._secret_s >= self.options.rules_every:
+            self._secret_s = now_s
+            self._emit.fetch(SECRETS)
+        for piece in answer.pieces or () if answer is not None else ():
+            if not piece.problem:
+                reporting.sealer, reporting.may_keep = Sealer(piece.data), True
+            elif piece.problem != self._secret_problem:
+                self._secret_problem = piece.problem
+                self._emit.event(SECRET_MISSING.event("evidence", detail=piece.problem))
 
     def _tuned(self) -> bool:
         """Take other settings; return whether the interfaces have to be opened anew."""
@@ -147,8 +152,8 @@ class Sensor:
         self._reporting.tune(options)
         self._rules.tune(options)
         if options.evidence.key != former.evidence.key:
-            self._reporting.sealer, self._reporting.may_keep = None, False
-            self._emit.fetch(SECRETS)
+            self._reporting.sealer, self._reporting.may_keep = None, options.evidence.key is None
+            self._secret_s, self._secret_problem = -options.rules_every, ""
         if _of_tables(options) != _of_tables(former):
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
             engine, self._pipeline = self._pipeline.engine, Pipeline(options)

@@ -15,9 +15,13 @@ import pytest
 
 from tests.agent.test_end_to_end import Agent
 
-ATTACK = 'drop http any any -> any any (msg:"HFL attack"; http.uri; content:"/etc/passwd"; classtype:web-application-attack; \
+ATTACK = (
+    'drop http any any -> any any (msg:"HFL attack"; http.uri; content:"/etc/passwd"; classtype:web-application-attack; \
 metadata:mitre_technique_id T1190; sid:9000001; rev:3;)\n'
-SECOND = 'alert http any any -> any any (msg:"HFL second"; http.uri; content:"/second"; flow:established; sid:9000002;)\n'
+)
+SECOND = (
+    'alert http any any -> any any (msg:"HFL second"; http.uri; content:"/second"; flow:established; sid:9000002;)\n'
+)
 SERVER, CLIENT = "198.51.100.1", "198.51.100.66"
 
 
@@ -127,3 +131,110 @@ def test_an_attack_is_an_event_and_a_ban_in_the_kernel_within_seconds(site: Site
     assert site.curl("/", 1) != 0, "banned"
     blocked = agent.event("block.address_blocked", 10)
     assert blocked["fields"]["reason"].startswith("rule 9000001")
+
+
+def holdfast(site: Site, *words: str, codes: tuple[int, ...] = (0,)) -> bytes:
+    argv = [str(Path(sys.executable).with_name("holdfast")), *words, "--socket", str(site.agent.socket)]
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.returncode in codes, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_status_and_evidence_are_told_and_the_packets_are_kept(site: Site) -> None:
+    agent = site.start(evidence=f"{{key: 'file:{site.rules}/key'}}")
+    agent.event("traffic.evidence_not_kept", 10)
+    assert "packets of alerts" in str(agent.sight("traffic")["blind"])
+    (site.rules / "key").write_text("a long secret\n")
+    agent.until(lambda: "packets of alerts" not in str(agent.sight("traffic")["blind"]), 10)
+    site.curl("/?file=/etc/passwd")
+    capture = agent.event("traffic.alert", 10)["fields"]["capture"]
+    agent.until(lambda: capture in holdfast(site, "traffic", "evidence", "list").decode(), 10)
+    assert holdfast(site, "traffic", "evidence", "export", capture, codes=(65,)) == b"", "sealed"
+    key = ("--key", f"file:{site.rules}/key")
+    pcap = holdfast(site, "traffic", "evidence", "export", capture, *key)
+    assert b"GET /?file=/etc/passwd HTTP/1.1" in pcap
+    shown = holdfast(site, "traffic", "evidence", "show", capture, *key).decode()
+    assert f"{CLIENT}" in shown and "TCP" in shown and len(shown.splitlines()) >= 3, "the handshake, too"
+    status = holdfast(site, "traffic", "status").decode()
+    assert "Sensor: watching" in status and "1 in use, 0 refused" in status and "hflv" in status and CLIENT in status
+    assert '"packets_per_s"' in holdfast(site, "traffic", "status", "--json").decode()
+
+
+def test_rules_and_settings_are_exchanged_and_no_flow_is_lost(site: Site) -> None:
+    agent = site.start()
+    sensor = agent.worker("sensor")
+    request = (
+        "import socket,sys,time; s=socket.create_connection((sys.argv[1],80)); s.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); "
+        "print(len(s.recv(9999)),flush=True); sys.stdin.readline(); s.sendall(b'GET /second HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); s.recv(9999); time.sleep(.3)"
+    )
+    # The server ends HTTP/1.0 connections at once, so one that keeps them stands beside it.
+    keeping = (
+        "import http.server as h; c=type('K',(h.SimpleHTTPRequestHandler,),{'protocol_version':'HTTP/1.1'}); "
+        f"h.ThreadingHTTPServer(('{SERVER}',8081),c).serve_forever()"
+    )
+    server = subprocess.Popen(site.victim.argv(sys.executable, "-c", keeping), stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.7)
+        client = subprocess.Popen(
+            site.attacker.argv(sys.executable, "-c", request.replace(",80)", ",8081)"), SERVER),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert client.stdout is not None and client.stdin is not None
+        assert int(client.stdout.readline()) > 0, "the session is under way before the new rules come"
+        (site.rules / "more.rules").write_text(SECOND)
+        agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 2, 20)
+        agent.configure(site.settings(repeat_after="5s", per_rule="99"))
+        agent.ask("reload")
+        client.stdin.write("\n")
+        client.stdin.flush()
+        client.wait(10)
+    finally:
+        server.kill()
+        server.wait()
+    event = agent.event("traffic.alert", 10)
+    assert event["fields"]["sid"] == 9000002 and event["fields"]["proven"], "the flow goes on, its handshake is known"
+    now = agent.worker("sensor")
+    assert (now["pid"], now["restarts"]) == (sensor["pid"], 0), "the worker was not started again"
+    assert event["fields"]["packets_to_server"] >= 4
+    (site.rules / "more.rules").write_text("alert broken\n" + SECOND)
+    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 3, 20)
+    agent.until(lambda: "what 1 rules describe" in str(agent.sight("traffic")["blind"]), 10)
+
+
+def test_the_worker_is_brought_back_and_the_gap_is_told(site: Site) -> None:
+    agent = site.start()
+    os.kill(agent.worker("sensor")["pid"], signal.SIGKILL)
+    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 2, 30)
+    assert {"agent.worker_died", "agent.watch_gap"} <= set(agent.kinds())
+    site.curl("/?file=/etc/passwd")
+    assert agent.event("traffic.alert", 10)["fields"]["blocking"]
+
+
+def test_a_ring_that_is_too_small_and_an_interface_that_goes_are_told(site: Site) -> None:
+    agent = site.start(ring="2MiB", interfaces="[hflv, hflnone]")
+    assert agent.event("traffic.interface_gone", 10)["fields"]["interface"] == "hflnone"
+    os.kill(agent.worker("sensor")["pid"], signal.SIGSTOP)
+    flood = "import socket; s=socket.socket(2,2); [s.sendto(b'x'*1200,('%s',9)) for _ in range(6000)]" % SERVER
+    site.attacker.run(sys.executable, "-c", flood)
+    os.kill(agent.worker("sensor")["pid"], signal.SIGCONT)
+    dropped = agent.event("traffic.packets_dropped", 20)["fields"]
+    assert dropped["interface"] == "hflv" and dropped["packets"] > 1000 and 0 < dropped["share"] <= 100
+    agent.until(lambda: "all packets of hflv" in str(agent.sight("traffic")["blind"]), 10)
+    assert "the traffic of hflnone" in str(agent.sight("traffic")["blind"])
+
+
+def test_the_worker_has_one_capability_opens_nothing_and_speaks_to_nobody(site: Site) -> None:
+    agent = site.start()
+    pid = agent.worker("sensor")["pid"]
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+    )
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 1 << 13
+    assert int(status["CapAmb"], 16) == 0 and status["NoNewPrivs"] == "1"
+    assert int(status["Seccomp"]) == 2 and int(status["Seccomp_filters"]) >= 2
+    assert all(uid != "0" for uid in status["Uid"].split())
+    names = [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
+    files = [name for name in names if name.startswith("/") and not name.startswith(("/dev/null", "/proc/"))]
+    assert set(files) == {str(agent.folder / "log")}, f"its standard error, and nothing else: {files}"

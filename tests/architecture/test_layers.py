@@ -30,7 +30,9 @@ DOORS = {
         "console.enrolment",
         "actions.backup.crypto",
         "actions.backup.stores.sftp_packets",
+        "collectors.traffic.output.sealing",
     },
+    "scapy": {"collectors.traffic.output.dissection"},
     "zstandard": {
         "actions.backup.compression",
         "agent.reporter",

@@ -74,8 +74,8 @@ class Sight:
             self._bytes += int(passed.block.wire.sum())
             self._lag_ns = max(self._lag_ns, now_ns - int(passed.block.time_ns[0]))
 
-    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, now_s: float) -> None:
-        """State what is new of interfaces, drops and evictions, and what cannot be seen now."""
+    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, keeps: bool, now_s: float) -> None:
+        """State what is new of interfaces, drops and evictions, and what cannot be seen now; `keeps`: evidence is kept."""
         self._interfaces(source, now_s)
         for name, counts in source.counts().items():
             told = self._drops.setdefault(name, _Loss()).more(counts.dropped, counts.seen, now_s)
@@ -89,6 +89,8 @@ class Sight:
         if evicted is not None:
             self._emit.event(EVICTED.event("flows", count=evicted[0], seconds=round(evicted[2], 1)))
         spots = tuple(self._blind(pipeline, rules, now_s))
+        if not keeps:
+            spots += (_UNKEPT,)
         if spots != self._stated:
             self._stated = spots
             self._emit.blind(spots)
@@ -186,6 +188,14 @@ class Sight:
         spots += _of_rules(rules)
         spots += _of_protocols(pipeline)
         return spots
+
+
+_UNKEPT = Blind(
+    what="the packets of alerts later on",
+    why=Why.PERMISSION,
+    detail="the secret that they are to be encrypted with has not been read, so that none are kept",
+    fix="Make the file that collectors.traffic.evidence.key names readable for the user holdfast.",
+)
 
 
 def _dropping(name: str) -> Blind:

@@ -43,10 +43,11 @@ class Rulebook:
 
     def poll(self, now_s: float, columns: Columns) -> Fresh | None:
         """Move on by one step; returns a ruleset that is ready to be used. Raises `Broken` when one could not be made."""
-        self._ask(now_s)
         if self._forge is not None:
             return self._forged(self._forge, columns)
         answer = self._emit.fetched(MATERIAL)
+        if answer is None:
+            self._ask(now_s)
         if answer is None or answer.pieces is None:
             return None
         self._signature, self._pieces = answer.signature, answer.pieces
@@ -60,8 +61,8 @@ class Rulebook:
             self._forge.close()
 
     def _ask(self, now_s: float) -> None:
-        """Ask the core from time to time whether the files changed; not while a ruleset is being made of them."""
-        if self._forge is not None or (self._asked_s is not None and now_s - self._asked_s < self._options.rules_every):
+        """Ask the core from time to time whether the files changed."""
+        if self._asked_s is not None and now_s - self._asked_s < self._options.rules_every:
             return
         self._asked_s = now_s
         self._emit.fetch(MATERIAL, self._signature)
