@@ -24,6 +24,11 @@ class Source(Record):
     """Path of a keyring, an armoured key block, fingerprints, or "" for every key that apt trusts."""
     trusted: bool = False
 
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder of this machine, which apt installs from without keeping a copy."""
+        return self.base.startswith(("file:", "copy:"))
+
 
 class IndexFile(Record):
     """A file that a Release names: path within the suite, SHA-256 in hex, size."""

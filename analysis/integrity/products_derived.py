@@ -292,6 +292,11 @@ def _list_file(change: Change, run: Transaction, known: Knowledge) -> Provenance
         gone = any(one.name == package and not one.after for one in run.packages)
         replaced = any(one.name == package for one in run.packages)
         return _derived(f"dpkg's files about {package}", run, package) if gone or replaced else None
+    about = known.shipped(change.path.rpartition(b".")[0] + b".list")
+    came = any(one.name == package and one.after for one in run.packages)
+    if came and not any(one.signed_by and one.installed for one in about):
+        basis = f"dpkg's files about {package}, whose archive is not known"
+        return Provenance(level=Level.LISTED, basis=basis, package=package, transaction=run.id)
     if not name.endswith(".list") or change.after.mode & 0o111:
         return None
     content = known.read(change.path, _MOST)

@@ -50,7 +50,9 @@ def overlaid(lower: list[Path], base: Path, tmpfs: bool = True) -> Iterator[Path
         yield merged
     finally:
         for mount in reversed(mounts):
-            subprocess.run(["umount", "-l" if mount.name == "dev" else "-v", str(mount)], check=False, capture_output=True)
+            subprocess.run(
+                ["umount", "-l" if mount.name == "dev" else "-v", str(mount)], check=False, capture_output=True
+            )
 
 
 def layer(debian_root: Path, cache: Path) -> Path:

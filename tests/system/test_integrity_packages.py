@@ -188,7 +188,8 @@ class Repository:
         with (self.folder / "Packages").open("a") as index:
             index.write(control + extra)
         packages = (self.folder / "Packages").read_bytes()
-        release = f"Origin: test\nSuite: test\nDate: Sun, 22 Nov 2026 00:00:00 UTC\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
+        digest = f"{hashlib.sha256(packages).hexdigest()} {len(packages)} Packages"
+        release = f"Origin: test\nSuite: test\nDate: Sun, 22 Nov 2026 00:00:00 UTC\nSHA256:\n {digest}\n"
         (self.home / "Release").write_text(release)
         (self.folder / "InRelease").unlink(missing_ok=True)
         self._gpg("--clearsign", "-o", str(self.folder / "InRelease"), str(self.home / "Release"))
@@ -241,11 +242,14 @@ def test_what_a_key_signed_that_came_later_is_unproved_and_the_key_is_named(
     assert any("signed by keys that came later" in flaw for flaw in told["learnt"][2])
     fold = next(one for one in told["folds"] if one["files"])
     assert not fold["proved"]
-    assert {"/usr/share/keyrings/test.gpg", "/etc/apt/sources.list.d/test.list"} <= {one["path"] for one in told["rest"]}
+    assert {"/usr/share/keyrings/test.gpg", "/etc/apt/sources.list.d/test.list"} <= {
+        one["path"] for one in told["rest"]
+    }
 
 
-def test_an_archive_that_nobody_signed_is_unproved(root: Path, repository: Repository, settled: Judge) -> None:
-    repository.publish("1.0", FILES)
+def test_an_archive_that_nobody_signed_is_unproved(root: Path, settled: Judge, tmp_path: Path) -> None:
+    Repository(root, tmp_path / "gnupg").publish("1.0", FILES)
+    (root / "etc/apt/sources.list.d/test.list").unlink()
     (root / "srv/repository/InRelease").unlink()
     for kept in (root / "var/lib/apt/lists").glob("*repository*"):
         kept.unlink()
@@ -277,13 +281,12 @@ SEEN = {
     "/usr/bin/find": "setuid",
     "/etc/systemd/system/backdoor.service": "created",
     "/etc/systemd/system/multi-user.target.wants/backdoor.service": "created",
-    "/root/.ssh": "created",
     "/root/.ssh/authorized_keys": "created",
     "/etc/cron.d/backdoor": "created",
     "/etc/ld.so.preload": "created",
     "/usr/lib/evil.so": "created",
-    "/usr/bin/sort.real": "renamed",
-    "/usr/bin/sort": "created",
+    "/usr/bin/sort.real": "created",
+    "/usr/bin/sort": "modified",
     "/usr/lib/python3/dist-packages/__pycache__/lsb_release.cpython-311.pyc": "created",
     "/etc/shadow": "modified",
     "/etc/passwd": "modified",

@@ -12,7 +12,7 @@ from pathlib import Path
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from collectors.integrity.packages.indices import find
-from collectors.integrity.packages.signatures import Signatures
+from collectors.integrity.packages.signatures import Signatures, SignedRelease
 from collectors.integrity.packages.store import PackageStore
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
@@ -27,8 +27,8 @@ _MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
 _CHUNK = 1 << 18
 _SECOND_MS = 2000
 """How far the logs' whole seconds may lie before the times of ours."""
-_Stamp = tuple[int, int, int, int]
-"""Device, inode, time and size of an archive."""
+AT_ONCE = 1000
+"""Archives held open at once."""
 _PLAN = TreePlan(hash_name="sha256", threads=1)
 
 
@@ -50,7 +50,7 @@ class PackageDesk:
         self._signatures = Signatures(host, folder / "keyrings")
         self._state = DpkgState(host)
         self._folders = (ARCHIVES, *extra)
-        self._seen: dict[_Stamp, bool] = {}
+        self._seen: dict[str, bool] = self._store.seen()
         self._merged = frozenset(top for top in _MERGED if Path(os.fsdecode(top)).is_symlink())
         self._present: dict[str, frozenset[bytes]] = {}
         self._before: dict[str, str] = {}
@@ -66,14 +66,18 @@ class PackageDesk:
 
     def learn(self) -> Learnt:
         """Read archives that have appeared and compare them with the signed indices; cheap when there are none."""
-        waiting, flaws = self._unread()
-        if not waiting:
+        flaws: list[str] = []
+        waiting = self._unread(self._candidates(), flaws)
+        local = self._lacking() if self._signatures.has_local() else frozenset()
+        if not waiting and not local:
             return Learnt(flaws=tuple(flaws))
         releases, unsigned = self._signatures.releases()
+        waiting |= self._unread(self._local(releases, local), flaws)
         trusted = self._trusted({key for release in releases for key in release.signers})
         found, unverified = find(self._host, releases, frozenset(one.package for one, _ in waiting.values()))
         flaws += [*unsigned, *unverified]
         signed = 0
+        fresh: dict[str, bool] = {}
         now_ms = int(self._host.now().timestamp() * 1000)
         for stamp, (one, files) in waiting.items():
             match = next((each for each in found if each.stanza.sha256 == one.sha256.hex()), None)
@@ -83,35 +87,73 @@ class PackageDesk:
                     f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}"
                 )
             self._store.add(one, files, signers[0] if signers else "", match.origin if match else "", now_ms)
-            self._seen[stamp] = bool(signers)
+            fresh[stamp] = bool(signers)
             signed += bool(signers)
+        self._seen |= fresh
+        self._store.note(fresh)
         return Learnt(archives=len(waiting), signed=signed, flaws=tuple(flaws))
 
-    def _unread(self) -> tuple[dict[_Stamp, tuple[deb.Deb, list[Shipped]]], list[str]]:
-        """Return the archives that are new or were not signed before, and a sentence for each that cannot be read."""
-        found: dict[_Stamp, tuple[deb.Deb, list[Shipped]]] = {}
-        flaws: list[str] = []
-        for path in self._candidates():
+    def _unread(self, paths: Iterable[str], flaws: list[str]) -> dict[str, tuple[deb.Deb, list[Shipped]]]:
+        """Return the archives that are new, and add a sentence for each that cannot be read.
+
+        All of them are opened before the first is read: apt may delete them meanwhile.
+        """
+        found: dict[str, tuple[deb.Deb, list[Shipped]]] = {}
+        waiting = self._opened(paths, flaws)
+        try:
+            for stamp, (descriptor, path) in waiting.items():
+                try:
+                    found[stamp] = deb.read(descriptor, path)
+                except Malformed as error:
+                    self._seen[stamp] = False
+                    flaws.append(error.message)
+        finally:
+            for descriptor, _ in waiting.values():
+                os.close(descriptor)
+        return found
+
+    def _opened(self, paths: Iterable[str], flaws: list[str]) -> dict[str, tuple[int, str]]:
+        """Open the archives that were not read yet, `AT_ONCE` at most."""
+        found: dict[str, tuple[int, str]] = {}
+        for path in paths:
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 flaws.append(f"{path}: {error.strerror}")
                 continue
-            try:
-                stat = os.fstat(descriptor)
-                stamp = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-                if stamp not in self._seen:
-                    found[stamp] = deb.read(descriptor, path)
-            except Malformed as error:
-                self._seen[stamp] = False
-                flaws.append(error.message)
-            finally:
+            stat = os.fstat(descriptor)
+            stamp = f"{stat.st_dev}.{stat.st_ino}.{stat.st_mtime_ns}.{stat.st_size}"
+            if stamp in self._seen or stamp in found or len(found) >= AT_ONCE:
                 os.close(descriptor)
-        return found, flaws
+            else:
+                found[stamp] = descriptor, path
+        return found
 
     def _candidates(self) -> Iterator[str]:
         for folder in self._folders:
             yield from archives(folder)
+
+    def _lacking(self) -> frozenset[str]:
+        """Return the packages that came since the files were last settled and whose archive is not known."""
+        try:
+            self._state.refresh()
+        except Unavailable:
+            return frozenset()  # no dpkg, no packages
+        before = self._store.versions()
+        known = {each[:3] for each in self._store.archives()}
+        return frozenset(
+            one.name
+            for key, one in self._state.packages().items()
+            if before.get(key) != one.version and (one.name, one.version, one.architecture) not in known
+        )
+
+    def _local(self, releases: list[SignedRelease], names: frozenset[str]) -> Iterator[str]:
+        """Yield where the archives of such packages lie that apt took from a folder of this machine, without a copy of its own."""
+        here = [release for release in releases if release.source.local]
+        for each in find(self._host, here, names)[0]:
+            yield os.path.normpath(f"{each.base.partition(':')[2]}/{each.stanza.filename}")
 
     def _trusted(self, signers: set[str]) -> frozenset[str]:
         """Return the keys that count: all at the very first time, later those and what a person or a signed keyring added."""
@@ -124,7 +166,8 @@ class PackageDesk:
     def trust(self, fingerprints: Iterable[str], who: str) -> None:
         """Trust keys that came later; archives that they signed are looked at again."""
         self._store.trust(fingerprints, f"accepted by {who}")
-        self._seen = {stamp: signed for stamp, signed in self._seen.items() if signed}
+        self._store.note({}, [stamp for stamp, signed in self._seen.items() if not signed])
+        self._seen = self._store.seen()
 
     def fetch(self) -> list[str]:
         """Return the file names of installed packages whose archive was never seen, as the verified indices name them."""

@@ -43,6 +43,10 @@ class Signatures:
                 flaws.append(f"{source.list_prefix}: {error.message}")
         return found, flaws
 
+    def has_local(self) -> bool:
+        """Say whether any source is a folder of this machine."""
+        return any(source.local for source in self._sources())
+
     def _sources(self) -> list[Source]:
         texts = {}
         for path in self._source_files():

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS settled (path BLOB, package TEXT, PRIMARY KEY (path, 
 CREATE INDEX IF NOT EXISTS settled_by_package ON settled (package);
 CREATE TABLE IF NOT EXISTS versions (package TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS keys (fingerprint TEXT PRIMARY KEY, how TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (stamp TEXT PRIMARY KEY, signed INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _SHIPPED = msgspec.msgpack.Decoder(Shipped)
@@ -149,6 +150,16 @@ class PackageStore:
         """Trust keys from now on."""
         with self._writing():
             self._base.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", ((each, how) for each in fingerprints))
+
+    def seen(self) -> dict[str, bool]:
+        """Return the archives that were read, by device, inode, time and size, and whether they were signed."""
+        return {stamp: bool(signed) for stamp, signed in self._base.execute("SELECT stamp, signed FROM seen")}
+
+    def note(self, stamps: Mapping[str, bool], gone: Iterable[str] = ()) -> None:
+        """Keep which archives were read, and forget those that are there no more."""
+        with self._writing():
+            self._base.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", stamps.items())
+            self._base.executemany("DELETE FROM seen WHERE stamp = ?", ((stamp,) for stamp in gone))
 
     def fact(self, name: str) -> str:
         """Return a small value, "" for none."""
