@@ -2,12 +2,12 @@
 
 One sshd on loopback, its files in memory (`sftp put` syncs nothing, so a disk would measure syncing), the cipher aes128-gcm on both sides.
 Both take turns in the same run, the best run of each counts. Replication is the whole deed: connecting, listing, reading the local
-repository, hashing every pack, publishing, comparing sizes. Far away is a proxy, a process of its own, that holds every byte back for 20 ms
-in each direction; what it carries at most, over as many connections, is measured as well.
+repository, checking every byte of every pack, publishing, comparing sizes; the key is at hand, as it is after a backup. Far away is a
+proxy, a process of its own, that holds every byte back for 20 ms in each direction; what it carries at most, over as many connections,
+is measured as well.
 """
 
 import argparse
-import hashlib
 import json
 import random
 import shutil
@@ -25,40 +25,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from actions.backup.blobs import BlobType  # noqa: E402
 from actions.backup.replicate import Verify, replicate_to  # noqa: E402
+from actions.backup.repository import Repository  # noqa: E402
 from actions.backup.stores.local import LocalStore  # noqa: E402
 from actions.backup.stores.sftp import SftpStore  # noqa: E402
 from actions.backup.stores.sftp_target import SftpTarget  # noqa: E402
-from actions.backup.stores.store import CONFIG, FileType, Handle  # noqa: E402
+from actions.backup.stores.store import FileType, Handle  # noqa: E402
 from tests.actions.backup.stores.sshd import Sshd, normal  # noqa: E402
 
 PUT, GET, FAR = 0.9, 0.8, 3.0
 PACK = 16 << 20
+BLOB = 1 << 20
 ONE_WAY_S = 0.020
 CIPHER = "aes128-gcm@openssh.com"
 
 
-def make(place: Path, packs: int) -> LocalStore:
-    """Files as of a repository: packs of 16 MiB named by their content. Replication does not look inside."""
-    store = LocalStore(place)
-    store.create()
-    store.save(CONFIG, [b"config of a benchmark"])
+def make(place: Path, packs: int) -> Repository:
+    """A repository with so many packs of 16 MiB, of blobs as big as the chunker makes them, that do not compress."""
+    repository = Repository.create(LocalStore(place), "benchmark")
+    saver = repository.saver()
     dice = random.Random(1)
-    for _ in range(packs):
-        data = dice.randbytes(PACK)
-        store.save(Handle(FileType.PACK, hashlib.sha256(data).hexdigest()), [data])
-    return store
+    for _ in range(packs * PACK // BLOB):
+        saver.save(BlobType.DATA, dice.randbytes(BLOB))
+    saver.finish()
+    return repository
 
 
 class Sides:
     """The two sides, each a deed on a fresh folder of the server, timed."""
 
-    def __init__(self, server: Sshd, store: LocalStore, scratch: Path, connections: int) -> None:
+    def __init__(self, server: Sshd, repository: Repository, scratch: Path, connections: int) -> None:
         self._server = server
-        self._store = store
+        self._store = repository.store
+        self._key = repository.key
         self._scratch = scratch
         self._connections = connections
-        self._packs = sorted(path for path in Path(store.location, "data").rglob("*") if path.is_file())
+        self._packs = sorted(path for path in Path(self._store.location, "data").rglob("*") if path.is_file())
         self.bytes = sum(path.stat().st_size for path in self._packs)
         self._number = 0
         self._put = ""
@@ -81,7 +84,7 @@ class Sides:
     def our_put(self, port: int) -> float:
         self.target = self._target(port, str(self._fresh()))
         began = time.perf_counter()
-        done = replicate_to(self._store, self.target, verify=Verify.SIZES)
+        done = replicate_to(self._store, self.target, verify=Verify.SIZES, key=self._key)
         took = time.perf_counter() - began
         assert done.ok, done
         return took
@@ -181,10 +184,10 @@ def carried(connections: int, size: int) -> float:
 
 
 def measure(
-    server: Sshd, store: LocalStore, scratch: Path, runs: int, connections: int, through: int
+    server: Sshd, repository: Repository, scratch: Path, runs: int, connections: int, through: int
 ) -> dict[str, list[float]]:
     """MB/s of each deed, run after run, the sides in turn."""
-    sides = Sides(server, store, scratch, connections)
+    sides = Sides(server, repository, scratch, connections)
     speeds: dict[str, list[float]] = {}
     for turn in range(runs):
         deeds: list[tuple[str, Callable[[int], float]]] = [
@@ -214,11 +217,11 @@ def main() -> int:
     try:
         with normal() as server:
             server.root = memory
-            store = make(scratch / "near", arguments.packs)
-            near = measure(server, store, scratch, arguments.runs, arguments.connections, server.port)
+            repository = make(scratch / "near", arguments.packs)
+            near = measure(server, repository, scratch, arguments.runs, arguments.connections, server.port)
             with far(server.port) as port:
                 server.pin(port)
-                away = measure(server, store, scratch, max(1, arguments.runs - 1), arguments.far_connections, port)
+                away = measure(server, repository, scratch, max(1, arguments.runs - 1), arguments.far_connections, port)
             limit = 256 / 1.048576 / carried(arguments.far_connections, 256 << 20)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

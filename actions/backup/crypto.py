@@ -4,7 +4,6 @@ Format: `IV (16) || ciphertext || MAC (16)`; source: restic's doc/design.rst, "K
 ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptography` gives up the interpreter's lock; Poly1305 does not.
 """
 
-import hashlib
 import hmac
 import secrets
 import threading
@@ -12,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from actions.backup.stores.store import Buffer
@@ -97,6 +97,10 @@ class Key:
         self._key_stream(iv).update_into(body, out)
         return out
 
+    def authenticator(self, iv: bytes) -> Poly1305:
+        """What makes the code of the ciphertext that was encrypted under `iv`, told it in pieces."""
+        return Poly1305(self._one_time_key(iv))
+
     def _one_time_key(self, iv: bytes) -> bytes:
         # One block of AES on its own: what Poly1305-AES (Bernstein 2005) adds to the polynomial. Not a mode for data.
         found = self._local.__dict__
@@ -120,9 +124,7 @@ def derive(password: str, salt: bytes, parameters: ScryptParameters) -> Key:
     n, r, p = parameters.n, parameters.r, parameters.p
     if n < 2 or n & (n - 1) or r < 1 or p < 1 or 128 * n * r > _MAX_SCRYPT_BYTES or n * r * p > _MAX_SCRYPT_WORK:
         raise BadParameters(f"scrypt parameters N={n} r={r} p={p} are out of bounds")
-    material = hashlib.scrypt(
-        password.encode(), salt=salt, n=n, r=r, p=p, maxmem=128 * n * r + 128 * r * p + (1 << 20), dklen=64
-    )
+    material = Scrypt(salt=salt, length=64, n=n, r=r, p=p).derive(password.encode())  # a fifth faster than hashlib's
     return Key(material[:32], material[32:48], material[48:])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from actions.backup.blobs import Blob, BlobType
 from actions.backup.crypto import OVERHEAD, Key, Unauthenticated
-from actions.backup.stores.store import Buffer
+from actions.backup.stores.store import Buffer, Draft, MemoryDraft
 from contracts.errors import HoldfastError
 
 TARGET_SIZE = 16 << 20
@@ -19,6 +19,7 @@ MAX_HEADER = 16 << 20
 _LENGTH = struct.Struct("<I")
 _PLAIN = struct.Struct("<BI32s")
 _COMPRESSED = struct.Struct("<BII32s")
+_SPILL = 1 << 20
 _FIRST_READ = 15 * _COMPRESSED.size + OVERHEAD + _LENGTH.size
 MAX_BLOBS = (MAX_HEADER - OVERHEAD) // _COMPRESSED.size
 
@@ -28,33 +29,57 @@ class BadPack(HoldfastError):
 
 
 class PackBuilder:
-    """A pack in the making: encrypted blobs in memory; not safe for use by several threads at once."""
+    """A pack in the making; not safe for use by several threads at once.
 
-    def __init__(self, type: BlobType) -> None:
+    `size` are the bytes of its blobs, `stored` all that were added so far. They go to `draft` and are hashed in spills of about 1 MiB:
+    small blobs one by one would cost a switch of threads each.
+    """
+
+    def __init__(self, type: BlobType, draft: Draft | None = None) -> None:
         self.type = type
         self.blobs: list[Blob] = []
         self.size = 0
-        self._parts: list[Buffer] = []
+        self.stored = 0
+        self._draft: Draft = MemoryDraft() if draft is None else draft
+        self._hasher = hashlib.sha256()
+        self._loose: list[Buffer] = []
+        self._loose_bytes = 0
 
     def add(self, id: bytes, sealed: Buffer, uncompressed_length: int) -> None:
-        """Append one encrypted blob; `uncompressed_length` is 0 when it is not compressed."""
+        """Append one encrypted blob; `uncompressed_length` is 0 when it is not compressed. StoreError when it cannot be kept."""
         self.blobs.append(Blob(self.type, id, self.size, len(sealed), uncompressed_length))
-        self._parts.append(sealed)
         self.size += len(sealed)
+        self._append(sealed)
 
     @property
     def full(self) -> bool:
         """Whether the pack should be closed now."""
         return self.size >= TARGET_SIZE or len(self.blobs) >= MAX_BLOBS
 
-    def finish(self, key: Key) -> tuple[bytes, list[Buffer]]:
-        """The id of the finished pack and its bytes in parts."""
+    def finish(self, key: Key) -> tuple[bytes, Draft]:
+        """The id of the finished pack and its bytes, for `Store.save`."""
         header = key.seal(encode_header(self.blobs))
-        parts = [*self._parts, header, _LENGTH.pack(len(header))]
-        hasher = hashlib.sha256()
-        for part in parts:
-            hasher.update(part)
-        return hasher.digest(), parts
+        self._append(header)
+        self._append(_LENGTH.pack(len(header)))
+        self._spill()
+        return self._hasher.digest(), self._draft
+
+    def discard(self) -> None:
+        """Give up what is not published."""
+        self._draft.discard()
+
+    def _append(self, data: Buffer) -> None:
+        self._loose.append(data)
+        self.stored += len(data)
+        self._loose_bytes += len(data)
+        if self._loose_bytes >= _SPILL:
+            self._spill()
+
+    def _spill(self) -> None:
+        data = self._loose[0] if len(self._loose) == 1 else b"".join(self._loose)
+        self._loose, self._loose_bytes = [], 0
+        self._hasher.update(data)
+        self._draft.add(data)
 
 
 def encode_header(blobs: Sequence[Blob]) -> bytes:

@@ -1,12 +1,16 @@
-"""A file of a repository in pieces, read when they are asked for and hashed on the way: what is copied is never held whole."""
+"""A file of a repository in pieces, read when they are asked for and checked on the way: what is copied is never held whole."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import overload
+from contextlib import contextmanager
+from typing import Protocol, overload
 
+from actions.backup.crypto import Key
+from actions.backup.pack import BadPack, read_header
+from actions.backup.pack_seal import SealedPack, worth_while
 from actions.backup.replication_plan import Step
-from actions.backup.stores.store import CONFIG, Buffer, NotThere, ShortFile, Store, StoreError
+from actions.backup.stores.store import CONFIG, Buffer, FileType, NotThere, ShortFile, Store, StoreError
 from contracts.errors import HoldfastError
 
 PIECE = 4 * 255 * 1024
@@ -21,15 +25,25 @@ class SourceDamaged(HoldfastError):
     """The file at the source is not what its name says, or cannot be read; a copy of it would be as bad."""
 
 
-class Pieces(Sequence[Buffer]):
-    """The content of one file for `Store.save`. Going through all of it ends with SourceDamaged when it is not what its name says.
+class _Check(Protocol):
+    """Told the pieces of a file in their order, knows at the end whether they are what was written."""
 
-    So a file that rotted on the local disk is never published on a target where nobody could take it away again.
+    def update(self, piece: bytes) -> None: ...
+
+    def holds(self) -> bool: ...
+
+
+class Pieces(Sequence[Buffer]):
+    """The content of one file for `Store.save`. Going through all of it ends with SourceDamaged when it is not what was written.
+
+    So a file that rotted on the local disk is never published on a target where nobody could take it away again. Packs are judged by
+    their own codes where the repository's `key` is at hand, everything else by the digest that is its name.
     """
 
-    def __init__(self, source: Store, step: Step) -> None:
+    def __init__(self, source: Store, step: Step, key: Key | None = None) -> None:
         self._source = source
         self._step = step
+        self._key = key
 
     def __len__(self) -> int:
         return (self._step.size + PIECE - 1) // PIECE
@@ -44,8 +58,23 @@ class Pieces(Sequence[Buffer]):
         if not 0 <= place < len(self):
             raise IndexError(place)
         start = place * PIECE
+        return self._load(start, min(PIECE, self._step.size - start))
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._check() as check:
+            for place in range(len(self)):
+                piece = self[place]
+                check.update(piece)
+                yield piece
+            if not check.holds():
+                raise SourceDamaged(
+                    f"is damaged in {self._source.location} itself and was not copied",
+                    advice="run `holdfast backup check`",
+                )
+
+    def _load(self, offset: int, length: int) -> bytes:
         try:
-            return self._source.load(self._step.handle, start, min(PIECE, self._step.size - start))
+            return self._source.load(self._step.handle, offset, length)
         except NotThere as error:
             raise SourceGone(error.message) from error
         except ShortFile as error:
@@ -53,19 +82,54 @@ class Pieces(Sequence[Buffer]):
         except StoreError as error:
             raise SourceDamaged(f"cannot be read at the source: {error.message}", advice=error.advice) from error
 
-    def __iter__(self) -> Iterator[bytes]:
-        digest = hashlib.sha256()
-        with ThreadPoolExecutor(
-            1, thread_name_prefix="replicate-hash"
-        ) as hasher:  # beside the sending, which waits for the other side
-            hashed: Future[None] | None = None
-            for place in range(len(self)):
-                piece = self[place]
-                if hashed is not None:
-                    hashed.result()
-                hashed = hasher.submit(digest.update, piece)
-                yield piece
-        if self._step.handle != CONFIG and digest.hexdigest() != self._step.handle.name:
-            raise SourceDamaged(
-                f"is damaged in {self._source.location} itself and was not copied", advice="run `holdfast backup check`"
-            )
+    @contextmanager
+    def _check(self) -> Iterator[_Check]:
+        handle, size = self._step
+        if handle == CONFIG:
+            yield _Unchecked()
+            return
+        if self._key is not None and handle.type is FileType.PACK:
+            try:
+                blobs = read_header(self._load, size, self._key)
+            except BadPack as error:
+                raise SourceDamaged(
+                    f"is damaged in {self._source.location} itself and was not copied: {error.message}",
+                    advice="run `holdfast backup check`",
+                ) from error
+            if worth_while(blobs, size):
+                yield SealedPack(blobs, size, self._key)
+                return
+        # beside the sending, which waits for the other side
+        with ThreadPoolExecutor(1, thread_name_prefix="replicate-hash") as hasher:
+            yield _Digest(handle.name, hasher)
+
+
+class _Unchecked:
+    """The config, which names itself by nothing; the target's own is compared with it."""
+
+    def update(self, piece: bytes) -> None:
+        """Nothing is known of it."""
+
+    def holds(self) -> bool:
+        """Always."""
+        return True
+
+
+class _Digest:
+    """The SHA-256 of a file against its name, computed in another thread, one piece behind."""
+
+    def __init__(self, name: str, hasher: ThreadPoolExecutor) -> None:
+        self._name = name
+        self._hasher = hasher
+        self._digest = hashlib.sha256()
+        self._under_way: Future[None] | None = None
+
+    def update(self, piece: bytes) -> None:
+        if self._under_way is not None:
+            self._under_way.result()
+        self._under_way = self._hasher.submit(self._digest.update, piece)
+
+    def holds(self) -> bool:
+        if self._under_way is not None:
+            self._under_way.result()
+        return self._digest.hexdigest() == self._name

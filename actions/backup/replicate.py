@@ -1,7 +1,8 @@
 """Replication: what a local repository holds and a target lacks is added there, each file whole or not at all, and then proved to be there.
 
 No password is needed: files are copied as they are. Every file but the config is named by the SHA-256 of its content, so each is verified
-before it is published, and again by reading back. A run that was cut off at any moment is gone on with by the next.
+before it is published (packs by their own codes where the key is at hand, which costs less), and again by reading back. A run that was
+cut off at any moment is gone on with by the next.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from actions.backup.crypto import Key
 from actions.backup.pieces import Pieces, SourceDamaged, SourceGone
 from actions.backup.replication_plan import LISTING_ORDER, ORDER, Differing, Listing, Plan, Step, plan, sample
 from actions.backup.stores.retrying import RetryingStore
@@ -96,12 +98,13 @@ def replicate_to(
     stop: threading.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
     patience_s: float = PATIENCE_S,
+    key: Key | None = None,
 ) -> Replicated:
     """Replicate to one SFTP target; what breaks in passing is tried again for `patience_s`. Never raises a HoldfastError."""
     stop = stop or threading.Event()
     store = RetryingStore(SftpStore(target), patience_s=patience_s, stop=stop)
     try:
-        return replicate(source, store, verify=verify, stop=stop, progress=progress)
+        return replicate(source, store, verify=verify, stop=stop, progress=progress, key=key)
     finally:
         store.store.close()
 
@@ -114,12 +117,15 @@ def replicate(
     stop: threading.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
     dice: random.Random | None = None,
+    key: Key | None = None,
 ) -> Replicated:
-    """Replicate between two stores. Set `stop` to cancel: files under way are finished or given up, none is torn.
+    """Replicate between two stores; `key` is the repository's, if it is open.
 
-    Nothing that goes wrong with the target or a file is raised: it is a problem of the result.
+    Set `stop` to cancel: files under way are finished or given up, none is torn. Nothing that goes wrong with the target or a file is
+    raised: it is a problem of the result.
     """
-    run = _Run(source, target, stop or threading.Event(), progress or (lambda _: None), dice or random.SystemRandom())
+    dice = dice or random.SystemRandom()
+    run = _Run(source, target, stop or threading.Event(), progress or (lambda _: None), dice, key)
     began = time.monotonic()
     try:
         run.copy()
@@ -142,8 +148,10 @@ class _Run:
         stop: threading.Event,
         progress: Callable[[Progress], None],
         dice: random.Random,
+        key: Key | None,
     ) -> None:
         self._source = source
+        self._key = key
         self._target = target
         self.stop = stop
         self._tell = progress
@@ -222,7 +230,7 @@ class _Run:
 
     def _file(self, step: Step) -> None:
         try:
-            self._target.save(step.handle, Pieces(self._source, step))
+            self._target.save(step.handle, Pieces(self._source, step, self._key))
         except AlreadyThere:
             return  # somebody else was faster; what it is shows when all is compared at the end
         except SourceGone as error:

@@ -61,6 +61,12 @@ class Repository:
         repository.damaged_keys = opened.damaged
         return repository
 
+    def anew(self) -> "Repository":
+        """The same repository by the key that is at hand: the config is read again, no index is loaded. Raises as `open` does."""
+        fresh = Repository(self.store, self.key, self.key_id, load_config(self.store, self.key))
+        fresh.damaged_keys = self.damaged_keys
+        return fresh
+
     def lock(self, *, exclusive: bool = False, wait_s: float = 0) -> Lock:
         """Lock it and keep the lock fresh; Locked when another lock excludes ours."""
         return take_lock(self.files, exclusive=exclusive, wait_s=wait_s).keep()

@@ -20,7 +20,7 @@ from actions.backup.ids import id_of
 from actions.backup.index import Index
 from actions.backup.index_files import MAX_BLOBS, encode_index
 from actions.backup.pack import PackBuilder
-from actions.backup.stores.store import Buffer, FileType, Handle
+from actions.backup.stores.store import Buffer, FileType, Handle, draft_for
 
 BUDGET = 12 << 20
 """Bytes of plaintext that may wait for a worker."""
@@ -68,7 +68,7 @@ class Saver:
         self._error: BaseException | None = None
         self._state = threading.Condition()
         self._packing = threading.Lock()
-        self._open: dict[BlobType, PackBuilder] = {type: PackBuilder(type) for type in BlobType}
+        self._open: dict[BlobType, PackBuilder] = {}
         self._unnamed: list[tuple[bytes, Sequence[Blob]]] = []
         self._unnamed_blobs = 0
         self._named_at = time.monotonic()
@@ -111,8 +111,8 @@ class Saver:
             self._raise_error()
         for type in BlobType:
             with self._packing:
-                pack, self._open[type] = self._open[type], PackBuilder(type)
-            if pack.blobs:
+                pack = self._open.pop(type, None)
+            if pack is not None:
                 self._publish(pack)
         with self._packing:
             batch = self._take_unnamed()
@@ -134,6 +134,8 @@ class Saver:
             self._state.notify_all()
         for thread in self._threads:
             thread.join()
+        for pack in self._open.values():
+            pack.discard()
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -191,22 +193,27 @@ class Saver:
             stored, uncompressed = frame, len(data)
         sealed = self._key.seal(stored)
         with self._packing:
-            pack = self._open[type]
+            pack = self._open.get(type)
+            if pack is None:
+                pack = self._open[type] = PackBuilder(type, draft_for(self._files.store))
             pack.add(id, sealed, uncompressed)
             if not pack.full:
                 return
-            self._open[type] = PackBuilder(type)
+            del self._open[type]
         self._publish(pack)
 
     def _publish(self, pack: PackBuilder) -> None:
         """Pack first, then the memory index, then (when it is time) an index file: never named before it is there."""
-        id, parts = pack.finish(self._key)
-        self._files.store.save(Handle(FileType.PACK, id.hex()), parts)
+        try:
+            id, draft = pack.finish(self._key)
+            self._files.store.save(Handle(FileType.PACK, id.hex()), draft)
+        finally:
+            pack.discard()
         self._index.add_pack(id, pack.blobs)
         with self._state:
             self._pending.difference_update((pack.type, blob.id) for blob in pack.blobs)
             self.saved.packs += 1
-            self.saved.stored_bytes += sum(len(part) for part in parts)
+            self.saved.stored_bytes += pack.stored
         with self._packing:
             self._unnamed.append((id, pack.blobs))
             self._unnamed_blobs += len(pack.blobs)

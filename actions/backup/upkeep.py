@@ -66,6 +66,7 @@ class Upkeep:
     """The one step that somebody asked for."""
     kept_sheet: str = ""
     """The snapshot of the recovery sheet that this run made."""
+    _repository: Repository | None = None
 
     def run(self, only: str = "") -> Iterator[Event]:
         """Do one step after another, or `only` the one of that name, whether it is due or not; yield what each states."""
@@ -269,7 +270,7 @@ class Upkeep:
             target = sftp_target(replica.target, replica.ssh)
             copy = open_place(replica.target, replica.ssh)
             try:
-                done = replicate(self.store, copy, progress=self._replicating)
+                done = replicate(self.store, copy, progress=self._replicating, key=self._opened().key)
             finally:
                 copy.close()
             if done.ok:
@@ -305,7 +306,11 @@ class Upkeep:
         return choices(self.job, self.host.files, os.environ, own_folders(self.store))
 
     def _opened(self) -> Repository:
-        return Repository.open(self.store, self.password)
+        """The repository, of which nothing is remembered but the key: to derive it from the password takes half a second each time."""
+        if self._repository is None:
+            self._repository = Repository.open(self.store, self.password)
+            return self._repository
+        return self._repository.anew()
 
     def _replicating(self, progress: Progress) -> None:
         self.tell(f"{progress.doing}: {progress.bytes_done} of {progress.bytes} bytes to {progress.target}")

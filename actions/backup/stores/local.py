@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import overload
 
 from actions.backup.stores.store import (
     CONFIG,
     AlreadyThere,
     Buffer,
     Denied,
+    Draft,
     FileType,
     Handle,
     NoSpace,
@@ -43,6 +45,8 @@ TEMPORARY = "-tmp-"
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_SYNC = {errno.EINVAL, errno.EOPNOTSUPP}
+_FOLDER_MODES = (0o700, 0o750)
+"""Of the folders of a repository of one's own, and of one that is shared with a group."""
 _MAX_IOV = min(1024, os.sysconf("SC_IOV_MAX"))
 _PASSING = {
     errno.EIO,
@@ -88,12 +92,21 @@ class LocalStore:
         for folder in (self._root / "data", self._root):
             _sync_folder(folder)
 
+    def draft(self) -> "LocalDraft":
+        """A pack that grows in a temporary file of this store; `save` gives it its name."""
+        name = secrets.token_hex(32)
+        return LocalDraft(self._root / "data" / name[:2] / f"{name}{TEMPORARY}{secrets.token_hex(8)}", self._shared())
+
     def save(self, handle: Handle, parts: Sequence[Buffer]) -> None:
         check_handle(handle)
         final = self._path(handle)
-        temporary = final.with_name(f"{final.name}{TEMPORARY}{secrets.token_hex(8)}")
         try:
-            self._write(temporary, parts)
+            if isinstance(parts, LocalDraft):
+                temporary = parts.seal()
+                final.parent.mkdir(mode=_FOLDER_MODES[parts.shared], exist_ok=True)
+            else:
+                temporary = final.with_name(f"{final.name}{TEMPORARY}{secrets.token_hex(8)}")
+                self._write(temporary, parts)
             try:
                 self._publish(temporary, final)
             finally:
@@ -220,20 +233,10 @@ class LocalStore:
 
     def _write(self, temporary: Path, parts: Sequence[Buffer]) -> None:
         shared = self._shared()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            descriptor = os.open(temporary, flags, 0o600)
-        except FileNotFoundError:
-            temporary.parent.mkdir(mode=0o750 if shared else 0o700)
-            descriptor = os.open(temporary, flags, 0o600)
+        descriptor = _new_file(temporary, shared=shared)
         try:
             _write_all(descriptor, parts)
-            os.fchmod(descriptor, 0o440 if shared else 0o400)
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                if error.errno not in _NO_SYNC:
-                    raise
+            _finish(descriptor, shared=shared)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -251,6 +254,82 @@ class LocalStore:
                 if final.exists():
                     raise FileExistsError(errno.EEXIST, "exists", str(final)) from None
                 temporary.rename(final)
+
+
+class LocalDraft(Draft):
+    """A file in the making at `temporary`, which its store publishes. What was added is on its way to the disk while more comes."""
+
+    def __init__(self, temporary: Path, shared: bool) -> None:
+        self.shared = shared
+        self._path = temporary
+        self._descriptor: int | None = None
+        self._sizes: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Buffer]: ...
+    def __getitem__(self, place: int | slice) -> Buffer | Sequence[Buffer]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        size = self._sizes[place]
+        offset = sum(self._sizes[:place] if place >= 0 else self._sizes[: len(self) + place])
+        with self._path.open("rb") as file:
+            return _read_all(file.fileno(), offset, size)
+
+    def add(self, data: Buffer) -> None:
+        try:
+            if self._descriptor is None:
+                self._descriptor = _new_file(self._path, shared=self.shared)
+            _write_all(self._descriptor, [data])
+            # Begins to write it out, so that the sync at the end finds little to wait for.
+            os.posix_fadvise(self._descriptor, sum(self._sizes), len(data), os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise _translated(error, f"{self._path}") from error
+        self._sizes.append(len(data))
+
+    def seal(self) -> Path:
+        """Make it durable and read-only; returns where it lies. OSError."""
+        if self._descriptor is None:
+            self._descriptor = _new_file(self._path, shared=self.shared)
+        try:
+            _finish(self._descriptor, shared=self.shared)
+        finally:
+            self._close()
+        return self._path
+
+    def discard(self) -> None:
+        self._close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _new_file(path: Path, *, shared: bool) -> int:
+    """A new file for writing, in a folder that is made when it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=_FOLDER_MODES[shared], exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def _finish(descriptor: int, *, shared: bool) -> None:
+    """Read-only and durable."""
+    os.fchmod(descriptor, 0o440 if shared else 0o400)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _write_all(descriptor: int, parts: Sequence[Buffer]) -> None:

@@ -4,9 +4,10 @@ A store knows nothing of encryption, packs or snapshots: it keeps opaque files o
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
 from contracts.errors import HoldfastError
 
@@ -75,6 +76,47 @@ class Denied(StoreError):
 
 class ShortFile(StoreError):
     """The file ends before the range that was asked for."""
+
+
+class Draft(Sequence[Buffer]):
+    """The bytes of a file in the making, for `Store.save`; as a sequence it is what was added."""
+
+    @abstractmethod
+    def add(self, data: Buffer) -> None:
+        """Append; StoreError when there is no room for it."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Give it up; nothing happens when it was saved."""
+
+
+class MemoryDraft(Draft):
+    """A draft that is held in memory until it is saved."""
+
+    def __init__(self) -> None:
+        self._parts: list[Buffer] = []
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Buffer: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Buffer]: ...
+    def __getitem__(self, place: int | slice) -> Buffer | Sequence[Buffer]:
+        return self._parts[place]
+
+    def add(self, data: Buffer) -> None:
+        self._parts.append(data)
+
+    def discard(self) -> None:
+        self._parts = []
+
+
+def draft_for(store: "Store") -> Draft:
+    """Where a big file for this store grows: in the store itself where it can (`LocalStore.draft`), else in memory."""
+    make: Callable[[], Draft] | None = getattr(store, "draft", None)
+    return make() if make is not None else MemoryDraft()
 
 
 class Store(Protocol):

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from actions.backup.blobs import BlobType
+from actions.backup.crypto import Key
+from actions.backup.ids import id_of
+from actions.backup.pack import PackBuilder
 from actions.backup.pieces import PIECE, Pieces, SourceDamaged, SourceGone
 from actions.backup.replication_plan import Step
 from actions.backup.stores.local import LocalStore
-from actions.backup.stores.store import CONFIG, FileType, Handle
+from actions.backup.stores.store import CONFIG, FileType, Handle, draft_for
 
 
 @pytest.fixture
@@ -62,3 +66,34 @@ def test_a_file_that_is_gone_is_gone(store: LocalStore) -> None:
 def test_the_config_has_no_name_to_be_compared_with(store: LocalStore) -> None:
     store.save(CONFIG, [b"config"])
     assert list(Pieces(store, Step(CONFIG, 6))) == [b"config"]
+
+
+def sealed(store: LocalStore, key: Key, sizes: list[int]) -> Step:
+    builder = PackBuilder(BlobType.DATA, draft_for(store))
+    for size in sizes:
+        data = os.urandom(size)
+        builder.add(id_of(data), key.seal(data), 0)
+    id, draft = builder.finish(key)
+    handle = Handle(FileType.PACK, id.hex())
+    store.save(handle, draft)
+    return Step(handle, store.stat(handle))
+
+
+@pytest.mark.parametrize("sizes", [[3 * PIECE, 10], [1000] * 100])
+def test_a_pack_is_judged_by_its_own_codes_or_its_name_where_the_key_is_at_hand(
+    store: LocalStore, sizes: list[int]
+) -> None:
+    key = Key.random()
+    step = sealed(store, key, sizes)
+    assert b"".join(Pieces(store, step, key)) == store.load(step.handle)
+    path = Path(store.location, "data", step.handle.name[:2], step.handle.name)
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    for at in (0, len(data) // 2, len(data) - 1):
+        data[at] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(SourceDamaged, match="damaged in"):
+            list(Pieces(store, step, key))
+        data[at] ^= 1
+    with pytest.raises(SourceDamaged, match="damaged in"):
+        list(Pieces(store, step, Key.random()))

@@ -11,7 +11,17 @@ import threading
 
 import pytest
 
-from actions.backup.stores.store import CONFIG, AlreadyThere, FileType, Handle, NotThere, ShortFile, Store, StoreError
+from actions.backup.stores.store import (
+    CONFIG,
+    AlreadyThere,
+    FileType,
+    Handle,
+    NotThere,
+    ShortFile,
+    Store,
+    StoreError,
+    draft_for,
+)
 
 
 def a_pack(data: bytes = b"content") -> Handle:
@@ -47,6 +57,24 @@ class Conformance:
         assert list(made.list(type)) == [(handle.name, 3000)]
         assert made.stat(handle) == 3000
         assert made.load(handle) == data
+
+    def test_a_draft_is_saved_as_what_was_added_and_nothing_is_seen_of_it_before(self, made: Store) -> None:
+        pieces = [os.urandom(size) for size in (1000, 0, 1, 70_000)]
+        whole = b"".join(pieces)
+        draft, given_up = draft_for(made), draft_for(made)
+        for piece in pieces:
+            draft.add(piece)
+            given_up.add(piece)
+        assert list(made.list(FileType.PACK)) == []
+        assert b"".join(draft) == b"".join(draft[:]) == whole
+        assert draft[-1] == pieces[-1]
+        made.save(a_pack(whole), draft)
+        with pytest.raises(AlreadyThere):
+            made.save(a_pack(whole), given_up)
+        draft.discard()
+        given_up.discard()
+        assert list(made.list(FileType.PACK)) == [(a_pack(whole).name, len(whole))]
+        assert made.load(a_pack(whole)) == whole
 
     def test_ranges(self, made: Store) -> None:
         made.save(a_pack(), [b"0123456789"])

@@ -13,7 +13,7 @@ import pytest
 
 from actions.backup.stores import local
 from actions.backup.stores.local import TEMPORARY, LocalStore
-from actions.backup.stores.store import CONFIG, AlreadyThere, Denied, FileType, NoSpace, StoreError
+from actions.backup.stores.store import CONFIG, AlreadyThere, Denied, FileType, NoSpace, NotThere, StoreError
 from tests.actions.backup.stores.conformance import Conformance, a_pack
 
 
@@ -175,3 +175,45 @@ def test_writing_over_the_config_is_refused(store: LocalStore) -> None:
     store.save(CONFIG, [b"mine"])
     with pytest.raises(AlreadyThere):
         store.save(CONFIG, [b"theirs"])
+
+
+def test_a_draft_leaves_nothing_behind_and_what_a_kill_leaves_is_swept(store: LocalStore) -> None:
+    folder = Path(store.location)
+    one, other, empty = store.draft(), store.draft(), store.draft()
+    one.add(b"1")
+    other.add(b"2")
+    assert len([path for path in folder.rglob("*") if TEMPORARY in path.name]) == 2
+    one.discard()
+    empty.discard()
+    assert [path.read_bytes() for path in folder.rglob("*") if TEMPORARY in path.name] == [b"2"]
+    assert store.sweep(3600) == 0
+    assert store.sweep(-1) == 1
+    with pytest.raises(NotThere):
+        store.save(a_pack(b"2"), other)
+    store.save(a_pack(b""), empty)
+    assert store.load(a_pack(b"")) == b""
+
+
+def test_a_draft_has_the_modes_of_the_repository_and_makes_missing_folders(store: LocalStore) -> None:
+    store.save(CONFIG, [b"x"])
+    Path(store.location, "config").chmod(0o440)
+    for folder in Path(store.location, "data").iterdir():
+        folder.rmdir()
+    draft = store.draft()
+    draft.add(b"shared")
+    store.save(a_pack(b"shared"), draft)
+    path = Path(store.location, "data", a_pack(b"shared").name[:2], a_pack(b"shared").name)
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o440, 0o750)
+
+
+def test_a_full_disk_under_a_draft_is_told_and_discarded(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    draft = store.draft()
+    draft.add(b"x")
+    monkeypatch.setattr(os, "writev", full)
+    with pytest.raises(NoSpace):
+        draft.add(b"y")
+    draft.discard()
+    assert not [path for path in Path(store.location).rglob("*") if TEMPORARY in path.name]
