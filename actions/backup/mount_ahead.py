@@ -43,7 +43,7 @@ class Ahead:
     def reads(
         self, key: Hashable, ids: Sequence[bytes], starts: Sequence[int], part: tuple[int, int], last: int
     ) -> None:
-        """Somebody reads the bytes `part` (from, to) of the file `key`, the last in blob `last`; `starts` is where each begins, and the end."""
+        """Somebody reads the bytes `part` (from, to) of the file `key`, the last in blob `last`; `starts` is where each begins."""
         with self._lock:
             known = self._reading(key, part)
             if known.until - known.begin < _RUN:

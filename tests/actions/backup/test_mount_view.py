@@ -1,7 +1,9 @@
 """A repository as a tree of files, without FUSE: paths, attributes, bytes, and exactly what damage hurts."""
 
 import os
+import random
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,31 @@ def test_without_a_lock_a_prune_elsewhere_is_followed(repository: Repository, tm
         repository.load_index()
         prune(repository, plan_prune(repository, PruneOptions(max_unused=parse_max_unused("0%"))), lock)
     assert view.read(view.find(latest + os.fsencode(root) + b"/stays"), 1 << 20, 0) == (root / "stays").read_bytes()
+
+
+def test_who_reads_from_front_to_back_finds_the_next_blobs_loaded(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    content = random.Random(3).randbytes(12 << 20)
+    (root / "film").write_bytes(content)
+    save(repository, root)
+    view = View(repository)
+    by: list[str] = []
+    real = Repository.load_blob
+
+    def load_blob(self: Repository, type: BlobType, id: bytes) -> bytes:
+        if type is BlobType.DATA:
+            by.append(threading.current_thread().name)
+        return real(self, type, id)
+
+    monkeypatch.setattr(Repository, "load_blob", load_blob)
+    found = view.find(node_path(view, root, b"film"))
+    pieces = [view.read(found, 128 << 10, offset) for offset in range(0, len(content), 128 << 10)]
+    view.close()
+    assert b"".join(pieces) == content
+    blobs = len(view._file(found).ids)
+    assert blobs > 4
+    assert len(by) == blobs, "each is loaded once"
+    assert sum(name.startswith("ahead") for name in by) >= blobs // 2
