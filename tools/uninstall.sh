@@ -7,7 +7,7 @@ PREFIX=${PREFIX:-/opt/holdfast} DESTDIR=${DESTDIR:-} PURGE=${PURGE:-0}
 case $PREFIX in "" | / | /usr | /opt | /etc | /var) echo "make uninstall: PREFIX is \"$PREFIX\", which is not a folder of Holdfast's own" >&2; exit 1 ;; esac
 
 units="holdfast-agent.service holdfast-console.service holdfast-firewall.service"
-for worker in netfilter reader messenger backup steward; do units="$units holdfast-$worker.socket holdfast-$worker.service"; done
+for worker in netfilter reader messenger sensor backup steward; do units="$units holdfast-$worker.socket holdfast-$worker.service"; done
 if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
     systemctl disable --now --quiet $units 2>/dev/null || :
@@ -31,7 +31,7 @@ rm -rf "$DESTDIR/run/holdfast"
 if [ "$PURGE" = 1 ]; then
     rm -rf "$DESTDIR/etc/holdfast" "$DESTDIR/var/lib/holdfast" "$DESTDIR/var/log/holdfast"
     if [ -z "$DESTDIR" ]; then
-        for user in holdfast-netfilter holdfast-reader holdfast-messenger holdfast-backup holdfast-steward holdfast-console holdfast; do
+        for user in holdfast-netfilter holdfast-reader holdfast-messenger holdfast-sensor holdfast-backup holdfast-steward holdfast-console holdfast; do
             ! getent passwd "$user" >/dev/null || userdel "$user"
             ! getent group "$user" >/dev/null || groupdel "$user" 2>/dev/null || :
         done

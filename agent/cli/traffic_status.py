@@ -70,7 +70,7 @@ def lines(watching: bool, sight: Mapping[str, Any], at_ms: int, rows: Mapping[st
         [plain(name), size(row.get("bytes_sent", 0)), size(row.get("bytes_received", 0)), str(row.get("flows", 0))]
         for name, row in peers[:TOP]
     ]
-    yield from _section("Most bytes since the last look:", shown, ["address", "sent", "received", "new flows"])
+    yield from _section("Most bytes lately:", shown, ["address", "sent", "received", "new flows"])
     protocols = sorted(parts["protocols"].items(), key=lambda one: -one[1].get("conversations", 0))
     listed = [
         [plain(name), str(row.get("conversations", 0)), str(row.get("transactions", 0))]

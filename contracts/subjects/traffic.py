@@ -10,7 +10,7 @@ SENSOR, RULES = "sensor", "rules"
 
 
 class Sensor(Record):
-    """What the sensor has seen since it began. Rates and shares are those of the time between the last two looks; bytes are on the wire."""
+    """What the sensor has seen since it began. Rates are of the last seconds; bytes are on the wire."""
 
     since_ms: int = 0
     packets: int = 0
@@ -70,11 +70,11 @@ class Interface(Record):
     freezes: int = 0
     read: int = 0
     drop_share: float = 0.0
-    """Per cent of what came since the last look."""
+    """Per cent of what came lately."""
 
 
 class Peer(Record):
-    """One address of those with the most bytes since the last look."""
+    """One address of those with the most bytes lately."""
 
     bytes_sent: int = 0
     bytes_received: int = 0

@@ -25,6 +25,30 @@ SECOND = (
 SERVER, CLIENT = "198.51.100.1", "198.51.100.66"
 
 
+KEEPING = f"""
+import http.server as h
+class Keeping(h.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+h.ThreadingHTTPServer(("{SERVER}", 8081), Keeping).serve_forever()
+"""
+TWICE = f"""
+import socket, sys, time
+s = socket.create_connection(("{SERVER}", 8081))
+s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print(len(s.recv(9999)), flush=True)
+sys.stdin.readline()
+s.sendall(b"GET /second HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+s.recv(9999)
+time.sleep(0.3)
+"""
+FLOOD = f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(6000):
+    s.sendto(b"x" * 1200, ("{SERVER}", 9))
+"""
+
+
 class Space:
     """A network namespace that lives as long as a sleeping process in it."""
 
@@ -155,28 +179,21 @@ def test_status_and_evidence_are_told_and_the_packets_are_kept(site: Site) -> No
     assert b"GET /?file=/etc/passwd HTTP/1.1" in pcap
     shown = holdfast(site, "traffic", "evidence", "show", capture, *key).decode()
     assert f"{CLIENT}" in shown and "TCP" in shown and len(shown.splitlines()) >= 3, "the handshake, too"
+    agent.until(lambda: CLIENT in holdfast(site, "traffic", "status").decode(), 20)
     status = holdfast(site, "traffic", "status").decode()
-    assert "Sensor: watching" in status and "1 in use, 0 refused" in status and "hflv" in status and CLIENT in status
+    assert "Sensor: watching" in status and "1 in use, 0 refused" in status and "hflv" in status
     assert '"packets_per_s"' in holdfast(site, "traffic", "status", "--json").decode()
 
 
 def test_rules_and_settings_are_exchanged_and_no_flow_is_lost(site: Site) -> None:
     agent = site.start()
     sensor = agent.worker("sensor")
-    request = (
-        "import socket,sys,time; s=socket.create_connection((sys.argv[1],80)); s.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); "
-        "print(len(s.recv(9999)),flush=True); sys.stdin.readline(); s.sendall(b'GET /second HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); s.recv(9999); time.sleep(.3)"
-    )
-    # The server ends HTTP/1.0 connections at once, so one that keeps them stands beside it.
-    keeping = (
-        "import http.server as h; c=type('K',(h.SimpleHTTPRequestHandler,),{'protocol_version':'HTTP/1.1'}); "
-        f"h.ThreadingHTTPServer(('{SERVER}',8081),c).serve_forever()"
-    )
-    server = subprocess.Popen(site.victim.argv(sys.executable, "-c", keeping), stderr=subprocess.DEVNULL)
+    # Python's own server ends HTTP/1.0 connections at once, so one that keeps them stands beside it.
+    server = subprocess.Popen(site.victim.argv(sys.executable, "-c", KEEPING), stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.7)
         client = subprocess.Popen(
-            site.attacker.argv(sys.executable, "-c", request.replace(",80)", ",8081)"), SERVER),
+            site.attacker.argv(sys.executable, "-c", TWICE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -216,8 +233,7 @@ def test_a_ring_that_is_too_small_and_an_interface_that_goes_are_told(site: Site
     agent = site.start(ring="2MiB", interfaces="[hflv, hflnone]")
     assert agent.event("traffic.interface_gone", 10)["fields"]["interface"] == "hflnone"
     os.kill(agent.worker("sensor")["pid"], signal.SIGSTOP)
-    flood = "import socket; s=socket.socket(2,2); [s.sendto(b'x'*1200,('%s',9)) for _ in range(6000)]" % SERVER
-    site.attacker.run(sys.executable, "-c", flood)
+    site.attacker.run(sys.executable, "-c", FLOOD)
     os.kill(agent.worker("sensor")["pid"], signal.SIGCONT)
     dropped = agent.event("traffic.packets_dropped", 20)["fields"]
     assert dropped["interface"] == "hflv" and dropped["packets"] > 1000 and 0 < dropped["share"] <= 100

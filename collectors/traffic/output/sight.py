@@ -1,7 +1,5 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
-from collections.abc import Mapping
-
 from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE
 from collectors.traffic.live import LiveSource
 from collectors.traffic.output.reporting import Reporting
@@ -10,12 +8,14 @@ from collectors.traffic.pipeline import Passed, Pipeline
 from contracts.collector import Emit
 from contracts.coverage import Blind
 from contracts.errors import Why
-from contracts.subjects.traffic import RULES, SENSOR, Interface, Protocol, Row, Rules, Sensor
+from contracts.subjects.traffic import RULES, SENSOR, Interface, Peer, Protocol, Row, Rules, Sensor
 
 AGAIN_S = 60.0
 """So often at most is it told that packets are dropped, or flows given up, while that goes on."""
 LINGER_S = 300.0
 """So long what was missed is a blind spot."""
+WINDOW_S = 10.0
+"""Rates and shares are those of so long at least."""
 LEAST_BYTES = 100_000
 """Of conversations, before a share of them is told."""
 
@@ -63,7 +63,10 @@ class Sight:
         self._packets = self._bytes = 0
         self._lag_ns = 0
         self._last: tuple[float, int, int] = (now_s, 0, 0)
-        self._shown: dict[str, tuple[int, int]] = {}
+        self._rates = (0.0, 0.0)
+        self._passed: dict[str, tuple[int, int]] = {}
+        self._shares: dict[str, float] = {}
+        self._peers: dict[str, Peer] = {}
 
     def take(self, passed: Passed, now_ns: int) -> None:
         """Count a block on whose packets the work is done."""
@@ -98,13 +101,13 @@ class Sight:
     def rows(
         self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float
     ) -> dict[str, Row]:
-        """Return the numbers as they are; rates and peers are those since the last time."""
-        rows = {SENSOR: Row(what="sensor", sensor=self._sensor(pipeline, reporting, now_s))}
+        """Return the numbers as they are; rates, shares and peers are those of the last ten seconds or more."""
+        if now_s - self._last[0] >= WINDOW_S or not self._peers:
+            self._roll(source, pipeline, now_s)
+        rows = {SENSOR: Row(what="sensor", sensor=self._sensor(pipeline, reporting))}
         rows[RULES] = Row(what="rules", rules=rules)
         missing = set(source.missing())
         for name, counts in source.counts().items():
-            seen, dropped = self._shown.get(name, (0, 0))
-            passed = counts.seen - seen
             rows[f"interface {name}"] = Row(
                 what="interface",
                 interface=Interface(
@@ -113,11 +116,10 @@ class Sight:
                     dropped=counts.dropped,
                     freezes=counts.freezes,
                     read=counts.read,
-                    drop_share=round(100 * (counts.dropped - dropped) / passed, 2) if passed > 0 else 0.0,
+                    drop_share=self._shares.get(name, 0.0),
                 ),
             )
-            self._shown[name] = (counts.seen, counts.dropped)
-        for name, peer in self._talkers.report(pipeline.flows.columns).items():
+        for name, peer in self._peers.items():
             rows[f"peer {name}"] = Row(what="peer", peer=peer)
         found = pipeline.protocols.counts
         for name in {*found.conversations, *found.transactions}:
@@ -125,18 +127,15 @@ class Sight:
             rows[f"protocol {name}"] = Row(what="protocol", protocol=protocol)
         return rows
 
-    def _sensor(self, pipeline: Pipeline, reporting: Reporting, now_s: float) -> Sensor:
-        then_s, packets, size = self._last
-        passed_s = max(now_s - then_s, 0.001)
-        self._last = (now_s, self._packets, self._bytes)
+    def _sensor(self, pipeline: Pipeline, reporting: Reporting) -> Sensor:
         lag_ns, self._lag_ns = self._lag_ns, 0
         flows, found = pipeline.flows, pipeline.protocols.counts
         return Sensor(
             since_ms=self._since_ms,
             packets=self._packets,
             bytes=self._bytes,
-            packets_per_s=round((self._packets - packets) / passed_s, 1),
-            bytes_per_s=round((self._bytes - size) / passed_s, 1),
+            packets_per_s=self._rates[0],
+            bytes_per_s=self._rates[1],
             flows=len(flows),
             flows_begun=flows.counts.begun,
             flows_evicted=flows.counts.evicted,
@@ -154,6 +153,19 @@ class Sight:
             evidence=reporting.evidence,
             evidence_left_out=reporting.evidence_left_out,
         )
+
+    def _roll(self, source: LiveSource, pipeline: Pipeline, now_s: float) -> None:
+        """Work out rates, shares and peers since the last time."""
+        then_s, packets, size = self._last
+        passed_s = max(now_s - then_s, 0.001)
+        self._last = (now_s, self._packets, self._bytes)
+        self._rates = (round((self._packets - packets) / passed_s, 1), round((self._bytes - size) / passed_s, 1))
+        for name, counts in source.counts().items():
+            seen, dropped = self._passed.get(name, (0, 0))
+            came = counts.seen - seen
+            self._shares[name] = round(100 * (counts.dropped - dropped) / came, 2) if came > 0 else 0.0
+            self._passed[name] = (counts.seen, counts.dropped)
+        self._peers = self._talkers.report(pipeline.flows.columns)
 
     def _interfaces(self, source: LiveSource, now_s: float) -> None:
         missing = set(source.missing())
@@ -256,6 +268,3 @@ def _of_protocols(pipeline: Pipeline) -> list[Blind]:
             )
         )
     return spots
-
-
-Rows = Mapping[str, Row]
