@@ -14,6 +14,7 @@ from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
+from collectors.traffic.garbage import seldom
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.parser import Limits
 from collectors.traffic.rules.engine.engine import Alert, Engine, EngineOptions
@@ -50,6 +51,7 @@ class Reading:
         )
         self._protocols = Protocols(Limits(inline=options.inline))
         self._engine = Engine(rules, self._flows.columns, EngineOptions(inline=options.inline))
+        seldom()
         self._detectors: Detectors | None = None
         if options.detect:
             settings = DetectorOptions(home=options.home) if options.home else DetectorOptions()

@@ -45,6 +45,11 @@ class HttpParser(Parser):
         if to_client and tx is not None and tx.response >= COMPLETE and not tx.done:
             self._finish(tx)
 
+    def release(self) -> None:
+        """Let go of the readers, which hold on to their own states."""
+        vars(self._request).clear()
+        vars(self._response).clear()
+
     def _begin(self) -> HttpTransaction:
         last = self._open[-1] if self._open else None
         if last is not None and last.request < COMPLETE and not last.unseen and not last.method:

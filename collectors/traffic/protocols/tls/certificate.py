@@ -65,7 +65,7 @@ def _expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     return begin, stop
 
 
-@lru_cache(128)
+@lru_cache(512)
 def read(der: bytes) -> tuple[Certificate, str]:
     """Return what a certificate says as far as it can be read, and the event when it cannot be read to the end.
 
