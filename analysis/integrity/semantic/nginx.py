@@ -1,0 +1,74 @@
+"""nginx: directives that came or went, each with the blocks around it (nginx.org, "Beginner's Guide", configuration file's structure)."""
+
+import re
+from collections.abc import Iterator
+
+from analysis.integrity.semantic.sentence import Sentence, shown
+from contracts.event import Severity
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|(?:[^\s{};"\'\\]|\\.)+|#[^\n]*')
+_TECHNIQUES = {
+    "proxy_pass": ("T1090",),
+    "fastcgi_pass": ("T1505.003",),
+    "root": ("T1505.003",),
+    "alias": ("T1505.003",),
+    "load_module": ("T1505",),
+    "auth_basic": ("T1556",),
+    "auth_request": ("T1556",),
+    "access_log": ("T1562",),
+    "error_log": ("T1562",),
+    "rewrite": ("T1090",),
+    "return": ("T1090",),
+    "sub_filter": ("T1185",),
+    "mirror": ("T1185",),
+    "ssl_protocols": ("T1600",),
+    "ssl_ciphers": ("T1600",),
+    "allow": ("T1562",),
+    "deny": ("T1562",),
+    "autoindex": ("T1083",),
+}
+_GRAVE = frozenset({"load_module", "sub_filter", "mirror"})
+_DEPTH = 30
+
+
+def explain(old: str, new: str) -> list[Sentence]:
+    """Return directives that came or went; order and layout are no difference, but the order among equal names within a block is kept."""
+    before, after = list(parse(old)), list(parse(new))
+    found = [_sentence(one, came=True) for one in after if one not in before]
+    return found + [_sentence(one, came=False) for one in before if one not in after]
+
+
+def parse(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield each directive as its words, with the heads of the blocks around it first."""
+    blocks: list[str] = []
+    words: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token.startswith("#"):
+            continue
+        if token == "{":
+            if len(blocks) < _DEPTH:
+                blocks.append(" ".join(words))
+            words = []
+        elif token == "}":
+            words = []
+            if blocks:
+                blocks.pop()
+        elif token == ";":
+            if words:
+                yield (*blocks, " ".join(words))
+            words = []
+        else:
+            words.append(token)
+
+
+def _sentence(one: tuple[str, ...], came: bool) -> Sentence:
+    *blocks, directive = one
+    name = directive.partition(" ")[0]
+    where = f" in {shown(' > '.join(blocks))}" if blocks else ""
+    off = name in ("access_log", "auth_basic") and directive.endswith(" off")
+    severity = Severity.MEDIUM if name in _TECHNIQUES else Severity.LOW
+    if came and (name in _GRAVE or off):
+        severity = Severity.HIGH
+    verb = "now says" if came else "no longer says"
+    return Sentence(text=f"nginx {verb} {shown(directive)}{where}", attack=_TECHNIQUES.get(name, ()), severity=severity)
