@@ -53,36 +53,50 @@ class _Filter:
 
 
 class _Seen:
-    """What was found in one side of a transaction: the rules, and by filter the lengths and hashes of the values looked through."""
+    """What was found in one side of a transaction: the rules, and by buffer the lengths and hashes of the values looked through."""
 
     __slots__ = ("rules", "values")
 
     def __init__(self) -> None:
         self.rules: set[int] = set()
-        self.values: dict[int, list[tuple[int, int]]] = {}
+        self.values: dict[str, list[tuple[int, int]]] = {}
 
 
-def _look(seen: _Seen, number: int, one: _Filter, values: list[bytes]) -> list[bytes]:
-    """Return what a buffer holds that was not looked through before, as it is to be looked through."""
-    before = seen.values.get(number)
-    known = len(before) if before is not None else 0
-    now: list[tuple[int, int]] = []
-    pieces: list[bytes] = []
-    for at, held in enumerate(values):
-        value = piece = bytes(held)
-        now.append((len(value), hash(value)))
-        if before is not None and at < known:
-            size, hashed = before[at]
-            if now[at] == before[at]:
-                continue
-            if one.change is None and size < len(value) and hash(value[:size]) == hashed:
+GROWING = frozenset({"file.data", "http.request_body", "http.response_body"})
+"""Buffers that may become long, and do so at their end alone: what they held stays as it was."""
+
+
+def _look(
+    seen: _Seen,
+    name: str,
+    filters: list[tuple[int, _Filter]],
+    values: list[bytes],
+    place: int,
+    pieces: dict[int, list[tuple[int, bytes]]],
+) -> None:
+    """Add what a buffer holds that was not looked through before to what is to be looked through: by filter, for `place`."""
+    before = seen.values.get(name, _NOTHING)
+    grows = filters[0][1].buffer in GROWING
+    now = [(len(value), 0) for value in values] if grows else [(len(value), hash(value)) for value in values]
+    if now == before:
+        return
+    seen.values[name] = now
+    for at, value in enumerate(values):
+        known = before[at] if at < len(before) else None
+        if known == now[at]:
+            continue
+        for number, one in filters:
+            if one.change is not None:
+                piece = one.change(value)
+            elif grows and known is not None:
                 # What may begin in the old part and end in the new one is looked at again.
-                piece = value[max(0, size - one.prefilter.longest + 1) :]
-        pieces.append(piece if one.change is None else one.change(piece))
-    if pieces:
-        seen.values[number] = now
-    return pieces
+                piece = value[max(0, known[0] - one.prefilter.longest + 1) :]
+            else:
+                piece = value
+            pieces.setdefault(number, []).append((place, piece))
 
+
+_NOTHING: list[tuple[int, int]] = []
 
 Asked = tuple[int, Transaction, str, bool]
 """The serial number of a flow, a transaction of it, the conversation's protocol, and the side (to client)."""
@@ -96,7 +110,7 @@ class BufferFilters:
     ) -> None:
         self._filters: list[_Filter] = []
         self._open: list[KeptOpen] = []
-        self._plans: dict[tuple[str, bool], list[tuple[int, _Filter]]] = {}
+        self._plans: dict[tuple[str, bool], list[tuple[str, bool, list[tuple[int, _Filter]]]]] = {}
         self._open_plans: dict[tuple[str, str, bool], list[int]] = {}
         self._seen: OrderedDict[tuple[int, int, str, bool], _Seen] = OrderedDict()
         self.scans = 0
@@ -144,16 +158,16 @@ class BufferFilters:
             if not plan:
                 sides.append(None)
                 continue
-            seen = self._remembered((owner, transaction.number, transaction.protocol, to_client))
+            key = (owner, transaction.number, transaction.protocol, to_client)
+            # Of one that is over nothing more comes: there is no need to remember it.
+            seen = self._seen.pop(key, None) or _Seen() if transaction.done else self._remembered(key)
             sides.append(seen)
-            for number, one in plan:
-                values = transaction.buffers(one.buffer, to_client)
-                if one.within:
-                    values = [*values, *transaction.buffers(one.buffer, not to_client)]
+            for name, within, filters in plan:
+                values = transaction.buffers(name, to_client)
+                if within:
+                    values = [*values, *transaction.buffers(name, not to_client)]
                 if values:
-                    new = _look(seen, number, one, values)
-                    if new:
-                        pieces.setdefault(number, []).extend((place, piece) for piece in new)
+                    _look(seen, "=" + name if within else name, filters, values, place, pieces)
         for number, wanted in pieces.items():
             self.scans += len(wanted)
             places, rules = self._filters[number].prefilter.pairs(wanted)
@@ -166,10 +180,13 @@ class BufferFilters:
             for seen, (_, transaction, protocol, to_client) in zip(sides, asked, strict=True)
         ]
 
-    def _plan(self, protocol: str, to_client: bool) -> list[tuple[int, "_Filter"]]:
-        plan = self._plans[protocol, to_client] = [
-            (number, one) for number, one in enumerate(self._filters) if one.fits(protocol, to_client)
-        ]
+    def _plan(self, protocol: str, to_client: bool) -> list[tuple[str, bool, list[tuple[int, _Filter]]]]:
+        """Return the buffers that one side of a protocol's transactions may have, each with its filters."""
+        found: dict[tuple[str, bool], list[tuple[int, _Filter]]] = {}
+        for number, one in enumerate(self._filters):
+            if one.fits(protocol, to_client):
+                found.setdefault((one.buffer, one.within), []).append((number, one))
+        plan = self._plans[protocol, to_client] = [(*key, filters) for key, filters in found.items()]
         return plan
 
     def _all(self, seen: _Seen | None, protocol: str, transaction: Transaction, to_client: bool) -> list[int]:

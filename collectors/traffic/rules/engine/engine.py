@@ -101,8 +101,7 @@ class Engine:
             while following is not None and following[0] <= place:
                 self._talks[following[1]] = following[2]
                 following = next(talks, None)
-            if numbers or due is None or due.changes:
-                alerts += self._turn(rows, int(rows.row_at[place]), numbers, due)
+            alerts += self._turn(rows, int(rows.row_at[place]), numbers, due)
         while following is not None:
             self._talks[following[1]] = following[2]
             following = next(talks, None)
@@ -156,11 +155,13 @@ class Engine:
     def _end(self, block: Block, table: Table, batch: Batch, alerts: list[Alert]) -> None:
         """Look at what the ends of flows released, and forget the flows."""
         for ended in batch.ended:
-            for flow, slot in enumerate(ended.slots.tolist()):
-                for work in self._waiting.end(slot):
-                    alerts += self._flow_end(Ending(block, table, ended.columns, flow, slot, work.direction & 1), work)
+            slots = ended.slots.tolist()
+            for flow, work in self._waiting.end(slots):
+                ending = Ending(block, table, ended.columns, flow, slots[flow], work.direction & 1)
+                alerts += self._flow_end(ending, work)
+            for slot in slots:
                 self._talks.pop(slot, None)
-                self.verdicts.forget(slot)
+            self.verdicts.forget(slots)
             self._sessions.end(ended.slots)
             self._counts.end(ended.slots)
 
@@ -191,22 +192,20 @@ class Engine:
 
 
 def _turns(places: I64, rules: I64, work: list[Work]) -> Iterator[tuple[int, list[int], Work | None]]:
-    """Yield each place with the rules to be evaluated there and the work that came due there, in order."""
+    """Yield each place with the rules to be evaluated there and the work that came due there, in order; work without rules is left out."""
+    due = {one.place: one for one in work}
     first = np.flatnonzero(np.append(True, places[1:] != places[:-1])) if len(places) else places
     where, begins = places[first].tolist(), np.append(first, len(places)).tolist()
     numbers = rules.tolist()
+    alone = sorted({one.place for one in work if any(one.rules)} - set(where))
     at = 0
     for index, place in enumerate(where):
-        while at < len(work) and work[at].place < place:
-            yield work[at].place, [], work[at]
+        while at < len(alone) and alone[at] < place:
+            yield alone[at], [], due[alone[at]]
             at += 1
-        due = None
-        if at < len(work) and work[at].place == place:
-            due = work[at]
-            at += 1
-        yield place, numbers[begins[index] : begins[index + 1]], due
-    for one in work[at:]:
-        yield one.place, [], one
+        yield place, numbers[begins[index] : begins[index + 1]], due.get(place)
+    for place in alone[at:]:
+        yield place, [], due[place]
 
 
 def _other_sides(book: Book, prepared: Prepared, listed: AddressIndex) -> Iterator[int]:

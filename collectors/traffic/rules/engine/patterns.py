@@ -111,15 +111,18 @@ class Prefilter:
         numbers: list[int] = []
         if self._database is None:
             return names, numbers
-        name, add_name, add_number = 0, names.append, numbers.append
+        add, scan = numbers.append, self._database.scan
 
         def hit(number: int, _begin: int, _end: int, _flags: int, _context: object) -> None:
-            add_name(name)
-            add_number(number)
+            add(number)
 
-        scan = self._database.scan
-        for name, data in pieces:  # noqa: B007 - `hit` reads it
+        before = 0
+        for name, data in pieces:
             scan(data, hit)
+            now = len(numbers)
+            if now != before:
+                names += [name] * (now - before)
+                before = now
         return names, numbers
 
     def pairs(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[I64, I64]:

@@ -80,7 +80,5 @@ class Prefilters:
         begins = rows.table.payload[chosen]
         ends = begins + rows.table.payload_len[chosen]
         data = rows.block.data.data
-        return prefilter.pairs(
-            (row, data[begin:end])
-            for row, begin, end in zip(chosen.tolist(), begins.tolist(), ends.tolist(), strict=True)
-        )
+        pieces = [data[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        return prefilter.pairs(zip(chosen.tolist(), pieces, strict=True))

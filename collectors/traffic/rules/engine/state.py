@@ -19,10 +19,12 @@ class Memory:
         self._timed: OrderedDict[Hashable, dict[str, int]] = OrderedDict()
         self.forgotten = 0
 
-    def forget(self, slot: int) -> None:
-        """Drop what belongs to a flow that ended."""
-        self.bits.pop(slot, None)
-        self.counters.pop(slot, None)
+    def forget(self, slots: list[int]) -> None:
+        """Drop what belongs to flows that ended."""
+        if self.bits or self.counters:
+            for slot in slots:
+                self.bits.pop(slot, None)
+                self.counters.pop(slot, None)
 
     # Bits of flows
 

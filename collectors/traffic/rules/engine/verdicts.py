@@ -47,11 +47,13 @@ class Verdicts:
         """Go on with what another ruleset has decided of flows; what is counted by rule begins anew."""
         self.memory, self.left, self.discarded = former.memory, former.left, former.discarded
 
-    def forget(self, slot: int) -> None:
-        """Drop what belongs to a flow that ended."""
-        self.memory.forget(slot)
-        self.left.discard(slot)
-        self._spoken.pop(slot, None)
+    def forget(self, slots: list[int]) -> None:
+        """Drop what belongs to flows that ended."""
+        self.memory.forget(slots)
+        self.left.difference_update(slots)
+        if self._spoken:
+            for slot in slots:
+                self._spoken.pop(slot, None)
 
     def settle(self, packet: Packet, matched: list[Match], talk: Conversation | None) -> list[Alert]:
         """Return the alerts of a packet; rules behind one that passes it say nothing; later transactions go first."""
@@ -78,7 +80,8 @@ class Verdicts:
 
     def spoken(self, packet: Packet, one: Compiled, transaction: Transaction) -> bool:
         """Return whether the rule has matched this side of the transaction before; one for both sides, either of them."""
-        return self._key(packet, one, transaction) in self._spoken.get(packet.slot, ())
+        said = self._spoken.get(packet.slot)
+        return said is not None and self._key(packet, one, transaction) in said
 
     def speak(self, packet: Packet, one: Compiled, transaction: Transaction) -> None:
         """Note that the rule has matched this side of the transaction."""

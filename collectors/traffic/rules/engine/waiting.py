@@ -1,19 +1,20 @@
 """What waits to be looked at of each direction of a flow, and with which packet its time comes."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 import numpy as np
 
-from collectors.traffic.block import I64
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
 from collectors.traffic.rules.engine.rows import NEVER, Rows
 from collectors.traffic.streams.news import News, Run
 
 CHUNK = 2560
 """Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner (Suricata's stock chunk size)."""
+
+PAST = NEVER + 1
+"""A place behind everything."""
 
 Talked = tuple[int, int, Conversation]
 """From a place in the block on, what is known of a slot's conversation."""
@@ -80,14 +81,20 @@ class Waiting:
         self.work, self.talks = [], []
         if self._late:
             self._wake(rows)
-        for place, following, item in _merged(rows, news.runs if self._streams else [], changes):
-            heap = self._heap
-            while heap and heap[0][0] < place:
-                self._take(heappop(heap)[1])
-            if isinstance(item, Run):
-                self._run(item, following)
-            else:
-                self._change(item, place, following)
+        later = _placed(rows, changes, [one.conversation.slot * 2 + one.to_client for one in changes])
+        later.append((PAST, NEVER, 0, None))
+        waiting = iter(later)
+        place, following, direction, change = next(waiting)
+        if self._streams:
+            # A packet's runs come before its changes.
+            for when, coming, way, run in _placed(rows, news.runs, [run.slot * 2 + run.to_client for run in news.runs]):
+                while place < when:
+                    self._change(change, place, following, direction)  # type: ignore[arg-type]
+                    place, following, direction, change = next(waiting)
+                self._run(run, when, coming, way)  # type: ignore[arg-type]
+        while place < PAST:
+            self._change(change, place, following, direction)  # type: ignore[arg-type]
+            place, following, direction, change = next(waiting)
         while self._heap:
             self._take(heappop(self._heap)[1])
 
@@ -101,34 +108,39 @@ class Waiting:
                 self._sides[direction].at = place
                 heappush(self._heap, (place, direction))
 
-    def _run(self, run: Run, following: int) -> None:
-        direction = run.slot * 2 + run.to_client
+    def _run(self, run: Run, place: int, following: int, direction: int) -> None:
+        heap = self._heap
+        while heap and heap[0][0] < place:
+            self._take(heappop(heap)[1])
         side = self._sides.get(direction)
         if side is None:
             side = self._sides[direction] = Side()
-        if run.data:
-            side.data.append(run.data)
-            side.size += len(run.data)
-        if side.size >= CHUNK or run.end or self._inline:
+        data = run[3]
+        if data:
+            side.data.append(data)
+            side.size += len(data)
+        if side.size >= CHUNK or run[7] or self._inline:
             side.due = True
             if side.at == NEVER:
                 self._plan(side, direction, following)
 
-    def _change(self, change: Change, place: int, following: int) -> None:
-        talk, slot = change.conversation, change.conversation.slot
-        if change.transaction is None or slot not in self._talks:
+    def _change(self, change: Change, place: int, following: int, direction: int) -> None:
+        heap = self._heap
+        while heap and heap[0][0] < place:
+            self._take(heappop(heap)[1])
+        talk, slot, transaction = change.conversation, direction >> 1, change.transaction
+        if transaction is None or slot not in self._talks:
             now = self._talks[slot] = _as_it_was(change)
             self.talks.append((place, slot, now))
-        direction = slot * 2 + change.to_client
         side = self._sides.get(direction)
         if side is None:
             side = self._sides[direction] = Side()
-        if change.transaction is None:
+        if transaction is None:
             side.detected = True
             side.events.update(talk.events)
         else:
-            side.changes[change.transaction] = change.progress
-            step = (change.transaction.number, change.progress)
+            progress = side.changes[transaction] = change.progress
+            step = (transaction.number, progress)
             if step != side.step:
                 # More of the same (a body, the lines of a mail) does not end the piece of the stream that waits.
                 side.step, side.due = step, True
@@ -161,19 +173,20 @@ class Waiting:
             side.events.clear()
         side.at = NEVER
 
-    def end(self, slot: int) -> Iterator[Work]:
-        """Yield what a flow that ended still holds, and forget the flow."""
-        talk = self._talks.pop(slot, None)
-        for direction in (slot * 2, slot * 2 + 1):
-            side = self._sides.get(direction)
-            if side is not None and (side.data or side.changes):
-                changed = [(one, far, one.progress(not direction & 1)) for one, far in side.changes.items()]
-                chunk = _chunk(side)
-                events = frozenset(side.events)
-                yield Work(NEVER, direction, chunk, side.last, changed, side.detected, events, talk)
-            if side is not None:
-                del self._sides[direction]
+    def end(self, slots: list[int]) -> Iterator[tuple[int, Work]]:
+        """Yield what flows that ended still hold, with the flow's place among them, and forget these flows."""
+        for place, slot in enumerate(slots):
+            talk = self._talks.pop(slot, None)
+            for direction in (slot * 2, slot * 2 + 1):
+                side = self._sides.pop(direction, None)
+                if side is None:
+                    continue
                 self._late.discard(direction)
+                if side.data or side.changes:
+                    changed = [(one, far, one.progress(not direction & 1)) for one, far in side.changes.items()]
+                    chunk = _chunk(side)
+                    events = frozenset(side.events)
+                    yield place, Work(NEVER, direction, chunk, side.last, changed, side.detected, events, talk)
 
 
 def _as_it_was(change: Change) -> Conversation:
@@ -202,32 +215,15 @@ def _reached(transaction: Transaction, side: Side | None, to_client: bool) -> in
     return transaction.progress(not to_client) if number > transaction.number else -1
 
 
-Item = Run | Change
-
-
-def _merged(rows: Rows, runs: list[Run], changes: list[Change]) -> Iterator[tuple[int, int, Item]]:
-    """Yield runs and changes with their place and that of their direction's next packet, in time; a packet's runs before its changes."""
-    ran = np.fromiter((run.slot * 2 + run.to_client for run in runs), np.int64, len(runs))
-    changed = np.fromiter((one.conversation.slot * 2 + one.to_client for one in changes), np.int64, len(changes))
-    return _together(_placed(rows, runs, ran), _placed(rows, changes, changed))
-
-
-def _placed(rows: Rows, items: Sequence[Item], directions: I64) -> list[tuple[int, int, Item]]:
-    place = np.append(rows.place, NEVER)[np.fromiter((item.row for item in items), np.int64, len(items))]
-    following = rows.next(directions, place)
-    found = list(zip(place.tolist(), following.tolist(), items, strict=True))
+def _placed(
+    rows: Rows, items: Sequence[Run] | Sequence[Change], directions: list[int]
+) -> list[tuple[int, int, int, Run | Change | None]]:
+    """Return runs or changes, in time, each with its place, that of its direction's next packet, and the direction."""
+    place = np.append(rows.place, NEVER)[np.array([item.row for item in items], np.int64)]
+    following = rows.next(np.array(directions, np.int64), place)
+    found: list[tuple[int, int, int, Run | Change | None]] = list(
+        zip(place.tolist(), following.tolist(), directions, items, strict=True)
+    )
     if (place[1:] < place[:-1]).any():
         found.sort(key=lambda one: one[0])
     return found
-
-
-def _together(one: list[tuple[int, int, Item]], other: list[tuple[int, int, Item]]) -> Iterator[tuple[int, int, Item]]:
-    """Merge two lists that are in order; of equal places the first list's go first."""
-    at = 0
-    places = [item[0] for item in one]
-    for item in other:
-        until = bisect_right(places, item[0], at)
-        yield from one[at:until]
-        at = until
-        yield item
-    yield from one[at:]
