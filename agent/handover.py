@@ -3,7 +3,7 @@
 A watcher says by its class what it may fetch: under a name, and by role, paths of files and folders; the core reads them piece by
 piece as the worker takes them, so that no file is ever in its memory as a whole. A role that begins with `secret` holds references to
 secrets. The role `kept` holds two words: a sort of thing that is kept for the watcher, of which it gets the newest with the key that
-belongs to it, and the name of the material whose signature goes with that.
+belongs to it, and the name of the material whose signature goes with that. The role `subject` names subjects whose keys are handed over.
 
 What a worker hands over is untrusted: names are checked, sizes are bounded, the oldest gives way.
 """
@@ -15,6 +15,7 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ MAX_FILES = 4096
 MAX_BYTES = 256 << 20
 """Of one file; a larger one is refused by name."""
 KEPT = "kept"
+SUBJECT = "subject"
 SECRET = "secret"
 KEY = "kept.key"
 KEY_BYTES = 32
@@ -53,14 +55,24 @@ class _File(Record):
     problem: str = ""
 
 
-class Handover:
-    """A `agent.supervision.Holder` over the files of this machine and a folder of its own."""
+class Rows(Protocol):
+    """The part of the state that is handed over."""
 
-    def __init__(self, folder: Path) -> None:
+    def revision(self, subject: str) -> int:
+        """Return the subject's revision."""
+
+    def rows(self, subject: str) -> dict[str, bytes]:
+        """Return its rows."""
+
+
+class Handover:
+    """A `agent.supervision.Holder` over the files of this machine, the stored subjects, and a folder of its own."""
+
+    def __init__(self, folder: Path, state: Rows) -> None:
         self.lost = self.dropped = 0
         """Things that could not be written, and things that gave way to newer ones."""
-        self._folder = folder
-        self._coming: dict[tuple[str, str, str], bytearray] = {}
+        self._folder, self._state = folder, state
+        self._coming: dict[tuple[str, str, str], int] = {}
 
     def hand_over(self, spec: WorkerSpec, watcher: str, name: str, have: str) -> Iterator[Material]:
         """Yield the pieces of a material, or a single word when the watcher has it all already."""
@@ -70,15 +82,20 @@ class Handover:
             yield from self._hand_back(watcher, name, what, signature(spec.materials[watcher].get(of, {})))
             return
         files = list(_files(roles))
-        mark = _signature(files)
+        mark = self._revisions(roles) if SUBJECT in roles else _signature(files)
+        blank = Material(watcher=watcher, name=name, signature=mark)
         if mark == have:
-            yield Material(watcher=watcher, name=name, signature=mark, unchanged=True, last=True)
+            yield replace(blank, unchanged=True, last=True)
             return
+        for subject in roles.get(SUBJECT, ()):
+            keys = "\n".join(self._state.rows(subject)).encode("utf-8", "replace")
+            yield replace(blank, role=SUBJECT, path=subject, data=keys[:PAGE_BYTES])
         for file in files:
-            yield from _pieces(
-                file, Material(watcher=watcher, name=name, signature=mark, role=file.role, path=file.path)
-            )
-        yield Material(watcher=watcher, name=name, signature=mark, last=True)
+            yield from _pieces(file, replace(blank, role=file.role, path=file.path))
+        yield replace(blank, last=True)
+
+    def _revisions(self, roles: Mapping[str, tuple[str, ...]]) -> str:
+        return " ".join(f"{subject} {self._state.revision(subject)}" for subject in roles[SUBJECT])
 
     def keep(self, spec: WorkerSpec, piece: Keep) -> None:
         """Take a piece; raises `Malformed` for what this watcher may not have kept."""
@@ -88,19 +105,24 @@ class Handover:
         key = (piece.watcher, piece.what, piece.name)
         if len(self._coming) > 1 and key not in self._coming:
             raise Malformed("pieces of many things to keep at once")
-        held = self._coming.setdefault(key, bytearray())
-        held += piece.data
-        if len(held) > bounds[0]:
-            del self._coming[key]
+        size = self._coming.get(key, 0)
+        self._coming[key] = size + len(piece.data) if size >= 0 else -1
+        if self._coming[key] > bounds[0]:
+            self._drop(key)
             raise Malformed(f"{piece.what} {piece.name} is larger than {bounds[0]} bytes")
+        if size >= 0 and not self._write(piece, begin=not size):
+            self._coming[key] = -1
         if piece.last:
-            del self._coming[key]
-            self._store(piece, held, bounds[1])
+            whole = self._coming.pop(key) >= 0
+            if whole:
+                self._close(piece, bounds[1])
+            else:
+                self.lost += 1
 
     def forget(self, spec: WorkerSpec) -> None:
         """Drop what came halfway: the worker has ended."""
         for key in [key for key in self._coming if key[0] in spec.watchers]:
-            del self._coming[key]
+            self._drop(key)
 
     def listed(self, watcher: str, what: str) -> list[Kept]:
         """Return what is kept of one sort, oldest first."""
@@ -124,19 +146,31 @@ class Handover:
     def _place(self, watcher: str, what: str) -> Path:
         return self._folder / watcher / what
 
-    def _store(self, piece: Keep, content: bytearray, total: int) -> None:
-        """Write it whole or not at all, then let the oldest go until all together are within `total`; a full disk keeps what is there."""
-        folder = self._place(piece.watcher, piece.what)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / piece.name
-        part = folder / f"{piece.name}.part"
+    def _part(self, watcher: str, what: str, name: str) -> Path:
+        return self._place(watcher, what) / f"{name}.part"
+
+    def _drop(self, key: tuple[str, str, str]) -> None:
+        """Forget a thing that came halfway."""
+        self._coming.pop(key, None)
+        self._part(*key).unlink(missing_ok=True)
+
+    def _write(self, piece: Keep, begin: bool) -> bool:
+        """Add a piece to the file that is under way; False where the disk does not take it, which ends that file."""
+        part = self._part(piece.watcher, piece.what, piece.name)
         try:
-            part.write_bytes(content)
-            part.replace(path)
+            if begin:
+                part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with part.open("wb" if begin else "ab") as file:
+                file.write(piece.data)
         except OSError:
             part.unlink(missing_ok=True)
-            self.lost += 1
-            return
+            return False
+        return True
+
+    def _close(self, piece: Keep, total: int) -> None:
+        """Put a whole file in its place, then let the oldest go until all together are within `total`."""
+        folder = self._place(piece.watcher, piece.what)
+        self._part(piece.watcher, piece.what, piece.name).replace(folder / piece.name)
         kept = self.listed(piece.watcher, piece.what)
         size = sum(one.bytes for one in kept)
         for one in kept[:-1]:
@@ -187,7 +221,7 @@ def _files(roles: Mapping[str, tuple[str, ...]]) -> Iterator[_File]:
     """Yield the files of a material in the order of the configuration, those of a folder by name."""
     count = 0
     for role, paths in roles.items():
-        for path in paths:
+        for path in paths if role != SUBJECT else ():
             for file in _secret(role, path) if role.startswith(SECRET) else _under(role, path):
                 count += 1
                 if count > MAX_FILES:

@@ -85,7 +85,7 @@ class Instance:
         self._spool_was_set_aside = bool(spool_events)
         self._rendering = Rendering(plan.kinds, lambda: self._plan.facts, plan.version)
         self._core = Core(self._state, clock, CoverageBook())
-        self._handover = Handover(paths.state / "kept")
+        self._handover = Handover(paths.state / "kept", self._state)
         self._supervisor = Supervisor(
             loop, plan.workers, connector, self._state, self._core, clock, holder=self._handover
         )

@@ -35,13 +35,13 @@ def rules(settings: AgentSettings) -> tuple[Rule, ...]:
 
 
 def _traffic(settings: AgentSettings) -> list[Rule]:
-    """Return the rule that bans whom the sensor's blocking rules name, where the settings want that."""
+    """Return the rule that bans whom the sensor names for it, by a blocking rule or a detector, where the settings want that."""
     traffic = getattr(getattr(settings, "collectors", None), "traffic", None)
     if traffic is None or not (traffic.enabled and traffic.block):
         return []
     return [
         Rule(
-            when="traffic.alert",
+            when="traffic.*",
             match={"blocking": True},
             do="block",
             arguments={"address": "{offender}", "reason": "{reason}", "handshake": "{proven}"},

@@ -100,7 +100,7 @@ def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
     yield f"  memory      {size(now['memory_bytes'])} of tables"
     yield f"  lag         {now['lag_ms']:.0f} ms at most since the last look"
     alerts = f"  alerts      {now['alerts']}: {now['held_back']} counted instead of stated"
-    yield f"{alerts}, {now['suppressed']} not wanted, {now['discarded']} too many for a packet"
+    yield f"{alerts}, {now['banned']} of banned sources, {now['suppressed']} not wanted, {now['discarded']} too many for a packet"
     yield f"  evidence    {now['evidence']} captures, {now['evidence_left_out']} left out"
     share = f"{now['encrypted']} conversations encrypted ({now['encrypted_share']:.0f} % of bytes)"
     yield f"  not read    {share}, {now['undecoded']} packets malformed, {now['parsers_broken']} parsers broken"

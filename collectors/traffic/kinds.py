@@ -1,5 +1,6 @@
 """The kinds of event that the sensor states."""
 
+from collectors.traffic.detectors.kinds import KINDS as FOUND
 from contracts.event import Kind, Lane, Severity
 
 ALERT = Kind(
@@ -118,6 +119,7 @@ INTERFACE_BACK = Kind(
     ocsf_class=6008,
 )
 KINDS = (
+    *FOUND,
     ALERT,
     HELD_BACK,
     DROPPED,

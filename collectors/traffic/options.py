@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.groups import addresses, ports
 from collectors.traffic.rules.language.variables import ADDRESS_GROUPS, PORT_GROUPS, Variables
@@ -128,6 +129,7 @@ class Options(CollectorOptions):
         int, Meta(description="Events of all rules within a second; the rest is counted.", ge=1, le=200)
     ] = 50
     evidence: EvidenceOptions = EvidenceOptions()
+    detectors: DetectorOptions = DetectorOptions()
 
     def __post_init__(self) -> None:
         if self.enabled and not self.interfaces:

@@ -3,6 +3,9 @@
 from collectors.traffic.block import Block
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.decode.table import Table
+from collectors.traffic.detectors.detectors import Detectors
+from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.options import Options
@@ -18,17 +21,24 @@ from collectors.traffic.streams.reassembler import Reassembler
 class Passed:
     """What came of one block: valid until the next one."""
 
-    __slots__ = ("alerts", "batch", "block", "changes", "news", "table")
+    __slots__ = ("alerts", "batch", "block", "changes", "findings", "news", "table")
 
     def __init__(
-        self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], alerts: list[Alert]
+        self,
+        block: Block,
+        table: Table,
+        batch: Batch,
+        news: News,
+        changes: list[Change],
+        alerts: list[Alert],
+        findings: list[Finding],
     ) -> None:
         self.block, self.table, self.batch = block, table, batch
-        self.news, self.changes, self.alerts = news, changes, alerts
+        self.news, self.changes, self.alerts, self.findings = news, changes, alerts, findings
 
 
 class Pipeline:
-    """Decoder, flows, streams, protocols and rules. `engine` is None while no rules are in use."""
+    """Decoder, flows, streams, protocols, rules and detectors. `engine` is None while no rules are in use."""
 
     def __init__(self, options: Options) -> None:
         self.decoder = Decoder(DecodeOptions(verify_checksums=options.checksums))
@@ -42,6 +52,7 @@ class Pipeline:
             )
         )
         self.protocols = Protocols(Limits())
+        self.detectors = Detectors(options.detectors, self.flows.columns)
         self.engine: Engine | None = None
 
     def feed(self, block: Block, now_ns: int) -> Passed:
@@ -55,7 +66,14 @@ class Pipeline:
         alerts: list[Alert] = []
         if self.engine is not None:
             alerts = self.engine.feed(block, table, batch, news, changes, self.flows.columns)
-        return Passed(block, table, batch, news, changes, alerts)
+        findings = self.detectors.feed(block, table, batch, news, changes)
+        if not len(block):
+            findings += self.detectors.sweep(now_ns)
+        return Passed(block, table, batch, news, changes, alerts, findings)
+
+    def tune(self, options: DetectorOptions) -> None:
+        """Go on with detectors of other limits, which count from now on."""
+        self.detectors = Detectors(options, self.flows.columns)
 
     def memory_bytes(self) -> int:
         """Return what the tables of flows and streams hold."""

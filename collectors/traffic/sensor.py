@@ -8,6 +8,7 @@ import pkgutil
 
 import collectors.traffic
 from collectors.traffic import board, filter
+from collectors.traffic.detectors.prefixes import Prefixes
 from collectors.traffic.kinds import RULES_LOADED, RULES_NOT_LOADED, SECRET_MISSING
 from collectors.traffic.live import LiveSource
 from collectors.traffic.options import RING_BLOCK, Options
@@ -27,7 +28,9 @@ from contracts.host import ReadOnlyHost, Stop
 CHORES_S = 0.25
 """So often the sensor looks up from the packets."""
 TICK_S = 1.0
-SECRETS = "secrets"
+SECRETS, BANS = "secrets", "bans"
+SOON_S, SOON_FOR_S = 0.5, 15.0
+"""How often it is asked who is banned while a ban is expected, and how long it is."""
 LATE_MODULES = ("numpy.ma",)
 """Modules that libraries import when they are first asked for something."""
 
@@ -55,6 +58,7 @@ class Sensor:
         self._sight = Sight(emit, host.monotonic(), self._now_ms())
         self._chores_s = self._tick_s = 0.0
         self._secret_s, self._secret_problem = -options.rules_every, ""
+        self._bans, self._bans_s, self._blocked_s = "", -options.rules_every, -SOON_FOR_S
 
     def run(self, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` or `Malformed` where an interface cannot be read."""
@@ -95,6 +99,7 @@ class Sensor:
             if fresh is not None:
                 self._use(fresh)
         self._seal(now_s)
+        self._learn_bans(now_s)
         if self._board.wanted:
             self._board.state(self._sight.rows(source, self._pipeline, self._reporting, self._rules.state, now_s))
         if now_s - self._tick_s >= TICK_S:
@@ -143,6 +148,22 @@ class Sensor:
                 self._secret_problem = piece.problem
                 self._emit.event(SECRET_MISSING.event("evidence", detail=piece.problem))
 
+    def _learn_bans(self, now_s: float) -> None:
+        """Learn who is banned: often after something that leads to a ban, else now and then."""
+        answer = self._emit.fetched(BANS)
+        if answer is not None and answer.pieces is not None:
+            self._bans = answer.signature
+            keys = b"\n".join(piece.data for piece in answer.pieces).decode("utf-8", "replace").split("\n")
+            networks = [key for key in keys if key and " " not in key]
+            self._reporting.banned = Prefixes(networks)
+            self._pipeline.detectors.ban(networks)
+        if self._reporting.blocked:
+            self._reporting.blocked, self._blocked_s = False, now_s
+        every_s = SOON_S if now_s - self._blocked_s < SOON_FOR_S else self.options.rules_every
+        if answer is None and now_s - self._bans_s >= every_s:
+            self._bans_s = now_s
+            self._emit.fetch(BANS, self._bans)
+
     def _tuned(self) -> bool:
         """Take other settings; return whether the interfaces have to be opened anew."""
         options = self._emit.retuned()
@@ -158,6 +179,10 @@ class Sensor:
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
             engine, self._pipeline = self._pipeline.engine, Pipeline(options)
             self._pipeline.engine = engine
+            self._bans = ""
+        elif options.detectors != former.detectors:
+            self._pipeline.tune(options.detectors)
+            self._bans = ""
         return _of_capture(options) != _of_capture(former)
 
     def _now_ns(self) -> int:

@@ -56,6 +56,7 @@ class TrafficWatcher:
         return {
             "rules": {role: paths for role, paths in files.items() if paths},
             "cache": {"kept": ("cache", "rules")},
+            "bans": {"subject": ("bans",)},
             "secrets": {role: paths for role, paths in secrets.items() if paths},
         }
 

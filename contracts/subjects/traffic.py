@@ -30,6 +30,8 @@ class Sensor(Record):
     """Alerts that were counted instead of stated."""
     discarded: int = 0
     """Alerts that were too many for one packet."""
+    banned: int = 0
+    """Alerts about sources that were banned already."""
     suppressed: int = 0
     """Alerts that the site's threshold.config does not want."""
     undecoded: int = 0

@@ -254,3 +254,36 @@ def test_the_worker_has_one_capability_opens_nothing_and_speaks_to_nobody(site: 
     names = [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
     files = [name for name in names if name.startswith("/") and not name.startswith(("/dev/null", "/proc/"))]
     assert set(files) == {str(agent.folder / "log")}, f"its standard error, and nothing else: {files}"
+
+
+def test_made_rules_are_taken_from_what_was_kept_unless_it_was_changed(site: Site) -> None:
+    agent = site.start()
+    kept = agent.folder / "state" / "kept" / "traffic" / "cache" / "rules.packed"
+    agent.until(kept.is_file, 10)
+    os.kill(agent.worker("sensor")["pid"], signal.SIGKILL)
+    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 2, 30)
+    assert agent.event("traffic.rules_loaded", 5)["fields"]["cached"] is True
+    site.curl("/?file=/etc/passwd")
+    assert agent.event("traffic.alert", 10)["fields"]["sid"] == 9000001
+    damaged = bytearray(kept.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    kept.write_bytes(damaged)
+    os.kill(agent.worker("sensor")["pid"], signal.SIGKILL)
+    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 3, 30)
+    assert agent.event("traffic.rules_loaded", 5)["fields"]["cached"] is False, "made anew"
+
+
+def test_a_scan_that_is_proven_is_banned_and_a_banned_source_does_not_fire_again(site: Site) -> None:
+    agent = site.start(block="true", detectors="{home: [198.51.100.1/32]}", repeat_after="1s")
+    site.attacker.run(*"nmap -n -Pn -sT -p 1-400 --max-retries 0".split(), SERVER, check=False)
+    found = agent.event("traffic.ports_scanned", 20)["fields"]
+    assert (found["source"], found["subject"]) == (CLIENT, SERVER)
+    site.curl("/?file=/etc/passwd", 1)
+    agent.until(lambda: CLIENT in site.victim.run("nft", "list", "ruleset"), 10)
+    agent.until(lambda: CLIENT in agent.ask("subject", subject="bans")["rows"], 10)
+    time.sleep(2.0)
+    before = agent.kinds().count("traffic.alert")
+    # Out to the banned one, whose answers the packet socket still sees.
+    for _ in range(3):
+        site.curl("/?file=/etc/passwd", 1)
+    assert agent.kinds().count("traffic.alert") == before

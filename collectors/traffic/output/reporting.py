@@ -3,8 +3,11 @@
 import numpy as np
 from msgspec.structs import replace
 
+from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.prefixes import Prefixes
 from collectors.traffic.kinds import HELD_BACK
 from collectors.traffic.options import Options
+from collectors.traffic.output.eve import address
 from collectors.traffic.output.events import Home, event, offender
 from collectors.traffic.output.history import History
 from collectors.traffic.output.limits import MINUTE_S, Limiter, Limits
@@ -29,6 +32,11 @@ class Reporting:
         self.sealer: Sealer | None = None
         self.may_keep = options.evidence.key is None
         """False while the secret that evidence is to be sealed with has not come."""
+        self.banned = Prefixes()
+        """Who is banned already: what they still send is counted, not stated."""
+        self.held_banned = 0
+        self.blocked = False
+        """Whether something was stated that is to lead to a ban, since this was last set to False."""
         self._emit = emit
         self._number = 0
         self._minute: tuple[float, int] = (now_s, 0)
@@ -37,7 +45,7 @@ class Reporting:
 
     def tune(self, options: Options) -> None:
         """Go on with other settings; what is counted stays."""
-        self._options = options.evidence
+        self._options, self._blocks = options.evidence, options.block
         self._home = Home(options.variables())
         self.limiter.limits = Limits(
             again_s=options.repeat_after, per_rule=options.per_rule, per_second=options.per_second
@@ -51,6 +59,8 @@ class Reporting:
         slots = passed.batch.flow_of_rows(len(passed.table))
         if self._history is not None:
             self._history.add(passed.block, passed.table, np.where(slots >= 0, serials[slots], 0))
+        for finding in passed.findings:
+            self._find(finding, names, now_s)
         if not passed.alerts:
             return
         wanted = passed.alerts if self.site.idle else self.site.apply(passed.alerts)
@@ -73,13 +83,29 @@ class Reporting:
 
     def _state(self, alert: Alert, names: list[str], now_s: float) -> None:
         sid, source = alert.rule.gid << 32 | alert.rule.sid, offender(alert, self._home)
+        if self.banned and source[0] and self.banned.has(address(*source)):
+            self.held_banned += 1
+            return
         if not self.limiter.wants(sid, source, now_s):
             known = self.limiter.knows(sid, source)
             self.limiter.hold(sid, source, None if known else self._event(alert, names, ""))
             return
         capture = self._keep(alert, now_s)
         repeats = self.limiter.stated(sid, source, now_s)
-        self._emit.event(replace(self._event(alert, names, capture), repeats=repeats))
+        stated = replace(self._event(alert, names, capture), repeats=repeats)
+        self.blocked |= bool(stated.fields["blocking"])
+        self._emit.event(stated)
+
+    def _find(self, finding: Finding, names: list[str], now_s: float) -> None:
+        """State a finding; how often an equal one is told again, its detector has decided."""
+        key = f"{finding.kind.name} {finding.key}"
+        interface = names[finding.interface] if finding.interface < len(names) else ""
+        event = finding.event(interface, blocking=self._blocks)
+        if not self.limiter.wants(0, key, now_s):
+            self.limiter.hold(0, key, event)
+            return
+        self.blocked |= bool(event.fields.get("blocking"))
+        self._emit.event(replace(event, repeats=self.limiter.stated(0, key, now_s)))
 
     def _event(self, alert: Alert, names: list[str], capture: str) -> Event:
         packet = alert.packet

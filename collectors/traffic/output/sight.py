@@ -145,6 +145,7 @@ class Sight:
             alerts=reporting.alerts,
             held_back=reporting.limiter.held,
             discarded=pipeline.engine.verdicts.discarded if pipeline.engine is not None else 0,
+            banned=reporting.held_banned,
             suppressed=reporting.site.suppressed,
             undecoded=pipeline.decoder.counts.invalid,
             parsers_broken=found.parsers_broken,

@@ -4,17 +4,20 @@ The child may what its parent may, which is nothing but packet sockets; it close
 a pipe.
 """
 
+import hashlib
 import os
 import resource
 import select
 import signal
+import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from collectors.traffic.rules.checking import compiled
 from collectors.traffic.rules.engine.prepared import Prepared, prepare
+from collectors.traffic.rules.engine.sealed import NotOpened, seal, unseal
 from collectors.traffic.rules.language.classification import Classes
 from collectors.traffic.rules.language.ruleset import Loader
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
@@ -27,6 +30,7 @@ from contracts.record import Record
 CPU_S = 300
 """So long a ruleset may take; all of ET Open takes ten seconds."""
 PIECE = 1 << 20
+_LENGTH = struct.Struct(">I")
 
 
 class Refused(Record):
@@ -42,32 +46,39 @@ class Refused(Record):
         return f"{self.file}:{self.line}: {name}{self.reason}"
 
 
-class Made(Record):
-    """What came of files: the rules made ready, and how many there are; `silent` of them can never match here.
+class Told(Record):
+    """What is to be told of a ruleset, and what of it is not in the rules themselves: the site's threshold.config.
 
-    `problems` are files that could not be read or hold what is none of theirs.
+    `silent` rules can never match here; `problems` are files that could not be read or hold what is none of theirs.
     """
 
-    prepared: Prepared | None = None
     loaded: int = 0
     silent: int = 0
     refused: list[Refused] = []
     problems: list[str] = []
     files: int = 0
     seconds: float = 0.0
+    thresholds: bytes = b""
+
+
+class Made(Record):
+    """A ruleset that is ready: `packed` is all of it as bytes, to be kept."""
+
+    prepared: Prepared
+    told: Told
+    packed: bytes = b""
 
 
 class Broken(Exception):
     """The child ended without an answer; the message says how."""
 
 
-def make(pieces: Sequence[Piece], variables: Variables) -> Made:
-    """Return the rules of the pieces, with the site's thresholds applied."""
+def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]:
+    """Return the rules of the pieces made ready, with the site's thresholds applied, and what is to be told of them."""
     begun = time.monotonic()
     problems = [f"{piece.path}: {piece.problem}" for piece in pieces if piece.problem]
     readable = [piece for piece in pieces if not piece.problem]
-    classes = _classes(readable, problems)
-    loader = Loader(variables, classes)
+    loader = Loader(variables, _classes(readable, problems))
     files = 0
     for piece in readable:
         if piece.role != "rules":
@@ -78,35 +89,59 @@ def make(pieces: Sequence[Piece], variables: Variables) -> Made:
         files += 1
         loader.read(piece.data, piece.path)
     ruleset = compiled(loader.ruleset)
-    config = thresholds(pieces, variables)
+    text = b"\n".join(piece.data for piece in readable if piece.role == "threshold")
+    config = thresholds(text, variables)
     config.apply(ruleset.rules)
     problems += [f"{_path(pieces, 'threshold')}:{line}: {reason}" for line, reason in config.refused]
-    return Made(
-        prepared=prepare(ruleset.rules),
+    prepared = prepare(ruleset.rules)
+    told = Told(
         loaded=len(ruleset.rules),
         silent=sum(1 for _ in never(ruleset.rules)),
         refused=[Refused(file=one.file, line=one.line, sid=one.sid, reason=one.reason) for one in ruleset.refused],
         problems=problems,
         files=files,
         seconds=time.monotonic() - begun,
+        thresholds=text,
     )
+    return prepared, told
 
 
-def thresholds(pieces: Sequence[Piece], variables: Variables) -> ThresholdConfig:
+def thresholds(text: bytes, variables: Variables) -> ThresholdConfig:
     """Return what the site's threshold.config says, nothing without one."""
-    data = b"\n".join(piece.data for piece in pieces if piece.role == "threshold" and not piece.problem)
-    return read_thresholds(data, variables.addresses)
+    return read_thresholds(text, variables.addresses)
+
+
+def pack(prepared: Prepared, told: Told, key: bytes, made_of: str) -> bytes:
+    """Return a ruleset as bytes, sealed with a key; `made_of` names the files and variables that it was made of."""
+    head = msgspec.msgpack.encode(told)
+    return _LENGTH.pack(len(head)) + head + seal(prepared, key, _made_of(head, made_of))
+
+
+def unpack(packed: bytes, key: bytes, made_of: str) -> Made:
+    """Return a ruleset that was packed; raises `NotOpened` unless it is whole, of this version, and made of just that."""
+    if len(packed) < _LENGTH.size:
+        raise NotOpened("it is cut off")
+    end = _LENGTH.size + _LENGTH.unpack_from(packed)[0]
+    head = packed[_LENGTH.size : end]
+    prepared = unseal(packed[end:], key, _made_of(head, made_of))
+    return Made(prepared=prepared, told=msgspec.msgpack.decode(head, type=Told), packed=packed)
+
+
+def _made_of(head: bytes, made_of: str) -> str:
+    """Return a name of what a ruleset was made of that also vouches for what is told of it."""
+    return f"{made_of} {hashlib.sha256(head).hexdigest()}"
 
 
 class Forge:
     """One child at work. `poll` often; `close` ends it whatever it is at."""
 
-    def __init__(self, pieces: Sequence[Piece], variables: Variables) -> None:
+    def __init__(self, pieces: Sequence[Piece], variables: Variables, key: bytes, made_of: str) -> None:
+        self._key, self._made_of = key, made_of
         self._incoming, outgoing = os.pipe2(os.O_CLOEXEC)
         self._parts: list[bytes] = []
         self._pid = os.fork()
         if not self._pid:
-            _child(outgoing, pieces, variables)
+            _child(outgoing, lambda: pack(*make(pieces, variables), key, made_of))
         os.close(outgoing)
         os.set_blocking(self._incoming, False)
 
@@ -121,7 +156,10 @@ class Forge:
             if code:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 raise Broken(f"the process that reads rules ended with {how}")
-            return msgspec.msgpack.decode(b"".join(self._parts), type=Made)
+            try:
+                return unpack(b"".join(self._parts), self._key, self._made_of)
+            except NotOpened as error:
+                raise Broken(f"the rules that were made cannot be taken over: {error}") from error
         return None
 
     def close(self) -> None:
@@ -137,14 +175,14 @@ class Forge:
         return os.waitstatus_to_exitcode(status)
 
 
-def _child(outgoing: int, pieces: Sequence[Piece], variables: Variables) -> None:
+def _child(outgoing: int, work: Callable[[], bytes]) -> None:
     """Work and end; never returns, because this copy of the sensor must not run on as one."""
     code = 1
     try:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
         _close_all_but(outgoing)
         os.nice(5)
-        answer = memoryview(msgspec.msgpack.encode(make(pieces, variables)))
+        answer = memoryview(work())
         while answer:
             answer = answer[os.write(outgoing, answer[:PIECE]) :]
         code = 0

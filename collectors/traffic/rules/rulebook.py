@@ -1,5 +1,10 @@
-"""The rules in use: fetched from the core, made in a process of their own, exchanged between two blocks."""
+"""The rules in use: fetched from the core, made in a process of their own, exchanged between two blocks.
 
+What was made is kept by the core and taken from there at the next start, if it was made of the very same files and variables.
+"""
+
+import hashlib
+import threading
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -7,12 +12,15 @@ from msgspec.structs import replace
 from collectors.traffic.flows.store import Columns
 from collectors.traffic.options import Options
 from collectors.traffic.rules.engine.engine import Engine
-from collectors.traffic.rules.forge import Broken, Forge, thresholds
+from collectors.traffic.rules.engine.sealed import NotOpened
+from collectors.traffic.rules.forge import Broken, Forge, Made, thresholds, unpack
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
-from contracts.collector import Emit, Piece
+from contracts.collector import Emit, Fetched
 from contracts.subjects.traffic import Rules
 
-MATERIAL = "rules"
+RULES, CACHE = "rules", "cache"
+"""The names of the materials."""
+NAME = "rules.packed"
 EXAMPLES = 10
 
 
@@ -27,12 +35,13 @@ class Rulebook:
     """Keeps the rules up to date. `poll` is called between blocks and gives a fresh ruleset when one is ready."""
 
     def __init__(self, options: Options, emit: Emit, now_ms: Callable[[], int]) -> None:
-        self.state = Rules()
+        self.state = Rules(loading=True)
         self._options, self._emit, self._now_ms = options, emit, now_ms
         self._asked_s: float | None = None
         self._signature = ""
-        self._pieces: tuple[Piece, ...] = ()
+        self._key: bytes | None = None
         self._forge: Forge | None = None
+        emit.fetch(CACHE)
 
     def tune(self, options: Options) -> None:
         """Go on with other settings: the rules are made anew when what they depend on differs."""
@@ -43,16 +52,18 @@ class Rulebook:
 
     def poll(self, now_s: float, columns: Columns) -> Fresh | None:
         """Move on by one step; returns a ruleset that is ready to be used. Raises `Broken` when one could not be made."""
+        if self._key is None:
+            kept = self._emit.fetched(CACHE)
+            return self._kept(kept, columns) if kept is not None else None
         if self._forge is not None:
             return self._forged(self._forge, columns)
-        answer = self._emit.fetched(MATERIAL)
+        answer = self._emit.fetched(RULES)
         if answer is None:
             self._ask(now_s)
-        if answer is None or answer.pieces is None:
-            return None
-        self._signature, self._pieces = answer.signature, answer.pieces
-        self.state = replace(self.state, loading=True, problem="")
-        self._forge = Forge(self._pieces, self._options.variables())
+        elif answer.pieces is not None:
+            self._signature = answer.signature
+            self.state = replace(self.state, loading=True, problem="")
+            self._forge = Forge(answer.pieces, self._options.variables(), self._key, self._made_of())
         return None
 
     def close(self) -> None:
@@ -65,30 +76,52 @@ class Rulebook:
         if self._asked_s is not None and now_s - self._asked_s < self._options.rules_every:
             return
         self._asked_s = now_s
-        self._emit.fetch(MATERIAL, self._signature)
+        self._emit.fetch(RULES, self._signature)
+
+    def _made_of(self) -> str:
+        """Return the name of what the rules are made of: the files' state and the variables."""
+        variables = repr((sorted(self._options.addresses.items()), sorted(self._options.ports.items())))
+        return f"{self._signature} {hashlib.sha256(variables.encode()).hexdigest()}"
+
+    def _kept(self, kept: Fetched, columns: Columns) -> Fresh | None:
+        """Take what was kept, if it is of the files as they are now; anything else is made anew."""
+        pieces = {piece.role: piece.data for piece in kept.pieces or () if not piece.problem}
+        self._key = pieces.get("key", b"")
+        self._signature = kept.signature
+        try:
+            made = unpack(pieces.get("kept", b""), self._key, self._made_of())
+        except NotOpened:
+            self._signature = ""  # so that all of it is fetched and made
+            return None
+        return self._fresh(made, columns, cached=True)
 
     def _forged(self, forge: Forge, columns: Columns) -> Fresh | None:
         try:
             made = forge.poll()
-            if made is None:
-                return None
-            assert made.prepared is not None
-            engine = Engine(made.prepared, columns)
         except Broken as broken:
-            self._forge, self._pieces = None, ()
+            self._forge = None
             self.state = replace(self.state, loading=False, problem=str(broken))
             raise
+        if made is None:
+            return None
         self._forge = None
-        pieces, self._pieces = self._pieces, ()
+        # Beside the packets: the core may take a while for so much.
+        threading.Thread(target=self._emit.keep, args=(CACHE, NAME, made.packed), name="keep", daemon=True).start()
+        return self._fresh(made, columns, cached=False)
+
+    def _fresh(self, made: Made, columns: Columns, cached: bool) -> Fresh:
+        told = made.told
         self.state = Rules(
-            loaded=made.loaded,
-            refused=len(made.refused),
-            silent=made.silent,
-            files=made.files,
+            loaded=told.loaded,
+            refused=len(told.refused),
+            silent=told.silent,
+            files=told.files,
             signature=self._signature,
             loaded_ms=self._now_ms(),
-            seconds=round(made.seconds, 2),
-            problem="; ".join(made.problems[:EXAMPLES]),
-            examples=tuple(str(one) for one in made.refused[:EXAMPLES]),
+            seconds=round(told.seconds, 2),
+            cached=cached,
+            problem="; ".join(told.problems[:EXAMPLES]),
+            examples=tuple(str(one) for one in told.refused[:EXAMPLES]),
         )
-        return Fresh(engine, thresholds(pieces, self._options.variables()), self.state, made.problems)
+        engine = Engine(made.prepared, columns)
+        return Fresh(engine, thresholds(told.thresholds, self._options.variables()), self.state, told.problems)
