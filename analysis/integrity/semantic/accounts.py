@@ -21,7 +21,7 @@ _ALGORITHMS = {
 _WEAK = frozenset({"MD5", "DES", "Solaris MD5", "SHA-1"})
 _NO_LOGIN = ("nologin", "/false", "/sync", "/halt", "/shutdown")
 _GROUPS = frozenset({"root", "sudo", "wheel", "adm", "docker", "lxd", "disk", "shadow", "libvirt", "kvm", "kmem"})
-_MARK = "holdfast:"
+_MARK = "holdfast="
 
 
 def redacted(content: bytes) -> bytes:
@@ -43,9 +43,8 @@ def _marked(field: str) -> str:
     rest = field[len(lock) :]
     if rest in ("", "*", "x") or rest.startswith(_MARK):
         return field
-    return f"{lock}{_MARK}{algorithm(rest)}:{hashlib.sha256(rest.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}".replace(
-        ":", "="
-    )
+    digest = hashlib.sha256(rest.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{lock}{_MARK}{algorithm(rest)}={digest[:16]}"
 
 
 def algorithm(field: str) -> str:
@@ -53,7 +52,7 @@ def algorithm(field: str) -> str:
     rest = field.lstrip("!")
     if rest in ("", "*", "x"):
         return ""
-    if rest.startswith(_MARK.replace(":", "=")):
+    if rest.startswith(_MARK):
         return rest.split("=")[1]
     if rest.startswith("$"):
         return _ALGORITHMS.get(rest.split("$")[1], "unknown")
@@ -90,10 +89,10 @@ def _account(name: str, was: list[str] | None, now: list[str] | None) -> list[Se
         found.append(Sentence(text=text, attack=("T1098",), severity=Severity.HIGH))
     for at, what in ((2, "uid"), (3, "gid"), (5, "home"), (6, "shell")):
         if was[at] != now[at]:
-            grave = (at == 2 and root) or (at == 6 and _may_log_in(now[6]) and not _may_log_in(was[6]))
+            opened = (at == 2 and root) or (at == 6 and _may_log_in(now[6]) and not _may_log_in(was[6]))
             text = f"{what} of {shown(name)} {shown(was[at])} -> {shown(now[at])}"
             techniques = ("T1098", "T1078.003") if at == 2 and root else ("T1098",)
-            found.append(Sentence(text=text, attack=techniques, severity=Severity.HIGH if grave else Severity.MEDIUM))
+            found.append(Sentence(text=text, attack=techniques, severity=Severity.HIGH if opened else Severity.MEDIUM))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Apache httpd: directives that came or went, each with the sections around it; .htaccess files, too (httpd.apache.org, "Configuration Files")."""
+"""Apache httpd: directives that came or went, with the sections around each; .htaccess, too (httpd.apache.org, "Configuration Files")."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""nftables.conf: rules, policies and sets that came or went, by table and chain; what holds in the kernel is the firewall collector's (nft(8))."""
+"""nftables.conf: rules, policies and sets that came or went, by table and chain (nft(8)); the kernel's own are the firewall collector's."""
 
 import re
 from collections.abc import Iterator

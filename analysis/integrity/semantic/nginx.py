@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from analysis.integrity.semantic.sentence import Sentence, shown
 from contracts.event import Severity
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|(?:[^\s{};"\'\\]|\\.)+|#[^\n]*')
+_TOKEN = re.compile(r"#[^\n]*" r'|"(?:[^"\\]|\\.)*"' r"|'(?:[^'\\]|\\.)*'" r"|[{};]" r"|(?:[^\s{};\"'\\]|\\.)+")
 _TECHNIQUES = {
     "proxy_pass": ("T1090",),
     "fastcgi_pass": ("T1505.003",),

@@ -124,14 +124,57 @@ def _sentence(block: str, keyword: str, was: str | None, now: str | None) -> Sen
     )
 
 
-_NAMES = {name.lower(): name for name in (
-    "PermitRootLogin", "PasswordAuthentication", "PermitEmptyPasswords", "PubkeyAuthentication", "AuthorizedKeysFile", "AuthorizedKeysCommand",
-    "AuthorizedKeysCommandUser", "AuthorizedPrincipalsFile", "TrustedUserCAKeys", "PermitUserEnvironment", "AllowTcpForwarding", "GatewayPorts",
-    "PermitTunnel", "X11Forwarding", "UsePAM", "StrictModes", "ForceCommand", "ChrootDirectory", "LogLevel", "Port", "ListenAddress",
-    "HostKey", "AcceptEnv", "SetEnv", "AllowUsers", "AllowGroups", "DenyUsers", "DenyGroups", "Subsystem", "Include", "MaxAuthTries",
-    "HostbasedAuthentication", "IgnoreRhosts", "KbdInteractiveAuthentication", "Ciphers", "MACs", "KexAlgorithms", "LoginGraceTime",
-    "ClientAliveInterval", "ClientAliveCountMax", "Banner", "PrintMotd", "UseDNS", "AuthenticationMethods", "PermitOpen", "PermitListen",
-)}  # fmt: skip
+_NAMES = {
+    name.lower(): name
+    for name in [
+        "PermitRootLogin",
+        "PasswordAuthentication",
+        "PermitEmptyPasswords",
+        "PubkeyAuthentication",
+        "AuthorizedKeysFile",
+        "AuthorizedKeysCommand",
+        "AuthorizedKeysCommandUser",
+        "AuthorizedPrincipalsFile",
+        "TrustedUserCAKeys",
+        "PermitUserEnvironment",
+        "AllowTcpForwarding",
+        "GatewayPorts",
+        "PermitTunnel",
+        "X11Forwarding",
+        "UsePAM",
+        "StrictModes",
+        "ForceCommand",
+        "ChrootDirectory",
+        "LogLevel",
+        "Port",
+        "ListenAddress",
+        "HostKey",
+        "AcceptEnv",
+        "SetEnv",
+        "AllowUsers",
+        "AllowGroups",
+        "DenyUsers",
+        "DenyGroups",
+        "Subsystem",
+        "Include",
+        "MaxAuthTries",
+        "HostbasedAuthentication",
+        "IgnoreRhosts",
+        "KbdInteractiveAuthentication",
+        "Ciphers",
+        "MACs",
+        "KexAlgorithms",
+        "LoginGraceTime",
+        "ClientAliveInterval",
+        "ClientAliveCountMax",
+        "Banner",
+        "PrintMotd",
+        "UseDNS",
+        "AuthenticationMethods",
+        "PermitOpen",
+        "PermitListen",
+    ]
+}
 
 
 def _spelled(keyword: str) -> str:

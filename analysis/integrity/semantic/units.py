@@ -7,11 +7,32 @@ _RUNS = ("ExecStart", "ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost
 _WHEN = frozenset({"OnCalendar", "OnBootSec", "OnStartupSec", "OnActiveSec", "OnUnitActiveSec", "OnUnitInactiveSec"})
 _LISTENS = frozenset({"ListenStream", "ListenDatagram", "ListenSequentialPacket", "ListenFIFO", "ListenNetlink"})
 _ENVIRONMENT = frozenset({"Environment", "EnvironmentFile", "PassEnvironment"})
-_PROTECTS = frozenset({
-    "NoNewPrivileges", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateNetwork", "PrivateUsers", "ProtectKernelModules",
-    "ProtectKernelTunables", "ProtectControlGroups", "ProtectClock", "ProtectProc", "RestrictAddressFamilies", "RestrictNamespaces",
-    "SystemCallFilter", "CapabilityBoundingSet", "AmbientCapabilities", "MemoryDenyWriteExecute", "DynamicUser", "User", "Group", "IPAddressDeny",
-})  # fmt: skip
+_PROTECTS = frozenset(
+    [
+        "NoNewPrivileges",
+        "ProtectSystem",
+        "ProtectHome",
+        "PrivateTmp",
+        "PrivateDevices",
+        "PrivateNetwork",
+        "PrivateUsers",
+        "ProtectKernelModules",
+        "ProtectKernelTunables",
+        "ProtectControlGroups",
+        "ProtectClock",
+        "ProtectProc",
+        "RestrictAddressFamilies",
+        "RestrictNamespaces",
+        "SystemCallFilter",
+        "CapabilityBoundingSet",
+        "AmbientCapabilities",
+        "MemoryDenyWriteExecute",
+        "DynamicUser",
+        "User",
+        "Group",
+        "IPAddressDeny",
+    ]
+)
 
 
 def explain(old: str, new: str) -> list[Sentence]:
