@@ -3,6 +3,7 @@
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -22,6 +23,7 @@ MAX_EXPECTED = 4096
 MAX_DATAGRAMS = 4
 """Datagrams of a flow without a known protocol that are looked at."""
 
+_ROW = attrgetter("row")
 _NEW, _WANTED, _LEFT = 0, 1, 2
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
@@ -71,8 +73,12 @@ class Protocols:
         for ended in batch.ended:
             self._gone += ended.slots.tolist()
         changes = self._changes
-        changes.sort(key=_row)
-        return changes
+        changes.sort(key=_ROW)
+        # What the flows' ends brought comes last.
+        behind = 0
+        while behind < len(changes) and changes[behind].row < 0:
+            behind += 1
+        return changes[behind:] + changes[:behind] if behind else changes
 
     def finish(self, news: News, ended: Ended | None = None) -> list[Change]:
         """Take what the end of flows brings when the sensor stops (`Reassembler.finish`); `ended` says whose first bytes come only now."""
@@ -312,9 +318,12 @@ class Protocols:
         parser, talked = talk.parser, talk.conversation
         if parser is None:
             return
-        touched, parser.touched = parser.touched, []
+        touched = parser.touched
+        if touched:
+            parser.touched = []
         for transaction in touched:
-            self._changes.append(Change(talked, transaction, side, row, time_ns, transaction.progress(side)))
+            progress = transaction.response if side else transaction.request
+            self._changes.append(Change(talked, transaction, side, row, time_ns, progress))
             if transaction.done:
                 self.counts.transactions[transaction.protocol] += 1
                 self._finished[talked.slot] = talked
@@ -355,8 +364,3 @@ class Protocols:
             talked.protocol = UNKNOWN
             if parser.rest:
                 self._look(talk, Run(talked.slot, side, 0, parser.rest, 0, row, time_ns, 0))
-
-
-def _row(change: Change) -> int:
-    """Return a change's place in the order: what the flows' ends brought comes last."""
-    return change.row if change.row >= 0 else 1 << 60

@@ -200,4 +200,5 @@ class Change:
         self.row = row
         self.time_ns = time_ns
         self.progress = progress
-        self.protocols = (conversation.protocol, *conversation.by_side, conversation.original)
+        to_server, back = conversation.by_side
+        self.protocols = (conversation.protocol, to_server, back, conversation.original)

@@ -11,7 +11,6 @@ from collectors.traffic.streams.segments import MAX_SEGMENTS
 from collectors.traffic.streams.side import Side
 from collectors.traffic.streams.state import State
 
-
 _HALF = 0x80000000
 
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from collectors.traffic.block import I64, Block
+from collectors.traffic.block import I64, Block, Bools
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.streams.rows import Rows
-from collectors.traffic.streams.segment import URG, Segment
+from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 
 _HEADER = 20
+_STATE = FIN | SYN | RST | ACK | URG
 _STAMPED = 12
 """Bytes of options when there are timestamps and nothing else."""
 
@@ -16,20 +17,23 @@ _STAMPED = 12
 class Left:
     """Packets of some groups, from a place of each on: group by group, in the order they came.
 
-    `usual` packets have no options but timestamps, nothing urgent and a checksum that holds. Times are in nanoseconds (`times`) and whole
-    seconds (`seconds`); `stamp` and `echo` are -1 without timestamps. `begins` and `ends` are the places of each group's packets here.
+    `plain` packets acknowledge and neither open nor end anything, have no options but timestamps, nothing urgent and a checksum that holds.
+    Times are in nanoseconds (`times`) and whole seconds (`seconds`); `stamp` is -1 without timestamps. `begins` and `ends` are the places
+    of each group's packets here.
     """
 
     __slots__ = (
+        "_bad",
+        "_echo",
+        "_flags",
         "_header",
         "_memory",
+        "_usual",
         "ack",
-        "bad",
         "begins",
-        "echo",
         "ends",
-        "flags",
         "length",
+        "plain",
         "position",
         "row",
         "rows",
@@ -37,7 +41,6 @@ class Left:
         "seq",
         "stamp",
         "times",
-        "usual",
         "way",
         "window",
     )
@@ -55,22 +58,22 @@ class Left:
         times = block.time_ns[table.packet[self.rows]]
         room = position - header - _HEADER
         usual = ~rows.odd[places] & ((room == 0) | ((room == _STAMPED) & (stamp >= 0)))
-        bad = (table.flags[self.rows] & np.uint16(decoded.BAD_CHECKSUM)) != 0
+        self._usual: Bools = usual
+        self._bad: Bools = (table.flags[self.rows] & np.uint16(decoded.BAD_CHECKSUM)) != 0
+        self._flags: I64 = rows.flags[places]
+        self._header: I64 = header
+        self._echo: I64 = rows.echo[places]
+        self.plain: list[bool] = (usual & ((self._flags & _STATE) == ACK)).tolist()
         self.row: list[int] = self.rows.tolist()
         self.way: list[int] = rows.way[places].tolist()
-        self.flags: list[int] = rows.flags[places].tolist()
         self.seq: list[int] = rows.seq[places].tolist()
         self.ack: list[int] = rows.ack[places].tolist()
         self.window: list[int] = rows.window[places].tolist()
         self.length: list[int] = rows.length[places].tolist()
         self.position: list[int] = position.tolist()
-        self._header: list[int] = header.tolist()
         self.stamp: list[int] = stamp.tolist()
-        self.echo: list[int] = rows.echo[places].tolist()
         self.times: list[int] = times.tolist()
         self.seconds: list[int] = (times // 1_000_000_000).tolist()
-        self.usual: list[bool] = usual.tolist()
-        self.bad: list[bool] = bad.tolist()
 
     def data(self, place: int) -> bytes:
         """Return a packet's payload."""
@@ -79,7 +82,7 @@ class Left:
 
     def segment(self, place: int) -> Segment:
         """Return a packet as the states of a session look at it."""
-        flags = self.flags[place]
+        flags = int(self._flags[place])
         segment = Segment(
             self.way[place] == 1,
             flags,
@@ -90,12 +93,12 @@ class Left:
             self.row[place],
             self.times[place],
         )
-        segment.broken = self.bad[place]
-        if self.usual[place]:
+        segment.broken = bool(self._bad[place])
+        if self._usual[place]:
             if self.stamp[place] >= 0:
-                segment.stamp, segment.echo = self.stamp[place], self.echo[place]
+                segment.stamp, segment.echo = self.stamp[place], int(self._echo[place])
             return segment
-        header, at = self._header[place], self.position[place]
+        header, at = int(self._header[place]), self.position[place]
         if flags & URG:
             segment.urgent = int.from_bytes(self._memory[header + 18 : header + _HEADER])
         if at - header > _HEADER:

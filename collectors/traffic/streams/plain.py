@@ -7,14 +7,13 @@ other flags and options, keep-alives, probes of the window, acknowledgements and
 from collectors.traffic.streams.left import Left
 from collectors.traffic.streams.news import News
 from collectors.traffic.streams.policy import Policy
-from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG
+from collectors.traffic.streams.segment import ACK
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
 from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import PAWS_S
 
 _MASK, _HALF = 0xFFFFFFFF, 0x80000000
-_STATE = FIN | SYN | RST | ACK | URG
 _OWN_STAMPS = frozenset({Policy.SOLARIS, Policy.HPUX11})
 """These judge timestamps in ways of their own."""
 
@@ -47,8 +46,7 @@ def _is_plain_side(side: Side) -> bool:
 
 def _take(session: Session, left: Left, place: int, news: News) -> bool:
     """Take one packet; returns False, having changed nothing, when it asks for more judgement."""
-    flags = left.flags[place]
-    if flags & _STATE != ACK or not left.usual[place]:
+    if not left.plain[place]:
         return False
     to_client = left.way[place]
     sender, receiver = (session.server, session.client) if to_client else (session.client, session.server)
@@ -60,7 +58,7 @@ def _take(session: Session, left: Left, place: int, news: News) -> bool:
             return False
         if over < 0 and not length:
             # An acknowledgement that a newer one has made meaningless.
-            sender.flags_seen |= flags
+            sender.flags_seen |= ACK
             return True
     elif (ahead == -1 and length <= 1) or (ahead > 0 and ((ack - receiver.next_seq + _HALF) & _MASK) > _HALF):
         return False
@@ -68,7 +66,7 @@ def _take(session: Session, left: Left, place: int, news: News) -> bool:
     behind = ((finish - sender.last_ack + _HALF) & _MASK) - _HALF
     if length and ((finish - sender.base - sender.released + _HALF) & _MASK) <= _HALF and not sender.depth_reached:
         session.out.event(left.row[place], session.slot, "pkt_spurious_retransmission")
-        sender.flags_seen |= flags
+        sender.flags_seen |= ACK
         return True
     stamp = left.stamp[place] if session.timestamps else -1
     if stamp >= 0 and not _plain_stamp(session, sender, stamp, left.seconds[place]):
@@ -79,7 +77,7 @@ def _take(session: Session, left: Left, place: int, news: News) -> bool:
     elif over < -receiver.window and receiver.window:
         return False
     # From here on the packet is taken or refused here.
-    sender.flags_seen |= flags
+    sender.flags_seen |= ACK
     if to_client:
         session.confirmed = True
     if behind <= 0 and length:
@@ -101,8 +99,10 @@ def _take(session: Session, left: Left, place: int, news: News) -> bool:
 
 def _deliver(session: Session, sender: Side, receiver: Side, left: Left, place: int) -> None:
     """Let the window count, hand on what the acknowledgement releases, and let the bytes wait."""
-    receiver.window = left.window[place] << receiver.scale
-    receiver.update_window((receiver.last_ack + receiver.window) & _MASK)
+    receiver.window = window = left.window[place] << receiver.scale
+    edge = receiver.last_ack + window
+    if ((edge - receiver.next_win + _HALF) & _MASK) > _HALF:
+        receiver.next_win = edge & _MASK
     out, length = session.out, left.length[place]
     if receiver.segments.held or receiver.depth_reached:
         out.release(session, receiver, left.row[place], left.times[place])

@@ -163,9 +163,9 @@ def _cut(prefix: Prefix, readable: Readable, known: SessionColumns, options: Str
 
 
 class _Segments:
-    """The payloads of a prefix, sorted by flow, direction and offset, as views of the block's memory."""
+    """The payloads of a prefix, sorted by flow, direction and offset, as places in the block's memory."""
 
-    __slots__ = ("keys", "stops", "views")
+    __slots__ = ("_ends", "_memory", "_places", "keys", "stops")
 
     def __init__(self, block: Block, prefix: Prefix, readable: Readable) -> None:
         rows = prefix.rows
@@ -175,10 +175,17 @@ class _Segments:
         place = place[order]
         self.keys: I64 = keys[order]
         self.stops: I64 = self.keys + rows.length[place]
-        memory = block.data.data
         start = rows.position[place]
-        pairs = zip(start.tolist(), (start + rows.length[place]).tolist(), strict=True)
-        self.views = [memory[first:last] for first, last in pairs]
+        self._memory = block.data.data
+        self._places: list[int] = start.tolist()
+        self._ends: list[int] = (start + rows.length[place]).tolist()
+
+    def _joined(self, first: int, last: int) -> bytes:
+        """Return the bytes of some segments that follow each other."""
+        memory, places, ends = self._memory, self._places, self._ends
+        if last - first == 1:
+            return bytes(memory[places[first] : ends[first]])
+        return b"".join([memory[places[index] : ends[index]] for index in range(first, last)])
 
     def pieces(self, cuts: _Cuts, slots: I64, known: SessionColumns, held: Held) -> list[bytes]:
         """Return the bytes of each run."""
@@ -186,12 +193,12 @@ class _Segments:
         start, stop = base + cuts.start, base + cuts.stop
         low = np.searchsorted(self.stops, start, side="right")
         high = np.searchsorted(self.keys, stop, side="left")
-        views = self.views
-        made = [b"".join(views[first:last]) for first, last in zip(low.tolist(), high.tolist(), strict=True)]
-        if not len(views):
+        made = list(map(self._joined, low.tolist(), high.tolist()))
+        count = len(self.keys)
+        if not count:
             begins, ends = stop, stop
         else:
-            begins = np.where(low < high, self.keys[np.minimum(low, len(views) - 1)], stop)
+            begins = np.where(low < high, self.keys[np.minimum(low, count - 1)], stop)
             ends = np.where(low < high, self.stops[np.maximum(high - 1, 0)], stop)
         for number in np.flatnonzero((begins != start) | (ends != stop)).tolist():
             data, first = made[number], int(begins[number])
@@ -233,7 +240,7 @@ class _Segments:
                 if waited:
                     waited = waited[offset - int(released[number]) :]
                 offset += len(waited)
-                data = b"".join(self.views[first:end])
+                data = self._joined(first, end)
                 if data:
                     data = data[offset - int(self.keys[first] - (int(groups[number]) * 2 + way) * _APART) :]
                 held.put(key, (waited + data)[:want])

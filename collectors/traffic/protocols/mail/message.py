@@ -87,8 +87,7 @@ class Message:
     def block(self, lines: bytes) -> None:
         """Take many lines with their ends, none of which begins with a dash or a dot."""
         clean = lines.translate(None, b"\r\n")
-        longest = lines.find(b"\n")
-        if longest > MAX_ENCODED_LINE + 5:
+        if max(map(len, lines.splitlines()), default=0) > MAX_ENCODED_LINE + 4:
             self._event("mime_long_enc_line")
         self._base64_text(clean)
 

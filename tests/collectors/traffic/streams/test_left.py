@@ -30,14 +30,14 @@ def test_fields_are_those_of_the_packets_from_the_start_on() -> None:
     assert made.data(0) == b"data"
 
 
-def test_only_packets_without_oddities_are_usual() -> None:
+def test_only_packets_without_oddities_are_plain() -> None:
     packets = [
         packet(False, ACK, 5),
         packet(False, ACK, 5, options=STAMPS),
         packet(False, ACK, 5, options=SACK),
         packet(False, ACK | URG, 5, 0, b"now", urgent=2),
     ]
-    assert left(packets).usual == [True, True, False, False]
+    assert left(packets).plain == [True, True, False, False]
 
 
 def test_a_segment_has_options_and_the_urgent_pointer() -> None:
