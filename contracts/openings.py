@@ -39,6 +39,15 @@ class Openings(Protocol):
     def one(self, path: bytes) -> Opened:
         """Open one file whose folder is reached without a link; the caller closes it. What is not there has the flaw `gone`."""
 
+    def folder(self, path: bytes) -> int:
+        """Return a descriptor of a folder that is reached without a link; raises `OSError`."""
+
+    def head(self, opened: Opened, count: int) -> bytes:
+        """Return the first `count` bytes of an open file."""
+
+    def sha256(self, opened: Opened, max_bytes: int) -> str:
+        """Return the digest of an open file's content in hex, "" where it is longer than that."""
+
     def below(
         self,
         root: bytes,
@@ -46,8 +55,9 @@ class Openings(Protocol):
         excluded: Callable[[bytes, bool], bool],
         one_filesystem: bool = True,
     ) -> Iterator[Opened]:
-        """Yield every regular file below `root` (itself where it is one) that is `wanted`, folder by folder, names in order.
+        """Yield every regular file below `root` (itself where it is one) that is `wanted`, folder by folder.
 
-        `wanted` is asked with the path before a file is opened; `excluded` with a path and whether it is a folder. A folder that cannot be
-        looked at, or lies on another filesystem, is yielded once with its flaw. Links, FIFOs, sockets and devices are passed over.
+        A folder's files come in order, before what is below it. `wanted` is asked with the path before a file is opened; `excluded` with a
+        path and whether it is a folder. A folder that cannot be looked at, or lies on another filesystem, is yielded once with its flaw.
+        Links, FIFOs, sockets and devices are passed over.
         """

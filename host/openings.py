@@ -4,11 +4,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 
 from contracts.openings import Opened, Stamp
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_CHUNK = 1 << 18
 DEEPEST = 1000
 """Each folder on the way down holds a descriptor open."""
 GONE = "gone"
@@ -34,6 +36,22 @@ class LinuxOpenings:
             return _open(folder, name, path, None)
         finally:
             os.close(folder)
+
+    def folder(self, path: bytes) -> int:
+        """Return a descriptor of a folder; see `contracts.openings.Openings.folder`."""
+        return open_folder(path)
+
+    def head(self, opened: Opened, count: int) -> bytes:
+        """Return the first bytes of an open file."""
+        return os.pread(opened.descriptor, count, 0)
+
+    def sha256(self, opened: Opened, max_bytes: int) -> str:
+        """Return the digest of an open file, "" where it is too long."""
+        digest, at = sha256(), 0
+        while at <= max_bytes and (piece := os.pread(opened.descriptor, _CHUNK, at)):
+            digest.update(piece)
+            at += len(piece)
+        return digest.hexdigest() if at <= max_bytes else ""
 
     def below(self, root: bytes, wanted: Wanted, excluded: Excluded, one_filesystem: bool = True) -> Iterator[Opened]:
         """Yield what is below `root`; see `contracts.openings.Openings.below`."""
@@ -198,8 +216,9 @@ def _stamp(found: os.stat_result) -> Stamp:
     )
 
 
-def _name(entry: "os.DirEntry[str]") -> bytes:
-    return os.fsencode(entry.name)
+def _name(entry: "os.DirEntry[str]") -> tuple[bool, bytes]:
+    """Files before folders: whoever keeps a book by folder has each folder's files in one row."""
+    return entry.is_dir(follow_symlinks=False), os.fsencode(entry.name)
 
 
 def why(error: OSError) -> str:

@@ -90,7 +90,7 @@ class Lab:
         wanted = {
             "LocalSocket": str(self.socket), "DatabaseDirectory": str(self.databases), "Foreground": "yes",
             "LogFile": str(self.folder / "clamd.log"), "User": "clamav", "MaxThreads": "4", "LocalSocketMode": "666",
-            "ConcurrentDatabaseReload": "no", "CommandReadTimeout": "5", **settings,
+            "CommandReadTimeout": "5", **settings,
         }  # fmt: skip
         self.clamd_conf.write_text("".join(f"{name} {value}\n" for name, value in wanted.items()))
 

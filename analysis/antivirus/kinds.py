@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 
-from contracts.event import FieldType, Kind, Lane, Severity
+from msgspec.structs import replace
+
+from contracts.event import Event, FieldType, Kind, Lane, Severity
+from contracts.openings import Opened, Openings
 from contracts.subjects import antivirus
+from contracts.text import escape
 
 _FILE: Mapping[str, FieldType] = {"path": "str", "size": "int", "owner": "int", "how": "str"}
 FOUND = Kind(
@@ -29,6 +33,28 @@ EICAR_PARTS = ("X5O!P%@AP[4\\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-F
 """The harmless test file of the European Institute for Computer Antivirus Research, in two parts: no scanner shall find it here."""
 DRILL_PREFIX = b"holdfast-drill-"
 """How names of test files begin that a proof has written; what follows is the proof's id."""
+
+
+DIGEST_BYTES = 64 << 20
+"""Of files up to this size the digest is stated."""
+
+
+def found(openings: Openings, opened: Opened, signature: str, how: str) -> Event:
+    """State what was found in an open file; a test file that a proof has written is a drill, and no alarm."""
+    drill = drill_of(opened.path, openings.head(opened, len(eicar()) + 1))
+    event = FOUND.event(
+        escape(opened.path),
+        severity=Severity.INFORMATIONAL if drill else None,
+        path=escape(opened.path)[:4096],
+        signature=signature,
+        size=opened.size,
+        owner=opened.uid,
+        sha256=openings.sha256(opened, DIGEST_BYTES) or None,
+        inode=opened.inode,
+        device=opened.device,
+        how=how,
+    )
+    return replace(event, drill=drill)
 
 
 def eicar() -> bytes:

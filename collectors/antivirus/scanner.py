@@ -1,33 +1,28 @@
 """Scans files one after the other as they change: opened safely, handed to clamd, and what is found stated with its digest."""
 
-import hashlib
 import os
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from analysis.antivirus import clamav_conf
-from analysis.antivirus.kinds import FOUND, drill_of, eicar
+from analysis.antivirus.kinds import found
 from collectors.antivirus.options import Options
 from contracts.clamd import CLEAN, INFECTED, Verdict
 from contracts.errors import Unavailable, Why
-from contracts.event import Event, Severity
+from contracts.event import Event
 from contracts.host import ReadOnlyHost
 from contracts.openings import Opened
 from contracts.subjects.antivirus import Limits
-from contracts.text import escape
 
 AT_ONCE = 8
 """Files that clamd is given at once."""
 MOST_TOLD = 10_000
-_DIGEST_BYTES = 64 << 20
 
 
 class Scanner:
     """Scans lists of paths; `skipped` collects what was not scanned, with the reason."""
 
-    def __init__(self, host: ReadOnlyHost, options: Options, found: Callable[[Event], None]) -> None:
-        self._host, self._options, self._found = host, options, found
+    def __init__(self, host: ReadOnlyHost, options: Options, tell: Callable[[Event], None]) -> None:
+        self._host, self._options, self._tell = host, options, tell
         self.skipped: dict[bytes, str] = {}
         self._told: dict[tuple[int, int, int], None] = {}
         """What was stated of late: two notices of one change are one finding."""
@@ -102,38 +97,8 @@ class Scanner:
                 self._told[what] = None
                 if len(self._told) > MOST_TOLD:
                     del self._told[next(iter(self._told))]
-                self._found(infected(opened, verdict.signature, "as it changed"))
+                self._tell(found(self._host.openings, opened, verdict.signature, "as it changed"))
         elif verdict.state != CLEAN:
             self.skipped[opened.path] = verdict.detail
         elif 0 < limits.file_bytes < opened.size:
             self.skipped[opened.path] = f"{opened.size} bytes are over clamd's MaxFileSize"
-
-
-def infected(opened: Opened, signature: str, how: str) -> Event:
-    """State what was found in an open file; a test file that a proof has written is a drill, and no alarm."""
-    content = os.pread(opened.descriptor, len(eicar()) + 1, 0)
-    drill = drill_of(opened.path, content)
-    event = FOUND.event(
-        escape(opened.path),
-        severity=Severity.INFORMATIONAL if drill else None,
-        path=escape(opened.path)[:4096],
-        signature=signature,
-        size=opened.size,
-        owner=opened.uid,
-        sha256=_sha256(opened),
-        inode=opened.inode,
-        device=opened.device,
-        how=how,
-    )
-    return replace(event, drill=drill)
-
-
-def _sha256(opened: Opened) -> str | None:
-    """The content's digest; None where it is too large to read again."""
-    if opened.size > _DIGEST_BYTES:
-        return None
-    digest, at = hashlib.sha256(), 0
-    while at <= _DIGEST_BYTES and (piece := os.pread(opened.descriptor, 1 << 18, at)):
-        digest.update(piece)
-        at += len(piece)
-    return digest.hexdigest()

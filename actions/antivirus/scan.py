@@ -1,0 +1,179 @@
+"""Scans: daily what changed, and then what the signatures have moved past; or, for a person, what he names, as a whole."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
+
+from actions.antivirus.book import opened as opened_book
+from actions.antivirus.clamav import Clamav
+from actions.antivirus.kinds import SCAN_FAILED, SCANNED
+from actions.antivirus.options import AntivirusOptions, ScanOptions
+from actions.antivirus.pace import Pace
+from actions.antivirus.scanning import Scan, Tally, delta
+from analysis.antivirus.kinds import FOUND, NOT_SCANNED
+from contracts.action import Command, Progress, Result
+from contracts.errors import HoldfastError, UsageError
+from contracts.event import Event, Kind
+from contracts.host import Host
+from contracts.openings import Stamp
+from contracts.outcome import Failed
+from contracts.text import escape, unescape
+
+CLEAN_CODE, FOUND_CODE, ERROR_CODE = 0, 1, 2
+"""As clamscan(1) exits. What was skipped is not clean: a scan that left something out ends with 2, too, when it found nothing."""
+
+
+class ScanFiles:
+    """Scans through clamd; it only reads."""
+
+    name: ClassVar[str] = "scan"
+    kinds: ClassVar[tuple[Kind, ...]] = (FOUND, NOT_SCANNED, SCANNED, SCAN_FAILED)
+    options: ClassVar[type[AntivirusOptions]] = AntivirusOptions
+    arguments: ClassVar[Mapping[str, str]] = {"path": "str", "paths": "list", "delta": "bool", "told": "str"}
+    """`path` or `paths` (in `contracts.text.escape` form) instead of those of the settings; with `delta` what the book does not know."""
+    deadline_s: ClassVar[float] = 7 * 86400.0
+    capabilities: ClassVar[tuple[str, ...]] = ("CAP_DAC_READ_SEARCH",)
+
+    def __init__(self, options: AntivirusOptions) -> None:
+        self._options = options
+
+    def do(self, host: Host, command: Command, progress: Progress) -> Result:
+        """Scan; the answer holds `code` as clamscan's, the counts, and `found` and `not_scanned` as lines."""
+        roots = list(_roots(command, self._options.scan))
+        if command.dry_run:
+            return Result(summary=f"would scan {', '.join(escape(root) for root in roots)}")
+        if not host.state:
+            raise UsageError("this worker has no folder of its own", advice="start it as a service or by the agent")
+        began = host.monotonic()
+        is_delta = bool(command.arguments.get("delta"))
+        clamav = Clamav(host, self._options.clamav)
+        address, limits = clamav.daemon()
+        pace = Pace(host, self._options.scan, self._options.scan.at_most if is_delta else 0.0)
+        scan = Scan(
+            host,
+            address,
+            limits,
+            pace,
+            largest=self._options.scan.largest,
+            at_once=self._options.scan.at_once,
+            how="in a scan",
+            tell=_teller(progress, pace),
+        )
+        try:
+            self._scan(host, scan, roots, clamav.version(address)[0], is_delta)
+        except HoldfastError as error:
+            return _failed(scan.tally, error, host.monotonic() - began, str(command.arguments.get("told", "")))
+        return _ended(scan.tally, roots, host.monotonic() - began, pace, is_delta)
+
+    def _scan(self, host: Host, scan: Scan, roots: list[bytes], signatures: str, is_delta: bool) -> None:
+        options = self._options.scan
+        excluded = _excluded(options.excludes, roots)
+        with opened_book(host.state) as book:
+            epoch = book.epoch(signatures)
+
+            def clean(path: bytes, stamp: Stamp) -> None:
+                book.clean(path, stamp, epoch)
+
+            def everything(path: bytes, stamp: Stamp) -> bool:
+                book.scanned(path, stamp)
+                return True
+
+            wants = (
+                [delta(book, epoch, scan.tally, False), delta(book, epoch, scan.tally, True)]
+                if is_delta
+                else [everything]
+            )
+            for number, wanted in enumerate(wants):
+                for root in roots:
+                    if scan.tally.complete:
+                        scan.tree(root, excluded, options.one_file_system, wanted, clean, again=number > 0)
+
+
+def _roots(command: Command, options: ScanOptions) -> Iterator[bytes]:
+    """The trees to scan, each without a slash at its end; one below another is scanned with it."""
+    named = command.arguments.get("paths") or command.arguments.get("path")
+    given = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    try:
+        raw = [unescape(str(each)) for each in given] or [os.fsencode(each) for each in options.paths]
+    except ValueError as error:
+        raise UsageError(f"a path is not as Holdfast writes them: {error}", advice="name it as it was shown") from error
+    for path in raw:
+        if not path.startswith(b"/") or b"\0" in path or b"/../" in path + b"/":
+            raise UsageError(f'"{escape(path)}" is no absolute path', advice="begin it with /, without ..")
+    roots = sorted({path.rstrip(b"/") or b"/" for path in raw})
+    for root in roots:
+        if not any(root != other and root.startswith(other.rstrip(b"/") + b"/") for other in roots):
+            yield root
+
+
+def _excluded(excludes: tuple[str, ...], roots: list[bytes]) -> Callable[[bytes, bool], bool]:
+    """What is left out; not what somebody names himself."""
+    raw = frozenset(path for each in excludes if (path := os.fsencode(each).rstrip(b"/")) not in roots)
+    return lambda path, _: path in raw
+
+
+def _teller(progress: Progress, pace: Pace) -> Callable[[Tally, bytes], None]:
+    def tell(tally: Tally, path: bytes) -> None:
+        waits = f"; waited for {pace.waits_for}" if pace.paused_s else ""
+        what = f"{tally.infected} infected, {tally.unscanned} not scanned{waits}; {escape(path)[-100:]}"
+        progress(tally.files, 0, "files", what)
+
+    return tell
+
+
+def _ended(tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delta: bool) -> Result:
+    detail = "all of it" if tally.complete else "its time was up: the next one goes on"
+    scanned = SCANNED.event(
+        "scan",
+        files=tally.files,
+        bytes=tally.bytes,
+        infected=tally.infected,
+        unscanned=tally.unscanned,
+        unchanged=tally.unchanged,
+        complete=tally.complete,
+        seconds=round(seconds, 1),
+        paused_s=round(pace.paused_s, 1),
+        detail=detail,
+        paths=[escape(root)[:1024] for root in roots[:20]],
+    )
+    summary = (
+        f"{tally.files} files scanned in {seconds:.1f} s, {tally.infected} infected, {tally.unscanned} not scanned"
+        f"{f', {tally.unchanged} known to be clean' if is_delta else ''}; {detail}"
+    )
+    bad = tally.failed or (not is_delta and tally.unscanned > 0)
+    code = FOUND_CODE if tally.infected else ERROR_CODE if bad else CLEAN_CODE
+    return Result(
+        summary=summary,
+        events=(*tally.found, *_missed(tally), scanned),
+        answer={
+            "code": code,
+            "files": tally.files,
+            "bytes": tally.bytes,
+            "infected": tally.infected,
+            "unscanned": tally.unscanned,
+            "unchanged": tally.unchanged,
+            "seconds": round(seconds, 3),
+            "found": [f"{event.key}: {event.fields['signature']} FOUND"[:4200] for event in tally.found],
+            "not_scanned": tally.named,
+        },
+    )
+
+
+def _failed(tally: Tally, error: HoldfastError, seconds: float, told: str) -> Result:
+    text = str(error)[:500]
+    event = SCAN_FAILED.event("scan", files=tally.files, seconds=round(seconds, 1), detail=text)
+    return Result(
+        outcome=Failed(error=text, permanent=False),
+        summary=text,
+        events=(*tally.found, *(() if told == text else (event,))),
+        answer={"code": ERROR_CODE, "files": tally.files, "infected": tally.infected},
+    )
+
+
+def _missed(tally: Tally) -> tuple[Event, ...]:
+    """One event for what was not scanned; other filesystems are left out on purpose, and only counted."""
+    reasons = {why: count for why, count in tally.reasons.items() if why != "another filesystem"}
+    if not reasons:
+        return ()
+    detail = "; ".join(f"{count} {why}" for why, count in sorted(reasons.items(), key=lambda pair: -pair[1])[:20])
+    return (NOT_SCANNED.event("scan", files=sum(reasons.values()), detail=detail[:500], paths=tally.named),)

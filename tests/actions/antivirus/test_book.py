@@ -1,0 +1,49 @@
+"""The book knows what was scanned as it is, and nothing else."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actions.antivirus.book import opened
+from contracts.openings import Stamp
+
+
+def stamp(number):
+    return Stamp(device=1, inode=number, size=number, mtime_ns=number, ctime_ns=number)
+
+
+def test_what_was_noted_is_known_with_its_signatures(tmp_path):
+    with opened(str(tmp_path)) as book:
+        epoch = book.epoch("ClamAV 1/27001")
+        assert book.scanned(b"/a/f", stamp(1)) == 0
+        book.clean(b"/a/f", stamp(1), epoch)
+        assert book.scanned(b"/b/f", stamp(1)) == 0
+        book.clean(b"/a/late", stamp(2), epoch)
+    with opened(str(tmp_path)) as book:
+        assert book.epoch("ClamAV 1/27001") == epoch != book.epoch("ClamAV 1/27002")
+        assert book.scanned(b"/a/f", stamp(1)) == epoch == book.scanned(b"/a/late", stamp(2))
+        assert book.scanned(b"/a/f", stamp(3)) == 0
+
+
+_OPERATIONS = st.lists(
+    st.tuples(st.sampled_from([b"/a", b"/b", b"/a/c"]), st.sampled_from([b"x", b"y", b"z"]), st.integers(1, 3)),
+    max_size=30,
+    unique_by=lambda each: each[:2],
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(_OPERATIONS)
+def test_it_never_says_more_than_was_noted(tmp_path_factory, operations):
+    folder = str(tmp_path_factory.mktemp("book"))
+    noted = {}
+    with opened(folder) as book:
+        epoch = book.epoch("one")
+        for parent, name, number in sorted(operations):
+            path = parent + b"/" + name
+            assert book.scanned(path, stamp(number)) == (epoch if noted.get(path) == number else 0)
+            book.clean(path, stamp(number), epoch)
+            noted[path] = number
+    with opened(folder) as book:
+        for path, number in sorted(noted.items(), key=lambda pair: pair[0].rpartition(b"/")):
+            assert book.scanned(path, stamp(number)) == epoch
+            assert book.scanned(path, stamp(number + 7)) == 0
