@@ -68,6 +68,10 @@ class LinuxNotices:
             former = self._places.get(number)
             if former is not None and former.path != place.path and self._numbers.get(former.path) == number:
                 del self._numbers[former.path]
+            other = self._numbers.get(place.path)
+            if other is not None and other != number:  # another folder stands under this path now
+                del self._places[other]
+                _libc.inotify_rm_watch(self._fd, other)
             self._places[number] = place
             self._numbers[place.path] = number
         return True

@@ -1,7 +1,7 @@
 """What is left of many changes: pairs that cancel out, renames that follow from a folder's, and what differs from what was accepted."""
 
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -56,20 +56,14 @@ def _follows(change: Change, moved: dict[bytes, bytes]) -> bool:
     return False
 
 
-def waiting(change: Change, opened: Callable[[bytes], Open | None]) -> Iterator[tuple[bytes, Open | None]]:
-    """Yield what waits to be accepted after a change, path by path; None for nothing any more.
+def waiting(
+    held: Open | None, before: Node | None, after: Node | None, profile: str, found_by: str, at_ms: int
+) -> Open | None:
+    """Return what waits to be accepted at one path once `before` has become `after`; None for nothing any more.
 
-    `opened` gives what waits at a path now. Changes that take one another back leave nothing. A rename is what went here and what came
-    there; `joined` makes one of them again.
+    `held` is what waited there so far. Changes that take one another back leave nothing. A rename is what went here and what came there;
+    `joined` makes one of them again.
     """
-    if change.kinds[0] == RENAMED:
-        yield change.former, _open(change, opened(change.former), change.before, None)
-        yield change.path, _open(change, opened(change.path), None, change.after)
-    else:
-        yield change.path, _open(change, opened(change.path), change.before, change.after)
-
-
-def _open(change: Change, held: Open | None, before: Node | None, after: Node | None) -> Open | None:
     if held is not None:
         before = held.before
     if before is None and after is None:
@@ -79,11 +73,10 @@ def _open(change: Change, held: Open | None, before: Node | None, after: Node | 
     return Open(
         before=before,
         after=after,
-        profile=change.profile,
-        found_by=change.found_by,
-        first_ms=held.first_ms if held is not None else change.at_ms,
-        last_ms=change.at_ms,
-        author=change.author if change.author.process or held is None else held.author,
+        profile=profile,
+        found_by=found_by,
+        first_ms=held.first_ms if held is not None else at_ms,
+        last_ms=at_ms,
     )
 
 

@@ -6,13 +6,14 @@ behind our back has another one.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from hashlib import sha256, shake_256
 from pathlib import Path
 
 import msgspec
 
-from contracts.errors import Malformed
+from contracts.errors import HoldfastError, Malformed
 from contracts.trees import Directory, Node
 
 VERSION = 2
@@ -28,6 +29,8 @@ _NODES = msgspec.msgpack.Decoder(tuple[Node, ...])
 _encode = msgspec.msgpack.Encoder().encode
 _RING = 1 << 2048
 """The root is a sum in this ring (Bellare and Micciancio's AdHash), so that writing one folder changes it without reading the others."""
+_OPENING = threading.Lock()
+"""Setting up a new file takes it alone, without waiting for others."""
 FILE = "integrity.db"
 ADVICE = "Move it away: the next scan makes a new baseline, unproved."
 
@@ -38,14 +41,17 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writing = self._changed = False
+        self._sum = 0
         try:
-            self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32, timeout=30.0)
-            self._base.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-4096; PRAGMA mmap_size=0;"
-                "PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;" + _SCHEMA
-            )
-            self._check()
-            self._sum = 0
+            with _OPENING:
+                self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32, timeout=30.0)
+                self._base.executescript(
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-4096; PRAGMA mmap_size=0;"
+                    "PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;" + _SCHEMA
+                )
+                self._check()
+        except sqlite3.OperationalError as error:  # not of the file's content: a full disk, no rights, a lock held for long
+            raise HoldfastError(f"{path}: {error}", permanent=False) from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise Malformed(f"{path}: {error}", advice=ADVICE) from error
 
@@ -100,13 +106,19 @@ class Book:
             self._add(moved, self._raw(moved), nodes)
             self._base.execute("DELETE FROM folders WHERE path = ?", (raw,))
             self._base.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (moved, nodes))
-        for table, value in (("opened", "body"), ("texts", "content")):
-            rows = self._base.execute(
-                f"SELECT path, {value} FROM {table} WHERE path >= ? AND path < ?", _below(former)
-            ).fetchall()
-            self._base.execute(f"DELETE FROM {table} WHERE path >= ? AND path < ?", _below(former))
-            moved_rows = [(path + raw[len(former) :], body) for raw, body in rows]
-            self._base.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", moved_rows)
+        low, high = _below(former)
+        texts = self._base.execute(
+            "SELECT path, content FROM texts WHERE path >= ? AND path < ?", (low, high)
+        ).fetchall()
+        self._base.execute("DELETE FROM texts WHERE path >= ? AND path < ?", (low, high))
+        self._base.executemany(
+            "INSERT OR REPLACE INTO texts VALUES (?, ?)", [(path + raw[len(former) :], text) for raw, text in texts]
+        )
+
+    def below(self, path: bytes) -> Iterator[Directory]:
+        """Yield a folder and all below it as they are known."""
+        for raw in list(self.paths(path)):
+            yield Directory(raw, self.known(raw))
 
     def paths(self, below: bytes = b"/") -> Iterator[bytes]:
         """Yield the paths of the folders in the book at or below one, in order."""

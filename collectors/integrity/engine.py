@@ -147,7 +147,7 @@ class Engine:
             if request is not None:
                 request.fail(str(end.error))
             return
-        told = self._keeper.tell_held(REALTIME if scan.why == "overflow" else "scan")
+        told = self._keeper.tell_held()
         scan.changes += told
         self._told += told
         if not self._scans:

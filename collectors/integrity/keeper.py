@@ -5,15 +5,17 @@ For one thread. Nothing is durable before `commit`, and then all of it is togeth
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from operator import is_not
 
 import msgspec
+from msgspec.structs import replace
 
 from analysis.integrity.compare import compare, join_renames
 from analysis.integrity.net import collapse, waiting
 from collectors.integrity.book import Book
 from collectors.integrity.rules import Rules
 from contracts.event import Value
-from contracts.file_change import CREATED, DELETED, MODIFIED, RENAMED, Author, Change
+from contracts.file_change import CREATED, DELETED, MODIFIED, REALTIME, RENAMED, SCAN, Author, Change
 from contracts.open_change import Batch, Open, Statement
 from contracts.trees import Node, Trees
 
@@ -38,25 +40,43 @@ class Keeper:
         self._trees = trees
         self._now_ms = now_ms
         self._authors = authors
+        self.silent: Callable[[Change], bool] = lambda _: False
+        """Says of a change that it only seems to be one, because the settings are others now."""
         self.flaws: dict[bytes, str] = {}
         """What could not be looked at when it was last tried."""
 
-    def folder(self, path: bytes, before: Sequence[Node], after: tuple[Node, ...]) -> list[Change]:
-        """Write a folder down as it was seen, all of it or all that was asked for merged into `after`; returns what differs."""
+    def folder(self, path: bytes, before: Sequence[Node], after: tuple[Node, ...], found_by: str) -> list[Change]:
+        """Write a folder down as it is now; returns what differs."""
         changes = list(compare(path, before, after))
         self._note_flaws(path, before, after)
-        if changes or len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
+        if changes or not before or len(before) != len(after) or any(map(is_not, before, after)):
             self.book.write(path, after)
-        return changes
+        return self._kept_open(changes, found_by)
 
-    def gone(self, path: bytes) -> list[Change]:
+    def gone(self, path: bytes, found_by: str) -> list[Change]:
         """Take a folder and all below it out of the book; returns the deletions of what was in there."""
         changes = []
         for directory in self.book.forget(path):
             self.flaws.pop(directory.path, None)
             base = directory.path + b"/"
             changes += [Change(path=base + node.name, kinds=(DELETED,), before=node) for node in directory.nodes]
-        return changes
+        return self._kept_open(changes, found_by)
+
+    def lift(self, former: bytes, between: bytes) -> None:
+        """Take a folder and all below it away from its path, without forgetting it: `put` gives it another."""
+        for directory in self.book.below(former):
+            base = directory.path + b"/"
+            for node in directory.nodes:
+                self._open(base + node.name, node, None, REALTIME)
+        self.book.move(former, between)
+
+    def put(self, between: bytes, path: bytes) -> None:
+        """Give what was lifted its new path."""
+        self.book.move(between, path)
+        for directory in self.book.below(path):
+            base = directory.path + b"/"
+            for node in directory.nodes:
+                self._open(base + node.name, None, node, REALTIME)
 
     def adopt(self, path: bytes, nodes: tuple[Node, ...]) -> None:
         """Write a folder down without a word: it belongs to a baseline that is being made."""
@@ -71,39 +91,26 @@ class Keeper:
         for change in changes:
             self.book.hold(_encode(change))
 
-    def tell_held(self, found_by: str) -> int:
+    def tell_held(self) -> int:
         """Tell what was held, joined; returns how many changes that makes."""
         held = [_CHANGE.decode(body) for body in self.book.held()]
         self.book.release()
-        return self.tell(held, found_by)
+        return self.tell(held, SCAN)
 
     def tell(self, changes: Sequence[Change], found_by: str) -> int:
         """Put changes into the journal and among those that wait to be accepted; returns how many they are."""
         counted = (self._counting(change) for change in collapse(join_renames(changes)))
         joined = [change for change in counted if change is not None]
-        if not joined:
-            return 0
         now = self._now_ms()
-        authors = self._authors(joined)
         entry: list[Change] = []
-        for change, author in zip(joined, authors, strict=True):
+        for change, author in zip(joined, self._authors(joined) if joined else (), strict=True):
             rule = self.rules.rule(change.path)
             old, new = self._texts(change)
-            told = Change(
-                path=change.path,
-                kinds=change.kinds,
-                before=change.before,
-                after=change.after,
-                former=change.former,
-                found_by=found_by,
-                at_ms=now,
-                profile=rule.name if rule is not None else "",
-                author=author,
-                old=old,
-                new=new,
+            profile = rule.name if rule is not None else ""
+            entry.append(
+                replace(change, found_by=found_by, at_ms=now, profile=profile, author=author, old=old, new=new)
             )
-            self._open(told)
-            entry.append(told)
+            self._sign(change.path, author)
             if len(entry) >= AT_ONCE:
                 self.book.tell(_encode(Batch(tuple(entry))))
                 entry = []
@@ -127,7 +134,7 @@ class Keeper:
         kinds = rule.counting(change.kinds)
         if not kinds or kinds == change.kinds:
             return change if kinds else None
-        return msgspec.structs.replace(change, kinds=kinds)
+        return replace(change, kinds=kinds)
 
     def _note_flaws(self, path: bytes, before: Sequence[Node], after: Sequence[Node]) -> None:
         base = path + b"/" if path not in (b"/", TOPS) else b"/"
@@ -168,10 +175,24 @@ class Keeper:
         self.book.keep_text(path, zlib.compress(content, 6))
         return content
 
-    def _open(self, change: Change) -> None:
-        def opened(path: bytes) -> Open | None:
-            body = self.book.opened(path)
-            return _OPEN.decode(body) if body is not None else None
+    def _kept_open(self, changes: list[Change], found_by: str) -> list[Change]:
+        """Keep what waits to be accepted in step with the book; returns what is not to be passed over in silence."""
+        told = [change for change in changes if not self.silent(change)]
+        for change in told:
+            if self._counting(change) is not None:
+                self._open(change.path, change.before, change.after, found_by)
+        return told
 
-        for path, value in waiting(change, opened):
+    def _open(self, path: bytes, before: Node | None, after: Node | None, found_by: str) -> None:
+        body = self.book.opened(path)
+        held = _OPEN.decode(body) if body is not None else None
+        rule = self.rules.rule(path)
+        value = waiting(held, before, after, rule.name if rule is not None else "", found_by, self._now_ms())
+        if value is not None or held is not None:
             self.book.open(path, _encode(value) if value is not None else None)
+
+    def _sign(self, path: bytes, author: Author) -> None:
+        """Keep who made a change beside what waits to be accepted, where that is known."""
+        body = self.book.opened(path) if author.process else None
+        if body is not None:
+            self.book.open(path, _encode(replace(_OPEN.decode(body), author=author)))

@@ -69,14 +69,14 @@ class Looks:
                     nodes |= {node.name: node} if node is not None else {}
             self._keeper.adopt(TOPS, tuple(nodes[name] for name in sorted(nodes)))
 
-    def gone(self, path: bytes) -> list[Change]:
+    def gone(self, path: bytes, found_by: str = REALTIME) -> list[Change]:
         """A folder is not there any more: forget it and all below."""
         if self.notices is not None:
             self.notices.drop([path])
         self._dirty.drop([path])
         below = path + b"/"
         self.unwatched = {folder for folder in self.unwatched if folder != path and not folder.startswith(below)}
-        return self._keeper.gone(path)
+        return self._keeper.gone(path, found_by)
 
     def _named(self, folder: bytes, names: set[bytes] | None) -> Sequence[bytes]:
         tops = self._anchors.get(folder, ())
@@ -91,7 +91,7 @@ class Looks:
                 nodes[top[1:]] = node
             else:
                 nodes.pop(top[1:], None)
-        return self._keeper.folder(TOPS, before, tuple(nodes[name] for name in sorted(nodes)))
+        return self._keeper.folder(TOPS, before, tuple(nodes[name] for name in sorted(nodes)), REALTIME)
 
     def _node_of(self, top: bytes, before: Node | None) -> Node | None:
         name = top.rpartition(b"/")[2] or b"/"
@@ -125,10 +125,10 @@ class Looks:
             return []
         self._keeper.flaws.pop(folder, None)
         if names is None:
-            return self._keeper.folder(folder, before, directory.nodes)
+            return self._keeper.folder(folder, before, directory.nodes, REALTIME)
         after = {name: node for name, node in held.items() if name not in names}
         after |= {node.name: node for node in directory.nodes}
-        return self._keeper.folder(folder, before, tuple(after[name] for name in sorted(after)))
+        return self._keeper.folder(folder, before, tuple(after[name] for name in sorted(after)), REALTIME)
 
     def _look_again(self, folder: bytes, names: set[bytes] | None) -> None:
         """It went, or moved: its own folder knows; what was named in it is looked at where it is by then."""
@@ -151,19 +151,22 @@ class Looks:
             if former is not None and self._rules.rule(former[0]) is self._rules.rule(path):
                 moved.append((went.pop((node.device, node.inode))[0], path))
         further: list[Change] = []
-        places = [(source, source + b"\0%d" % number, path) for number, (source, path) in enumerate(moved)]
+        # All are lifted before any is put down: they may have changed places. The deepest first: one may have lain within another.
+        lifted = sorted(moved, key=lambda pair: pair[0], reverse=True)
+        places = [(source, b"\0%d" % number, path) for number, (source, path) in enumerate(lifted)]
         for source, between, _ in places:
+            self._keeper.lift(source, between)
             self._move(source, between)
         for path, _ in went.values():
             further += self.gone(path)
         for _, between, path in places:
+            self._keeper.put(between, path)
             self._move(between, path)
         for path, node in came:
             further += self._go_in(Place(path, node.device, node.inode), len(changes) + len(further))
         return further
 
     def _move(self, former: bytes, path: bytes) -> None:
-        self._keeper.book.move(former, path)
         self._dirty.move(former, path)
         if self.notices is not None:
             self.notices.move(former, path)
@@ -181,7 +184,8 @@ class Looks:
             if directory.flaw:
                 self._keeper.flaws[directory.path] = directory.flaw
                 continue
-            found = self._keeper.folder(directory.path, self._keeper.book.known(directory.path), directory.nodes)
+            before = self._keeper.book.known(directory.path)
+            found = self._keeper.folder(directory.path, before, directory.nodes, REALTIME)
             changes += found
             for change in found:
                 if _folder_before(change) is not None:

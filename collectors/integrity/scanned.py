@@ -27,6 +27,7 @@ class Scanned:
     def __init__(self, keeper: Keeper, dirty: Dirty, looks: Looks) -> None:
         self.former: Rules | None = None
         self._keeper, self._dirty, self._looks = keeper, dirty, looks
+        keeper.silent = self._is_new_to_settings
         self._based: dict[bytes, bool] = {}
         self._figures: dict[bytes, list[int]] = {}
 
@@ -58,7 +59,7 @@ class Scanned:
             return 0
         if seen.same:
             return 0
-        changes = self._keeper.folder(path, self.stripped(path, self._keeper.book.known(path)), directory.nodes)
+        changes = self._keeper.folder(path, self.stripped(path, self._keeper.book.known(path)), directory.nodes, SCAN)
         return self._tell(changes)
 
     def root(self, root: bytes, scan: Scan) -> None:
@@ -147,10 +148,12 @@ class Scanned:
 
     def _tell(self, changes: Sequence[Change]) -> int:
         further: list[Change] = []
+        came = {change.path for change in changes if change.kinds[0] == CREATED}
         for change in changes:
             if change.kinds[0] in (DELETED, TYPE) and change.before is not None and stat.S_ISDIR(change.before.mode):
-                further += self._looks.gone(change.path)
-        told = [change for change in (*changes, *further) if not self._is_new_to_settings(change)]
+                # Where another folder stands there now, the scan hears of that one already.
+                further += (self._keeper if change.path in came else self._looks).gone(change.path, SCAN)
+        told = [*changes, *further]
         paired = [change for change in told if change.kinds[0] in (CREATED, DELETED)]
         self._keeper.hold(paired)
         return self._keeper.tell([change for change in told if change.kinds[0] not in (CREATED, DELETED)], SCAN)

@@ -81,6 +81,19 @@ def test_a_moved_folder_is_told_of_by_its_new_path(notices: LinuxNotices, tmp_pa
     assert moved is not None and moved.inode == place.inode
 
 
+def test_another_folder_under_the_same_path_takes_the_place_of_the_first(notices: LinuxNotices, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    watch(notices, tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "a").mkdir()
+    place = watch(notices, tmp_path / "a")
+    assert notices.count() == 1 and notices.place(place.path) == place
+    notices.read(Ending(), 0.2)
+    (tmp_path / "b/x").touch()
+    (tmp_path / "a/y").touch()
+    assert {name for _, name, _ in told(notices)} == {b"y"}
+
+
 def test_a_folder_that_is_gone_is_forgotten(notices: LinuxNotices, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     watch(notices, tmp_path / "a")

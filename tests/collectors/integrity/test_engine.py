@@ -1,0 +1,286 @@
+"""The watch sees what happens, however fast and in whatever order; what it knows in the end is what is there."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from collectors.integrity.book import FILE, Book
+from collectors.integrity.keeper import ENTRY, TOPS
+from contracts.file_change import Change
+from contracts.open_change import Batch, Open
+from contracts.trees import Node, Place, TreePlan
+from host.trees import LinuxTrees
+from tests.collectors.integrity.random_files import Deeds
+from tests.collectors.integrity.running import Running, options, replace_file, running
+
+OPERATIONS = int(os.environ.get("HOLDFAST_FILE_OPERATIONS", "3000"))
+SEED = int(os.environ.get("HOLDFAST_SEED", "1"))
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+Tree = dict[bytes, Node]
+
+
+def fresh(root: Path) -> Tree:
+    """Return what is there now."""
+    return {
+        directory.path + b"/" + node.name: node
+        for directory in LinuxTrees().walk([Place(os.fsencode(root))], lambda path: (), TreePlan())
+        for node in directory.nodes
+    }
+
+
+def kept(state: Path) -> Tree:
+    """Return what the book says."""
+    book = Book(state / FILE)
+    try:
+        return {
+            path.rstrip(b"/") + b"/" + node.name: node
+            for path in book.paths()
+            if path != TOPS
+            for node in book.known(path)
+        }
+    finally:
+        book.close()
+
+
+def told(state: Path) -> list[Change]:
+    """Return the changes in the journal; nothing is taken out of it while nobody looks."""
+    book = Book(state / FILE)
+    entries = [ENTRY.decode(body) for _, body in book.told(0, 1 << 30)]
+    book.close()
+    return [change for entry in entries if isinstance(entry, Batch) for change in entry.changes]
+
+
+def held(state: Path) -> bool:
+    """Say whether a scan under way keeps changes back, to join renames."""
+    book = Book(state / FILE)
+    found = any(book.held())
+    book.close()
+    return found
+
+
+def sign(node: Node | None) -> Any:
+    if node is None:
+        return None
+    return node.mode, node.uid, node.gid, node.content, node.target, node.special, node.attributes
+
+
+def essence(tree: Tree) -> dict[bytes, Any]:
+    return {path: sign(node) for path, node in tree.items()}
+
+
+def rest(watch: Running, root: Path, seconds: float = 60.0) -> None:
+    """Wait until the book says what is there, and stays so."""
+    end = time.monotonic() + seconds
+    state = Path(watch.host.state)
+    while essence(kept(state)) != (now := essence(fresh(root))) or held(state):
+        if watch._error is not None:
+            raise watch._error
+        if time.monotonic() > end:
+            book = essence(kept(state))
+            assert {p: v for p, v in book.items() if now.get(p) != v} == {}
+            assert {p: v for p, v in now.items() if book.get(p) != v} == {}
+        time.sleep(0.2)
+
+
+def check_reported(state: Path, before: Tree, after: Tree) -> None:
+    """Every net change was told, and waits to be accepted as what it is."""
+    changes = told(state)
+    named = {c.path for c in changes} | {c.former for c in changes}
+    moved = {c.former for c in changes if c.former} | {c.path for c in changes if c.former}
+
+    def under_moved(path: bytes) -> bool:
+        while (path := path.rpartition(b"/")[0]) > os.fsencode(state.parent):
+            if path in moved:
+                return True
+        return False
+
+    book = Book(state / FILE)
+    decode = msgspec.msgpack.Decoder(Open).decode
+    opened = {path: decode(body) for path, body in book.all_opened()}
+    book.close()
+    for path in before.keys() | after.keys():
+        if sign(before.get(path)) == sign(after.get(path)):
+            continue
+        assert path in named or under_moved(path), path
+        assert sign(opened[path].before) == sign(before.get(path)), path
+        assert sign(opened[path].after) == sign(after.get(path)), path
+    assert {path for path in opened if sign(before.get(path)) == sign(after.get(path))} == set()
+
+
+def test_random_deeds_end_in_what_is_there_and_every_net_change_is_told(tmp_path: Path) -> None:
+    """`make integrity-long` does a hundred thousand."""
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    tree.mkdir()
+    deeds = Deeds(tree, SEED)
+    deeds.do(500)
+    with running(state, options(tree)) as watch:
+        watch.based()
+        before = fresh(tree)
+        deeds.do(OPERATIONS, lambda: time.sleep(0.01))
+        rest(watch, tree, 60 + OPERATIONS / 200)
+        after = fresh(tree)
+    check_reported(state, before, after)
+
+
+def test_what_happened_while_nobody_watched_is_found_by_the_next_scan(tmp_path: Path) -> None:
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    tree.mkdir()
+    deeds = Deeds(tree, SEED + 1)
+    deeds.do(600)
+    with running(state, options(tree)) as watch:
+        watch.based()
+    before = fresh(tree)
+    deeds.do(1000)
+    with running(state, options(tree)) as watch:
+        rest(watch, tree)
+        after = fresh(tree)
+    check_reported(state, before, after)
+
+
+@pytest.mark.parametrize("limit", [16])
+def test_an_overflow_of_the_queue_is_told_and_nothing_is_lost(tmp_path: Path, limit: int) -> None:
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    tree.mkdir()
+    deeds = Deeds(tree, SEED + 2)
+    deeds.do(300)
+    held = QUEUE.read_text()
+    QUEUE.write_text(str(limit))
+    try:
+        with running(state, options(tree)) as watch:
+            watch.based()
+            QUEUE.write_text(held)
+            before = fresh(tree)
+            deeds.do(2000)
+            rest(watch, tree)
+            after = fresh(tree)
+            assert "integrity.queue_overflowed" in {e.kind for e in watch.emit.events}
+            assert watch.emit.gaps
+    finally:
+        QUEUE.write_text(held)
+    check_reported(state, before, after)
+
+
+def test_each_kind_of_change_is_told_as_what_it_is(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "folder").mkdir(parents=True)
+    for name in ("content", "mode", "setuid", "owner", "xattr", "caps", "gone", "moved", "type", "stomp"):
+        (tree / name).write_text(name)
+    (tree / "link").symlink_to("a")
+    os.utime(tree / "stomp", (1, 1))
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        replace_file(tree / "content", b"other")
+        (tree / "mode").chmod(0o600)
+        (tree / "setuid").chmod(0o4755)
+        os.chown(tree / "owner", 5, 5)
+        os.setxattr(tree / "xattr", "user.note", b"x")
+        os.setxattr(tree / "caps", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+        (tree / "gone").unlink()
+        (tree / "moved").rename(tree / "folder/here")
+        (tree / "type").unlink()
+        os.mkfifo(tree / "type")
+        (tree / "link").unlink()
+        (tree / "link").symlink_to("b")
+        (tree / "stomp").write_text("stamp")
+        os.utime(tree / "stomp", (1, 1))
+        (tree / "new").write_text("new")
+        watch.until(lambda: len(watch.kinds()) >= 12)
+        time.sleep(0.5)
+        watch.look()
+    base = str(tree) + "/"
+    assert {(kind, key.removeprefix(base)) for kind, key in watch.kinds()} == {
+        ("modified", "content"),
+        ("permissions_changed", "mode"),
+        ("setuid_changed", "setuid"),
+        ("owner_changed", "owner"),
+        ("attributes_changed", "xattr"),
+        ("capabilities_changed", "caps"),
+        ("deleted", "gone"),
+        ("renamed", "folder/here"),
+        ("type_changed", "type"),
+        ("link_changed", "link"),
+        ("timestomped", "stomp"),
+        ("created", "new"),
+    }
+
+
+def test_a_folder_and_all_in_it_moves_as_one_change(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for number in range(50):
+        (tree / f"a/{number % 5}").mkdir(parents=True, exist_ok=True)
+        (tree / f"a/{number % 5}/{number}").write_text(str(number))
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        (tree / "a").rename(tree / "b")
+        watch.until(lambda: bool(watch.kinds()))
+        (tree / "b/3/3").write_text("after the move")
+        watch.until(lambda: len(watch.kinds()) > 1)
+        assert watch.kinds() == [("renamed", f"{tree}/b"), ("modified", f"{tree}/b/3/3")]
+
+
+def test_a_root_that_is_not_there_yet_is_watched_once_it_comes(tmp_path: Path) -> None:
+    tree, file = tmp_path / "later", tmp_path / "file"
+    with running(tmp_path / "state", options(tree, file)) as watch:
+        watch.based()
+        tree.mkdir()
+        (tree / "x").write_text("x")
+        file.write_text("1")
+        watch.until(lambda: len(watch.kinds()) >= 3)
+        (tree / "x").write_text("changed")
+        file.write_text("2")
+        watch.until(lambda: len(watch.kinds()) >= 5)
+        (tree / "x").unlink()
+        tree.rmdir()
+        file.unlink()
+        watch.until(lambda: len(watch.kinds()) >= 8)
+    assert sorted(watch.kinds()) == sorted(
+        [("created", str(tree)), ("created", f"{tree}/x"), ("created", str(file))]
+        + [("modified", f"{tree}/x"), ("modified", str(file))]
+        + [("deleted", str(tree)), ("deleted", f"{tree}/x"), ("deleted", str(file))]
+    )
+
+
+KILLED = """
+import os, sys, threading, time
+sys.path.insert(0, ".")
+from pathlib import Path
+from tests.collectors.integrity.running import Running, options
+watch = Running(Path(sys.argv[1]), options(Path(sys.argv[2])))
+watch.start()
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("delay_s", [0.2, 0.5])
+def test_a_kill_in_the_midst_of_a_scan_loses_nothing(tmp_path: Path, delay_s: float) -> None:
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    for number in range(2000):
+        folder = tree / f"{number % 200}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(number)).write_text(str(number))
+    with running(state, options(tree)) as watch:
+        watch.based()
+    before = fresh(tree)
+    Deeds(tree, SEED + 3).do(500)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(state), str(tree)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parents[3],
+    )
+    assert killed.stdout is not None
+    killed.stdout.readline()
+    time.sleep(delay_s)
+    killed.kill()
+    killed.wait()
+    with running(state, options(tree)) as watch:
+        rest(watch, tree)
+        time.sleep(0.3)
+        after = fresh(tree)
+    check_reported(state, before, after)
