@@ -24,7 +24,8 @@ MAX_DATAGRAMS = 4
 """Datagrams of a flow without a known protocol that are looked at."""
 
 _ROW = attrgetter("row")
-_NEW, _WANTED, _LEFT = 0, 1, 2
+_NEW, _LEFT = 0, 255
+"""Of a flow of datagrams: none was looked at (else how many, while they show nothing); none is to be looked at any more."""
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
 """What a defect in a parser would raise: it ends that conversation's parsing, is counted, and nothing else."""
@@ -59,7 +60,7 @@ class Protocols:
         self._changes: list[Change] = []
 
     def conversation(self, slot: int) -> Conversation | None:
-        """Return what is known of a flow, or None while it has said nothing."""
+        """Return what is known of a flow, or None while that is nothing."""
         talk = self._talks.get(slot)
         return talk.conversation if talk is not None else None
 
@@ -224,43 +225,48 @@ class Protocols:
         wanted = np.flatnonzero(self._datagrams[slots] != _LEFT)
         wanted = wanted[np.argsort(rows[wanted], kind="stable")]
         rows, slots, sides = rows[wanted], slots[wanted], sides[wanted]
-        begins, lengths = table.payload[rows].tolist(), table.payload_len[rows].tolist()
+        columns = [column[rows].tolist() for column in (table.payload, table.payload_len, table.sport, table.dport)]
         times = block.time_ns[table.packet[rows]].tolist()
-        left, memory = set[int](), block.data.data
+        left, memory, talks = set[int](), block.data.data, self._talks
         self._left_now = left
-        for row, slot, side, begin, length, time_ns in zip(
-            rows.tolist(), slots.tolist(), sides.tolist(), begins, lengths, times, strict=True
+        for row, slot, side, time_ns, begin, length, sport, dport in zip(
+            rows.tolist(), slots.tolist(), sides.tolist(), times, *columns, strict=True
         ):
-            if slot not in left:
-                self._datagram(row, slot, side, bytes(memory[begin : begin + length]), time_ns)
+            if slot in left:
+                continue
+            self.counts.bytes_seen += length
+            data, talk = bytes(memory[begin : begin + length]), talks.get(slot)
+            if talk is None:
+                name = udp.detect(data, side, *((dport, sport) if side else (sport, dport)))
+                talk = self._datagram_of(name, row, slot, side, time_ns)
+            if talk is not None:
+                self._parse(talk, side, data, 0, row, time_ns)
+                if talk.left or type(talk.parser) is Recognised:
+                    self._leave(slot)
 
-    def _datagram(self, row: int, slot: int, side: bool, data: bytes, time_ns: int) -> None:
-        talk = self._talks.get(slot)
-        if talk is None:
-            facts = self._ends.of(slot, True)
-            if facts is None:
-                return
-            talk = self._enter(slot, facts)
-        self.counts.bytes_seen += len(data)
-        if talk.parser is None:
-            name = udp.detect(data, side, talk.facts.client_port, talk.facts.server_port)
-            talk.seen += 1
-            if not name:
-                if talk.seen >= MAX_DATAGRAMS:
-                    self._datagrams[slot] = _LEFT
-                    self._left_now.add(slot)
-                    talk.conversation.protocol = FAILED
-                    self.counts.conversations[FAILED] += 1
-                    self._changes.append(Change(talk.conversation, None, side, row, time_ns))
-                return
+    def _datagram_of(self, name: str, row: int, slot: int, side: bool, time_ns: int) -> Talk | None:
+        """Begin the conversation that a datagram shows; None while none does, or when it has failed to."""
+        seen = int(self._datagrams[slot]) + 1
+        facts = self._ends.of(slot, True) if name or seen >= MAX_DATAGRAMS else None
+        if facts is None:
+            self._datagrams[slot] = min(seen, MAX_DATAGRAMS)
+            return None
+        talk = self._enter(slot, facts)
+        if name:
             talk.conversation.by_side[side] = name
             talk.looked = [True, True]
             self._speak(talk, name, side, row, time_ns)
-            self._datagrams[slot] = _WANTED
-        self._parse(talk, side, data, 0, row, time_ns)
-        if talk.left or type(talk.parser) is Recognised:
-            self._datagrams[slot] = _LEFT
-            self._left_now.add(slot)
+            return talk
+        self._leave(slot)
+        talk.conversation.protocol = FAILED
+        self.counts.conversations[FAILED] += 1
+        self._changes.append(Change(talk.conversation, None, side, row, time_ns))
+        return None
+
+    def _leave(self, slot: int) -> None:
+        """Look at no more datagrams of a flow."""
+        self._datagrams[slot] = _LEFT
+        self._left_now.add(slot)
 
     # Both
 

@@ -13,12 +13,11 @@ class Talk:
     """One conversation on its way to its parser.
 
     `waiting` are bytes of a protocol that is not known yet, `first` the beginning of each side, `looked` whether it has shown what it can.
-    `left`: nobody wants its bytes any more (nothing recognised them, they are encrypted, or the protocol has no parser). `seen` counts
-    datagrams, `told` the conversation's events that are news already; `expected` is the protocol that should follow (STARTTLS), while
-    that is not known.
+    `left`: nobody wants its bytes any more (nothing recognised them, they are encrypted, or the protocol has no parser). `told` counts the
+    conversation's events that are news already; `expected` is the protocol that should follow (STARTTLS), while that is not known.
     """
 
-    __slots__ = ("conversation", "expected", "facts", "first", "left", "looked", "parser", "seen", "told", "waiting")
+    __slots__ = ("conversation", "expected", "facts", "first", "left", "looked", "parser", "told", "waiting")
 
     def __init__(self, slot: int, facts: Facts) -> None:
         self.conversation = Conversation(slot)
@@ -28,7 +27,6 @@ class Talk:
         self.looked = [False, False]
         self.first = [b"", b""]
         self.left = False
-        self.seen = 0
         self.told = 0
         self.expected = ""
 
