@@ -29,6 +29,7 @@ DOORS = {
         "console.authority_backup",
         "console.enrolment",
         "actions.backup.crypto",
+        "actions.history.vault",
         "actions.backup.stores.sftp_packets",
         "collectors.traffic.output.sealing",
     },
@@ -36,6 +37,7 @@ DOORS = {
     "zstandard": {
         "actions.backup.compression",
         "agent.reporter",
+        "collectors.integrity.packages.compressed",
         "collectors.traffic.protocols.http.coding",
         "console.ingest",
     },

@@ -1,0 +1,1 @@
+"""A local, encrypted history of watched configuration: versions of files are kept, shown, and put back."""
