@@ -35,9 +35,10 @@ def rules(settings: AgentSettings) -> tuple[Rule, ...]:
 
 
 def _traffic(settings: AgentSettings) -> list[Rule]:
-    """Return the rule that bans whom the sensor names for it, by a blocking rule or a detector, where the settings want that."""
-    traffic = getattr(getattr(settings, "collectors", None), "traffic", None)
-    if traffic is None or not (traffic.enabled and traffic.block):
+    """Return the rule that bans whom the sensor or Suricata names for it, where the settings want that."""
+    collectors = getattr(settings, "collectors", None)
+    sections = [getattr(collectors, name, None) for name in ("traffic", "suricata_eve")]
+    if not any(one.enabled and one.block for one in sections if one is not None):
         return []
     return [
         Rule(

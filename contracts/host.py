@@ -67,6 +67,9 @@ class Files(Protocol):
     def head(self, path: str, max_bytes: int) -> bytes:
         """Return the first `max_bytes` of a regular file (less where it is shorter); raises as `end` does."""
 
+    def part(self, path: str, begin: int, max_bytes: int) -> tuple[FileStat, bytes]:
+        """Return a regular file's metadata and its content from `begin` on, `max_bytes` at most. Raises as `end` does."""
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory, unsorted, as bytes."""
 

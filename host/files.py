@@ -50,6 +50,17 @@ class LinuxFiles:
         finally:
             os.close(descriptor)
 
+    def part(self, path: str, begin: int, max_bytes: int) -> tuple[FileStat, bytes]:
+        """Return the metadata of the very file that is read, and its content from `begin` on; raises `Unavailable` as `end` does."""
+        descriptor = _opened(path)
+        try:
+            os.lseek(descriptor, begin, os.SEEK_SET)
+            return _stat(os.fstat(descriptor)), self._piece(descriptor, max_bytes)
+        except OSError as error:
+            raise unavailable(path, error) from error
+        finally:
+            os.close(descriptor)
+
     def names(self, path: str) -> list[bytes]:
         """Return the names in a directory, unsorted, as bytes."""
         try:
@@ -63,16 +74,7 @@ class LinuxFiles:
             found = os.lstat(path)
         except (OSError, ValueError) as error:
             raise unavailable(path, error) from error
-        return FileStat(
-            mode=found.st_mode,
-            uid=found.st_uid,
-            gid=found.st_gid,
-            size=found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            ctime_ns=found.st_ctime_ns,
-            inode=found.st_ino,
-            device=found.st_dev,
-        )
+        return _stat(found)
 
     def link(self, path: str) -> bytes:
         """Return what a symbolic link holds."""
@@ -97,6 +99,19 @@ class LinuxFiles:
             left -= len(part)
         self._account(max_bytes - left)
         return b"".join(parts)
+
+
+def _stat(found: os.stat_result) -> FileStat:
+    return FileStat(
+        mode=found.st_mode,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        inode=found.st_ino,
+        device=found.st_dev,
+    )
 
 
 def _opened(path: str) -> int:

@@ -2,50 +2,8 @@
 
 from collectors.traffic.detectors.kinds import KINDS as FOUND
 from contracts.event import Kind, Lane, Severity
+from contracts.traffic_alert import ALERT, HELD_BACK
 
-ALERT = Kind(
-    name="traffic.alert",
-    meaning="A rule matched traffic of this server.",
-    title="{signature} ({source} -> {destination}, rule {sid})",
-    severity=Severity.MEDIUM,
-    fields={
-        "gid": "int",
-        "sid": "int",
-        "rev": "int",
-        "signature": "str",
-        "category": "str",
-        "priority": "int",
-        "action": "str",
-        "source": "str",
-        "source_port": "int",
-        "destination": "str",
-        "destination_port": "int",
-        "protocol": "str",
-        "app_protocol": "str",
-        "direction": "str",
-        "interface": "str",
-        "community_id": "str",
-        "offender": "str",
-        "proven": "bool",
-        "blocking": "bool",
-        "packets_to_server": "int",
-        "packets_to_client": "int",
-        "bytes_to_server": "int",
-        "bytes_to_client": "int",
-        "capture": "str",
-        "techniques": "list",
-        "reason": "str",
-    },
-    advice="See the packets: `holdfast traffic evidence show`; look up the rule by its number in its file.",
-)
-HELD_BACK = Kind(
-    name="traffic.alerts_held_back",
-    meaning="Rules matched more often than events are stated; the rest was counted.",
-    title="{count} alerts of {rules} rules were counted, not stated one by one",
-    severity=Severity.LOW,
-    fields={"count": "int", "rules": "int", "most": "list", "seconds": "float"},
-    advice="Look whether a rule is too broad; a threshold.config quiets it for good.",
-)
 DROPPED = Kind(
     name="traffic.packets_dropped",
     meaning="The kernel dropped packets before the sensor had read them: what was in them was not seen.",

@@ -6,7 +6,6 @@ from bisect import bisect_right
 import msgspec
 
 from collectors.traffic.flows.states import ANSWERS, OPENS
-from collectors.traffic.kinds import ALERT
 from collectors.traffic.output import eve
 from collectors.traffic.rules.engine.verdicts import Alert
 from collectors.traffic.rules.engine.view import TCP, Packet
@@ -14,9 +13,8 @@ from collectors.traffic.rules.language.groups import addresses
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.variables import Variables
 from contracts.event import Event, Severity
+from contracts.traffic_alert import ALERT, SEVERITIES
 
-SEVERITIES = {1: Severity.HIGH, 2: Severity.MEDIUM, 3: Severity.LOW}
-"""By the rule's priority, which its classtype gives; less urgent ones are informational."""
 BLOCKING = frozenset({"drop", "reject", "rejectsrc", "rejectdst", "rejectboth"})
 MAX_EVIDENCE = 4096
 _TECHNIQUE = re.compile(r"T\d{4}([._]\d{3})?$")
@@ -61,8 +59,11 @@ def proven(packet: Packet) -> bool:
     return bool(seen & OPENS and seen >> 8 & ANSWERS)
 
 
-def event(alert: Alert, home: Home, interface: str, capture: str) -> Event:
-    """Return the event of an alert; `capture` is the name of the packets that are kept of it, "" for none."""
+def event(alert: Alert, home: Home, interface: str, capture: str, blocks: bool) -> Event:
+    """Return the event of an alert.
+
+    `capture` is the name of the packets that are kept of it, "" for none; `blocks`: the sources of drop and reject rules are to be banned.
+    """
     rule, packet = alert.rule, alert.packet
     record = eve.record(alert)
     flow = record.get("flow", {})
@@ -91,12 +92,13 @@ def event(alert: Alert, home: Home, interface: str, capture: str) -> Event:
         community_id=record.get("community_id"),
         offender=name,
         proven=proven(packet),
-        blocking=rule.action in BLOCKING and bool(name),
+        blocking=blocks and rule.action in BLOCKING and bool(name),
         packets_to_server=flow.get("pkts_toserver"),
         packets_to_client=flow.get("pkts_toclient"),
         bytes_to_server=flow.get("bytes_toserver"),
         bytes_to_client=flow.get("bytes_toclient"),
         capture=capture or None,
+        engine="holdfast",
         techniques=techniques(rule),
         reason=f"rule {rule.sid}: {rule.msg}"[:100],
     )

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.prefixes import Prefixes
-from collectors.traffic.kinds import HELD_BACK
 from collectors.traffic.options import Options
 from collectors.traffic.output.eve import address
 from collectors.traffic.output.events import Home, event, offender
@@ -18,6 +17,7 @@ from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from collectors.traffic.rules.site import Site
 from contracts.collector import Emit
 from contracts.event import Event
+from contracts.traffic_alert import HELD_BACK
 
 MOST_NAMED = 10
 
@@ -113,7 +113,7 @@ class Reporting:
         if packet.row >= 0:
             number = int(packet.block.interface[packet.table.packet[packet.row]])
             interface = names[number] if number < len(names) else ""
-        return event(alert, self._home, interface, capture)
+        return event(alert, self._home, interface, capture, self._blocks)
 
     def _keep(self, alert: Alert, now_s: float) -> str:
         """Hand over the packets of an alert; returns the name they are kept by, "" for none."""

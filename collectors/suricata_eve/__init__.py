@@ -1,0 +1,1 @@
+"""A Suricata on this host: its own output is followed."""
