@@ -10,9 +10,11 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from actions.backup.ahead import ahead
 from actions.backup.blobs import BlobType
 from actions.backup.chunker import MIN_SIZE
 from actions.backup.errors import Damaged, NoSuchBlob
@@ -28,6 +30,8 @@ from actions.backup.watched import Unwatched
 from contracts.errors import HoldfastError
 
 PROGRAM = "holdfast"
+READ_AHEAD = 4 << 20
+"""Of a file that has so many bytes, up to so many are read and cut in another thread while this one hashes."""
 MAX_TOLD = 10_000
 """How many paths a report names; further ones are counted only."""
 
@@ -321,7 +325,7 @@ class Archiver:
 
     def _add(self, frame: _Frame, node: Node) -> None:
         frame.nodes.append(node)
-        before = frame.before.get(node.raw_name)
+        before = frame.before.get(node.raw_name) if frame.before else None
         if before is node or before == node:
             frame.reused += 1
 
@@ -404,7 +408,9 @@ class Archiver:
                 return
             os.lseek(descriptor, 0, os.SEEK_SET)  # it grows
         with open(descriptor, "rb", buffering=0, closefd=False) as source:
-            yield from self._chunker.chunks(source)
+            cut = self._chunker.chunks(source)
+            with closing(ahead(cut, READ_AHEAD) if size >= READ_AHEAD else cut) as pieces:
+                yield from pieces
 
     def _node(self, name: bytes, place: bytes | int, path: bytes, status: os.stat_result) -> Node:
         return node_of(

@@ -5,7 +5,7 @@ table is seeded from the repository's secret polynomial, so that lengths of blob
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 from pyfastcdc import FastCDC
@@ -43,7 +43,7 @@ class Chunker:
         )
         self._windows: list[bytearray] = []
 
-    def chunks(self, source: Source) -> Iterator[Buffer]:
+    def chunks(self, source: Source) -> Generator[Buffer, None, None]:
         """The pieces of a stream, 512 KiB to 8 MiB each but for the last; together they are the stream. Errors of reading pass through.
 
         A piece stays as it is for as long as somebody holds it; the memory of pieces that nobody holds any more is used again.
