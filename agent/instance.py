@@ -10,6 +10,9 @@ from typing import Any
 
 from agent import guard, housekeeping, kept, privileges
 from agent import plan as planning
+from agent.antivirus_book import KINDS as ANTIVIRUS_KINDS
+from agent.antivirus_book import AntivirusBook
+from agent.antivirus_proof import AntivirusProof
 from agent.backup_book import KINDS as BACKUP_KINDS
 from agent.backup_book import BackupBook
 from agent.clock import Clock, Ids, StepWatch
@@ -42,6 +45,7 @@ from agent.verbs import Verbs
 from contracts.errors import HoldfastError, Unavailable
 from contracts.event import Envelope, Event
 from contracts.judge import Judge
+from contracts.subjects.antivirus import RUNS as ANTIVIRUS_RUNS
 from contracts.subjects.backup import SUBJECT as BACKUPS
 from contracts.subjects.policy import SUBJECT as POLICY
 from contracts.wire import Heartbeat
@@ -99,6 +103,18 @@ class Instance:
         chores = {housekeeping.NAME: self._housekeeping.run}
         self._timed = TimedDeeds(self._core, self._new_id, loop.call_later, memory, clock.now_ms)
         self._backups = BackupBook(self._state)
+        self._antivirus = AntivirusBook(self._state)
+        self._proof = AntivirusProof(
+            self._core,
+            self._spool,
+            loop,
+            clock.monotonic,
+            clock.now_ms,
+            self._happened,
+            lambda: self._plan.deeds,
+            self._new_id,
+            lambda: bool(self._plan.settings.console.url),
+        )
         self._core.bind(
             self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed
         )
@@ -122,8 +138,11 @@ class Instance:
         self._timed.resume()
         self._core.follow(core_plan(self._plan))
         self._declare()
-        self._take_backups(self._recent_backups())
+        self._take_backups(self._recent(BACKUP_KINDS))
         self._core.listeners.append(lambda envelope: self._take_backups([envelope]))
+        self._take_antivirus(self._recent(ANTIVIRUS_KINDS))
+        self._core.listeners.append(lambda envelope: self._take_antivirus([envelope]))
+        self._core.listeners.append(self._proof.take)
         self._supervisor.start()
         verbs = Verbs(
             self._core,
@@ -312,11 +331,18 @@ class Instance:
             self._core.accepted(POLICY)
         if self._backups.declare(self._plan.backups, self._clock.now_ms()):
             self._core.accepted(BACKUPS)
+        if self._antivirus.declare(self._plan.antivirus_proof_s, self._clock.now_ms()):
+            self._core.accepted(ANTIVIRUS_RUNS)
 
-    def _recent_backups(self) -> list[Envelope]:
-        """What backups stated last, oldest first: a crash may have come between an event and the row that follows from it."""
-        found = [envelope for kind in BACKUP_KINDS for envelope in self._spool.recent(100, kind)]
+    def _recent(self, kinds: Sequence[str]) -> list[Envelope]:
+        """What was stated last of these kinds, oldest first: a crash may have come between an event and the row that follows from it."""
+        found = [envelope for kind in kinds for envelope in self._spool.recent(100, kind)]
         return sorted(found, key=lambda envelope: envelope.event.observed_ms)
+
+    def _take_antivirus(self, envelopes: Sequence[Envelope]) -> None:
+        told = [envelope.event for envelope in envelopes if envelope.event.kind in ANTIVIRUS_KINDS]
+        if told and self._antivirus.take(told, self._clock.now_ms()):
+            self._core.accepted(ANTIVIRUS_RUNS)
 
     def _take_backups(self, envelopes: Sequence[Envelope]) -> None:
         told = [envelope.event for envelope in envelopes if envelope.event.kind in BACKUP_KINDS]

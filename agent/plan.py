@@ -28,8 +28,9 @@ class Plan(Record):
     """The agent's settings without the sections of collectors and actions, and what those come to.
 
     `looks` maps each subject to its interval in seconds, `watchers` each watcher to its subject; `disabled` are the collectors that the
-    configuration switches off. `timed` are the deeds with a time of day, `backups` the backup jobs as configured. `kinds` are all kinds
-    that any part of the agent declares. `digest` differs when any setting does.
+    configuration switches off. `timed` are the deeds with a time of day, `backups` the backup jobs as configured,
+    `antivirus_proof_s` how long a proof of detection counts (0: none is asked for). `kinds` are all kinds that any part of the agent
+    declares. `digest` differs when any setting does.
     """
 
     settings: AgentSettings
@@ -43,6 +44,7 @@ class Plan(Record):
     facts: Facts
     timed: dict[str, Timed] = {}
     backups: tuple[BackupJob, ...] = ()
+    antivirus_proof_s: float = 0.0
     version: str = ""
     files: tuple[str, ...] = ()
 

@@ -19,6 +19,8 @@ RESOLVE_S = 2.0
 """How long names may take to resolve while the configuration is loaded."""
 SSH_PORT = 22
 
+ANTIVIRUS = frozenset({"update_signatures", "scan", "quarantine", "antivirus_prove"})
+
 _OFTEN = Rate(times=1000, per=60.0)
 _BACK = ("agent.started", "bans.table_lost")
 
@@ -31,7 +33,19 @@ def rules(settings: AgentSettings) -> tuple[Rule, ...]:
     bans += _traffic(settings)
     kinds = (*often, "agent.config_loaded")
     lists = [Rule(when=kind, do="blocklist", dry_run=False, at_most=_OFTEN) for kind in kinds]
-    return (*settings.rules, *bans, *lists)
+    return (*settings.rules, *bans, *lists, *_antivirus(settings))
+
+
+def _antivirus(settings: AgentSettings) -> Iterator[Rule]:
+    """Signatures that are stale are updated, and what is found is moved away, as far as the settings allow either."""
+    wanted: Any = getattr(settings, "antivirus", None)
+    if wanted is None or not wanted.enabled:
+        return
+    if wanted.update.enabled:
+        for kind in ("antivirus.signatures_stale", "antivirus.daemon_behind"):
+            yield Rule(when=kind, do="update_signatures", dry_run=False, at_most=Rate(times=4, per=21600.0))
+    if wanted.quarantine.enabled:
+        yield Rule(when="antivirus.malware_found", do="quarantine", dry_run=False, at_most=Rate(times=100, per=3600.0))
 
 
 def _traffic(settings: AgentSettings) -> list[Rule]:
@@ -53,7 +67,10 @@ def _traffic(settings: AgentSettings) -> list[Rule]:
 
 
 def options(settings: AgentSettings, name: str, configured: Any) -> Any:
-    """Return the options of the action `name` with what is never blocked filled in from the rest of the settings."""
+    """Return the options of the action `name` with what the rest of the settings says filled in: whom never to block, where ClamAV is."""
+    if name in ANTIVIRUS:
+        known = section(settings, "collectors", "antivirus").clamav
+        return replace(configured, clamav=known) if configured.clamav == type(known)() else configured
     if name not in ("block", "blocklist"):
         return configured
     reasons = {host: f"it is the backup target of {job}" for job, host, _ in backup_targets(settings)}

@@ -36,6 +36,7 @@ SAVED = (("policy.json", "", "actions.policy.restore"), ("bans.json", "blocklist
 
 KIND_MODULES = (
     "agent.kinds",
+    "agent.antivirus_proof",
     "agent.control_server",
     "agent.housekeeping",
     "agent.keeper",
@@ -134,6 +135,7 @@ def plan(path: Path) -> Plan:
     from importlib import metadata
 
     from agent import config, standing
+    from agent.antivirus_plan import antivirus_plan
     from agent.backup_plan import backup_plan
     from host.linux import LinuxHost
 
@@ -141,6 +143,7 @@ def plan(path: Path) -> Plan:
     settings = loaded.value
     facts = LinuxHost().facts()
     backups, timed = backup_plan(getattr(settings, "backup", None), facts.machine_id, _patterns)
+    antivirus_proof_s, antivirus = antivirus_plan(getattr(settings, "antivirus", None), facts.machine_id)
     looks = {e.name: section(settings, "collectors", e.name).every for e in COLLECTORS if _enabled(settings, e)}
     watchers = {e.name: e.name for e in WATCHERS if _enabled(settings, e)}
     return Plan(
@@ -160,7 +163,8 @@ def plan(path: Path) -> Plan:
         },
         kinds=dict(vocabulary().kinds),
         facts=facts,
-        timed=timed,
+        timed={**timed, **antivirus},
+        antivirus_proof_s=antivirus_proof_s,
         backups=backups,
         version=metadata.version("holdfast"),
         files=tuple(str(file) for file in loaded.files),

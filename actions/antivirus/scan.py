@@ -12,13 +12,15 @@ from actions.antivirus.pace import Pace
 from actions.antivirus.scanning import Scan, Tally, delta
 from analysis.antivirus.kinds import FOUND, NOT_SCANNED
 from contracts.action import Command, Progress, Result
-from contracts.errors import HoldfastError, UsageError
+from contracts.errors import HoldfastError, Unavailable, UsageError, Why
 from contracts.event import Event, Kind
 from contracts.host import Host
 from contracts.openings import Stamp
 from contracts.outcome import Failed
 from contracts.text import escape, unescape
 
+SCHEDULE = "schedule"
+"""Who asks where nobody does (`agent.timed`): that there is no antivirus is stated by the judge, not by every deed of every day."""
 CLEAN_CODE, FOUND_CODE, ERROR_CODE = 0, 1, 2
 """As clamscan(1) exits. What was skipped is not clean: a scan that left something out ends with 2, too, when it found nothing."""
 
@@ -47,7 +49,12 @@ class ScanFiles:
         began = host.monotonic()
         is_delta = bool(command.arguments.get("delta"))
         clamav = Clamav(host, self._options.clamav)
-        address, limits = clamav.daemon()
+        try:
+            address, limits = clamav.daemon()
+        except Unavailable as error:
+            if error.why is Why.NOT_PRESENT and command.who == SCHEDULE:
+                return Result(summary=f"{error.message}: nothing is scanned", answer={"code": 69})  # EX_UNAVAILABLE
+            raise
         pace = Pace(host, self._options.scan, self._options.scan.at_most if is_delta else 0.0)
         scan = Scan(
             host,

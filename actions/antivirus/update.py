@@ -12,12 +12,14 @@ from actions.antivirus.options import AntivirusOptions
 from actions.antivirus.placing import place
 from analysis.antivirus import clamav_conf
 from contracts.action import Command, Progress, Result
-from contracts.errors import HoldfastError, Unavailable, UsageError
+from contracts.errors import HoldfastError, Unavailable, UsageError, Why
 from contracts.event import Event, Kind
 from contracts.host import Host
 from contracts.outcome import Failed, Ok
 from contracts.subjects.antivirus import CLAMAV, SUBJECT
 
+SCHEDULE = "schedule"
+"""Who asks where nobody does (`agent.timed`)."""
 RELOAD_S = 180.0
 STEP_S = 0.2
 _LEAST_BYTES = 64 << 20
@@ -42,6 +44,10 @@ class UpdateSignatures:
         run = _Update(host, self._options, command, progress)
         try:
             return run.run()
+        except NothingToUpdate as error:
+            if command.who == SCHEDULE:
+                return Result(summary=f"{error.message}: nothing is updated", answer={"code": error.exit_code})
+            raise
         except HoldfastError as error:
             event = UPDATE_FAILED.event(
                 CLAMAV, product=CLAMAV, detail=str(error)[:500], seconds=round(host.monotonic() - run.began, 1)
@@ -67,7 +73,12 @@ class _Update:
     def run(self) -> Result:
         if not self._host.state:
             raise UsageError("this worker has no folder of its own", advice="start it as a service or by the agent")
-        text, conf = self._clamav.freshclam()
+        try:
+            text, conf = self._clamav.freshclam()
+        except Unavailable as error:
+            if error.why is Why.NOT_PRESENT:
+                raise NothingToUpdate(error.message, advice=error.advice) from error
+            raise
         target = conf.text("DatabaseDirectory", clamav_conf.DATABASES)
         former = self._clamav.daily(target)
         force = bool(self._command.arguments.get("force"))
@@ -210,6 +221,12 @@ class _Update:
             answer={"code": code, **answer},
             looks={SUBJECT: 0.0},
         )
+
+
+class NothingToUpdate(HoldfastError):
+    """There is no ClamAV whose signatures could be updated."""
+
+    exit_code = 69  # EX_UNAVAILABLE
 
 
 class NotUpdated(HoldfastError):

@@ -20,6 +20,10 @@ COMMANDS = {
     ),
     "firewall": ("agent.cli.firewall:firewall", "Show the firewall, what changed, or accept it as it is."),
     "ports": ("agent.cli.ports:ports", "Show the listening ports, or accept them as they are."),
+    "antivirus": (
+        "agent.cli.antivirus:antivirus",
+        "See how fresh antivirus is; scan, update, quarantine, and prove that malware would be found.",
+    ),
     "ban": ("agent.cli.ban:ban", "Block an address or network now, or load the blocklists."),
     "unban": ("agent.cli.ban:unban", "Lift the ban of an address or network."),
     "bans": ("agent.cli.ban:bans", "Show who is blocked, by whom, why and until when."),
