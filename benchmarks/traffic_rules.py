@@ -134,7 +134,7 @@ def show(row: str, packets: int, found: dict[str, Any]) -> bool:
     for what in ("found", "evaluated"):
         shares = ", ".join(f"{name} {count / packets:.3f}" for name, count in sorted(found[what].items()))
         print(f"      {what} per packet: {shares or 'nothing'}")
-    return rate >= least and found["load"] <= LOAD_S and found["memory"] <= MEMORY_MB
+    return bool(rate >= least and found["load"] <= LOAD_S and found["memory"] <= MEMORY_MB)
 
 
 def main() -> int:

@@ -151,6 +151,7 @@ class BufferFilters:
         """Return, for each side of a transaction, the rules to evaluate, in order: those whose pattern is in it, and those without one."""
         pieces: dict[int, list[tuple[int, bytes]]] = {}
         sides: list[_Seen | None] = []
+        looked: dict[tuple[int, int, str, bool], _Seen] = {}
         for place, (owner, transaction, _, to_client) in enumerate(asked):
             plan = self._plans.get((transaction.protocol, to_client))
             if plan is None:
@@ -159,8 +160,14 @@ class BufferFilters:
                 sides.append(None)
                 continue
             key = (owner, transaction.number, transaction.protocol, to_client)
-            # Of one that is over nothing more comes: there is no need to remember it.
-            seen = self._seen.pop(key, None) or _Seen() if transaction.done else self._remembered(key)
+            seen = looked.get(key)
+            if seen is not None:
+                # A block is parsed as a whole: there is nothing in it that was not there before.
+                sides.append(seen)
+                continue
+            seen = looked[key] = self._seen.pop(key) if key in self._seen else _Seen()
+            if not transaction.done:
+                self._seen[key] = seen
             sides.append(seen)
             for name, within, filters in plan:
                 values = transaction.buffers(name, to_client)
@@ -168,6 +175,8 @@ class BufferFilters:
                     values = [*values, *transaction.buffers(name, not to_client)]
                 if values:
                     _look(seen, "=" + name if within else name, filters, values, place, pieces)
+        while len(self._seen) > MOST_REMEMBERED:
+            self._seen.popitem(last=False)
         for number, wanted in pieces.items():
             self.scans += len(wanted)
             places, rules = self._filters[number].prefilter.pairs(wanted)
@@ -192,16 +201,6 @@ class BufferFilters:
     def _all(self, seen: _Seen | None, protocol: str, transaction: Transaction, to_client: bool) -> list[int]:
         waiting = self._without(protocol, transaction.protocol, to_client)
         return sorted({*seen.rules, *waiting}) if seen is not None and seen.rules else waiting
-
-    def _remembered(self, key: tuple[int, int, str, bool]) -> _Seen:
-        seen = self._seen.get(key)
-        if seen is None:
-            seen = self._seen[key] = _Seen()
-            if len(self._seen) > MOST_REMEMBERED:
-                self._seen.popitem(last=False)
-        else:
-            self._seen.move_to_end(key)
-        return seen
 
     def _without(self, protocol: str, spoken: str, to_client: bool) -> list[int]:
         """Return the rules without a pattern for one side of the transactions of a protocol."""

@@ -31,8 +31,8 @@ class Memory:
     def bits_hold(self, slot: int, test: FlowBits) -> bool:
         """Return whether `isset` or `isnotset` holds."""
         have = self.bits.get(slot)
-        found = have is not None and any(name in have for name in test.names)
-        return found if test.cmd == "isset" else not found
+        found = have is not None and not have.isdisjoint(test.names)
+        return found == (test.cmd == "isset")
 
     def change_bits(self, slot: int, change: FlowBits) -> None:
         """Set, unset or toggle bits."""

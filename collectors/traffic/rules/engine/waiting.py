@@ -1,11 +1,10 @@
 """What waits to be looked at of each direction of a flow, and with which packet its time comes."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from collections.abc import Iterator
 
 import numpy as np
 
+from collectors.traffic.block import I64
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
 from collectors.traffic.rules.engine.rows import NEVER, Rows
 from collectors.traffic.streams.news import News, Run
@@ -13,32 +12,35 @@ from collectors.traffic.streams.news import News, Run
 CHUNK = 2560
 """Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner (Suricata's stock chunk size)."""
 
-PAST = NEVER + 1
-"""A place behind everything."""
-
 Talked = tuple[int, int, Conversation]
 """From a place in the block on, what is known of a slot's conversation."""
 
 
 _NONE: frozenset[str] = frozenset()
+_NO_STEP = (-1, -1)
+"""What a side has reached before anything is known of it: transaction, progress."""
 
 
-@dataclass(slots=True)
 class Side:
-    """What waits of one direction: stream bytes, transactions, and the conversation's own news. `at` is the place of its next packet."""
+    """What waits of one direction: stream bytes, transactions, and the conversation's own news. `at` is the place of its next packet.
 
-    data: list[bytes] = field(default_factory=list)
-    size: int = 0
-    last: bytes = b""
-    due: bool = False
-    changes: dict[Transaction, int] = field(default_factory=dict)
-    step: tuple[int, int] = (-1, -1)
-    detected: bool = False
-    events: set[str] = field(default_factory=set)
-    at: int = NEVER
+    `changes` and `events` are None while there are none: most directions never have any.
+    """
+
+    __slots__ = ("at", "changes", "data", "detected", "due", "events", "last", "size", "step")
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.size = 0
+        self.last = b""
+        self.due = False
+        self.changes: dict[Transaction, int] | None = None
+        self.step = _NO_STEP
+        self.detected = False
+        self.events: frozenset[str] = _NONE
+        self.at = NEVER
 
 
-@dataclass(slots=True)
 class Work:
     """What a packet brings to be looked at beside its own payload: a piece of the stream, transactions, news of the conversation.
 
@@ -47,15 +49,18 @@ class Work:
     was then.
     """
 
-    place: int
-    direction: int
-    chunk: bytes
-    last: bytes
-    changes: list[tuple[Transaction, int, int]]
-    detected: bool
-    events: frozenset[str]
-    talk: Conversation | None
-    rules: list[list[int]] = field(default_factory=list)
+    __slots__ = ("changes", "chunk", "detected", "direction", "events", "last", "place", "rules", "talk")
+
+    def __init__(self, place: int, direction: int, side: Side, chunk: bytes) -> None:
+        self.place = place
+        self.direction = direction
+        self.chunk = chunk
+        self.last = side.last
+        self.changes: list[tuple[Transaction, int, int]] = []
+        self.detected = side.detected
+        self.events = side.events
+        self.talk: Conversation | None = None
+        self.rules: list[list[int]] = []
 
 
 class Waiting:
@@ -68,7 +73,7 @@ class Waiting:
         self._sides: dict[int, Side] = {}
         self._talks: dict[int, Conversation] = {}
         self._late: set[int] = set()
-        self._heap: list[tuple[int, int]] = []
+        self._past = Past()
         self.work: list[Work] = []
         self.talks: list[Talked] = []
 
@@ -79,24 +84,49 @@ class Waiting:
     def feed(self, rows: Rows, news: News, changes: list[Change]) -> None:
         """Take what a block brought, and find the packets with which it is looked at."""
         self.work, self.talks = [], []
+        runs = news.runs if self._streams else []
+        ways = [run.slot * 2 + run.to_client for run in runs]
+        ways += [one.conversation.slot * 2 + one.to_client for one in changes]
+        directions = np.array(ways, np.int64)
+        rows_of = np.array([run.row for run in runs] + [one.row for one in changes], np.int64)
+        places = np.append(rows.place, len(rows))[rows_of]
+        following = rows.next(directions, places)
+        self._note(changes, places[len(runs) :])
         if self._late:
             self._wake(rows)
-        later = _placed(rows, changes, [one.conversation.slot * 2 + one.to_client for one in changes])
-        later.append((PAST, NEVER, 0, None))
-        waiting = iter(later)
-        place, following, direction, change = next(waiting)
-        if self._streams:
-            # A packet's runs come before its changes.
-            for when, coming, way, run in _placed(rows, news.runs, [run.slot * 2 + run.to_client for run in news.runs]):
-                while place < when:
-                    self._change(change, place, following, direction)  # type: ignore[arg-type]
-                    place, following, direction, change = next(waiting)
-                self._run(run, when, coming, way)  # type: ignore[arg-type]
-        while place < PAST:
-            self._change(change, place, following, direction)  # type: ignore[arg-type]
-            place, following, direction, change = next(waiting)
-        while self._heap:
-            self._take(heappop(self._heap)[1])
+        turn = places * 2
+        # A packet's runs come before its changes.
+        turn[len(runs) :] += 1
+        order = np.argsort(directions * (2 * len(rows) + 2) + turn, kind="stable")
+        where, coming, numbers = places[order].tolist(), following[order].tolist(), order.tolist()
+        items: list[Run | Change] = [*runs, *changes]
+        sorted_ways = directions[order]
+        bounds = np.flatnonzero(np.append(True, sorted_ways[1:] != sorted_ways[:-1])) if ways else order
+        for low, high in zip(bounds.tolist(), [*bounds[1:].tolist(), len(order)], strict=False):
+            chosen = [items[number] for number in numbers[low:high]]
+            self._follow(ways[numbers[low]], where[low:high], coming[low:high], chosen)
+        for direction in self._past.woken - set(ways):
+            self._take(direction, self._sides[direction])
+        self.work.sort(key=lambda one: one.place)
+
+    def _note(self, changes: list[Change], places: I64) -> None:
+        """Note, in time, what is known of conversations and how far sides of transactions are from which place on."""
+        self._past = past = Past()
+        for number in np.argsort(places, kind="stable").tolist():
+            change, place = changes[number], int(places[number])
+            slot, transaction = change.conversation.slot, change.transaction
+            if transaction is None or slot not in self._talks:
+                if slot not in past.talks:
+                    past.talks[slot] = [(-1, self._talks.get(slot))]
+                now = self._talks[slot] = _as_it_was(change)
+                self.talks.append((place, slot, now))
+                past.talks[slot].append((place, now))
+            if transaction is not None:
+                direction = slot * 2 + change.to_client
+                if direction not in past.steps:
+                    side = self._sides.get(direction)
+                    past.steps[direction] = [(-1, side.step if side is not None else _NO_STEP)]
+                past.steps[direction].append((place, (transaction.number, change.progress)))
 
     def _wake(self, rows: Rows) -> None:
         """Find the first packets of directions that have something waiting from an earlier block."""
@@ -106,87 +136,109 @@ class Waiting:
             if place != NEVER:
                 self._late.discard(direction)
                 self._sides[direction].at = place
-                heappush(self._heap, (place, direction))
+                self._past.woken.add(direction)
 
-    def _run(self, run: Run, place: int, following: int, direction: int) -> None:
-        heap = self._heap
-        while heap and heap[0][0] < place:
-            self._take(heappop(heap)[1])
+    def _follow(self, direction: int, places: list[int], following: list[int], items: list[Run | Change]) -> None:
+        """Take what came for one direction, in time."""
         side = self._sides.get(direction)
         if side is None:
             side = self._sides[direction] = Side()
-        data = run[3]
-        if data:
-            side.data.append(data)
-            side.size += len(data)
-        if side.size >= CHUNK or run[7] or self._inline:
-            side.due = True
+        inline = self._inline
+        for place, coming, item in zip(places, following, items, strict=True):
+            if side.at < place:
+                self._take(direction, side)
+            if isinstance(item, Run):
+                data = item[3]
+                if data:
+                    side.data.append(data)
+                    side.size += len(data)
+                if side.size < CHUNK and not item[7] and not inline:
+                    continue
+                side.due = True
+            else:
+                _change(side, item)
             if side.at == NEVER:
-                self._plan(side, direction, following)
+                side.at = coming
+                if coming == NEVER:
+                    self._late.add(direction)
+        if side.at != NEVER:
+            self._take(direction, side)
 
-    def _change(self, change: Change, place: int, following: int, direction: int) -> None:
-        heap = self._heap
-        while heap and heap[0][0] < place:
-            self._take(heappop(heap)[1])
-        talk, slot, transaction = change.conversation, direction >> 1, change.transaction
-        if transaction is None or slot not in self._talks:
-            now = self._talks[slot] = _as_it_was(change)
-            self.talks.append((place, slot, now))
-        side = self._sides.get(direction)
-        if side is None:
-            side = self._sides[direction] = Side()
-        if transaction is None:
-            side.detected = True
-            side.events.update(talk.events)
-        else:
-            progress = side.changes[transaction] = change.progress
-            step = (transaction.number, progress)
-            if step != side.step:
-                # More of the same (a body, the lines of a mail) does not end the piece of the stream that waits.
-                side.step, side.due = step, True
-        if side.at == NEVER:
-            self._plan(side, direction, following)
-
-    def _plan(self, side: Side, direction: int, following: int) -> None:
-        if following == NEVER:
-            self._late.add(direction)
-        else:
-            side.at = following
-            heappush(self._heap, (following, direction))
-
-    def _take(self, direction: int) -> None:
+    def _take(self, direction: int, side: Side) -> None:
         """Hand over what waits of a direction: its next packet is here."""
-        side = self._sides[direction]
         chunk = _chunk(side) if side.due else b""
-        changed: list[tuple[Transaction, int, int]] = []
-        if side.changes:
-            other = self._sides.get(direction ^ 1)
-            to_client = bool(direction & 1)
-            for transaction, progress in side.changes.items():
-                changed.append((transaction, progress, _reached(transaction, other, to_client)))
-            side.changes = {}
-        if chunk or changed or side.detected or side.events:
-            talk = self._talks.get(direction >> 1)
-            events = frozenset(side.events) if side.events else _NONE
-            self.work.append(Work(side.at, direction, chunk, side.last, changed, side.detected, events, talk))
-            side.detected = False
-            side.events.clear()
+        if chunk or side.changes or side.detected or side.events:
+            work = Work(side.at, direction, side, chunk)
+            work.talk = self._past.talk(direction >> 1, side.at, self._talks)
+            if side.changes:
+                step = self._past.step(direction ^ 1, side.at, self._sides.get(direction ^ 1))
+                to_client = bool(direction & 1)
+                for transaction, progress in side.changes.items():
+                    work.changes.append((transaction, progress, _reached(transaction, step, to_client)))
+                side.changes = None
+            self.work.append(work)
+            side.detected, side.events = False, _NONE
         side.at = NEVER
 
     def end(self, slots: list[int]) -> Iterator[tuple[int, Work]]:
         """Yield what flows that ended still hold, with the flow's place among them, and forget these flows."""
+        sides, talks = self._sides, self._talks
         for place, slot in enumerate(slots):
-            talk = self._talks.pop(slot, None)
+            talk = talks.pop(slot, None)
             for direction in (slot * 2, slot * 2 + 1):
-                side = self._sides.pop(direction, None)
+                side = sides.pop(direction, None)
                 if side is None:
                     continue
                 self._late.discard(direction)
                 if side.data or side.changes:
-                    changed = [(one, far, one.progress(not direction & 1)) for one, far in side.changes.items()]
-                    chunk = _chunk(side)
-                    events = frozenset(side.events)
-                    yield place, Work(NEVER, direction, chunk, side.last, changed, side.detected, events, talk)
+                    work = Work(NEVER, direction, side, _chunk(side))
+                    work.last, work.talk = side.last, talk
+                    for transaction, progress in (side.changes or {}).items():
+                        work.changes.append((transaction, progress, transaction.progress(not direction & 1)))
+                    yield place, work
+
+
+class Past:
+    """What was known from which place of a block on: of conversations by slot, of sides of transactions by direction."""
+
+    __slots__ = ("steps", "talks", "woken")
+
+    def __init__(self) -> None:
+        self.talks: dict[int, list[tuple[int, Conversation | None]]] = {}
+        self.steps: dict[int, list[tuple[int, tuple[int, int]]]] = {}
+        self.woken: set[int] = set()
+
+    def talk(self, slot: int, place: int, now: dict[int, Conversation]) -> Conversation | None:
+        """Return the conversation of a slot as it was at a place."""
+        known = self.talks.get(slot)
+        if known is None:
+            return now.get(slot)
+        return next(one for since, one in reversed(known) if since <= place)
+
+    def step(self, direction: int, place: int, side: Side | None) -> tuple[int, int]:
+        """Return the last transaction of a direction (`side`) as of a place, and how far it was."""
+        known = self.steps.get(direction)
+        if known is None:
+            return side.step if side is not None else _NO_STEP
+        return next(step for since, step in reversed(known) if since <= place)
+
+
+def _change(side: Side, change: Change) -> None:
+    """Take a change of a conversation or a transaction."""
+    transaction = change.transaction
+    if transaction is None:
+        side.detected = True
+        side.events = side.events.union(change.conversation.events)
+        return
+    progress = change.progress
+    if side.changes is None:
+        side.changes = {transaction: progress}
+    else:
+        side.changes[transaction] = progress
+    step = (transaction.number, progress)
+    if step != side.step:
+        # More of the same (a body, the lines of a mail) does not end the piece of the stream that waits.
+        side.step, side.due = step, True
 
 
 def _as_it_was(change: Change) -> Conversation:
@@ -207,23 +259,9 @@ def _chunk(side: Side) -> bytes:
     return data
 
 
-def _reached(transaction: Transaction, side: Side | None, to_client: bool) -> int:
+def _reached(transaction: Transaction, step: tuple[int, int], to_client: bool) -> int:
     """Return how far the other side of a transaction was as of a packet: a block is parsed as a whole, and may be ahead."""
-    number, progress = side.step if side is not None else (-1, -1)
+    number, progress = step
     if number == transaction.number:
         return progress
     return transaction.progress(not to_client) if number > transaction.number else -1
-
-
-def _placed(
-    rows: Rows, items: Sequence[Run] | Sequence[Change], directions: list[int]
-) -> list[tuple[int, int, int, Run | Change | None]]:
-    """Return runs or changes, in time, each with its place, that of its direction's next packet, and the direction."""
-    place = np.append(rows.place, NEVER)[np.array([item.row for item in items], np.int64)]
-    following = rows.next(np.array(directions, np.int64), place)
-    found: list[tuple[int, int, int, Run | Change | None]] = list(
-        zip(place.tolist(), following.tolist(), directions, items, strict=True)
-    )
-    if (place[1:] < place[:-1]).any():
-        found.sort(key=lambda one: one[0])
-    return found

@@ -23,6 +23,11 @@ def _variable(content: Content) -> bool:
     return isinstance(content.offset, str) or isinstance(content.depth, str)
 
 
+def _named(content: Content) -> bool:
+    """Return whether a relative place is given by a variable."""
+    return isinstance(content.distance, str) or isinstance(content.within, str)
+
+
 def _absolute(content: Content, then: Step | None) -> Step:
     pattern = content.pattern.lower() if content.nocase else content.pattern
     nocase, again = content.nocase, content.next_relative
@@ -117,13 +122,18 @@ def _general(content: Content, then: Step | None) -> Step:
     if content.negated:
         return _without(content, pattern, then)
     relative, again, ends = content.relative, content.next_relative, content.endswith
-    nocase = content.nocase
+    nocase, plain = content.nocase, relative and not _named(content)
+    distance = content.distance if isinstance(content.distance, int) else 0
+    reach = content.within + distance if isinstance(content.within, int) else HIGHEST
 
     def step(scan: Scan) -> int:
-        window = _window(content, scan, scan.pos)
-        if window is None:
-            return NO
-        at, depth = window
+        if plain and not scan.begin:
+            at, depth = max(scan.pos + distance, 0), min(scan.pos + reach, scan.size)
+        else:
+            window = _window(content, scan, scan.pos)
+            if window is None:
+                return NO
+            at, depth = window
         if at > depth or depth <= 0:
             return NO
         data = scan.lower() if nocase else scan.data

@@ -8,15 +8,25 @@ from typing import Any
 
 from scapy.layers.inet import IP, TCP, UDP
 
-from collectors.traffic.block import from_packets
+from collectors.traffic.block import Block, from_packets
+from collectors.traffic.captures import open_capture
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
+from collectors.traffic.flows.store import Columns
 from collectors.traffic.flows.table import FlowOptions, FlowTable
+from collectors.traffic.protocols.dispatch import Protocols
+from collectors.traffic.protocols.news import Change
 from collectors.traffic.reading import Reading, ReadOptions
 from collectors.traffic.rules.checking import compiled
+from collectors.traffic.rules.engine.rows import Rows, Sessions
 from collectors.traffic.rules.engine.verdicts import Alert
 from collectors.traffic.rules.engine.view import Packet
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.ruleset import Loader
+from collectors.traffic.streams.news import News
+from collectors.traffic.streams.options import StreamOptions
+from collectors.traffic.streams.reassembler import Reassembler
 from tests.collectors.traffic.oracle import ether
 
 SECOND = 1_000_000_000
@@ -50,7 +60,7 @@ def capture(packets: Iterable[Timed | bytes]) -> io.BytesIO:
     return out
 
 
-def alerts(packets: Iterable[Timed | bytes], *lines: str, **options: bool) -> list[Alert]:
+def alerts(packets: Iterable[Timed | bytes], *lines: str, **options: Any) -> list[Alert]:
     """Return the alerts of a capture, in order."""
     reading = Reading(capture(packets), rules(*lines), ReadOptions(**options))
     found = list(reading.alerts())
@@ -58,7 +68,7 @@ def alerts(packets: Iterable[Timed | bytes], *lines: str, **options: bool) -> li
     return found
 
 
-def counts(packets: Iterable[Timed | bytes], *lines: str, **options: bool) -> dict[int, int]:
+def counts(packets: Iterable[Timed | bytes], *lines: str, **options: Any) -> dict[int, int]:
     """Return how often each rule spoke, by sid; those that said nothing are left out."""
     return dict(Counter(alert.rule.sid for alert in alerts(packets, *lines, **options)))
 
@@ -72,6 +82,28 @@ def seen(*packets: bytes) -> list[Packet]:
     slots = batch.flow_of_rows(len(table)).tolist()
     ways = dict(zip(batch.rows.tolist(), batch.to_client.tolist(), strict=True))
     return [Packet(block, table, flows.columns, row, slots[row], bool(ways.get(row))) for row in range(len(packets))]
+
+
+Fed = tuple[Block, Table, Batch, News, list[Change], Columns]
+
+
+def fed(packets: Iterable[Timed | bytes]) -> Fed:
+    """Return what the engine is told of packets that make one block."""
+    block = next(iter(open_capture(capture(packets)).blocks()))
+    flows, streams, protocols = FlowTable(FlowOptions()), Reassembler(StreamOptions(merge=False)), Protocols()
+    table = Decoder(DecodeOptions()).decode(block)
+    batch = flows.update(block, table)
+    news = streams.feed(block, table, batch)
+    changes = protocols.feed(block, table, batch, news)
+    return block, table, batch, news, changes, flows.columns
+
+
+def rows(told: Fed) -> Rows:
+    """Return the rows of a block that is the first of all."""
+    block, table, batch, news, _, columns = told
+    found = Rows(block, table, columns, batch, news)
+    Sessions(len(columns)).see(found, batch, news)
+    return found
 
 
 def udp(data: bytes, *, source: str = CLIENT, sport: int = 40_000, dport: int = 9999, **ip: Any) -> bytes:

@@ -29,7 +29,7 @@ def test_what_belongs_to_a_flow_goes_with_it() -> None:
     memory = Memory()
     memory.change_bits(3, FlowBits("set", ("a",)))
     memory.change_counter(3, FlowInt("n", "=", 4))
-    memory.forget(3)
+    memory.forget([3])
     assert not memory.bits_hold(3, FlowBits("isset", ("a",)))
     assert not memory.counter_holds(3, FlowInt("n", "isset"))
 
