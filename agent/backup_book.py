@@ -15,6 +15,9 @@ from contracts.subjects.backup import (
     ANOMALY_SUSPECTED,
     CHECKED,
     DAMAGED,
+    DATABASE_FAILED,
+    DATABASE_NOT_PROVED,
+    DATABASE_PROVED,
     FAILED,
     FINISHED,
     FULL_PROOF_FAILED,
@@ -26,13 +29,15 @@ from contracts.subjects.backup import (
     RECOVERY_KEY_PROVED,
     RECOVERY_KEY_UNPROVED,
     SUBJECT,
+    BackupDatabase,
     BackupJob,
 )
 
 FULL = (FULLY_PROVED, FULL_PROOF_FAILED, FULL_PROOF_POSTPONED)
 RECOVERY = (RECOVERY_KEY_PROVED, RECOVERY_KEY_UNPROVED)
 TRIPWIRE = (ANOMALY_SUSPECTED, ANOMALY_ACKNOWLEDGED)
-KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE)
+DATABASES = (DATABASE_FAILED, DATABASE_PROVED, DATABASE_NOT_PROVED)
+KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE, *DATABASES)
 CONFIGURED = (
     "job",
     "repository",
@@ -74,7 +79,10 @@ class BackupBook:
             if known is None:
                 rows[job.job] = msgspec.structs.replace(job, since_ms=now_ms)
             else:
-                rows[job.job] = msgspec.structs.replace(known, **{name: getattr(job, name) for name in CONFIGURED})
+                configured = {name: getattr(job, name) for name in CONFIGURED}
+                names = {dump.name for dump in job.covers.dumps}
+                databases = {name: each for name, each in known.databases.items() if name in names}
+                rows[job.job] = msgspec.structs.replace(known, **configured, databases=databases)
         if self._store_changes(former, rows, now_ms):
             return True
         # Without any job, too, there is the subject: who asks hears that none are configured.
@@ -135,6 +143,8 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         return msgspec.structs.replace(row, proof_failed_ms=at_ms, proof_detail=_text(fields.get("detail")))
     if event.kind in FULL:
         return _after_full(row, event)
+    if event.kind in DATABASES:
+        return _after_database(row, event)
     if event.kind in RECOVERY:
         detail = _text(fields.get("detail")) if event.kind == RECOVERY_KEY_UNPROVED else ""
         return msgspec.structs.replace(row, recovery_key=detail)
@@ -154,7 +164,37 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         bytes_added=_number(fields.get("bytes_added")),
         seconds=float(_number(fields.get("seconds"))),
         unreadable=_number(fields.get("unreadable")),
+        databases=_dumped(row, event),
     )
+
+
+def _after_database(row: BackupJob, event: Event) -> BackupJob:
+    name, at_ms = _text(event.fields.get("database")), event.observed_ms
+    known = row.databases.get(name, BackupDatabase())
+    detail = _text(event.fields.get("detail")) or "no reason is given"
+    if event.kind == DATABASE_FAILED:
+        if at_ms < known.ran_ms:
+            return row
+        known = msgspec.structs.replace(known, ran_ms=at_ms, failure=detail)
+    elif at_ms < known.proof_ms:
+        return row
+    else:
+        failure = detail if event.kind == DATABASE_NOT_PROVED else ""
+        known = msgspec.structs.replace(known, proof_ms=at_ms, proof_failure=failure)
+    return msgspec.structs.replace(row, databases={**row.databases, name: known})
+
+
+def _dumped(row: BackupJob, event: Event) -> dict[str, BackupDatabase]:
+    """The databases after a run that names those of which everything was dumped; after one that lacks nothing, there are no others."""
+    named = event.fields.get("databases")
+    complete = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    found = dict(row.databases) if event.kind == PARTIAL else {}
+    for name in complete:
+        known = row.databases.get(name, BackupDatabase())
+        if event.observed_ms >= known.ran_ms:
+            known = msgspec.structs.replace(known, ran_ms=event.observed_ms, failure="")
+        found[name] = known
+    return found
 
 
 def _after_full(row: BackupJob, event: Event) -> BackupJob:

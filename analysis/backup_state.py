@@ -30,6 +30,9 @@ def standing(job: BackupJob, now_ms: int) -> Standing:
         return Standing(state="stale", detail=last + _reason(job))
     if job.outcome == "failed":
         return Standing(state="failing", detail=job.detail or "the last run failed")
+    for name, database in sorted(job.databases.items()):
+        if database.failure:
+            return Standing(state="failing", detail=f"the database {name} could not be dumped: {database.failure}")
     if age_ms >= job.late_s * 1000:
         return Standing(state="late", detail=last)
     if 0 < job.rpo_s * 1000 <= age_ms:
@@ -40,11 +43,14 @@ def standing(job: BackupJob, now_ms: int) -> Standing:
 def _proof(job: BackupJob, now_ms: int) -> Standing:
     if not job.snapshot_ms:
         return Standing(state="unproven", detail=f"it has not run yet; due daily at {job.at}")
-    if job.damaged_ms > job.checked_ms:
+    if job.damaged_ms and job.damaged_ms >= job.checked_ms:
         return Standing(state="failing", detail=f"the repository is damaged: {job.damage}")
-    if job.proof_failed_ms > job.proved_ms:
+    if job.proof_failed_ms and job.proof_failed_ms >= job.proved_ms:
         return Standing(state="failing", detail=f"restoring failed: {job.proof_detail}")
-    if job.full_failed_ms > job.full_ms:
+    for name, database in sorted(job.databases.items()):
+        if database.proof_failure:
+            return Standing(state="failing", detail=f"the database {name} does not restore: {database.proof_failure}")
+    if job.full_failed_ms and job.full_failed_ms >= job.full_ms:
         return Standing(state="failing", detail=f"restoring all of it failed: {job.full_detail}")
     if 0 < job.rto_s < job.full_seconds and job.full_ms:
         took = f"restoring all of it took {_duration(job.full_seconds)}"
@@ -59,7 +65,7 @@ def _proof(job: BackupJob, now_ms: int) -> Standing:
         when = f"{_span(now_ms - job.full_ms)} ago" if job.full_ms else "never"
         why = f": {job.full_postponed}" if job.full_postponed else ""
         return Standing(state="unverified", detail=f"all of it was restored {when}{why}")
-    partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" else ""
+    partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" and job.unreadable else ""
     return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}")
 
 

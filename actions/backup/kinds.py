@@ -98,7 +98,7 @@ ANOMALY_ACKNOWLEDGED = Kind(
     ocsf_class=6002,
 )
 DATABASE_FAILED = Kind(
-    name="backup.database_failed",
+    name=names.DATABASE_FAILED,
     meaning="A database, or some of it, could not be dumped; its last good snapshot stays the last one.",
     title="Backup {job}: {product} {database}: {detail}",
     severity=Severity.HIGH,
@@ -228,7 +228,7 @@ TARGET_UNTRIED = Kind(
     ocsf_class=6008,
 )
 DATABASE_PROVED = Kind(
-    name="backup.database_proved",
+    name=names.DATABASE_PROVED,
     meaning="All dumps of a database were restored into a throw-away instance, and it answered as it should.",
     title="Backup {job}: {dumps} dumps of {product} {database} restored and asked, in {seconds:.0f} s",
     severity=Severity.INFORMATIONAL,
@@ -243,7 +243,7 @@ DATABASE_PROVED = Kind(
     ocsf_class=6002,
 )
 DATABASE_NOT_PROVED = Kind(
-    name="backup.database_not_proved",
+    name=names.DATABASE_NOT_PROVED,
     meaning="Dumps of a database did not restore into a throw-away instance, or it did not answer as it should.",
     title="Backup {job}: {product} {database} does not restore: {detail}",
     severity=Severity.HIGH,

@@ -1,5 +1,7 @@
 """What the worker remembers of a job between two runs: a small file of its own, without which everything is only done once more."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from contracts.errors import HoldfastError
@@ -7,6 +9,8 @@ from contracts.host import Host
 
 MAX_PROVED = 200
 """So many of the newest proved snapshots are remembered."""
+MAX_HELD = 5000
+"""Of so many dumps is remembered what they held."""
 
 
 class Memory(msgspec.Struct):
@@ -23,6 +27,13 @@ class Memory(msgspec.Struct):
     reminded_ns: int = 0
     """When the recovery key was spoken of last, and what was said."""
     reminded: str = ""
+    held: dict[str, int] = {}
+    """What each dump of a database held when it was proved last: rows, keys or bytes."""
+
+    def hold(self, dumps: Mapping[str, int]) -> None:
+        """Remember what dumps hold; of those that were not restored, what was known stays."""
+        fullest = sorted({**self.held, **dumps}.items(), key=lambda pair: pair[1])[-MAX_HELD:]
+        self.held = dict(sorted(fullest))
 
     def prove(self, snapshot: str, now_ns: int) -> None:
         """Remember that a snapshot was restored; the oldest beyond `MAX_PROVED` are forgotten."""

@@ -132,43 +132,52 @@ class Upkeep:
         )
 
     def prove(self) -> Iterator[Event]:
-        """Restore files of each new snapshot by an index that is read anew; what was just written is trusted no more than anything."""
-        options = self.job.proof
-        if not options.files:
+        """Restore files of each new snapshot by an index that is read anew; what was just written is trusted no more than anything.
+
+        What failed is stated last: of several snapshots that are proved together, one that is good is not to be the last word.
+        """
+        if not self.job.proof.files:
             return
         repository = self._opened()
+        failed: list[Event] = []
         with repository.lock():
             repository.load_index()
             for id in self.snapshots:
-                began = time.monotonic()
-                with tempfile.TemporaryDirectory(prefix="proof-", dir=self.scratch) as folder:
-                    snapshot = repository.load_snapshot(id)
-                    proof = prove(
-                        repository,
-                        snapshot,
-                        folder,
-                        files=options.files,
-                        max_bytes=options.max_bytes,
-                        dice=self.dice,
-                        choices=self._choices(snapshot),
-                    )
-                if proof.holds:
-                    self.memory.prove(id, time.time_ns())
-                    if id == self.kept_sheet:
-                        continue  # it counts for retention; what is told of are the host's own files
-                    yield kinds.PROVED.event(
-                        self.name,
-                        job=self.name,
-                        snapshot=id,
-                        files=proof.files + proof.parts,
-                        bytes=proof.bytes,
-                        same_as_source=proof.same_as_source,
-                        seconds=round(time.monotonic() - began, 1),
-                    )
+                event = self._proved(repository, id)
+                if event.kind == kinds.NOT_PROVED.name:
+                    failed.append(event)
                     continue
-                paths = [f"{escape(told.path)}: {told.what}" for told in proof.failed[:NAMED]]
-                detail = paths[0] if paths else "no file of it could be restored: it holds none that fits the settings"
-                yield kinds.NOT_PROVED.event(self.name, job=self.name, snapshot=id, detail=_short(detail), paths=paths)
+                self.memory.prove(id, time.time_ns())
+                if id != self.kept_sheet:  # it counts for retention; what is told of are the host's own files
+                    yield event
+        yield from failed
+
+    def _proved(self, repository: Repository, id: str) -> Event:
+        options, began = self.job.proof, time.monotonic()
+        snapshot = repository.load_snapshot(id)
+        with tempfile.TemporaryDirectory(prefix="proof-", dir=self.scratch) as folder:
+            proof = prove(
+                repository,
+                snapshot,
+                folder,
+                files=options.files,
+                max_bytes=options.max_bytes,
+                dice=self.dice,
+                choices=self._choices(snapshot),
+            )
+        if not proof.holds:
+            paths = [f"{escape(told.path)}: {told.what}" for told in proof.failed[:NAMED]]
+            detail = paths[0] if paths else "no file of it could be restored: it holds none that fits the settings"
+            return kinds.NOT_PROVED.event(self.name, job=self.name, snapshot=id, detail=_short(detail), paths=paths)
+        return kinds.PROVED.event(
+            self.name,
+            job=self.name,
+            snapshot=id,
+            files=proof.files + proof.parts,
+            bytes=proof.bytes,
+            same_as_source=proof.same_as_source,
+            seconds=round(time.monotonic() - began, 1),
+        )
 
     def prove_databases(self) -> Iterator[Event]:
         """Restore the dumps of each new snapshot of a database into a throw-away instance, when it is time."""
@@ -182,7 +191,9 @@ class Upkeep:
                 snapshot = repository.load_snapshot(id)
                 if TAG not in snapshot.tags:
                     continue
-                report = prove_source(self.host, repository, snapshot, self.job.proof.databases)
+                options = self.job.proof.databases
+                report = prove_source(self.host, repository, snapshot, options)
+                self.memory.hold(report.compare(self.memory.held, options.may_be_empty))
                 good = good and report.good
                 yield from self._database(id, report)
         if good:

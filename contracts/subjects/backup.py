@@ -23,6 +23,9 @@ CHECKED = "backup.checked"
 DAMAGED = "backup.damaged"
 ANOMALY_SUSPECTED = "backup.anomaly_suspected"
 ANOMALY_ACKNOWLEDGED = "backup.anomaly_acknowledged"
+DATABASE_FAILED = "backup.database_failed"
+DATABASE_PROVED = "backup.database_proved"
+DATABASE_NOT_PROVED = "backup.database_not_proved"
 
 
 class Dump(Record, omit_defaults=True):
@@ -55,6 +58,15 @@ class Covers(Record, omit_defaults=True):
     dumps: tuple[Dump, ...] = ()
     unread: tuple[str, ...] = ()
     not_saved: dict[str, str] = {}
+
+
+class BackupDatabase(Record, omit_defaults=True):
+    """One database of a job: when it was dumped and proved last (Unix ms), and what went wrong with that, "" for nothing."""
+
+    ran_ms: int = 0
+    failure: str = ""
+    proof_ms: int = 0
+    proof_failure: str = ""
 
 
 class BackupJob(Record, omit_defaults=True):
@@ -113,6 +125,7 @@ class BackupJob(Record, omit_defaults=True):
     """Since when an anomaly is suspected that nobody has acknowledged; 0 for none."""
     suspicion: str = ""
     acknowledged_ms: int = 0
+    databases: dict[str, BackupDatabase] = {}
 
 
 class JobState(Record):

@@ -5,7 +5,7 @@ import msgspec
 from agent.backup_book import BackupBook, after
 from contracts.event import Event, Severity
 from contracts.snapshot import EncodedChanges
-from contracts.subjects.backup import SUBJECT, BackupJob
+from contracts.subjects.backup import SUBJECT, BackupDatabase, BackupJob, Covers, Dump
 
 JOB = BackupJob(job="system", repository="/srv/b", at="02:15", late_s=10.0, stale_s=20.0)
 
@@ -129,3 +129,38 @@ def test_a_suspicion_stands_until_it_is_acknowledged_and_told_again_it_does_not_
     assert (done.suspected_ms, done.suspicion) == (0, "")
     assert after(done, suspected) == done
     assert after(done, event("anomaly_suspected", 4000, detail="x")).suspected_ms == 4000
+
+
+def test_a_database_that_fails_is_remembered_until_it_is_dumped_again() -> None:
+    row = after(JOB, event("partial", 100, databases=["shop"]))
+    row = after(row, event("database_failed", 101, database="mail", detail="refused"))
+    assert row.databases == {"shop": BackupDatabase(ran_ms=100), "mail": BackupDatabase(ran_ms=101, failure="refused")}
+    assert after(row, event("database_failed", 100, database="mail", detail="older")) == row
+    again = after(row, event("partial", 200, databases=["mail"]))
+    assert (again.databases["mail"].failure, again.databases["shop"].ran_ms) == ("", 100)
+    whole = after(row, event("finished", 300, databases=["shop"]))
+    assert whole.databases == {"shop": BackupDatabase(ran_ms=300)}, "a run that lacks nothing knows of no other"
+    assert after(JOB, event("finished", 1, databases=["a", 3, None])).databases.keys() == {"a"}
+    assert after(JOB, event("finished", 1, databases="a")).databases == {}
+
+
+def test_a_database_that_does_not_restore_is_remembered_until_it_does() -> None:
+    row = after(JOB, event("database_not_proved", 100, database="shop", detail="empty"))
+    assert row.databases["shop"] == BackupDatabase(proof_ms=100, proof_failure="empty")
+    assert after(row, event("database_proved", 99, database="shop")) == row
+    row = after(row, event("finished", 150, databases=["shop"]))
+    assert row.databases["shop"].proof_failure == "empty", "another dump is no proof"
+    assert after(row, event("database_proved", 200, database="shop")).databases["shop"].proof_failure == ""
+
+
+def test_a_database_that_is_configured_no_more_is_forgotten() -> None:
+    store = Store()
+    book = BackupBook(store)
+    both = msgspec.structs.replace(
+        JOB, covers=Covers(dumps=(Dump(product="redis", name="a"), Dump(product="redis", name="b")))
+    )
+    book.declare([both], 1000)
+    told = [event("database_failed", 1001, database=name, detail="refused") for name in ("a", "b")]
+    book.take(told, 1001)
+    book.declare([msgspec.structs.replace(JOB, covers=Covers(dumps=both.covers.dumps[:1]))], 1002)
+    assert store.row().databases.keys() == {"a"}

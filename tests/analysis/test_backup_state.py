@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from analysis.backup_state import ORDER, standing
-from contracts.subjects.backup import BackupJob
+from contracts.subjects.backup import BackupDatabase, BackupJob
 
 DAY_MS = 86_400_000
 NOW = 1_795_280_000_000
@@ -112,3 +112,23 @@ def test_a_suspicion_comes_before_everything_else() -> None:
     job = replace(GOOD, suspected_ms=NOW, suspicion="12 files are not readable any more", outcome="failed")
     assert (ORDER[0], standing(job, NOW + 30 * DAY_MS).state) == ("suspected", "suspected")
     assert "12 files" in standing(job, NOW).detail
+
+
+def test_a_database_that_is_not_dumped_or_does_not_restore_is_failing_by_name() -> None:
+    bad = {"app": BackupDatabase(ran_ms=5), "shop": BackupDatabase(ran_ms=5, failure="the role may not connect")}
+    found = standing(replace(GOOD, outcome="partial", databases=bad), NOW)
+    assert found.state == "failing"
+    assert found.detail == "the database shop could not be dumped: the role may not connect"
+    bad = {"shop": BackupDatabase(proof_ms=5, proof_failure="it holds no table")}
+    found = standing(replace(GOOD, databases=bad), NOW)
+    assert (found.state, found.detail) == ("failing", "the database shop does not restore: it holds no table")
+    assert standing(replace(GOOD, databases={"shop": BackupDatabase(ran_ms=5, proof_ms=5)}), NOW).state == "ok"
+    assert "paths" not in standing(replace(GOOD, outcome="partial"), NOW).detail
+
+
+def test_what_failed_in_the_same_moment_as_another_part_was_good_is_failing() -> None:
+    """Events of one run bear one time: two snapshots that are proved together must not cancel out."""
+    assert standing(replace(GOOD, proof_failed_ms=GOOD.proved_ms, proof_detail="x"), NOW).state == "failing"
+    assert standing(replace(GOOD, damaged_ms=GOOD.checked_ms, damage="x"), NOW).state == "failing"
+    full = replace(GOOD, full_s=86400.0, full_ms=NOW - 100, full_failed_ms=NOW - 100, full_detail="x")
+    assert standing(full, NOW).state == "failing"

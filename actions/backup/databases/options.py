@@ -178,6 +178,13 @@ class ProveOptions(Record):
         Meta(description="Settings that the throw-away PostgreSQL needs, as libraries of extensions to preload."),
     ] = {}
     queries: Annotated[tuple[ProveQuery, ...], Meta(description="Questions besides the counts of rows.")] = ()
+    may_be_empty: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names of sources whose dumps may restore to nothing, though they held something when they were proved before.",
+            examples=[["cache"]],
+        ),
+    ] = ()
     timeout: Annotated[Duration, Meta(description="How long the restore and the questions of one source may take.")] = (
         6 * HOUR_S
     )

@@ -4,7 +4,7 @@ One instance serves all dumps of a source, so that roles, users and databases mu
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from actions.backup.databases.mysql import USERS
@@ -52,6 +52,27 @@ class ProofReport:
     def good(self) -> bool:
         """Whether every dump of the source is proved."""
         return bool(self.proved) and not self.failed
+
+    def compare(self, held: Mapping[str, int], may_be_empty: Container[str]) -> dict[str, int]:
+        """Fail what restores to nothing and held something when it was proved last; returns what each dump holds, by `SOURCE/FILE`.
+
+        An empty file is a sound SQLite database, and a dump without rows a sound dump: only what it was before tells that it was emptied.
+        """
+        now: dict[str, int] = {}
+        for one in self.proved:
+            name = f"{self.name}/{one.file.decode('utf-8', 'replace')}"
+            now[name] = sum(one.counts.values())
+            before = held.get(name, 0)
+            if not now[name] and before and self.name not in may_be_empty:
+                now[name] = before
+                self.failed.append(
+                    ProofFailed(
+                        name,
+                        f"it holds nothing, and held {before} (rows, keys or bytes) when it was proved last",
+                        advice="if that is right, name the source in proof.databases.may_be_empty",
+                    )
+                )
+        return now
 
     def raise_for_failure(self) -> None:
         """ProofFailed, naming what failed, unless nothing did."""

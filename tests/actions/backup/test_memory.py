@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from actions.backup.memory import MAX_PROVED, Memory, due, recall, remember
+from actions.backup.memory import MAX_HELD, MAX_PROVED, Memory, due, recall, remember
 from host.linux import LinuxHost
 
 
@@ -40,3 +40,13 @@ def test_what_was_done_in_the_future_is_due_again() -> None:
     assert not due(10**18, 10.0, 10**18 + 9 * 10**9)
     assert due(10**18, 10.0, 10**18 + 10 * 10**9)
     assert due(10**18 + 1, 10.0, 10**18)
+
+
+def test_what_the_fullest_dumps_held_is_remembered() -> None:
+    memory = Memory()
+    memory.hold({"a/x": 5, "b/y": 0})
+    memory.hold({"a/x": 6})
+    assert memory.held == {"a/x": 6, "b/y": 0}
+    memory.hold({f"c/{number}": number + 7 for number in range(MAX_HELD)})
+    assert len(memory.held) == MAX_HELD
+    assert "b/y" not in memory.held

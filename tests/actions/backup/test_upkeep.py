@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from actions.backup.archiver import Archiver
+from actions.backup.blobs import BlobType
 from actions.backup.databases.options import ProveOptions, ProveQuery, SqliteOptions
 from actions.backup.databases.saving import snapshot_source
 from actions.backup.databases.sqlite import Sqlite
+from actions.backup.ids import id_of
 from actions.backup.memory import Memory
 from actions.backup.options import JobOptions, KeepOptions, ProofOptions, ReplicaOptions, SshOptions
 from actions.backup.repository import Repository
@@ -157,3 +159,61 @@ def test_dumps_are_restored_into_a_throw_away_instance_and_an_empty_one_fails(
     events = list(work.run("prove"))
     assert events[-1].kind == "backup.database_not_proved", events
     assert not work.memory.databases_ns
+
+
+def test_a_dump_that_was_emptied_fails_the_next_proof_unless_it_may_be_empty(
+    where: Path, tmp_path: Path, repository: Repository, made: str
+) -> None:
+    """A database without tables is sound: what tells is that it held something when it was proved before."""
+    database = tmp_path / "shop.db"
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    memory = Memory()
+
+    def proof(*may_be_empty: str) -> list[Event]:
+        repository.load_index()
+        report = snapshot_source(
+            host, repository, Sqlite(SqliteOptions(name="shop", paths=(str(database),))), hostname="here", tags=["etc"]
+        )
+        assert report.complete, report.failed
+        options = ProofOptions(databases=ProveOptions(may_be_empty=may_be_empty))
+        work = upkeep(where, tmp_path, report.snapshot, proof=options)
+        work.host, work.memory = host, memory
+        return [event for event in work.run("prove") if event.kind.startswith("backup.database")]
+
+    sqlite3.connect(database).execute("VACUUM").connection.close()
+    assert [event.kind for event in proof()] == ["backup.database_proved"], "it was empty from the beginning"
+    with sqlite3.connect(database) as db:
+        db.execute("CREATE TABLE orders (id INTEGER)")
+        db.executemany("INSERT INTO orders VALUES (?)", [(number,) for number in range(7)])
+    db.close()
+    assert [event.kind for event in proof()] == ["backup.database_proved"]
+    with sqlite3.connect(database) as db:
+        db.execute("DROP TABLE orders")
+    db.close()
+    for _ in range(2):
+        (event,) = proof()
+        assert event.kind == "backup.database_not_proved"
+        assert "shop.db: it holds nothing, and held 7" in str(event.fields["detail"])
+    assert [event.kind for event in proof("shop")] == ["backup.database_proved"]
+    assert [event.kind for event in proof()] == ["backup.database_proved"], "and from then on that is what it holds"
+
+
+def test_of_several_snapshots_what_failed_is_the_last_word(where: Path, tmp_path: Path, repository: Repository) -> None:
+    """The book of the jobs goes by the last event: a good dump must not take back what a bad snapshot of files has said."""
+    (tmp_path / "source").mkdir(exist_ok=True)
+    ids = []
+    for number in range(2):
+        (tmp_path / "source" / f"file{number}").write_bytes(os.urandom(2000))
+        repository.load_index()
+        archiver = Archiver(repository)
+        ids.append(archiver.snapshot([str(tmp_path / "source" / f"file{number}")], hostname="here", tags=["etc"])[0])
+    pack = repository.index.find(BlobType.DATA, id_of((tmp_path / "source" / "file0").read_bytes()))[0].pack.hex()
+    path = where / "data" / pack[:2] / pack
+    path.chmod(0o600)
+    path.write_bytes(bytes(path.stat().st_size))
+    events = list(upkeep(where, tmp_path, *ids).run("prove"))
+    assert [(event.kind, event.fields["snapshot"]) for event in events] == [
+        ("backup.proved", ids[1]),
+        ("backup.not_proved", ids[0]),
+    ]
