@@ -5,7 +5,7 @@ card keeps answering for another one's address although nobody asked it. Announc
 makes these.
 """
 
-from collections import deque
+from collections import Counter, deque
 
 from collectors.traffic.detectors import kinds
 from collectors.traffic.detectors.finding import Finding, endpoint
@@ -28,7 +28,7 @@ class _Owner(Record, frozen=False):
     heard_ns: int
     others: dict[int, int] = {}
     changes: deque[int] = deque()
-    unasked: deque[int] = deque()
+    unasked: deque[tuple[int, int]] = deque()
 
 
 class ArpSpoofing:
@@ -92,14 +92,17 @@ class ArpSpoofing:
         owner.others.pop(card, None)
         owner.heard_ns = time_ns
         if unasked:
-            owner.unasked.append(time_ns)
+            owner.unasked.append((time_ns, card))
         changes = sum(time_ns - at <= self._window_ns for at in owner.changes)
-        answers = sum(time_ns - at <= self._window_ns for at in owner.unasked)
+        unasked_by = Counter(who for at, who in owner.unasked if time_ns - at <= self._window_ns)
+        liar, answers = unasked_by.most_common(1)[0] if unasked_by else (card, 0)
         options = self._options
-        if contested and (changes >= options.changes or (unasked and answers >= options.unasked)):
+        # Without another claim it is odd all the same: nothing honest keeps answering what nobody asks.
+        often = options.unasked if contested else 3 * options.unasked
+        if (contested and changes >= options.changes) or answers >= often:
             numbers = {"answers_nobody_asked_for": float(answers), "changes_of_card": float(changes)}
             limits = {"answers_nobody_asked_for": float(options.unasked), "changes_of_card": float(options.changes)}
-            self._say(kinds.ARP_SPOOFED, owner, card, address, numbers, limits, row, interface, time_ns)
+            self._say(kinds.ARP_SPOOFED, owner, liar, address, numbers, limits, row, interface, time_ns)
 
     def _say(
         self,
@@ -113,21 +116,22 @@ class ArpSpoofing:
         interface: int,
         time_ns: int,
     ) -> None:
+        others = [other for other in (owner.card, *owner.others) if other != card]
         self._voice.say(
             Finding(
                 kind=kind,
                 subject=endpoint(4, 0, address),
                 sender=mac(card),
-                severity=kind.severity if kind is kinds.ARP_SPOOFED else Severity.INFORMATIONAL,
+                severity=Severity.MEDIUM if limits and not others else kind.severity,
                 forgeable=True,
                 method="arp",
                 numbers=numbers,
                 limits=limits,
                 window_s=self._options.window if limits else 0,
-                first_ns=min([time_ns, *owner.changes, *owner.unasked]),
+                first_ns=min([time_ns, *owner.changes, *(at for at, _ in owner.unasked)]),
                 last_ns=time_ns,
                 interface=interface,
-                senders=tuple(mac(other) for other in (owner.others if limits else [*owner.others][-1:])),
+                senders=tuple(mac(other) for other in others),
                 rows=(row,),
                 protocol="arp",
             )

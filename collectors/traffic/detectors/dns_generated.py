@@ -69,11 +69,11 @@ class DnsGenerated:
         self._voice.say(
             Finding(
                 kind=kinds.DGA,
-                subject=", ".join(client.examples),
+                subject=endpoint(*key),
                 sender=endpoint(*key),
                 severity=kinds.DGA.severity,
                 forgeable=int(columns.protocol[slot]) == 17,
-                method=endpoint(*key),
+                method=", ".join(client.examples),
                 numbers={"generated_domains": float(client.random), "missing_domains": float(len(client.missing))},
                 limits={"generated_domains": float(self._options.missing)},
                 window_s=self._options.missing_window,

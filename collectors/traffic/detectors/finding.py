@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from collectors.traffic.decode.table import address
-from collectors.traffic.detectors.kinds import BLAMED
+from collectors.traffic.detectors.kinds import BLAMED, FLOOD
 from contracts.event import Event, Kind, Severity
 from contracts.record import Record
 
@@ -38,8 +38,10 @@ class Finding(Record):
 
     @property
     def key(self) -> str:
-        """What the finding speaks of: who did it where that is proven, what was done to otherwise."""
-        return f"{self.subject} {self.method}".strip() if self.forgeable or not self.sender else self.sender
+        """What the finding speaks of: who did it where that is proven, else whom or what it was done to."""
+        if self.sender and not self.forgeable:
+            return self.sender
+        return f"{self.subject} {self.method}" if self.kind is FLOOD else self.subject
 
     def explanation(self) -> str:
         """Say the numbers in words, each with its limit: `143 ports (limit 20), 140 refused, in 60 s`."""

@@ -65,14 +65,16 @@ class Floods:
         opening = (client & 1) != 0
         spoke = glance.packets[0, tcp]
         syn = opening & ((client & ACKS) == 0)
-        begun = np.where(syn, spoke, opening & glance.new[tcp])
+        # The reset with which a scanner, or the host behind a forged address, takes its own SYN back is none more.
+        syns = np.where((client & RESETS) != 0, glance.new[tcp], spoke)
+        begun = np.where(syn, syns, opening & glance.new[tcp])
         # A flow that is acknowledged, or was refused, takes back what it was counted as when it began in an earlier block.
         before = np.where(glance.new[tcp], 0, memory.packets[0, flow] - spoke)
         completed = opening & ((client & ACKS) != 0) & ((server & ANSWERS) != 0)
         refused = opening & ((server & RESETS) != 0) & ((server & ANSWERS) == 0)
         settled = (completed | refused) & ~memory.settled[flow]
         memory.settled[flow[settled]] = True
-        half = np.where(completed | refused, np.where(settled & (before > 0), -1, 0), np.where(syn, spoke, 0))
+        half = np.where(completed | refused, np.where(settled & (before > 0), -1, 0), np.where(syn, syns, 0))
         stray = np.where((server & (ACKS | ANSWERS)) == 0, spoke, 0)
         stray[syn & ~refused] = 0
         # One long flow of which only one side is seen is no flood by itself.

@@ -131,7 +131,7 @@ DNS_TUNNEL = _kind(
 DGA = _kind(
     "dns_names_generated",
     "A client asks for many domains that do not exist and look made up by a program.",
-    "{source} looks for generated names: {explanation}",
+    "{source} looks for generated names (like {method}): {explanation}",
     Severity.HIGH,
     ("T1568.002",),
     "Look which process asks: malware seeks its controller like this.",

@@ -36,7 +36,11 @@ _LONG = 65_536
 """A server that has said so much is past the login."""
 _HEAD = 512
 """Bytes of a run that are looked at."""
-_FAILURE, _GUESS, _SUCCESS = 0, 1, 2
+_SSH_ANSWERS = 4
+"""The first answers are to the request for the service and to what is tried before a password or the right key."""
+_SSH_SESSION = 200
+"""A later answer of so many bytes is no refusal: a server that lets somebody in tells its host keys, or takes a key that it knows."""
+_FAILURE, _GUESS, _SUCCESS, _TAKEN_BACK = 0, 1, 2, 3
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class _Watched:
     dialogue: Dialogue | None
     asked: bool = False
     keys_at: int = -1
+    answers: int = 0
+    guesses: int = 0
     said: int = 0
 
 
@@ -144,9 +150,15 @@ class Logins:
             found = data.find(NEW_KEYS)
             if found >= 0:
                 one.keys_at = offset + found + len(NEW_KEYS)
-        elif one.said - one.keys_at > self._options.encrypted_bytes:
+            return
+        one.answers += 1
+        if one.said - one.keys_at > self._options.encrypted_bytes or (one.answers > 2 and len(data) > _SSH_SESSION):
+            self._outcomes += [(slot, _TAKEN_BACK, "ssh")] * one.guesses
             self._outcomes.append((slot, _SUCCESS, "ssh"))
             del self._watched[slot]
+        elif one.answers > _SSH_ANSWERS:
+            one.guesses += 1
+            self._outcomes.append((slot, _GUESS, "ssh"))
 
     def _closed(self, glance: Glance) -> None:
         """Look at connections that both sides closed with this block: the flow itself ends much later."""
@@ -172,7 +184,9 @@ class Logins:
             client = (int(columns.family[slot]), int(columns.src_hi[slot]), int(columns.src_lo[slot]))
             server = (client[0], int(columns.dst_hi[slot]), int(columns.dst_lo[slot]), int(columns.dport[slot]))
             record = self._record((*client, *server), now_ns)
-            if outcome == _SUCCESS:
+            if outcome == _TAKEN_BACK:
+                record.guesses = max(0, record.guesses - 1)
+            elif outcome == _SUCCESS:
                 self._succeeded(record, client, server, protocol, now_ns)
             else:
                 record.failures += outcome == _FAILURE
@@ -222,7 +236,7 @@ class Logins:
         if record.failures:
             numbers["failed_logins"], limits["failed_logins"] = float(record.failures), float(self._options.failures)
         if record.guesses:
-            name = "connections_without_a_session"
+            name = "tries_without_a_session"
             numbers[name], limits[name] = float(record.guesses), float(self._limit(protocol))
         if record.successes:
             numbers["successful_logins"] = float(record.successes)

@@ -59,6 +59,7 @@ _COUNTS = {
     _EMPTY: np.int64,
     "spoke": np.int64,
     "methods": np.uint16,
+    "told": np.uint8,
     "told_ns": np.int64,
 }
 
@@ -236,18 +237,24 @@ class Scans:
     def _look(self, kind: Kind, table: Distinct, limit: int, window: float, slots: I64) -> None:
         left, tried = (table.keys.values[name][slots].astype(np.int64) for name in ("left", "n"))
         over = slots[(left >= limit) & (left >= self._options.share * tried)]
-        told = table.keys.values["told_ns"]
-        before = told[over].astype(np.int64)
-        over = over[(before == 0) | (table.keys.last[over] - before >= self._again_ns)]
-        told[over] = table.keys.last[over]
-        for slot in over.tolist():
-            self._say(kind, table, limit, window, slot)
+        if not len(over):
+            return
+        value, last = table.keys.values, table.keys.last
+        proven = (value[_EMPTY][over].astype(np.int64) >= self._options.proven) | (
+            value["spoke"][over].astype(np.int64) >= limit
+        )
+        before = value["told_ns"][over].astype(np.int64)
+        # What was told of an address that anyone could have written is told again when it is proven.
+        due = (before == 0) | (last[over] - before >= self._again_ns) | (proven & (value["told"][over] == 1))
+        value["told_ns"][over[due]] = last[over[due]]
+        value["told"][over[due]] = 1 + proven[due]
+        for slot, sure in zip(over[due].tolist(), proven[due].tolist(), strict=True):
+            self._say(kind, table, limit, window, slot, not sure)
 
-    def _say(self, kind: Kind, table: Distinct, limit: int, window: float, slot: int) -> None:
+    def _say(self, kind: Kind, table: Distinct, limit: int, window: float, slot: int, forgeable: bool) -> None:
         keys = table.keys
         value = {name: int(keys.values[name][slot]) for name in ("left", "n", *_COUNTS)}
         sender = ends.client(keys, slot)
-        forgeable = value[_EMPTY] < self._options.proven and value["spoke"] < limit
         ports = kind is kinds.PORT_SCAN
         subject = ends.server(keys, slot) if ports else _port(keys.values["protocol"][slot], keys.values["dport"][slot])
         what = "ports" if ports else "hosts"
