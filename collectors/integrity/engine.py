@@ -147,12 +147,12 @@ class Engine:
             if request is not None:
                 request.fail(str(end.error))
             return
+        self._scanned.ended(scan)
         told = self._keeper.tell_held()
         scan.changes += told
         self._told += told
         if not self._scans:
             self._dirty.forget_recent()
-        self._scanned.ended(scan)
         if request is None or request.whole:
             self._status.scanned(scan, self._now_ms())
             if scan.read_again:

@@ -3,6 +3,7 @@
 For one thread. Nothing is durable before `commit`, and then all of it is together.
 """
 
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from operator import is_not
@@ -77,6 +78,13 @@ class Keeper:
             base = directory.path + b"/"
             for node in directory.nodes:
                 self._open(base + node.name, None, node, REALTIME)
+
+    def leads_to(self, path: bytes) -> bool:
+        """Say whether the book's folders lead to a folder: else it went or moved since it was looked at."""
+        if path in self.rules.by_root:
+            return True
+        parent, _, name = path.rpartition(b"/")
+        return any(node.name == name and stat.S_ISDIR(node.mode) for node in self.book.known(parent or b"/"))
 
     def adopt(self, path: bytes, nodes: tuple[Node, ...]) -> None:
         """Write a folder down without a word: it belongs to a baseline that is being made."""

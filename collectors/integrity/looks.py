@@ -109,11 +109,10 @@ class Looks:
 
     def _look_at(self, folder: bytes, names: set[bytes] | None, rule: Rule) -> list[Change]:
         book = self._keeper.book
+        if not book.holds(folder) and not self._keeper.leads_to(folder):
+            return []  # its own folder knows more: what comes is gone into from there
         place = self.notices.place(folder) if self.notices is not None else None
-        if place is None:
-            if not book.holds(folder):
-                return []
-            place = Place(folder)
+        place = place or Place(folder)
         before = book.known(folder)
         held = {node.name: node for node in before}
         directory = self._trees.names(place, names, held, self._plan(rule))
@@ -143,13 +142,15 @@ class Looks:
 
     def _follow(self, changes: Sequence[Change]) -> list[Change]:
         """Go on with folders that came, went or moved."""
-        went = {(n.device, n.inode): (c.path, n) for c in changes if (n := _folder_before(c)) is not None}
+        # The book may know one folder by two names, when a notice was lost: each name that went counts.
+        went = [(c.path, n) for c in changes if (n := _folder_before(c)) is not None]
         came = [(c.path, n) for c in changes if (n := _folder_after(c)) is not None]
         moved = []
         for path, node in came:
-            former = went.get((node.device, node.inode))
+            former = next((pair for pair in went if (pair[1].device, pair[1].inode) == (node.device, node.inode)), None)
             if former is not None and self._rules.rule(former[0]) is self._rules.rule(path):
-                moved.append((went.pop((node.device, node.inode))[0], path))
+                went.remove(former)
+                moved.append((former[0], path))
         further: list[Change] = []
         # All are lifted before any is put down: they may have changed places. The deepest first: one may have lain within another.
         lifted = sorted(moved, key=lambda pair: pair[0], reverse=True)
@@ -157,9 +158,11 @@ class Looks:
         for source, between, _ in places:
             self._keeper.lift(source, between)
             self._move(source, between)
-        for path, _ in went.values():
+        for path, _ in went:
             further += self.gone(path)
         for _, between, path in places:
+            if self._keeper.book.holds(path):
+                further += self._keeper.gone(path, REALTIME)  # left over from a notice that was lost
             self._keeper.put(between, path)
             self._move(between, path)
         for path, node in came:

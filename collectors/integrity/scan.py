@@ -12,7 +12,6 @@ import msgspec
 from collectors.integrity.book import Book
 from collectors.integrity.pace import Pacer
 from collectors.integrity.rules import Rules
-from contracts.errors import HoldfastError
 from contracts.trees import Directory, Node, Place, TreePlan, Trees
 
 AHEAD = 64
@@ -130,7 +129,7 @@ class Scan:
                 self._roots(book)
             finally:
                 book.close()
-        except (HoldfastError, OSError, RuntimeError, ValueError) as caught:
+        except Exception as caught:  # noqa: BLE001  # told by the engine, whose thread waits for it
             error = caught
         finally:
             self._put(Ended(error))

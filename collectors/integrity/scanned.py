@@ -18,6 +18,8 @@ from contracts.subjects.integrity import Row
 from contracts.text import escape
 from contracts.trees import GONE, SWAPPED, Node
 
+LED = 64
+"""Folders whose names are kept at hand while the book is checked."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -30,6 +32,8 @@ class Scanned:
         keeper.silent = self._is_new_to_settings
         self._based: dict[bytes, bool] = {}
         self._figures: dict[bytes, list[int]] = {}
+        self._is_moving = False
+        """Whether the scan under way met anything that is not as the book has it."""
 
     def stripped(self, path: bytes, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
         """Return what is known of a folder in terms of the present settings: a hash of another kind says nothing. For any thread."""
@@ -49,6 +53,9 @@ class Scanned:
             return 0
         self._keeper.flaws.pop(path, None)
         self._count(seen)
+        self._is_moving |= not seen.same
+        if not seen.same and not self._keeper.leads_to(path):
+            return 0  # a notice, or the next scan, leads to where it is now
         if not self._is_based(seen.root):
             self._keeper.adopt(path, directory.nodes)
             if self._dirty.changed_since(path, seen.at):
@@ -88,9 +95,29 @@ class Scanned:
         self._based[root] = True
 
     def ended(self, scan: Scan) -> None:
-        """A scan of everything has ended: the book is written by the present rules."""
+        """A scan has ended: no folder is left in the book that no other one leads to, and it is written by the present rules."""
+        if self._is_moving or scan.why == "overflow":
+            self._keeper.hold(change for path in self._lost() for change in self._looks.gone(path, SCAN))
+            self._is_moving = False
         if scan.why in ("start", "read again", "scan", "overflow"):
             self.former = None
+
+    def _lost(self) -> list[bytes]:
+        """Return the folders that the book does not lead to: what moved behind a scan's back, or whose notice was lost."""
+        keeper, lost = self._keeper, list[bytes]()
+        led: dict[bytes, frozenset[bytes]] = {}
+        for path in keeper.book.paths():
+            parent, _, name = path.rpartition(b"/")
+            if path in keeper.rules.by_root or (lost and path.startswith(lost[-1] + b"/")):
+                continue
+            if parent not in led:
+                if len(led) > LED:
+                    led.clear()
+                nodes = keeper.book.known(parent or b"/")
+                led[parent] = frozenset(node.name for node in nodes if stat.S_ISDIR(node.mode))
+            if name not in led[parent]:
+                lost.append(path)
+        return lost
 
     def forget_unwatched(self, former: Rules) -> None:
         """What is not to be watched any more leaves the book without a word."""
