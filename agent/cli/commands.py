@@ -32,5 +32,9 @@ COMMANDS = {
         "Back up this server and bring it back; see, check and keep its repositories.",
     ),
     "allow": ("agent.cli.ban:allow", "Say what is never blocked, with owner and reason; show that list."),
+    "integrity": (
+        "agent.cli.integrity:integrity",
+        "Show what happened to watched files, scan them now, or accept them.",
+    ),
     "traffic": ("agent.cli.traffic:traffic", "Check detection rules and read captures with the sensor."),
 }
