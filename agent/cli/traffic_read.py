@@ -4,16 +4,29 @@ import contextlib
 import ipaddress
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
-from agent.cli.traffic_rules import NotRules
+from agent.cli.traffic_rules import NotRules, given_variables, variable_option
+from contracts.errors import HoldfastError, Malformed, UsageError
+
+
+class NotACapture(HoldfastError):
+    """A file is no capture, or cannot be read."""
+
+    exit_code = 65  # EX_DATAERR
 
 
 @click.command()
 @click.argument("capture", metavar="PCAP", type=click.Path(path_type=Path))
 @click.option("--rules", "paths", multiple=True, type=click.Path(path_type=Path), help="A file or folder of rules.")
+@variable_option
+@click.option(
+    "--thresholds",
+    type=click.Path(path_type=Path),
+    help="A threshold.config: suppress, threshold, event_filter and rate_filter.",
+)
 @click.option("--detect", is_flag=True, help="Look for behaviour: scans, floods, guessed logins, tunnels and others.")
 @click.option(
     "--home",
@@ -39,6 +52,8 @@ from agent.cli.traffic_rules import NotRules
 def read(
     capture: Path,
     paths: tuple[Path, ...],
+    variables: tuple[str, ...],
+    thresholds: Path | None,
     detect: bool,
     home: tuple[str, ...],
     eve: str | None,
@@ -55,24 +70,23 @@ def read(
     _check_networks(home)
 
     desk = rules_desk()
-    try:
-        found = desk.check(paths, desk.variables({}), None)
-    except ValueError as error:
-        raise NotRules(str(error)) from None
-    for refused in found.refused:
-        click.secho(f"not loaded: {refused}", fg="yellow", err=True)
+    rules, config = _ruleset(desk, paths, variables, thresholds)
     with contextlib.ExitStack() as stack:
         file: BinaryIO = stack.enter_context(capture.open("rb"))
-        reading = desk.read(
-            file,
-            found.rules,
-            verify_checksums=checksums == "verify",
-            inline=ips,
-            midstream=midstream,
-            async_oneside=async_oneside,
-            detect=detect,
-            home=home,
-        )
+        try:
+            reading = desk.read(
+                file,
+                rules,
+                config,
+                home=home,
+                verify_checksums=checksums == "verify",
+                inline=ips,
+                midstream=midstream,
+                async_oneside=async_oneside,
+                detect=detect,
+            )
+        except Malformed as error:
+            raise NotACapture(f"{capture}: {error.message}", advice=error.advice) from None
         if eve is None and not paths:
             for one in reading.results():
                 click.echo(desk.words(one))
@@ -83,6 +97,24 @@ def read(
             out.flush()
     if reading.problem:
         click.secho(f"{capture}: {reading.problem}", fg="yellow", err=True)
+
+
+def _ruleset(
+    desk: Any, paths: tuple[Path, ...], variables: tuple[str, ...], thresholds: Path | None
+) -> tuple[Any, Any]:
+    """Return the rules that load, and what the site says beside them; those that do not are named."""
+    try:
+        groups = desk.variables(given_variables(variables))
+    except ValueError as error:
+        raise UsageError(f"--var {error}") from None
+    try:
+        found = desk.check(paths, groups, None)
+        config = desk.thresholds(thresholds, groups, found.rules) if thresholds is not None else None
+    except ValueError as error:
+        raise NotRules(str(error)) from None
+    for refused in found.refused:
+        click.secho(f"not loaded: {refused}", fg="yellow", err=True)
+    return found.rules, config
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:

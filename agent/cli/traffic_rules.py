@@ -18,6 +18,15 @@ class NotRules(HoldfastError):
     exit_code = 74
 
 
+variable_option = click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What $NAME stands for, as in HOME_NET=[10.0.0.0/8,!10.1.0.0/16] or SSH_PORTS=[22,2222]; can be given more than once.",
+)
+
+
 @click.group()
 def rules() -> None:
     """Look at detection rules, in the language of Suricata."""
@@ -25,13 +34,7 @@ def rules() -> None:
 
 @rules.command()
 @click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--var",
-    "variables",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="What $NAME stands for, as in HOME_NET=[10.0.0.0/8,!10.1.0.0/16] or SSH_PORTS=[22,2222]; can be given more than once.",
-)
+@variable_option
 @click.option(
     "--classification",
     type=click.Path(path_type=Path),
@@ -39,12 +42,15 @@ def rules() -> None:
 )
 @json_option
 def check(paths: tuple[Path, ...], variables: tuple[str, ...], classification: Path | None, as_json: bool) -> int:
-    """Say how many rules of files or folders load, and why the others do not; exit code 0 when all load, 1 when some do not."""
+    """Say how many rules load, and why the others do not; exit code 0 when all load, 1 when some do not.
+
+    Rules that load and can never match here, because nothing fills a buffer that they look into, are named, too.
+    """
     from agent.wiring import rules_desk
 
     desk = rules_desk()
     try:
-        groups = desk.variables(_given(variables))
+        groups = desk.variables(given_variables(variables))
     except ValueError as error:
         raise UsageError(f"--var {error}") from None
     try:
@@ -52,17 +58,16 @@ def check(paths: tuple[Path, ...], variables: tuple[str, ...], classification: P
     except ValueError as error:
         raise NotRules(str(error)) from None
     refused = [_refusal(one) for one in found.refused]
+    silent = [_silent(rule, why) for rule, why in desk.never(found.rules)]
     if as_json:
-        click.echo(to_json({"loaded": len(found.rules), "refused": refused}, indent=2))
+        click.echo(to_json({"loaded": len(found.rules), "refused": refused, "never_match": silent}, indent=2))
         return int(bool(refused))
     for note in found.notes:
         click.secho(note, fg="yellow", err=True)
-    for one in refused[:MOST_SHOWN]:
-        name = f"sid {one['sid']}: " if one["sid"] else ""
-        click.echo(f"{one['file']}:{one['line']}: {name}{one['reason']}")
-    if len(refused) > MOST_SHOWN:
-        click.echo(f"… and {len(refused) - MOST_SHOWN} more; --json has all of them")
-    click.echo(f"{len(found.rules)} rules load, {len(refused)} do not.")
+    _show(refused)
+    _show(silent)
+    never = f" {len(silent)} of those that load can never match." if silent else ""
+    click.echo(f"{len(found.rules)} rules load, {len(refused)} do not.{never}")
     return int(bool(refused))
 
 
@@ -70,7 +75,20 @@ def _refusal(refusal: Any) -> dict[str, Any]:
     return {"file": refusal.file, "line": refusal.line, "sid": refusal.sid, "reason": refusal.reason}
 
 
-def _given(words: tuple[str, ...]) -> dict[str, str]:
+def _silent(rule: Any, why: str) -> dict[str, Any]:
+    return {"file": rule.file, "line": rule.line, "sid": rule.sid, "reason": why}
+
+
+def _show(rules: list[dict[str, Any]]) -> None:
+    for one in rules[:MOST_SHOWN]:
+        name = f"sid {one['sid']}: " if one["sid"] else ""
+        click.echo(f"{one['file']}:{one['line']}: {name}{one['reason']}")
+    if len(rules) > MOST_SHOWN:
+        click.echo(f"… and {len(rules) - MOST_SHOWN} more; --json has all of them")
+
+
+def given_variables(words: tuple[str, ...]) -> dict[str, str]:
+    """Return what `--var NAME=VALUE` says; raises `UsageError`."""
     given: dict[str, str] = {}
     for word in words:
         name, equal, value = word.partition("=")

@@ -20,6 +20,8 @@ from collectors.traffic.protocols.parser import Limits
 from collectors.traffic.rules.engine.engine import Alert, Engine, EngineOptions
 from collectors.traffic.rules.engine.prepared import Prepared
 from collectors.traffic.rules.language.rule import Rule
+from collectors.traffic.rules.language.threshold_config import ThresholdConfig
+from collectors.traffic.rules.site import Site
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
 from contracts.record import Record
@@ -40,7 +42,15 @@ class ReadOptions(Record):
 class Reading:
     """One capture on its way through all parts. `problem` says what is wrong with the file, once it has been read."""
 
-    def __init__(self, file: BinaryIO, rules: list[Rule] | Prepared, options: ReadOptions) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        rules: list[Rule] | Prepared,
+        options: ReadOptions,
+        config: ThresholdConfig | None = None,
+    ) -> None:
+        """`config` is what a site says beside the rules: alerts that it does not want are left out."""
+        self._site = Site(config or ThresholdConfig())
         self._source = open_capture(file)
         self._decoder = Decoder(DecodeOptions(verify_checksums=options.verify_checksums))
         self._flows = FlowTable(FlowOptions())
@@ -80,7 +90,7 @@ class Reading:
             changes = self._protocols.feed(block, table, batch, news)
             if self._detectors is not None:
                 yield from self._detectors.feed(block, table, batch, news, changes)
-            yield from self._engine.feed(block, table, batch, news, changes, self._flows.columns)
+            yield from self._site.apply(self._engine.feed(block, table, batch, news, changes, self._flows.columns))
         yield from self._end()
 
     def _end(self) -> Iterator[Alert | Finding]:
@@ -95,4 +105,4 @@ class Reading:
         news.established = np.zeros(0, np.bool_)
         if self._detectors is not None:
             yield from self._detectors.feed(block, Table(0), batch, news, changes)
-        yield from self._engine.feed(block, Table(0), batch, news, changes, self._flows.columns)
+        yield from self._site.apply(self._engine.feed(block, Table(0), batch, news, changes, self._flows.columns))

@@ -63,7 +63,7 @@ class Reporting:
             self._find(finding, names, now_s)
         if not passed.alerts:
             return
-        wanted = passed.alerts if self.site.idle else self.site.apply(passed.alerts)
+        wanted = self.site.apply(passed.alerts)
         self.alerts += len(wanted)
         for alert in wanted:
             self._state(alert, names, now_s)

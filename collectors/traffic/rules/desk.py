@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collectors.traffic.detectors.finding import Finding
     from collectors.traffic.reading import Reading
     from collectors.traffic.rules.engine.verdicts import Alert
+    from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 
 
 class RulesDesk:
@@ -23,6 +24,22 @@ class RulesDesk:
     def check(self, paths: Iterable[Path], variables: Variables, classification: Path | None) -> Ruleset:
         """Return what loads and what does not; raises `OSError` and `ValueError` for bad paths."""
         return checking.check(paths, variables, classification)
+
+    def never(self, rules: Iterable[Rule]) -> Iterator[tuple[Rule, str]]:
+        """Yield the rules that can never match here, each with the reason."""
+        from collectors.traffic.rules.silent import never
+
+        return never(rules)
+
+    def thresholds(self, path: Path, variables: Variables, rules: Iterable[Rule]) -> "ThresholdConfig":
+        """Return a threshold.config, its thresholds given to the rules; raises `OSError`, and `ValueError` for a line that says nothing."""
+        from collectors.traffic.rules.language.threshold_config import read
+
+        config = read(path.read_bytes(), variables.addresses)
+        for line, reason in config.refused:
+            raise ValueError(f"{path}:{line}: {reason}")
+        config.apply(rules)
+        return config
 
     def variables(self, given: Mapping[str, str]) -> Variables:
         """Return the stock variables with `given` over them; raises `ValueError` for a value that is no group.
@@ -44,11 +61,18 @@ class RulesDesk:
                 raise ValueError(f"${name}: {refused}") from None
         return found
 
-    def read(self, file: BinaryIO, rules: list[Rule], home: tuple[str, ...] = (), **options: bool) -> "Reading":
+    def read(
+        self,
+        file: BinaryIO,
+        rules: list[Rule],
+        config: "ThresholdConfig | None" = None,
+        home: tuple[str, ...] = (),
+        **options: bool,
+    ) -> "Reading":
         """Return a capture on its way through the sensor; raises `Malformed` for what is no capture. The parts are loaded only here."""
         from collectors.traffic.reading import Reading, ReadOptions
 
-        return Reading(file, rules, ReadOptions(home=home, **options))
+        return Reading(file, rules, ReadOptions(home=home, **options), config)
 
     def unsealed(self, content: bytes, secret: bytes | None, name: str) -> bytes:
         """Return evidence as it was captured; raises `ValueError` for sealed evidence without the secret it was sealed with."""

@@ -65,3 +65,27 @@ def test_rules_that_are_no_text_are_an_error_with_its_reason(tmp_path: Path) -> 
     result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
     assert result.exit_code != 0 and isinstance(result.exception, HoldfastError)
     assert "not text" in str(result.exception)
+
+
+def test_variables_and_a_threshold_config_are_applied(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path, 'alert udp $HOME_NET any -> any any (content:"needle"; sid:5;)\n')
+    quiet = tmp_path / "threshold.config"
+
+    def alerts(*more: str) -> int:
+        result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules, *more])
+        assert result.exit_code == 0, result.output
+        return len(result.stdout.splitlines())
+
+    assert alerts("--var", "HOME_NET=any") == 1 and alerts("--var", "HOME_NET=203.0.113.0/24") == 0
+    quiet.write_text("suppress gen_id 1, sig_id 5\n")
+    assert alerts("--var", "HOME_NET=any", "--thresholds", str(quiet)) == 0
+    quiet.write_text("suppress gen_id 1\n")
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules, "--thresholds", str(quiet)])
+    assert isinstance(result.exception, HoldfastError) and f"{quiet}:1: " in str(result.exception)
+
+
+def test_what_is_no_capture_is_named(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    Path(capture).write_bytes(b"root:x:0:0")
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert isinstance(result.exception, HoldfastError) and capture in str(result.exception)

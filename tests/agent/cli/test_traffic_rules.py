@@ -58,3 +58,13 @@ def test_bad_words_and_paths_are_said_clearly(
     assert run(["traffic", "rules", "check", *words]) == code
     shown = capsys.readouterr().err
     assert said in shown and "Traceback" not in shown
+
+
+def test_rules_that_load_and_can_never_match_are_named(tmp_path):
+    path = tmp_path / "a.rules"
+    path.write_text('alert smb any any -> any any (msg:"x"; smb.share; content:"IPC"; sid:2;)\n')
+    code, text = called(str(path))
+    assert code == 0 and "1 rules load, 0 do not. 1 of those that load can never match." in text
+    assert f"{path}:1: sid 2: it loads and never matches: nothing here fills this buffer: smb.share" in text
+    never = json.loads(called(str(path), "--json")[1])["never_match"]
+    assert [(one["sid"], one["line"]) for one in never] == [(2, 1)]
