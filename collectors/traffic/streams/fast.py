@@ -26,7 +26,8 @@ Pair = tuple[I64, I64]
 class Prefix:
     """How far each group goes as expected (`end[g]`), and by row what that means.
 
-    `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session). `offset` is the
+    `stage` is what the row is in the handshake (0 SYN, 1 SYN/ACK, 2 ACK, 3 behind it; -1 where there is no session: a FIN and a reset are
+    refused there). `offset` is the
     sender's offset before the row. Behind the row, for both directions: `sent` is where the sender goes on (a FIN counts one), `fins`
     whether it has ended, `acks` what is acknowledged, `limits` the window's edge. `windows` is the row's own, scaled. `passed` rows change
     nothing: keep-alives, and bytes that are `repeated` although they were acknowledged; `again` rows repeat bytes from offset `at` on that
@@ -155,9 +156,11 @@ class Prefix:
         right |= (stage == 1) & answers & ~client & bare
         right |= (stage == 2) & (kind == _ACK) & client
         right |= (stage == 3) & behind
-        right = np.where(ignored, kind == _ACK, right)
         closed = (code >= codes.FINISHED)[rows.group]
-        return np.asarray(~right | rows.odd | closed | self._behind_end())
+        wrong = ~right | closed | self._behind_end()
+        # Without a session: a SYN begins one, an acknowledgement without its flag is told.
+        alone = (kind == _SYN) | (~has_ack & (rows.ack != 0))
+        return np.asarray(np.where(ignored, alone, wrong) | rows.odd)
 
     def _behind_end(self) -> Bools:
         """Return which rows come behind a reset; or say more than an acknowledgement behind their own FIN."""

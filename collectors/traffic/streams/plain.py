@@ -82,7 +82,15 @@ def _take(session: Session, left: Left, place: int, news: News) -> bool:
         session.confirmed = True
     if behind <= 0 and length:
         session.out.event(left.row[place], session.slot, "pkt_spurious_retransmission")
-    refused = _refused(session, sender, finish, behind)
+    refused = ""
+    beyond = ((finish - sender.next_seq + _HALF) & _MASK) - _HALF
+    if behind < 0 and not (beyond > 0 and ((sender.last_ack - sender.next_seq + _HALF) & _MASK) > _HALF):
+        refused = "est_pkt_before_last_ack"
+    else:
+        if beyond >= 0:
+            sender.next_seq = finish
+        if ((finish - sender.next_win + _HALF) & _MASK) > _HALF and not session.midstream:
+            refused = "est_packet_out_of_window"
     if refused:
         session.out.event(left.row[place], session.slot, refused)
         news.accepted[left.row[place]] = False
@@ -119,15 +127,3 @@ def _plain_stamp(session: Session, sender: Side, stamp: int, now: int) -> bool:
     if not stamp or ((stamp - last + _HALF) & _MASK) < _HALF - 1:
         return False
     return not (last and now > (sender.last_seconds or (now if session.midstream else 0)) + PAWS_S)
-
-
-def _refused(session: Session, sender: Side, finish: int, behind: int) -> str:
-    """Move on to where the sender is after a packet; returns the event that says why the packet is refused, or ""."""
-    ahead = ((finish - sender.next_seq + _HALF) & _MASK) - _HALF
-    if behind < 0 and not (((sender.last_ack - sender.next_seq + _HALF) & _MASK) > _HALF and ahead > 0):
-        return "est_pkt_before_last_ack"
-    if ahead >= 0:
-        sender.next_seq = finish
-    if ((finish - sender.next_win + _HALF) & _MASK) > _HALF and not session.midstream:
-        return "est_packet_out_of_window"
-    return ""

@@ -23,6 +23,7 @@ from collectors.traffic.streams.plain import follow
 from collectors.traffic.streams.repeats import compare
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.runs import Held, Readable, hand_out, joined
+from collectors.traffic.streams.segment import FIN as FIN_FLAG
 from collectors.traffic.streams.segment import RST, Segment
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.state import State
@@ -115,6 +116,13 @@ class Reassembler:
         for place in np.flatnonzero(prefix.repeated & readable.inside).tolist():
             slot = int(rows.flow[rows.group[place]])
             news.events.append(StreamEvent(int(rows.row[place]), slot, "pkt_spurious_retransmission"))
+        ends = (rows.flags & (FIN_FLAG | RST)) != 0
+        for place in np.flatnonzero(ends & (prefix.stage < 0)).tolist():
+            group = int(rows.group[place])
+            if place < prefix.end[group]:
+                name = "rst_but_no_session" if rows.flags[place] & RST else "fin_but_no_session"
+                news.events.append(StreamEvent(int(rows.row[place]), int(rows.flow[group]), name))
+                news.accepted[rows.row[place]] = False
         groups = np.flatnonzero(prefix.end > rows.starts)
         groups = groups[prefix.stage[prefix.end[groups] - 1] >= 0]
         if len(groups):

@@ -40,20 +40,21 @@ class Held:
 def joined(runs: list[Run]) -> list[Run]:
     """Join the runs of one flow that follow each other without the other side's between them: each is released with its last packet."""
     found: list[Run] = []
-    first, behind = runs[0], -1
-    parts: list[bytes] = []
-    for run in runs:
-        if parts and (run.to_client != first.to_client or run.gap or run.offset != behind):
-            found.append(first._replace(data=b"".join(parts)) if len(parts) > 1 else first)
-            parts = []
-        if not parts:
-            first = run
-        elif run.data or run.end:
-            first = first._replace(row=run.row, time_ns=run.time_ns, end=run.end)
+    slot, to_client, offset, data, gap, row, time_ns, end = runs[0]
+    parts, behind = [data], offset + len(data)
+    for run in runs[1:]:
+        if run.to_client != to_client or run.gap or run.offset != behind or end:
+            found.append(Run(slot, to_client, offset, _whole(parts), gap, row, time_ns, end))
+            to_client, offset, gap, parts, behind = run.to_client, run.offset, run.gap, [], run.offset
         parts.append(run.data)
-        behind = run.offset + len(run.data)
-    found.append(first._replace(data=b"".join(parts)) if len(parts) > 1 else first)
+        row, time_ns, end = run.row, run.time_ns, run.end
+        behind += len(run.data)
+    found.append(Run(slot, to_client, offset, _whole(parts), gap, row, time_ns, end))
     return found
+
+
+def _whole(parts: list[bytes]) -> bytes:
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Readable:

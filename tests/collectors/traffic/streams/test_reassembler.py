@@ -225,6 +225,28 @@ def test_without_a_handshake_nothing_is_followed_unless_midstream_is_asked_for()
     assert hear(packets, midstream=True).said()[0, False] == b"middle"
 
 
+def test_packets_without_a_session_are_refused_when_they_end_or_reset_one() -> None:
+    packets = [
+        packet(True, ACK, 700, 506),
+        packet(False, FIN | ACK, 506, 700),
+        packet(True, SYN | ACK, 1, 2),
+        packet(True, RST, 700),
+        packet(False, RST, 506, 7),
+        packet(True, FIN, 700),
+    ]
+    for careful in (False, True):
+        listener = hear(packets, careful=careful)
+        names = [name for _, name in listener.events()]
+        assert names == [
+            "fin_but_no_session",
+            "rst_but_no_session",
+            "pkt_broken_ack",
+            "rst_but_no_session",
+            "fin_but_no_session",
+        ]
+        assert listener.accepted() == [True, False, True, False, False, False]
+
+
 def test_one_side_alone_is_followed_when_asked_for() -> None:
     packets = [packet(False, SYN, 100), packet(False, ACK, 101, 901), packet(False, PSH | ACK, 101, 901, b"alone")]
     assert hear(packets, async_oneside=True).said()[0, False] == b"alone"
