@@ -39,7 +39,7 @@ _NUMBERS = (
     "seconds",
     "detected_ms",
     "reached_ms",
-    "former",
+    "former_version",
     "loaded",
 )
 

@@ -104,17 +104,6 @@ class Instance:
         self._timed = TimedDeeds(self._core, self._new_id, loop.call_later, memory, clock.now_ms)
         self._backups = BackupBook(self._state)
         self._antivirus = AntivirusBook(self._state)
-        self._proof = AntivirusProof(
-            self._core,
-            self._spool,
-            loop,
-            clock.monotonic,
-            clock.now_ms,
-            self._happened,
-            lambda: self._plan.deeds,
-            self._new_id,
-            lambda: bool(self._plan.settings.console.url),
-        )
         self._core.bind(
             self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed
         )
@@ -142,7 +131,7 @@ class Instance:
         self._core.listeners.append(lambda envelope: self._take_backups([envelope]))
         self._take_antivirus(self._recent(ANTIVIRUS_KINDS))
         self._core.listeners.append(lambda envelope: self._take_antivirus([envelope]))
-        self._core.listeners.append(self._proof.take)
+        self._core.listeners.append(self._antivirus_proof().take)
         self._supervisor.start()
         verbs = Verbs(
             self._core,
@@ -333,6 +322,19 @@ class Instance:
             self._core.accepted(BACKUPS)
         if self._antivirus.declare(self._plan.antivirus_proof_s, self._clock.now_ms()):
             self._core.accepted(ANTIVIRUS_RUNS)
+
+    def _antivirus_proof(self) -> AntivirusProof:
+        return AntivirusProof(
+            self._core,
+            self._spool,
+            self._loop,
+            self._clock.monotonic,
+            self._clock.now_ms,
+            self._happened,
+            lambda: self._plan.deeds,
+            self._new_id,
+            lambda: bool(self._plan.settings.console.url),
+        )
 
     def _recent(self, kinds: Sequence[str]) -> list[Envelope]:
         """What was stated last of these kinds, oldest first: a crash may have come between an event and the row that follows from it."""

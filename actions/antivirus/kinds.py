@@ -18,11 +18,11 @@ CURRENT = Kind(
 UPDATED = Kind(
     name=antivirus.UPDATED,
     meaning="Newer signatures were brought, are in their place, and the daemon works with them as far as is said.",
-    title="Signatures of {product}: {former} -> {newest}, {detail}",
+    title="Signatures of {product}: {former_version} -> {newest}, {detail}",
     severity=Severity.INFORMATIONAL,
     fields={
         **_PRODUCT,
-        "former": "int",
+        "former_version": "int",
         "newest": "int",
         "loaded": "int",
         "seconds": "float",

@@ -203,7 +203,7 @@ class _Update:
                 UPDATED.event(
                     CLAMAV,
                     product=CLAMAV,
-                    former=former,
+                    former_version=former,
                     newest=now,
                     loaded=loaded,
                     seconds=round(self._host.monotonic() - self.began, 1),

@@ -9,7 +9,7 @@ from contracts.openings import Opened, Openings
 from contracts.subjects import antivirus
 from contracts.text import escape
 
-_FILE: Mapping[str, FieldType] = {"path": "str", "size": "int", "owner": "int", "how": "str"}
+_FILE: Mapping[str, FieldType] = {"path": "str", "size": "int", "owner_uid": "int", "how": "str"}
 FOUND = Kind(
     name=antivirus.FOUND,
     meaning="An antivirus daemon recognised a file as malicious.",
@@ -48,7 +48,7 @@ def found(openings: Openings, opened: Opened, signature: str, how: str) -> Event
         path=escape(opened.path)[:4096],
         signature=signature,
         size=opened.size,
-        owner=opened.uid,
+        owner_uid=opened.uid,
         sha256=openings.sha256(opened, DIGEST_BYTES) or None,
         inode=opened.inode,
         device=opened.device,

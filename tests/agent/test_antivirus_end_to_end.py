@@ -124,7 +124,7 @@ def test_stale_signatures_are_updated_by_a_freshclam_without_rights_and_found_ma
     stale = started.agent.event("antivirus.signatures_stale", 30)
     assert stale["severity"] == 5 and "4 days old" in stale["fields"]["detail"]
     updated = started.agent.event("antivirus.signatures_updated", 60)["fields"]
-    assert (updated["former"], updated["newest"], updated["loaded"]) == (27001, 27002, 27002)
+    assert (updated["former_version"], updated["newest"], updated["loaded"]) == (27001, 27002, 27002)
     assert (lab.databases / "daily.cud").stat().st_uid == lab.databases.stat().st_uid
     started.agent.event("antivirus.well_again", 30)
     bad = started.uploads / "bad"

@@ -28,12 +28,32 @@ def test_bans_come_back_at_the_start_and_when_the_table_is_lost(tmp_path: Path) 
         ("bans.table_lost", "reblock", False),
         ("agent.started", "blocklist", False),
         ("agent.config_loaded", "blocklist", False),
+        ("antivirus.signatures_stale", "update_signatures", False),
+        ("antivirus.daemon_behind", "update_signatures", False),
     ]
+
+
+def test_antivirus_acts_by_itself_only_as_far_as_it_may(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "antivirus: {update: {enabled: false}, quarantine: {enabled: true}}")
+    assert [rule.do for rule in plan.settings.rules if rule.when.startswith("antivirus.")] == ["quarantine"]
+    off = planned(tmp_path, "antivirus: {enabled: false, quarantine: {enabled: true}}")
+    assert not [rule for rule in off.settings.rules if rule.when.startswith("antivirus.")]
+
+
+def test_deeds_about_malware_know_clamav_from_the_collectors_settings(tmp_path: Path) -> None:
+    text = "collectors: {antivirus: {clamav: {clamd_conf: /a}}}"
+    assert clamd_conf(planned(tmp_path, text)) == "/a"
+    assert clamd_conf(planned(tmp_path, text + "\nantivirus: {clamav: {clamd_conf: /b}}")) == "/b"
+
+
+def clamd_conf(plan) -> str:
+    steward = next(spec for spec in plan.workers if spec.name == "steward")
+    return msgspec.msgpack.decode(steward.options["scan"])["clamav"]["clamd_conf"]
 
 
 def test_configured_rules_come_first_and_keep_their_numbers(tmp_path: Path) -> None:
     plan = planned(tmp_path, "rules: [{when: ports.listener_opened, do: notify}]")
-    assert plan.settings.rules[0].do == "notify" and len(plan.settings.rules) == 5
+    assert plan.settings.rules[0].do == "notify" and len(plan.settings.rules) == 7
 
 
 def test_configured_lists_are_loaded_by_themselves(tmp_path: Path) -> None:

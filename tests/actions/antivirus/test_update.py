@@ -60,7 +60,7 @@ def test_newer_signatures_are_fetched_placed_and_loaded(do, lab, mirror):
     assert isinstance(result.outcome, Ok), result
     assert kinds(result) == ["current_learnt", "signatures_updated"]
     updated = result.events[1].fields
-    assert (updated["former"], updated["newest"], updated["loaded"]) == (27001, 27002, 27002)
+    assert (updated["former_version"], updated["newest"], updated["loaded"]) == (27001, 27002, 27002)
     assert on_disk(lab) == 27002 and updated["databases"] == ["daily.cud"]
     found = (lab.databases / "daily.cud").stat()
     assert (found.st_uid, found.st_mode & 0o777) == (lab.databases.stat().st_uid, 0o644)
