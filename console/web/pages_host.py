@@ -9,6 +9,7 @@ from litestar.response import Redirect
 
 from console.store.records import AgentDetail, EventFilter, Finding, FindingKind
 from console.web import words
+from console.web.antivirus_view import antivirus_view
 from console.web.backup_view import backup_view
 from console.web.charts import presence_chart
 from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
@@ -22,7 +23,7 @@ from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import backup, exposure, firewall, holdings, policy, policy_drift, ports
+from contracts.subjects import antivirus, backup, exposure, firewall, holdings, policy, policy_drift, ports
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -96,6 +97,12 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
             await store.subject(agent, backup.SUBJECT),
             await store.subject(agent, backup.STATES),
             await store.subject(agent, holdings.GAPS),
+        ),
+        antivirus=antivirus_view(
+            detail,
+            await store.subject(agent, antivirus.SUBJECT),
+            await store.subject(agent, antivirus.RUNS),
+            await store.subject(agent, antivirus.STATES),
         ),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},
