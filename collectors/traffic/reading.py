@@ -22,6 +22,7 @@ from collectors.traffic.rules.engine.prepared import Prepared
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from collectors.traffic.rules.site import Site
+from collectors.traffic.slices import slices
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
 from contracts.record import Record
@@ -83,7 +84,7 @@ class Reading:
 
     def results(self) -> Iterator[Alert | Finding]:
         """Yield alerts and what detectors found, block by block (findings first), each in the order of packets."""
-        for block in self._source.blocks():
+        for block in self._blocks():
             table = self._decoder.decode(block)
             batch = self._flows.update(block, table)
             news = self._streams.feed(block, table, batch)
@@ -92,6 +93,14 @@ class Reading:
                 yield from self._detectors.feed(block, table, batch, news, changes)
             yield from self._site.apply(self._engine.feed(block, table, batch, news, changes, self._flows.columns))
         yield from self._end()
+
+    def _blocks(self) -> Iterator[Block]:
+        """Yield the capture's blocks, cut by time where something counts by it."""
+        for block in self._source.blocks():
+            if self._detectors is None:
+                yield block
+            else:
+                yield from slices(block)
 
     def _end(self) -> Iterator[Alert | Finding]:
         """End all flows: what they still hold is looked at."""

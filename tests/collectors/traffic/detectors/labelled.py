@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.event import Severity
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.kinds import KINDS
 from collectors.traffic.detectors.options import DetectorOptions
+from contracts.event import Severity
 from tests.collectors.traffic.detectors.crowd import (
     ACK,
     FIN,
@@ -98,7 +98,9 @@ def _sweep(dport: int) -> Made:
     def make(chance: random.Random) -> list[Packet]:
         source = "10.0.0.66"
         hosts = [f"198.51.{chance.randrange(100)}.{number}" for number in range(1, 120)]
-        return [(number * 0.05, segment(source, host, 40_000 + number, dport, SYN, 9)) for number, host in enumerate(hosts)]
+        return [
+            (number * 0.05, segment(source, host, 40_000 + number, dport, SYN, 9)) for number, host in enumerate(hosts)
+        ]
 
     return make
 
@@ -142,7 +144,13 @@ def _http_flood(chance: random.Random) -> list[Packet]:
 def _connection_flood(chance: random.Random) -> list[Packet]:
     source, found = _address(chance), []
     for number in range(2600):
-        found += Talk(source, US, 443, number * 0.003, 1024 + number, 0.002).open().ask(b"\x16\x03\x01").answer(b"\x15").close()
+        found += (
+            Talk(source, US, 443, number * 0.003, 1024 + number, 0.002)
+            .open()
+            .ask(b"\x16\x03\x01")
+            .answer(b"\x15")
+            .close()
+        )
     return found
 
 
@@ -159,7 +167,9 @@ def _slowloris(chance: random.Random) -> list[Packet]:
 def _ssh_failure(source: str, at: float, sport: int) -> list[Packet]:
     talk = Talk(source, US, 22, at, sport).open().answer(b"SSH-2.0-OpenSSH_9.2\r\n").ask(b"SSH-2.0-libssh_0.10\r\n")
     talk.answer(_ssh_packet(20, 700)).ask(_ssh_packet(20, 700)).ask(_ssh_packet(30, 60))
-    talk.answer(_ssh_packet(31, 300) + b"\x00\x00\x00\x0c\x0a\x15" + bytes(10)).ask(b"\x00\x00\x00\x0c\x0a\x15" + bytes(10))
+    talk.answer(_ssh_packet(31, 300) + b"\x00\x00\x00\x0c\x0a\x15" + bytes(10)).ask(
+        b"\x00\x00\x00\x0c\x0a\x15" + bytes(10)
+    )
     for _ in range(3):
         talk.ask(bytes(84)).answer(bytes(68))
     return talk.close()
@@ -182,7 +192,9 @@ def _ftp_guessing(chance: random.Random) -> list[Packet]:
     for number in range(8):
         talk = Talk(source, US, 21, number * 2.0, 31_000 + number).open().answer(b"220 FTP ready\r\n")
         for guess in range(3):
-            talk.ask(b"USER root\r\n").answer(b"331 password\r\n").ask(f"PASS x{guess}\r\n".encode()).answer(b"530 no\r\n")
+            talk.ask(b"USER root\r\n").answer(b"331 password\r\n").ask(f"PASS x{guess}\r\n".encode()).answer(
+                b"530 no\r\n"
+            )
         found += talk.close()
     return found
 
@@ -202,7 +214,9 @@ def _smtp_guessing(chance: random.Random) -> list[Packet]:
     source, found = _address(chance), []
     for number in range(30):
         talk = Talk(source, US, 25, number * 0.5, 31_000 + number).open().answer(b"220 mx ESMTP\r\n").ask(b"EHLO x\r\n")
-        talk.answer(b"250-mx\r\n250 AUTH PLAIN\r\n").ask(b"AUTH PLAIN AGFkbWluAHBhc3M=\r\n").answer(b"535 5.7.8 bad\r\n")
+        talk.answer(b"250-mx\r\n250 AUTH PLAIN\r\n").ask(b"AUTH PLAIN AGFkbWluAHBhc3M=\r\n").answer(
+            b"535 5.7.8 bad\r\n"
+        )
         found += talk.close()
     return found
 
@@ -296,7 +310,12 @@ def _dirbuster(chance: random.Random) -> list[Packet]:
 
 
 def _injection(chance: random.Random) -> list[Packet]:
-    texts = ("/?id=1%27%20or%20%271%27=%271", "/?id=1+union+select+1,2,3", "/?f=../../../etc/passwd", "/?x=%3Cscript%3Ealert(1)")
+    texts = (
+        "/?id=1%27%20or%20%271%27=%271",
+        "/?id=1+union+select+1,2,3",
+        "/?f=../../../etc/passwd",
+        "/?x=%3Cscript%3Ealert(1)",
+    )
     return http(_address(chance), US, 0.0, texts)
 
 
@@ -317,12 +336,18 @@ ATTACKS: dict[str, Scene] = {
     "SYN flood, one sender": Scene(_syn_flood(1), "service_flooded"),
     "SYN flood, random senders": Scene(_syn_flood(500), "service_flooded"),
     "UDP flood": Scene(
-        _flood(lambda chance, number: datagram(_address(chance), US, 1024 + number % 60_000, chance.randrange(65_535), bytes(100)), 7000),
+        _flood(
+            lambda chance, number: datagram(
+                _address(chance), US, 1024 + number % 60_000, chance.randrange(65_535), bytes(100)
+            ),
+            7000,
+        ),
         "service_flooded",
     ),
     "ICMP flood": Scene(_flood(lambda chance, number: echo(FAR, US, 8, number), 4000), "service_flooded"),
     "ACK flood": Scene(
-        _flood(lambda chance, number: segment(_address(chance), US, 1024 + number % 60_000, 80, ACK, 5, 6), 6000), "service_flooded"
+        _flood(lambda chance, number: segment(_address(chance), US, 1024 + number % 60_000, 80, ACK, 5, 6), 6000),
+        "service_flooded",
     ),
     "HTTP flood": Scene(_http_flood, "requests_flooded"),
     "connection flood": Scene(_connection_flood, "requests_flooded"),
@@ -371,12 +396,19 @@ def tables(scenes: dict[str, Scene], seeds: int = 3) -> tuple[list[str], int]:
                     aside[other] += 1
             for one in found if not scene.expected else ():
                 (loud if one.severity > Severity.LOW else quiet)[one.kind.name] += 1
-            bad = (scene.expected and expected not in hit) or (not scene.expected and any(one.severity > Severity.LOW for one in found))
+            bad = (scene.expected and expected not in hit) or (
+                not scene.expected and any(one.severity > Severity.LOW for one in found)
+            )
             wrong += bool(bad)
             if bad:
                 print(f"WRONG {name} (seed {seed}): {sorted(hit)}", file=sys.stderr)
-    rows = ["| kind | true positives | missed | beside another attack | false positives | of low severity |", "|---|---|---|---|---|---|"]
-    rows += [f"| `{name}` | {true[name]} | {missed[name]} | {aside[name]} | {loud[name]} | {quiet[name]} |" for name in true]
+    rows = [
+        "| kind | true positives | missed | beside another attack | false positives | of low severity |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| `{name}` | {true[name]} | {missed[name]} | {aside[name]} | {loud[name]} | {quiet[name]} |" for name in true
+    ]
     return rows, wrong
 
 
