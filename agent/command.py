@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contracts.errors import HoldfastError, UsageError
+from contracts.text import escape
 from settings.errors import ConfigErrors, nearest
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
+        what = f"{escape(os.fsencode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
         return _complain(f"{what}{(error.strerror or str(error)).lower()}", IO_ERROR)
 
 

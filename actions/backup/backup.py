@@ -216,11 +216,17 @@ def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], hos
         summary += f"; {report.unreadable_count} paths could not be read: {'; '.join(fields['paths'][:3])}"
     summary += fields["waited"]
     troubles = [event for event in events[1:] if event.severity >= Severity.MEDIUM]
-    summary += "".join(f"; {event.kind}: {event.fields.get('detail', '')}" for event in troubles)
+    summary += "".join(f"; {event.kind}: {_said(event)}" for event in troubles)
     answer: dict[str, Value] = {**fields, "code": PARTIAL_CODE if done.partial else 0}
     return Result(
         outcome=Ok(), summary=summary[:2000], events=tuple(events), proof=_proof(name, job, after, host), answer=answer
     )
+
+
+def _said(event: Event) -> str:
+    """What an event says of itself: its detail, or else its title."""
+    detail = event.fields.get("detail")
+    return str(detail) if detail else next((title(kind, event) for kind in KINDS if kind.name == event.kind), "")
 
 
 def _stepped(name: str, job: JobOptions, step: str, after: Sequence[Event], host: Host) -> Result:

@@ -30,12 +30,16 @@ def ask_agent(
     told: dict[str, Any] = {}
     shown = False
     request = {"action": "backup", "arguments": arguments, "dry_run": dry_run}
-    for answer in stream(socket or control_socket(config), "do", request, timeout_s=None):
-        if "progress" not in answer:
-            told = answer
-        elif not quiet and not as_json and sys.stderr.isatty():
-            shown = True
-            click.echo(f"\r\033[K{progress_line(answer['progress'])}", nl=False, err=True)
+    try:
+        for answer in stream(socket or control_socket(config), "do", request, timeout_s=None):
+            if "progress" not in answer:
+                told = answer
+            elif not quiet and not as_json and sys.stderr.isatty():
+                shown = True
+                click.echo(f"\r\033[K{progress_line(answer['progress'])}", nl=False, err=True)
+    except KeyboardInterrupt:
+        click.echo("\nThe agent goes on with it; see `holdfast backup status`.", err=True)
+        raise
     if shown:
         click.echo("\r\033[K", nl=False, err=True)
     code = int(told["answer"].get("code", 0))

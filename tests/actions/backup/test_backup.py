@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -271,3 +272,15 @@ def test_without_a_folder_of_its_own_the_worker_says_so(host: Any, job: JobOptio
     host.state = ""
     result = do(host, job)
     assert "folder of its own" in str(result.events[0].fields["detail"])
+
+
+def test_a_clock_that_is_behind_is_told_in_the_summary_too(
+    host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(host, job)
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - 3600 * 10**9)
+    result = do(host, job)
+    assert "backup.clock_behind" in [event.kind for event in result.events]
+    told = result.summary.partition("backup.clock_behind: ")[2]
+    assert len(told) > 20, result.summary

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,67 @@ def test_no_repository_and_a_file_in_its_place(home: Home, tmp_path: Path) -> No
     said = home.call("list")
     assert said.code in {1, 10}
     assert str(home.place) in said.err
+
+
+@pytest.mark.parametrize(
+    "verb", ["list", "check", "ls latest", "prune", "forget --keep-last 1", "key list", "find one", "dump", "diff"]
+)
+def test_a_wrong_password_is_code_12_and_nothing_is_touched(home: Home, verb: str) -> None:
+    home.password.write_text("wrong\n")
+    before = state(home.place)
+    words = {"diff": home.ids, "dump": ["latest", home.source / "one"]}.get(verb, [])
+    said = home.call(verb, *words)
+    assert (said.code, "wrong password" in said.err) == (12, True), said
+    assert said.out == ""
+    assert state(home.place) == before
+    assert list((home.place / "locks").iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["check", "prune", "forget --keep-last 1", "repair"])
+def test_while_another_holds_it_alone_a_command_ends_with_11_and_says_who(home: Home, verb: str) -> None:
+    with home.repository.lock(exclusive=True):
+        before = state(home.place)
+        said = home.call(verb)
+        assert (said.code, f"PID {os.getpid()}" in said.err, "wait" in said.err) == (11, True, True), said
+        assert state(home.place) == before
+
+
+def test_a_restore_says_who_is_in_its_way_and_leaves_nothing(home: Home) -> None:
+    with home.repository.lock(exclusive=True):
+        assert home.call("restore", "latest", "-t", home.folder / "out").code == 11
+    assert not (home.folder / "out").exists()
+    said = home.call("restore", "latest", "-t", home.source / "one")
+    assert (said.code, said.err) == (74, f"holdfast: {home.source}/one: file exists\n")
+
+
+def test_no_space_for_a_restore_is_said_with_every_file_that_is_missing(home: Home) -> None:
+    (home.source / "large").write_bytes(os.urandom(3 << 20))
+    home.save()
+    small = home.folder / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+    try:
+        said = home.call("restore", "latest", "-t", small / "out")
+        assert said.code == 1
+        assert "large: No space left on device" in said.out + said.err, said
+        place = small / "out" / home.source.relative_to("/")
+        assert sorted(path.name for path in place.rglob("*")) == ["folder", "one", "two"], "no half of a file is left"
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_snapshot_from_the_future_holds_what_would_remove(home: Home) -> None:
+    from actions.backup.archiver import Archiver
+
+    home.repository.load_index()
+    Archiver(home.repository).snapshot(
+        [str(home.source)], hostname="here", tags=["etc"], time_ns=time.time_ns() + 86400 * 10**9
+    )
+    before = state(home.place)
+    said = home.call("forget --keep-last 1")
+    assert (said.code, "dated in the future" in said.err) == (1, True), said
+    assert state(home.place) == before
+    assert home.call("check").code == 0
 
 
 def test_an_interrupted_command_ends_with_130_and_leaves_no_lock(home: Home) -> None:
