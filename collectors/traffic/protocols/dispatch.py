@@ -33,12 +33,17 @@ _BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, 
 
 @dataclass(slots=True)
 class ProtocolCounts:
-    """What happened since the start: conversations by protocol (Suricata's names, "failed" for those that nothing recognised)."""
+    """What happened since the start: conversations by protocol (Suricata's names, "failed" for those that nothing recognised).
+
+    `bytes_encrypted` are those behind the point from which a conversation is encrypted; `bytes_unparsed` those of conversations that no
+    parser reads, from where that was known on. No parser is given either.
+    """
 
     conversations: Counter[str] = field(default_factory=Counter)
     transactions: Counter[str] = field(default_factory=Counter)
     encrypted: int = 0
     bytes_encrypted: int = 0
+    bytes_unparsed: int = 0
     bytes_seen: int = 0
     parsers_broken: int = 0
     too_many_transactions: int = 0
@@ -118,6 +123,8 @@ class Protocols:
                 self._run(talk, run)
             elif talk.conversation.encrypted:
                 counts.bytes_encrypted += len(run.data)
+            else:
+                counts.bytes_unparsed += len(run.data)
 
     def _begin(self, run: Run) -> Talk | None:
         """Return a new conversation, None when nothing was said, or nobody knows by whom."""
@@ -136,7 +143,7 @@ class Protocols:
                     self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
                 self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
                 if type(talk.parser) is Recognised and all(talk.looked):
-                    talk.left = True
+                    talk.leave()
         if run.end and talk.parser is not None:
             self._close(talk, run.to_client, run.row, run.time_ns)
 
@@ -163,8 +170,7 @@ class Protocols:
         kept = sum(len(data) for _, data, _ in talk.waiting)
         if not (talk.looked[0] and talk.looked[1]) and kept < 64 * 1024:
             return
-        talk.waiting = []
-        talk.left = True
+        talk.leave()
         talk.conversation.protocol = FAILED
         self.counts.conversations[FAILED] += 1
         self._changes.append(Change(talk.conversation, None, False, row, time_ns))
@@ -222,19 +228,24 @@ class Protocols:
         rows, sides = rows[udp_rows], batch.to_client[udp_rows]
         if (top := int(slots.max())) >= len(self._datagrams):
             self._datagrams = np.concatenate([self._datagrams, np.zeros(top + 1, np.uint8)])
-        wanted = np.flatnonzero(self._datagrams[slots] != _LEFT)
+        left = self._datagrams[slots] == _LEFT
+        passed = int(table.payload_len[rows[left]].sum())
+        self.counts.bytes_seen += passed
+        self.counts.bytes_unparsed += passed
+        wanted = np.flatnonzero(~left)
         wanted = wanted[np.argsort(rows[wanted], kind="stable")]
         rows, slots, sides = rows[wanted], slots[wanted], sides[wanted]
         columns = [column[rows].tolist() for column in (table.payload, table.payload_len, table.sport, table.dport)]
         times = block.time_ns[table.packet[rows]].tolist()
-        left, memory, talks = set[int](), block.data.data, self._talks
-        self._left_now = left
+        memory, talks = block.data.data, self._talks
+        gone = self._left_now = set[int]()
         for row, slot, side, time_ns, begin, length, sport, dport in zip(
             rows.tolist(), slots.tolist(), sides.tolist(), times, *columns, strict=True
         ):
-            if slot in left:
-                continue
             self.counts.bytes_seen += length
+            if slot in gone:
+                self.counts.bytes_unparsed += length
+                continue
             data, talk = bytes(memory[begin : begin + length]), talks.get(slot)
             if talk is None:
                 name = udp.detect(data, side, *((dport, sport) if side else (sport, dport)))
@@ -339,7 +350,7 @@ class Protocols:
         if parser.expected:
             self._expect(parser)
         if talked.encrypted and not parser.touched and not talk.left:
-            talk.left = True
+            talk.leave()
             self.counts.encrypted += 1
         if parser.next_protocol:
             self._change_protocol(talk, parser, side, row, time_ns)

@@ -30,6 +30,15 @@ class Talk:
         self.told = 0
         self.expected = ""
 
+    def leave(self) -> None:
+        """Let go of all that is needed for reading: nobody wants any more of it."""
+        self.left = True
+        if self.parser is not None:
+            self.parser.release()
+            self.parser = None
+        self.waiting = []
+        self.first = [b"", b""]
+
 
 class Ends:
     """The ends of the flows of a block, and of those that ended with it; made when the first new conversation asks."""

@@ -134,6 +134,16 @@ def test_datagrams_are_conversations(tmp_path: Path) -> None:
     assert junk.protocols.counts.conversations == {"dns": 1} or junk.protocols.counts.conversations == {"failed": 1}
 
 
+def test_bytes_that_no_parser_reads_are_counted(tmp_path: Path) -> None:
+    text = b"RFB 003.008\n"
+    said = ((True, text), (False, text), (True, b"\x01" * 300), (False, b"\x02" * 200), (True, b"\x03" * 100))
+    counts = heard(tmp_path, session(said)).protocols.counts
+    assert (counts.conversations, counts.bytes_seen, counts.bytes_unparsed) == ({"rfb": 1}, 24 + 600, 600)
+    there = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40_000, dport=9)
+    counts = heard(tmp_path, [there / (b"\xfe" * 40) for _ in range(9)]).protocols.counts
+    assert (counts.bytes_seen, counts.bytes_unparsed) == (9 * 40, 5 * 40)
+
+
 def test_a_defect_in_a_parser_ends_that_conversation_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Parser):
         protocol = "ssh"

@@ -6,7 +6,7 @@ from collectors.traffic.block import from_packets
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
-from collectors.traffic.protocols.parser import Facts
+from collectors.traffic.protocols.parser import Facts, Limits, Parser
 from collectors.traffic.protocols.talk import Ends, Talk
 from tests.collectors.traffic.streams.talk import ACK, SYN, packet
 
@@ -38,3 +38,14 @@ def test_a_conversation_begins_unknown_and_wanted() -> None:
         False,
         [False, False],
     )
+
+
+def test_what_is_left_keeps_nothing_to_read_with() -> None:
+    talk = Talk(7, Facts(1, 2, CLIENT, SERVER, False))
+    talk.parser, talk.waiting, talk.first = (
+        Parser(talk.conversation, talk.facts, Limits()),
+        [(False, b"x", 0)],
+        [b"x", b""],
+    )
+    talk.leave()
+    assert (talk.left, talk.parser, talk.waiting, talk.first) == (True, None, [], [b"", b""])
