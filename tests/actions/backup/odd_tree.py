@@ -128,3 +128,97 @@ def shape(root: Path, *, sparse: bool = False) -> dict[bytes, tuple[object, ...]
             first = inodes.setdefault(status.st_ino, relative)
             found[relative] += (first,)
     return found
+
+
+def grow(root: Path, dice: random.Random, *, entries: int = 60, non_utf8_links: bool = True) -> Path:
+    """Fill `root` by lot with whatever a file system takes: names of any bytes, holes, links, attributes, ACLs, devices, modes, times."""
+    root.mkdir()
+    folders, files = [os.fsencode(root)], list[bytes]()
+    for _ in range(entries):
+        path = os.path.join(dice.choice(folders), _name(dice))
+        if os.path.lexists(path) or len(path) > 3000:
+            continue
+        what = dice.choice(("dir", "dir", "file", "file", "file", "sparse", "large", "hard", "link", "fifo", "device"))
+        if what == "dir":
+            os.mkdir(path)
+            folders.append(path)
+        elif what == "hard" and files:
+            os.link(dice.choice(files), path)
+            continue
+        elif what == "link":
+            os.symlink(_target(dice, non_utf8_links), path)
+        elif what == "fifo":
+            os.mkfifo(path)
+        elif what == "device":
+            kind = dice.choice((stat.S_IFCHR, stat.S_IFBLK))
+            os.mknod(path, kind | 0o600, os.makedev(dice.randrange(1 << 12), dice.randrange(1 << 20)))
+        else:
+            _file(path, what, dice)
+            files.append(path)
+        _dress(path, what, dice)
+    for folder in reversed(folders):  # what was made in it changed its time
+        os.utime(folder, ns=_times(dice))
+    return root
+
+
+def _name(dice: random.Random) -> bytes:
+    """A name of up to 255 bytes, mostly short; every byte but / and NUL may be in it."""
+    size = dice.choice((1, 2, 8, 8, 20, 255))
+    kind = dice.randrange(4)
+    if kind == 0:
+        name = bytes(dice.choice([byte for byte in range(1, 256) if byte != 0x2F]) for _ in range(size))
+    elif kind == 1:
+        name = "".join(
+            chr(dice.choice((0xE9, 0x200B, 0x2028, 0xFFFD, 0x1F600, 0x41, 0x0D))) for _ in range(size)
+        ).encode()
+        name = name[:250]
+    else:
+        name = bytes(dice.choice(b"abc \n\t\\\"'*?[]{}$`<>&|;:-.~#%!\x7f\x01") for _ in range(size))
+    return b"x" + name[1:] if name in (b".", b"..") else name
+
+
+def _target(dice: random.Random, non_utf8: bool) -> bytes:
+    if non_utf8 and dice.random() < 0.5:
+        return bytes(dice.randrange(1, 256) for _ in range(dice.choice((1, 30, 4000))))
+    return "é/".encode() * dice.choice((1, 5, 1300)) + b"end"
+
+
+def _file(path: bytes, what: str, dice: random.Random) -> None:
+    with open(path, "wb") as file:
+        if what == "sparse":
+            for _ in range(dice.randrange(1, 4)):
+                file.seek(dice.randrange(1, 8) << 20, os.SEEK_CUR)
+                file.write(dice.randbytes(dice.choice((1, 4096, 70_000))))
+            file.truncate(file.tell() + dice.choice((0, 1, 3 << 20)))
+        elif what == "large":
+            file.write(dice.randbytes(dice.randrange(1 << 20)) * dice.randrange(1, 4))
+        else:
+            file.write(dice.randbytes(dice.choice((0, 1, 100, 5000))) * dice.choice((1, 1, 20)))
+
+
+def _dress(path: bytes, what: str, dice: random.Random) -> None:
+    """Owner, attributes, mode and times, in the order in which none undoes another."""
+    if dice.random() < 0.5:
+        os.chown(
+            path, dice.choice((0, 7, 1000, 1 << 31)), dice.choice((0, 7, 1000, (1 << 32) - 2)), follow_symlinks=False
+        )
+    if what == "link":
+        os.utime(path, ns=_times(dice), follow_symlinks=False)
+        return
+    if dice.random() < 0.3:
+        os.setxattr(path, "trusted.odd", dice.randbytes(dice.randrange(60)))
+    if what in ("dir", "file", "sparse", "large") and dice.random() < 0.4:
+        os.setxattr(path, f"user.ä{dice.randrange(9)} {dice.choice('<&>')}", dice.randbytes(dice.randrange(300)))
+    os.chmod(path, dice.randrange(0o10000) | (0o700 if what == "dir" else 0))
+    if what != "device" and dice.random() < 0.3:
+        os.setxattr(path, "system.posix_acl_access", ACL_ALICE_READS)
+    if what == "dir" and dice.random() < 0.3:
+        os.setxattr(path, "system.posix_acl_default", ACL_ALICE_READS)
+    os.utime(path, ns=_times(dice))
+
+
+def _times(dice: random.Random) -> tuple[int, int]:
+    """Access and change: any nanosecond between 1901 and 2446, which is what ext4 holds."""
+    return dice.randrange(1 << 62), dice.choice(
+        (dice.randrange(1 << 62), -dice.randrange(1 << 60), dice.randrange(10**9))
+    )
