@@ -8,6 +8,7 @@ belongs to it, and the name of the material whose signature goes with that. The 
 What a worker hands over is untrusted: names are checked, sizes are bounded, the oldest gives way.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -152,7 +153,7 @@ class Handover:
     def _drop(self, key: tuple[str, str, str]) -> None:
         """Forget a thing that came halfway."""
         self._coming.pop(key, None)
-        self._part(*key).unlink(missing_ok=True)
+        _unlink(self._part(*key))
 
     def _write(self, piece: Keep, begin: bool) -> bool:
         """Add a piece to the file that is under way; False where the disk does not take it, which ends that file."""
@@ -163,20 +164,26 @@ class Handover:
             with part.open("wb" if begin else "ab") as file:
                 file.write(piece.data)
         except OSError:
-            part.unlink(missing_ok=True)
+            _unlink(part)
             return False
         return True
 
     def _close(self, piece: Keep, total: int) -> None:
         """Put a whole file in its place, then let the oldest go until all together are within `total`."""
         folder = self._place(piece.watcher, piece.what)
-        self._part(piece.watcher, piece.what, piece.name).replace(folder / piece.name)
+        part = self._part(piece.watcher, piece.what, piece.name)
+        try:
+            part.replace(folder / piece.name)
+        except OSError:
+            _unlink(part)
+            self.lost += 1
+            return
         kept = self.listed(piece.watcher, piece.what)
         size = sum(one.bytes for one in kept)
         for one in kept[:-1]:
             if size <= total:
                 return
-            (folder / one.name).unlink(missing_ok=True)
+            _unlink(folder / one.name)
             size -= one.bytes
             self.dropped += 1
 
@@ -205,6 +212,12 @@ class Handover:
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(key)
         return key
+
+
+def _unlink(path: Path) -> None:
+    """Remove a file, if it is there and the disk lets it: it is overwritten or counted another time."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def signature(roles: Mapping[str, tuple[str, ...]]) -> str:

@@ -24,7 +24,7 @@ from contracts.subjects.suricata_eve import SUBJECT, Row, Stats
 from contracts.traffic_alert import ALERT, HELD_BACK
 
 MISSED = Kind(
-    name="suricata_eve.output_missed",
+    name="suricata.output_missed",
     meaning="A part of Suricata's output was gone before it was read: alerts in it were not told.",
     title="A part of {file} was not read: {detail}",
     severity=Severity.MEDIUM,
@@ -33,7 +33,7 @@ MISSED = Kind(
     ocsf_class=6008,
 )
 DROPPED = Kind(
-    name="suricata_eve.packets_dropped",
+    name="suricata.packets_dropped",
     meaning="Suricata says that the kernel dropped packets before it had read them.",
     title="Suricata did not see {packets} packets ({share:.1f} %)",
     severity=Severity.MEDIUM,

@@ -112,7 +112,7 @@ def test_drops_that_suricata_counts_are_an_event_and_a_blind_spot(followed: Foll
     report = followed.look()
     (event,) = report.events
     assert (
-        event.kind == "suricata_eve.packets_dropped"
+        event.kind == "suricata.packets_dropped"
         and event.fields["share"] == 10.0
         and event.fields["packets"] == 100
     )
@@ -161,4 +161,4 @@ def test_what_was_lost_is_told(followed: Followed) -> None:
     followed.path.write_bytes(b"")
     followed.write(alert(source="203.0.113.77", tx_id=3))
     kinds = [event.kind for event in followed.look().events]
-    assert kinds == ["suricata_eve.output_missed", "traffic.alert"]
+    assert kinds == ["suricata.output_missed", "traffic.alert"]

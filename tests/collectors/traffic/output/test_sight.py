@@ -1,0 +1,102 @@
+"""What the sensor could not see, and its numbers."""
+
+from typing import Any
+
+from collectors.traffic.block import from_packets
+from collectors.traffic.options import Options
+from collectors.traffic.output.reporting import Reporting
+from collectors.traffic.output.sight import Sight
+from collectors.traffic.pipeline import Pipeline
+from collectors.traffic.ring import RingCounts
+from contracts.subjects.traffic import Rules
+from tests.collectors.traffic.rules.engine import scene
+from tests.collectors.traffic.told import Told
+
+
+class Interfaces:
+    """In the place of packet sockets: counts and missing names as a test wants them."""
+
+    def __init__(self) -> None:
+        self.names, self.gone = ["eth0"], list[str]()
+        self.ring = RingCounts()
+
+    def counts(self) -> dict[str, RingCounts]:
+        return {"eth0": self.ring}
+
+    def missing(self) -> list[str]:
+        return self.gone
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.told, self.source, self.pipeline = Told(), Interfaces(), Pipeline(Options())
+        self.sight = Sight(self.told, 0.0, 7)
+        self.rules = Rules(loaded=5)
+
+    def tick(self, now_s: float, keeps: bool = True) -> list[str]:
+        source: Any = self.source
+        self.sight.tick(source, self.pipeline, self.rules, keeps, now_s)
+        return [spot.what for spot in self.told.spots]
+
+
+def test_drops_are_told_once_a_minute_and_stay_a_blind_spot_for_five() -> None:
+    seen = Seen()
+    assert seen.tick(1.0) == []
+    seen.source.ring.seen, seen.source.ring.dropped = 1000, 100
+    assert seen.tick(2.0) == ["all packets of eth0"]
+    seen.source.ring.seen, seen.source.ring.dropped = 2000, 150
+    seen.tick(3.0)
+    (first,) = seen.told.events
+    assert (first.fields["packets"], first.fields["share"]) == (100, 10.0)
+    seen.tick(63.0)
+    assert seen.told.events[1].fields["packets"] == 50, "what came meanwhile is told, too"
+    assert seen.tick(310.0) == []
+
+
+def test_interfaces_that_go_and_come_back() -> None:
+    seen = Seen()
+    seen.source.gone = ["eth0"]
+    assert seen.tick(1.0) == ["the traffic of eth0"]
+    seen.source.gone = []
+    assert seen.tick(9.0) == []
+    assert seen.told.kinds() == ["traffic.interface_gone", "traffic.interface_back"]
+    assert seen.told.events[1].fields["seconds"] == 8.0
+
+
+def test_what_takes_sight_away_is_named() -> None:
+    seen = Seen()
+    seen.rules = Rules(loaded=0, refused=2, silent=3, problem="no file")
+    seen.pipeline.flows.counts.evicted = 9
+    counts = seen.pipeline.protocols.counts
+    counts.bytes_seen, counts.bytes_encrypted, counts.parsers_broken = 1_000_000, 620_000, 1
+    spots = seen.tick(1.0, keeps=False)
+    for what in (
+        "what newer rules describe",
+        "what rules describe",
+        "what 2 rules describe",
+        "what 3 more rules describe",
+        "what encrypted connections carry",
+        "all flows from their beginning to their end",
+        "some conversations to their end",
+        "the packets of alerts later on",
+    ):
+        assert what in spots, what
+    assert any("about 60 %" in spot.detail for spot in seen.told.spots)
+    assert seen.told.kinds() == ["traffic.flows_evicted"]
+
+
+def test_rows_have_the_numbers_of_all_parts() -> None:
+    seen = Seen()
+    reporting = Reporting(Options(), seen.told, 0.0)
+    passed = seen.pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), 0)
+    seen.sight.take(passed, scene.START + 5_000_000)
+    source: Any = seen.source
+    rows = seen.sight.rows(source, seen.pipeline, reporting, seen.rules, 20.0)
+    sensor = rows["sensor"].sensor
+    assert sensor is not None and (sensor.packets, sensor.flows, sensor.lag_ms, sensor.since_ms) == (1, 1, 5.0, 7)
+    assert sensor.packets_per_s == 0.1 or sensor.packets_per_s == round(1 / 20, 1)
+    assert (
+        rows["rules"].rules == seen.rules
+        and "interface eth0" in rows
+        and len([key for key in rows if key.startswith("peer ")]) == 2
+    )

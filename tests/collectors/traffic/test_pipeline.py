@@ -1,0 +1,26 @@
+"""Live packets through all parts."""
+
+from collectors.traffic.block import from_packets
+from collectors.traffic.options import Options
+from collectors.traffic.pipeline import Pipeline
+from collectors.traffic.rules.engine.engine import Engine
+from tests.collectors.traffic.rules.engine import scene
+
+
+def test_packets_are_followed_without_rules_and_held_against_them_once_there_are_some() -> None:
+    pipeline = Pipeline(Options())
+    packets = [scene.udp(b"a needle")]
+    assert pipeline.feed(from_packets(packets), 0).alerts == [] and len(pipeline.flows) == 1
+    pipeline.engine = Engine(
+        scene.rules('alert udp any any -> any any (content:"needle"; sid:1;)'), pipeline.flows.columns
+    )
+    assert [alert.rule.sid for alert in pipeline.feed(from_packets(packets), 0).alerts] == [1]
+    assert pipeline.memory_bytes() > 0
+
+
+def test_silent_flows_end_by_the_clock_when_nothing_comes() -> None:
+    pipeline = Pipeline(Options())
+    pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), scene.START)
+    assert len(pipeline.feed(from_packets([]), scene.START + 10**9).batch.ended) == 0
+    (ended,) = pipeline.feed(from_packets([]), scene.START + 400 * 10**9).batch.ended
+    assert len(ended) == 1 and len(pipeline.flows) == 0
