@@ -50,6 +50,7 @@ DOORS = {
     },
     "mfusepy": {"actions.backup.mount"},
     "blake3": {"host.file_digest"},
+    "yara_x": {"collectors.integrity.yara_rules"},
     "apprise": {"actions.notify"},
     "numpy": {"collectors.traffic"},
     "pcre2": {"collectors.traffic.rules.matching.regex"},

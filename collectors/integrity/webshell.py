@@ -1,0 +1,98 @@
+"""Watches web roots for web shells: each new or changed file is weighed, asked of the YARA rules, and told with what brought it."""
+
+from collections.abc import Callable
+
+from analysis.integrity.webshell import MOST_BYTES, Verdict, weigh
+from collectors.integrity.yara_rules import YaraRules
+from contracts.coverage import Blind
+from contracts.event import Event, FieldType, Kind, Severity
+from contracts.file_change import CREATED, MODE, MODIFIED, RENAMED, Change
+from contracts.text import escape
+
+_FIELDS: dict[str, FieldType] = {
+    "language": "str",
+    "reasons": "list",
+    "rules": "list",
+    "weight": "int",
+    "words": "list",
+    "sha256": "str",
+    "owner": "int",
+    "process": "str",
+    "user": "str",
+    "login": "str",
+    "found_by": "str",
+}
+FOUND = Kind(
+    name="integrity.webshell_found",
+    meaning="A file came or changed in a web root that runs what visitors send, or fits a rule for web shells.",
+    title="Web shell: {key}",
+    severity=Severity.CRITICAL,
+    fields=_FIELDS,
+    attack=("T1505.003",),
+    advice="Take the file out of the web root (`holdfast antivirus quarantine`), and look at who wrote it and what else it did.",
+)
+SUSPECTED = Kind(
+    name="integrity.webshell_suspected",
+    meaning="A file came or changed in a web root that has some signs of a web shell.",
+    title="Suspicious file in a web root: {key}",
+    severity=Severity.MEDIUM,
+    fields=_FIELDS,
+    attack=("T1505.003",),
+    advice="Look at the file; if it is meant to be there, accept the change.",
+)
+KINDS = (FOUND, SUSPECTED)
+_TELLING = frozenset({CREATED, MODIFIED, RENAMED, MODE})
+
+
+class WebShells:
+    """Weighs changes below web roots. For one thread. `read` returns a file's present content up to a size, None when it cannot."""
+
+    def __init__(self, read: Callable[[Change, int], bytes | None], rules_folder: str = "") -> None:
+        self._read = read
+        self._rules = YaraRules(rules_folder) if rules_folder else None
+        self._unread: list[str] = []
+
+    def look(self, change: Change) -> Event | None:
+        """Return what is to be said of a change in a web root, None for nothing."""
+        if change.after is None or change.after.mode & 0o170000 != 0o100000 or not _TELLING & set(change.kinds):
+            return None
+        content = self._read(change, MOST_BYTES)
+        if content is None:
+            self._unread.append(escape(change.path))
+            return None
+        verdict = weigh(escape(change.path), content, executable=bool(change.after.mode & 0o111))
+        rules = self._rules.matching(content) if self._rules is not None else []
+        if rules or verdict.strong:
+            return _event(FOUND, change, verdict, rules)
+        return _event(SUSPECTED, change, verdict, rules) if verdict.suspicious else None
+
+    def blind(self) -> tuple[Blind, ...]:
+        """Return what was not seen since this was last asked."""
+        from contracts.errors import Why
+
+        unread, self._unread = self._unread, []
+        spots = self._rules.blind if self._rules is not None else ()
+        if not unread:
+            return spots
+        detail = f"{len(unread)} files could not be read or are longer than {MOST_BYTES} bytes, such as {unread[0]}"
+        return (*spots, Blind(what="whether some files of web roots are web shells", why=Why.OTHER, detail=detail))
+
+
+def _event(kind: Kind, change: Change, verdict: Verdict, rules: list[str]) -> Event:
+    assert change.after is not None
+    author = change.author
+    return kind.event(
+        escape(change.path),
+        observed_ms=change.at_ms,
+        language=verdict.language or None,
+        reasons=list(verdict.reasons),
+        rules=rules,
+        weight=verdict.weight,
+        words=list(change.kinds),
+        sha256=change.after.content.hex() or None,
+        owner=change.after.uid,
+        process=author.process or None,
+        user=author.user or None,
+        login=author.login or None,
+        found_by=change.found_by,
+    )
