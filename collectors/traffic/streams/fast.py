@@ -96,34 +96,32 @@ class Prefix:
 
     def _passed_over(self, pairs: dict[str, I64], options: StreamOptions, ignored: Bools) -> tuple[Bools, Bools, Bools]:
         """Return which packets repeat what has been handed on, which change nothing for this reason or as keep-alives, and which say again
-        what waits (their bytes are to be compared)."""
+        what waits (their bytes are to be compared). Only groups with a packet out of place have any."""
+        rows = self.rows
+        found = np.zeros((3, len(rows)), np.bool_)
+        self.at = np.zeros(len(rows), np.int64)
+        groups = self._out_of_place(ignored)
+        if len(groups):
+            part = rows.rest(groups, rows.starts[groups])
+            places = part.index + rows.starts[groups][part.group]
+            looked = _Repeats(part, self.stage[places], *(_some(pair, groups) for pair in (self.base, self.next)))
+            found[:, places], self.at[places] = looked.passed_over(
+                {name: pair[:, groups] for name, pair in pairs.items()}, options, ignored[places]
+            )
+        return found[0], found[1], found[2]
+
+    def _out_of_place(self, ignored: Bools) -> I64:
+        """Return the groups with a packet that does not begin where its sender stopped."""
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
-        plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd & ~ignored
-        # Offsets by what is nearest to where the group begins.
-        start = np.where(client, self.next[0][group], self.next[1][group])
-        base = np.where(client, self.base[0][group], self.base[1][group])
-        offset = start + ((rows.seq - base - start + _HALF) & _MASK) - _HALF
-        first = np.where(client, pairs["acked"][1][group], pairs["acked"][0][group])
-        other = np.where(client, self.base[1][group], self.base[0][group])
-        ack = first + ((rows.ack - other - first + _HALF) & _MASK) - _HALF
-        acks = (
-            self._highest(np.where(plain & ~client, ack, _FAR), pairs["acked"][0]),
-            self._highest(np.where(plain & client, ack, _FAR), pairs["acked"][1]),
-        )
-        end = offset + rows.length
-        mine, theirs = np.where(client, acks[0], acks[1]), np.where(client, acks[1], acks[0])
-        repeated = plain & (rows.length > 1) & (end <= np.minimum(mine, options.depth)) & (not options.inline)
-        reached = np.where(
+        used = rows.length + ((rows.flags & _SYN) != 0) + ((rows.flags & _FIN) != 0)
+        before = [_before(rows, np.where(mine, used, 0)) for mine in (client, ~client)]
+        expected = np.where(
             client,
-            _shifted(rows, self._highest(np.where(client, end, _FAR), self.next[0]), self.next[0]),
-            _shifted(rows, self._highest(np.where(client, _FAR, end), self.next[1]), self.next[1]),
+            before[0] + (self.base[0] + self.next[0])[group],
+            before[1] + (self.base[1] + self.next[1])[group],
         )
-        fin = _before(rows, (rows.flags & _FIN) != 0) + (pairs["fin"][0] >= 0)[group] + (pairs["fin"][1] >= 0)[group]
-        alive = plain & (rows.length <= 1) & (offset == reached - 1) & (ack == theirs) & (fin == 0)
-        self.at = offset
-        waits = (offset >= mine) & (end <= np.minimum(reached, options.depth)) & (not options.inline) & (fin == 0)
-        again = plain & (rows.length > 1) & waits & ~alive
-        return repeated, repeated | alive, again
+        off = ((expected & _MASK) != rows.seq) & ~ignored
+        return np.flatnonzero(np.logical_or.reduceat(off, rows.starts))
 
     def _scales(self, known: SessionColumns, pairs: dict[str, I64]) -> tuple[Pair, Bools]:
         """Return both windows' scales, and whether both sides use timestamps, as the handshake has it."""
@@ -198,8 +196,8 @@ class Prefix:
         over = ((rows.ack - base - other + _HALF) & _MASK) - _HALF
         acked = np.where(has, other + over, _FAR)
         self.acks: Pair = (
-            self._highest(np.where(client, _FAR, acked), pairs["acked"][0]),
-            self._highest(np.where(client, acked, _FAR), pairs["acked"][1]),
+            _highest(rows, np.where(client, _FAR, acked), pairs["acked"][0]),
+            _highest(rows, np.where(client, acked, _FAR), pairs["acked"][1]),
         )
         highest = np.where(client, self.acks[1], self.acks[0])
         # The handshake's own acknowledgements are exact.
@@ -214,19 +212,12 @@ class Prefix:
         # What one side says moves the edge of what the other may send.
         edge = np.where(self.passed, _FAR, np.where(client, self.acks[1], self.acks[0]) + self.windows)
         self.limits: Pair = (
-            self._highest(np.where(client, _FAR, edge), pairs["limit"][0]),
-            self._highest(np.where(client, edge, _FAR), pairs["limit"][1]),
+            _highest(rows, np.where(client, _FAR, edge), pairs["limit"][0]),
+            _highest(rows, np.where(client, edge, _FAR), pairs["limit"][1]),
         )
         mine = np.where(client, self.limits[0], self.limits[1])
         wrong = (self.offset + rows.length > mine) & (rows.length > 0) & ~self.again & ~known.loose[rows.flow][group]
         return np.asarray(wrong & ~ignored)
-
-    def _highest(self, values: I64, first: I64) -> I64:
-        """Return the highest of `first` and the values of the group up to each row."""
-        group = self.rows.group
-        apart = group * _APART
-        running = np.maximum.accumulate(np.where(values == _FAR, _FAR, values + apart))
-        return np.asarray(np.maximum(running - apart, first[group]))
 
     def _stamps_wrong(self, pairs: dict[str, I64], ignored: Bools) -> Bools:
         rows, group, client = self.rows, self.rows.group, self.rows.way == 0
@@ -242,6 +233,55 @@ class Prefix:
             echo = rows.echo[answers]
             wrong[answers[(echo > 0) & (echo != np.maximum(syn, 0))]] = True
         return np.asarray(wrong & ~ignored)
+
+
+class _Repeats:
+    """Groups in which some packet does not begin where its sender stopped."""
+
+    def __init__(self, rows: Rows, stage: I64, base: Pair, following: Pair) -> None:
+        self.rows, self.stage, self.base, self.next = rows, stage, base, following
+
+    def passed_over(
+        self, pairs: dict[str, I64], options: StreamOptions, ignored: Bools
+    ) -> tuple[tuple[Bools, Bools, Bools], I64]:
+        """Return which packets are repeated, passed over, said again (`Prefix._passed_over`), and the offsets at which all begin."""
+        rows, group, client = self.rows, self.rows.group, self.rows.way == 0
+        plain = (self.stage == 3) & ((rows.flags & (_STATE | _URG)) == _ACK) & ~rows.odd & ~ignored
+        # Offsets by what is nearest to where the group begins.
+        start = np.where(client, self.next[0][group], self.next[1][group])
+        base = np.where(client, self.base[0][group], self.base[1][group])
+        offset = start + ((rows.seq - base - start + _HALF) & _MASK) - _HALF
+        first = np.where(client, pairs["acked"][1][group], pairs["acked"][0][group])
+        other = np.where(client, self.base[1][group], self.base[0][group])
+        ack = first + ((rows.ack - other - first + _HALF) & _MASK) - _HALF
+        acks = (
+            _highest(rows, np.where(plain & ~client, ack, _FAR), pairs["acked"][0]),
+            _highest(rows, np.where(plain & client, ack, _FAR), pairs["acked"][1]),
+        )
+        end = offset + rows.length
+        mine, theirs = np.where(client, acks[0], acks[1]), np.where(client, acks[1], acks[0])
+        repeated = plain & (rows.length > 1) & (end <= np.minimum(mine, options.depth)) & (not options.inline)
+        reached = np.where(
+            client,
+            _shifted(rows, _highest(rows, np.where(client, end, _FAR), self.next[0]), self.next[0]),
+            _shifted(rows, _highest(rows, np.where(client, _FAR, end), self.next[1]), self.next[1]),
+        )
+        fin = _before(rows, (rows.flags & _FIN) != 0) + (pairs["fin"][0] >= 0)[group] + (pairs["fin"][1] >= 0)[group]
+        alive = plain & (rows.length <= 1) & (offset == reached - 1) & (ack == theirs) & (fin == 0)
+        waits = (offset >= mine) & (end <= np.minimum(reached, options.depth)) & (not options.inline) & (fin == 0)
+        again = plain & (rows.length > 1) & waits & ~alive
+        return (repeated, repeated | alive, again), offset
+
+
+def _some(pair: Pair, groups: I64) -> Pair:
+    return pair[0][groups], pair[1][groups]
+
+
+def _highest(rows: Rows, values: I64, first: I64) -> I64:
+    """Return the highest of `first` and the values of the group up to each row."""
+    apart = rows.group * _APART
+    running = np.maximum.accumulate(np.where(values == _FAR, _FAR, values + apart))
+    return np.asarray(np.maximum(running - apart, first[rows.group]))
 
 
 def _before(rows: Rows, values: I64 | Bools) -> I64:
