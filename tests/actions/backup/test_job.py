@@ -2,6 +2,10 @@
 
 import json
 import os
+import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,8 +24,12 @@ from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Handle, NoSpace
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import PASSWORD, Restic
+from tests.actions.backup.histories import whole
 
 HOST = LinuxHost()
+ROOT = Path(__file__).resolve().parents[3]
+KILLS = -(-int(os.environ.get("HOLDFAST_BACKUP_KILLS", "30")) // 3)
+SEED = int(os.environ.get("HOLDFAST_SEED", "20261122"))
 
 
 @pytest.fixture
@@ -222,3 +230,50 @@ def test_when_nothing_at_all_could_be_saved_it_failed(repository: Repository, wh
     with pytest.raises(NothingToSave, match="bad"):
         made.back_up(HOST)  # type: ignore[arg-type]
     assert Done(report=Report()).snapshots == []
+
+
+_WORKER = """
+import os, random, sys
+from pathlib import Path
+from actions.backup import locks, pack, saver
+from actions.backup.archiver import Choices
+from actions.backup.job import Run
+from actions.backup.options import JobOptions, PressureOptions
+from actions.backup.pressure import Patience
+from actions.backup.stores.local import LocalStore
+pack.TARGET_SIZE, saver.INDEX_EVERY_S, locks.SETTLE_S = 60_000, 0.02, 0.0
+where, source, password, seed = sys.argv[1:]
+dice = random.Random(int(seed))
+job = JobOptions(repository=where, paths=(source,))
+print("go", flush=True)
+while True:
+    for _ in range(8):
+        (Path(source) / f"{dice.randrange(30)}").write_bytes(dice.randbytes(dice.randrange(1, 60_000)))
+    patience = Patience(PressureOptions(pause_at_most=0.0), None)
+    run = Run("etc", job, LocalStore(where), password, Choices(), patience, hostname="here")
+    print("snapshot", run.back_up().snapshot, flush=True)
+"""
+
+
+def test_a_job_killed_at_any_moment_leaves_whole_snapshots_and_every_one_that_it_reported(
+    repository: Repository, where: Path, source: Path, restic: Restic
+) -> None:
+    """The whole way of a job, in a process of its own; what was stored before the kill is taken up by the next."""
+    dice = random.Random(SEED)
+    reported: set[str] = set()
+    for turn in range(KILLS):
+        argv = [sys.executable, "-c", _WORKER, str(where), str(source), PASSWORD, str(SEED + turn)]
+        worker = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "go\n"
+        time.sleep(dice.uniform(0, 0.4))
+        worker.send_signal(signal.SIGKILL)
+        said, errors = worker.communicate()
+        assert errors == ""
+        reported |= {line.split()[1] for line in said.splitlines() if len(line) == 73}
+        assert reported <= whole(where)
+    restic("unlock")
+    assert b"no errors were found" in restic("check", "--read-data").stdout
+    assert reported
+    done = run(where, source).back_up()
+    assert done.damaged == []
