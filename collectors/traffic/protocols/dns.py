@@ -143,7 +143,8 @@ class DnsParser(Parser):
         tx = DnsTransaction(self.count, self.protocol, to_client)
         tx.request = tx.response = 1
         tx.done = True
-        self.open(tx)
+        self.count += 1
+        self.conversation.transactions.append(tx)
         self.touched.append(tx)
         tx.read(data)
 

@@ -242,7 +242,8 @@ class Reassembler:
             news.established[row] = before >= State.ESTABLISHED or segment.length > 0
             if session.closed_by_reset and not (session.client.reset_received or session.server.reset_received):
                 for side in session.sides(segment):
-                    self.counts.finish(session, side, RESET, row, segment.time_ns)
+                    if not side.ended:
+                        self.counts.finish(session, side, RESET, row, segment.time_ns)
 
     def _end(self, ended: Ended, news: News) -> None:
         """Hand on what flows that ended leave behind."""
