@@ -6,7 +6,7 @@ PREFIX=${PREFIX:-/opt/holdfast} DESTDIR=${DESTDIR:-} PURGE=${PURGE:-0}
 [ "$(id -u)" -eq 0 ] || { echo "make uninstall: must run as root; call: sudo make uninstall" >&2; exit 1; }
 case $PREFIX in "" | / | /usr | /opt | /etc | /var) echo "make uninstall: PREFIX is \"$PREFIX\", which is not a folder of Holdfast's own" >&2; exit 1 ;; esac
 
-units="holdfast-agent.service holdfast-console.service holdfast-firewall.service"
+units="holdfast-agent.service holdfast-console.service holdfast-firewall.service holdfast-relay.service"
 for worker in netfilter reader messenger sensor backup steward; do units="$units holdfast-$worker.socket holdfast-$worker.service"; done
 if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086

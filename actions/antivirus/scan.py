@@ -75,25 +75,29 @@ class ScanFiles:
     def _scan(self, host: Host, scan: Scan, roots: list[bytes], signatures: str, is_delta: bool) -> None:
         options = self._options.scan
         excluded = _excluded(options.excludes, roots)
+        if not is_delta:
+            for root in roots:
+                scan.tree(root, excluded, options.one_file_system, _everything, _nothing)
+            return
         with opened_book(host.state) as book:
             epoch = book.epoch(signatures)
 
             def clean(path: bytes, stamp: Stamp) -> None:
                 book.clean(path, stamp, epoch)
 
-            def everything(path: bytes, stamp: Stamp) -> bool:
-                book.scanned(path, stamp)
-                return True
-
-            wants = (
-                [delta(book, epoch, scan.tally, False), delta(book, epoch, scan.tally, True)]
-                if is_delta
-                else [everything]
-            )
-            for number, wanted in enumerate(wants):
+            for again in (False, True):
+                wanted = delta(book, epoch, scan.tally, again)
                 for root in roots:
                     if scan.tally.complete:
-                        scan.tree(root, excluded, options.one_file_system, wanted, clean, again=number > 0)
+                        scan.tree(root, excluded, options.one_file_system, wanted, clean, again)
+
+
+def _everything(path: bytes, stamp: Stamp) -> bool:  # noqa: ARG001  # whatever it is
+    return True
+
+
+def _nothing(path: bytes, stamp: Stamp) -> None:
+    """What a person has scanned is not noted: the daily scan looks at it in its own turn."""
 
 
 def _roots(command: Command, options: ScanOptions) -> Iterator[bytes]:

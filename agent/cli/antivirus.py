@@ -10,6 +10,7 @@ import msgspec
 
 from agent.cli.antivirus_ask import have_done
 from agent.cli.antivirus_quarantine import absolute, quarantine
+from agent.cli.antivirus_relay import relay
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, blind_lines, plain, to_json
 from agent.control import ask
@@ -28,6 +29,7 @@ def antivirus() -> None:
 
 
 antivirus.add_command(quarantine)
+antivirus.add_command(relay)
 
 
 @antivirus.command()

@@ -1,0 +1,28 @@
+"""How deeds are asked for: progress, the end, and what failed with its exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.cli import antivirus_ask
+from agent.cli.antivirus_ask import NotDone, have_done
+
+
+def answers(monkeypatch, *said):
+    monkeypatch.setattr(antivirus_ask, "stream", lambda *_, **__: iter(said))
+
+
+def test_the_end_is_returned_and_progress_is_not(monkeypatch):
+    progress = {"progress": {"done": 3.0, "total": 0.0, "unit": "files", "what": "0 infected\x1b[2J"}}
+    end = {"ok": True, "summary": "done", "answer": {"code": 1}, "outcome": {}}
+    answers(monkeypatch, progress, end)
+    assert have_done(Path("/s"), "scan", {}) == end
+    assert "\x1b" not in antivirus_ask._line(progress["progress"])
+
+
+@pytest.mark.parametrize(("answer", "code"), [({"code": 2}, 2), ({}, 1)])
+def test_what_failed_is_raised_with_its_code(monkeypatch, answer, code):
+    answers(monkeypatch, {"ok": False, "summary": "", "answer": answer, "outcome": {"error": "no daemon\x1b"}})
+    with pytest.raises(NotDone, match="no daemon") as told:
+        have_done(Path("/s"), "scan", {})
+    assert told.value.exit_code == code and "\x1b" not in str(told.value)
