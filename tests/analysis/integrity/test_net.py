@@ -1,0 +1,89 @@
+"""What is left of many changes is what differs in the end, and nothing besides."""
+
+import stat
+
+from analysis.integrity.compare import join_renames
+from analysis.integrity.net import collapse, joined, waiting
+from contracts.file_change import CREATED, DELETED, MODIFIED, RENAMED, Change
+from contracts.open_change import Open
+from contracts.trees import Node
+
+
+def file(name: bytes, inode: int = 1, content: bytes = b"a" * 32) -> Node:
+    return Node(name, stat.S_IFREG | 0o644, 0, 0, 1, 1, 10**18, 10**18, inode, 1, content=content)
+
+
+def folder(name: bytes, inode: int) -> Node:
+    return Node(name, stat.S_IFDIR | 0o755, 0, 0, 2, 4096, 10**18, 10**18, inode, 1)
+
+
+def went(path: bytes, node: Node) -> Change:
+    return Change(path=path, kinds=(DELETED,), before=node)
+
+
+def came(path: bytes, node: Node) -> Change:
+    return Change(path=path, kinds=(CREATED,), after=node)
+
+
+def told(changes: list[Change]) -> list[tuple[bytes, tuple[str, ...], bytes]]:
+    return [(change.path, change.kinds, change.former) for change in collapse(join_renames(changes))]
+
+
+def test_what_moved_with_its_folder_is_said_by_the_folder() -> None:
+    changes = [
+        went(b"/a", folder(b"a", 1)),
+        went(b"/a/x", file(b"x", 2)),
+        went(b"/a/d", folder(b"d", 3)),
+        went(b"/a/d/y", file(b"y", 4)),
+        came(b"/b", folder(b"b", 1)),
+        came(b"/b/x", file(b"x", 2)),
+        came(b"/b/d", folder(b"d", 3)),
+        came(b"/b/d/y", file(b"y", 4)),
+    ]
+    assert told(changes) == [(b"/b", (RENAMED,), b"/a")]
+
+
+def test_what_changed_besides_is_still_told() -> None:
+    changes = [
+        went(b"/a", folder(b"a", 1)),
+        went(b"/a/x", file(b"x", 2)),
+        came(b"/b", folder(b"b", 1)),
+        came(b"/b/z", file(b"z", 2)),
+    ]
+    assert told(changes) == [(b"/b", (RENAMED,), b"/a"), (b"/b/z", (RENAMED,), b"/a/x")]
+
+
+def test_a_name_that_went_and_came_again_is_what_differs() -> None:
+    same = [went(b"/x", file(b"x", 1)), came(b"/x", file(b"x", 2))]
+    other = [went(b"/x", file(b"x", 1)), came(b"/x", file(b"x", 2, b"b" * 32))]
+    assert told(same) == []
+    assert [(path, kinds[0]) for path, kinds, _ in told(other)] == [(b"/x", MODIFIED)]
+
+
+def test_folders_that_changed_places_are_two_renames() -> None:
+    changes = [
+        went(b"/a", folder(b"a", 1)),
+        came(b"/a", folder(b"a", 2)),
+        went(b"/b", folder(b"b", 2)),
+        came(b"/b", folder(b"b", 1)),
+    ]
+    assert sorted(told(changes)) == [(b"/a", (RENAMED,), b"/b"), (b"/b", (RENAMED,), b"/a")]
+
+
+def test_what_is_taken_back_waits_for_nobody() -> None:
+    first, second = file(b"x"), file(b"x", content=b"b" * 32)
+    held = waiting(None, first, second, "p", "scan", 5)
+    assert held == Open(before=first, after=second, profile="p", found_by="scan", first_ms=5, last_ms=5)
+    assert waiting(held, second, first, "p", "scan", 6) is None
+    gone = waiting(held, second, None, "p", "scan", 7)
+    assert gone is not None and (gone.before, gone.after, gone.first_ms, gone.last_ms) == (first, None, 5, 7)
+    assert waiting(waiting(None, None, first, "", "", 1), first, None, "", "", 2) is None
+
+
+def test_what_waits_is_shown_with_its_renames() -> None:
+    node = file(b"x")
+    changes = joined([(b"/a", Open(before=node)), (b"/b", Open(after=node)), (b"/c", Open(after=file(b"c", 9)))])
+    assert [(change.path, change.kinds[0], change.former) for change in changes] == [
+        (b"/b", RENAMED, b"/a"),
+        (b"/c", CREATED, b""),
+    ]

@@ -1,0 +1,15 @@
+"""A signed repository below a temporary folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .repository import Made
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+    repository = Made(tmp_path / "made", monkeypatch)
+    yield repository
+    repository.close()

@@ -1,0 +1,97 @@
+"""The desk: archives learnt while they are there, keys that came later, and what the judgement asks."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from collectors.integrity.packages.desk import PackageDesk
+from host.linux import LinuxHost
+
+
+@pytest.fixture
+def desk(made, tmp_path):
+    made.archive()
+    made.sign()
+    made.installed("1.0")
+    opened = PackageDesk(LinuxHost(), tmp_path / "state")
+    yield opened
+    opened.close()
+
+
+def _learn(desk: PackageDesk):
+    learnt = desk.learn()
+    desk.begin()
+    desk.settle()
+    return learnt
+
+
+def test_an_archive_is_learnt_once_and_stays_known_when_it_is_gone(made, desk, tmp_path: Path) -> None:
+    assert (_learn(desk).signed, desk.learn().archives) == (1, 0)
+    for archive in (made.folder / "archives").iterdir():
+        archive.unlink()
+    again = PackageDesk(LinuxHost(), tmp_path / "state")
+    again.begin()
+    (one,) = again.shipped(b"/usr/bin/hf-tool")
+    assert one.installed and one.signed_by and again.scripts("hf-tool")
+    assert again.former(b"/usr/bin/hf-tool") == ["hf-tool"]
+    again.close()
+
+
+def test_an_archive_that_no_index_names_is_known_unsigned(made, desk) -> None:
+    made.sign(packages="")
+    assert _learn(desk).signed == 0
+    assert [one.signed_by for one in desk.shipped(b"/usr/bin/hf-tool")] == [""]
+
+
+def test_a_broken_archive_is_named_and_the_others_are_learnt(made, desk) -> None:
+    (made.folder / "archives/bad_1_all.deb").write_bytes(b"!<arch>\nbroken")
+    learnt = _learn(desk)
+    assert learnt.signed == 1 and "no sound Debian archive" in learnt.flaws[0]
+    assert desk.learn().flaws == ()
+
+
+def test_what_a_new_key_signs_counts_only_after_it_was_accepted(made, desk) -> None:
+    _learn(desk)
+    made.gpg("--quick-gen-key", "Other <o@example.org>", "rsa2048", "sign", "0")
+    made.ring.write_bytes(made.gpg("--export"))
+    made.archive("1.1")
+    made.gpg("--batch", "--yes", "--delete-secret-keys", _first(made))
+    made.sign()
+    learnt = desk.learn()
+    assert learnt.signed == 0 and "signed by keys that came later" in learnt.flaws[0]
+    desk.trust([learnt.flaws[0].rpartition(" ")[2]], "ada")
+    assert desk.learn().signed == 1
+
+
+def _first(made) -> str:
+    lines = made.gpg("--with-colons", "--list-secret-keys").decode().splitlines()
+    return next(line.split(":")[9] for line in lines if line.startswith("fpr"))
+
+
+def test_a_list_that_changed_since_is_asked_for_packages_that_changed(made, desk) -> None:
+    _learn(desk)
+    time.sleep(0.01)
+    made.archive("1.1")
+    made.installed("1.1")
+    (made.folder / "dpkg/info/hf-tool.list").write_text("/.\n/usr/bin/hf-new\n")
+    desk.begin()
+    assert [one.package for one in desk.listed(b"/usr/bin/hf-new")] == ["hf-tool"]
+    assert desk.listed(b"/usr/bin/hf-tool") == [] and desk.former(b"/usr/bin/hf-tool") == ["hf-tool"]
+
+
+def test_files_are_read_as_they_are(desk, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    path = str(tmp_path / "x").encode()
+    assert desk.digest(path, "md5") == "9dd4e461268c8034f5c8564e155c67a6" and desk.digest(b"/none", "md5") == ""
+    assert desk.read(path, 1) == b"x" and desk.read(path, 0) is None
+    node = desk.node(path)
+    assert node is not None and desk.node(b"/none/x") is None and b"x" in desk.names(str(tmp_path).encode())
+    assert desk.account("root", "daemon") == (0, 1) and desk.account("nobody-here", "root") == (None, 0)
+
+
+def test_packages_whose_archive_was_never_seen_are_named(made, desk) -> None:
+    desk.begin()
+    assert desk.fetch() == ["hf-tool=1.0"]
+    _learn(desk)
+    assert desk.fetch() == []

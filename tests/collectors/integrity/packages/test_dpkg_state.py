@@ -1,0 +1,74 @@
+"""dpkg's state, its lists and logs, and whether a run is under way."""
+
+import fcntl
+import subprocess
+import sys
+import time
+
+import pytest
+
+from collectors.integrity.packages.dpkg_state import DpkgState, archives
+from contracts.errors import Unavailable
+from host.linux import LinuxHost
+
+
+@pytest.fixture
+def state(made) -> DpkgState:
+    made.installed("1.0")
+    found = DpkgState(LinuxHost())
+    found.refresh()
+    return found
+
+
+def test_what_is_installed_and_what_its_list_says(made, state) -> None:
+    (one,) = state.packages().values()
+    assert state.is_installed("hf-tool", "1.0", "all") and not state.is_installed("hf-tool", "1.1", "all")
+    assert state.names(one)[-1] == b"/usr/bin/hf-tool"
+    assert len(state.listing(one, b"/usr/bin/hf-tool").digest) == 32 and state.listing(one, b"/x").digest == ""
+
+
+def test_a_removed_package_is_not_installed(made, state) -> None:
+    time.sleep(0.01)
+    made.installed("1.0", "config-files")
+    state.refresh()
+    assert not state.is_installed("hf-tool", "1.0", "all")
+
+
+def test_no_dpkg_is_unavailable(made) -> None:
+    (made.folder / "dpkg/status").unlink()
+    with pytest.raises(Unavailable):
+        DpkgState(LinuxHost()).refresh()
+
+
+def test_a_run_of_apt_and_one_of_dpkg_alone_are_told_apart(made, state) -> None:
+    (made.folder / "history.log").write_text(
+        "\nStart-Date: 2026-01-02  10:00:00\nCommandline: apt-get install a\nRequested-By: ada (1000)\n"
+        "Install: a:amd64 (1.0), b:amd64 (2.0, automatic)\nEnd-Date: 2026-01-02  10:00:09\n"
+    )
+    (made.folder / "dpkg.log").write_text(
+        "2026-01-02 10:00:01 startup archives unpack\n2026-01-02 10:00:02 install a:amd64 <none> 1.0\n"
+        "2026-01-02 10:00:30 startup archives install\n2026-01-02 10:00:31 upgrade c:all 1 2\n"
+    )
+    apt, dpkg = state.runs(0)
+    assert (apt.tool, apt.who, [one.name for one in apt.packages]) == ("apt", "ada (1000)", ["a", "b"])
+    assert (dpkg.tool, dpkg.packages[0].before, dpkg.packages[0].after) == ("dpkg", "1", "2")
+    assert state.runs(apt.ended_ms + 60_000) == []
+
+
+def test_a_lock_that_a_process_holds_says_that_a_run_is_under_way(made, state) -> None:
+    lock = made.folder / "dpkg/lock"
+    lock.touch()
+    assert not state.is_busy()
+    code = f"import fcntl, sys; f = open({str(lock)!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    assert state.is_busy()
+    process.communicate()
+    assert not state.is_busy() and fcntl.LOCK_EX
+
+
+def test_archives_are_regular_files_that_end_so(made) -> None:
+    made.archive()
+    (made.folder / "archives/link.deb").symlink_to("/etc/passwd")
+    assert [path.rpartition("/")[2] for path in archives(str(made.folder / "archives"))] == ["hf-tool_1.0_all.deb"]
+    assert list(archives("/nonexistent")) == []
