@@ -150,3 +150,20 @@ def test_the_recovery_key_is_asked_for_in_coverage_until_it_was_proved(home: Hom
     proved = home.here("prove", "--full", "--scratch", home.folder).stdout
     assert "Proved: all of" in proved
     home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["full_ms"] > 0, 30)
+
+
+def test_rights_that_the_backup_worker_lacks_are_in_coverage_after_its_first_run(home: Home) -> None:
+    """It looks at nothing and ends when it is idle: what it may not read must be told all the same, and for as long as it is so."""
+    home.here("init")
+    home.agent.before = ("setpriv", "--bounding-set", "-dac_read_search")
+    home.agent.start()
+    assert "worker backup" not in [sight["subject"] for sight in home.agent.ask("coverage")["sights"]]
+    assert "CAP_DAC_READ_SEARCH" in home.here("run", code=1).stderr, "not even its password"
+    sight = home.agent.sight("worker backup")
+    assert sight["state"] == "partial"
+    (closed,) = [spot for spot in sight["blind"] if "closed to other users" in spot["what"]]
+    assert ("CAP_DAC_READ_SEARCH" in closed["detail"], bool(closed["fix"])) == (True, True)
+    said = subprocess.run(
+        [str(HOLDFAST), "coverage", "-c", str(home.agent.config)], capture_output=True, text=True, timeout=60
+    )
+    assert "closed to other users" in said.stdout, said

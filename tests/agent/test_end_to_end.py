@@ -35,6 +35,8 @@ class Agent:
         self.config = folder / "agent.yaml"
         self.socket = folder / "run" / "control.sock"
         self.process: subprocess.Popen[bytes] | None = None
+        self.before: tuple[str, ...] = ()
+        """Words before the agent's own: what it is started by."""
         self.configure("")
 
     def configure(self, text: str) -> None:
@@ -44,7 +46,7 @@ class Agent:
     def start(self) -> "Agent":
         argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(self.config)]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(["unshare", "--net", *argv], cwd=ROOT, stderr=log, stdout=log)
+            self.process = subprocess.Popen(["unshare", "--net", *self.before, *argv], cwd=ROOT, stderr=log, stdout=log)
         self.until(lambda: bool(self.ask("status")), 30)
         return self
 
