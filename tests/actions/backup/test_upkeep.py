@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actions.backup.archiver import Archiver
+from actions.backup.archiver import Archiver, Choices
 from actions.backup.blobs import BlobType
 from actions.backup.databases.options import ProveOptions, ProveQuery, SqliteOptions
 from actions.backup.databases.saving import snapshot_source
@@ -217,3 +217,23 @@ def test_of_several_snapshots_what_failed_is_the_last_word(where: Path, tmp_path
         ("backup.proved", ids[1]),
         ("backup.not_proved", ids[0]),
     ]
+
+
+@pytest.mark.parametrize("tags", [["etc"], ["etc", "partial"]])
+def test_names_are_missed_unless_the_snapshot_says_itself_that_it_lacks_some(
+    where: Path, tmp_path: Path, repository: Repository, tags: list[str]
+) -> None:
+    """The run that made it has told what it could not read, as `partial`; the daily proof does not tell it as lost every day."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("kept", "left"):
+        (source / name).write_bytes(os.urandom(500))
+    repository.load_index()
+    archiver = Archiver(repository, Choices(excluded=lambda path, _: path.endswith(b"left")))
+    id, _ = archiver.snapshot([str(source)], hostname="here", tags=tags)
+    work = upkeep(where, tmp_path, id)
+    work.host = LinuxHost()
+    events = list(work.prove())
+    assert kinds(iter(events)) == ["backup.proved" if "partial" in tags else "backup.not_proved"]
+    if "partial" not in tags:
+        assert f"{source}/left: is not in the snapshot" in str(events[0].fields["detail"])
