@@ -36,6 +36,7 @@ LATE_MODULES = (
     "agent.outputs.ndjson",
     "agent.outputs.journald",
     "agent.outputs.prometheus",
+    "agent.outputs.traffic_metrics",
 )
 """Modules that are imported late, if at all; a core that gave up root's rights may be unable to read them by then."""
 

@@ -107,7 +107,7 @@ class Instance:
         self._core.bind(
             self._intake, self._scheduler, self._supervisor, self._judging, self._responder, chores, self._timed
         )
-        self._outlets = Outlets(loop, self.heartbeat)
+        self._outlets = Outlets(loop, self.heartbeat, self._state.rows)
         self._control: ControlServer | None = None
         from agent.config_watch import ConfigWatch  # after the start: it brings watchdog
 

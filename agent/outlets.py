@@ -1,7 +1,8 @@
 """The outputs besides the console, as the settings want them: NDJSON file, journal, Prometheus. They follow the spool, never lead it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +30,14 @@ class Outlet(Protocol):
 class Outlets:
     """Holds the outputs; `use` changes them, `write` gives each event to all."""
 
-    def __init__(self, loop: Loop, heartbeat: Callable[[], Heartbeat]) -> None:
-        self._loop, self._heartbeat = loop, heartbeat
+    def __init__(
+        self,
+        loop: Loop,
+        heartbeat: Callable[[], Heartbeat],
+        rows: Callable[[str], Mapping[str, bytes]] = lambda _: {},
+    ) -> None:
+        """`rows` gives the stored rows of a subject, for the numbers that are in them."""
+        self._loop, self._heartbeat, self._rows = loop, heartbeat, rows
         self._settings: OutputSettings | None = None
         self._outlets: list[Outlet] = []
         self._metrics: object | None = None
@@ -76,11 +83,12 @@ class Outlets:
             self._metrics = None
 
     def _serve(self, address: str) -> None:
-        from agent.outputs import prometheus
+        from agent.outputs import prometheus, traffic_metrics
         from agent.outputs.metrics_server import MetricsServer
 
         def render() -> bytes:
-            return prometheus.render(prometheus.families(self._heartbeat(), self.states(), self._counted))
+            families = prometheus.families(self._heartbeat(), self.states(), self._counted)
+            return prometheus.render(chain(families, traffic_metrics.families(self._rows(traffic_metrics.SUBJECT))))
 
         try:
             self._metrics = MetricsServer(self._loop, address, render)

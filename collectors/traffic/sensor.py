@@ -9,6 +9,7 @@ import pkgutil
 import collectors.traffic
 from collectors.traffic import board, filter
 from collectors.traffic.detectors.prefixes import Prefixes
+from collectors.traffic.garbage import seldom
 from collectors.traffic.kinds import RULES_LOADED, RULES_NOT_LOADED, SECRET_MISSING
 from collectors.traffic.live import LiveSource
 from collectors.traffic.options import RING_BLOCK, Options
@@ -112,6 +113,7 @@ class Sensor:
         if self._pipeline.engine is not None:
             take_over(fresh.engine, self._pipeline.engine)
         self._pipeline.engine = fresh.engine
+        seldom()
         suppressed = self._reporting.site.suppressed
         self._reporting.site = Site(fresh.config)
         self._reporting.site.suppressed = suppressed

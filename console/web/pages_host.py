@@ -22,8 +22,9 @@ from console.web.forms import field
 from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
+from console.web.traffic_view import traffic_view
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import antivirus, backup, exposure, firewall, holdings, policy, policy_drift, ports
+from contracts.subjects import antivirus, backup, exposure, firewall, holdings, policy, policy_drift, ports, traffic
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -92,6 +93,7 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
             detail, await store.subject(agent, policy.SUBJECT), await store.subject(agent, policy_drift.SUBJECT)
         ),
         ports=ports_view(detail, await store.subject(agent, ports.SUBJECT)),
+        traffic=traffic_view(detail, await store.subject(agent, traffic.SUBJECT)),
         backups=backup_view(
             detail,
             await store.subject(agent, backup.SUBJECT),
