@@ -86,7 +86,8 @@ def test_real_status_and_logs_of_this_machine_are_read() -> None:
 
 def test_runs_of_apt_tell_what_was_asked_for_first() -> None:
     text = (
-        "Start-Date: 1\nCommandline: x\nInstall: b:amd64 (2, automatic), a:amd64 (1)\nUpgrade: c:all (1, 2)\nRemove: d:all (3)\nEnd-Date: 2\n\n"
+        "Start-Date: 1\nCommandline: x\nInstall: b:amd64 (2, automatic), a:amd64 (1)\nUpgrade: c:all (1, 2)\nRemove: d:all (3)\n"
+        "End-Date: 2\n\n"
         "Start-Date: 3\nPurge: e:all (4)\nReinstall: f:all (5)\nDowngrade: g:all (2, 1)\n"
     )
     one, two = apt_history(text, int)

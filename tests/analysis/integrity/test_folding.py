@@ -4,8 +4,7 @@ import pytest
 
 from analysis.integrity.folding import fold, shortened, summary
 from contracts.provenance import Level, PackageChange, Provenance, Transaction
-
-from .known import RUN, change, node
+from tests.analysis.integrity.known import RUN, change, node
 
 CHANGE = change(b"/usr/bin/x", node(b"x"))
 

@@ -5,8 +5,7 @@ import pytest
 from analysis.integrity.products import product
 from contracts.file_change import SETUID
 from contracts.provenance import Level
-
-from .known import AT_NS, Known, change, node
+from tests.analysis.integrity.known import AT_NS, Known, change, node
 
 FILE = 0o100644
 

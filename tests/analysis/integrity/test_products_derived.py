@@ -11,8 +11,7 @@ import pytest
 from analysis.integrity.products import product
 from analysis.integrity.products_derived import cached_libraries, resolved
 from contracts.provenance import Level, PackageChange, Transaction
-
-from .known import Known, change, node
+from tests.analysis.integrity.known import Known, change, node
 
 LINK, FILE = 0o120777, 0o100644
 

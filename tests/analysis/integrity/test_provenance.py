@@ -7,8 +7,7 @@ import pytest
 from analysis.integrity.provenance import judge
 from contracts.file_change import MODE, SETUID
 from contracts.provenance import Level, Listing
-
-from .known import Known, change, node
+from tests.analysis.integrity.known import Known, change, node
 
 PATH = b"/usr/bin/tool"
 

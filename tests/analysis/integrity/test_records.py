@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.integrity.records import locked_packages, record_digests, recorded
 from contracts.provenance import Level
-
-from .known import Known, change, node
+from tests.analysis.integrity.known import Known, change, node
 
 SITE = b"/opt/app/lib/python3.11/site-packages/"
 FILE = 0o100644

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.integrity.webshell import MOST_BYTES, weigh
-
-from .webshell_specimens import BAD, GOOD
+from tests.analysis.integrity.webshell_specimens import BAD, GOOD
 
 
 def _weighed(name: str, text: str):

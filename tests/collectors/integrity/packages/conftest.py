@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .repository import Made
+from tests.collectors.integrity.packages.repository import Made
 
 
 @pytest.fixture

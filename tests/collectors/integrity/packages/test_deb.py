@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_a_damaged_archive_is_refused_or_has_another_digest(tmp_path_factory, cu
     import glob
 
     real = sorted(glob.glob("/var/cache/holdfast-tests/bookworm/var/cache/apt/archives/hostname_*.deb"))
-    content = open(real[0], "rb").read() if real else b"!<arch>\n"
+    content = Path(real[0]).read_bytes() if real else b"!<arch>\n"
     at = cut % len(content)
     path = tmp_path_factory.mktemp("deb") / "x.deb"
     path.write_bytes(content[:at] + bytes([byte]) + content[at + 1 : len(content) - cut % 7])
