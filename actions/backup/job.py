@@ -125,6 +125,7 @@ class Run:
             excludes=self.job.excludes,
             sure=sure,
         )
+        _holds_what_it_said(repository, FileType.SNAPSHOT, "the run has no snapshot")
         if self.tripwire is not None:
             done.suspicions = self.tripwire.settle(done.snapshot)
 
@@ -149,6 +150,7 @@ class Run:
                 sure=sure,
             )
             done.dumps.append(dumps)
+            _holds_what_it_said(repository, FileType.SNAPSHOT, "the run has no snapshot")
             if self.tripwire is not None and watch is not None:
                 done.suspicions += watch.settle(dumps, before)
                 self.tripwire.book = watch.book
@@ -226,7 +228,7 @@ def own_folders(store: Store) -> frozenset[tuple[int, int]]:
 
 
 def _make_sure(repository: Repository, lock: Lock) -> None:
-    """Before a snapshot is published: our lock still holds, and the store has every pack that the index names; Damaged names one."""
+    """Before a snapshot is published: our lock holds, and the store has every pack that the index names, and every index file."""
     lock.check()
     there = {name for name, _ in repository.store.list(FileType.PACK)}
     missing = [pack.hex() for pack in repository.index.packs() if pack.hex() not in there]
@@ -236,3 +238,12 @@ def _make_sure(repository: Repository, lock: Lock) -> None:
             f"the store does not hold {len(missing)} of the packs that the index names",
             advice="run `holdfast backup check`; no snapshot was made",
         )
+    _holds_what_it_said(repository, FileType.INDEX, "no snapshot was made")
+
+
+def _holds_what_it_said(repository: Repository, type: FileType, so: str) -> None:
+    """Damaged names a file that the store has said it saved and does not list."""
+    there = set(repository.files.names(type))
+    for name in sorted(repository.files.written.get(type, set()) - there):
+        what = f"the store said that it saved it, and does not hold it: {so}"
+        raise Damaged(f"{type.value}/{name}", what, advice="mend the store, then run the job again")

@@ -179,20 +179,26 @@ def test_two_runs_at_once_and_a_lock_of_another_host_are_code_11(
 
 
 class Liar(LocalStore):
-    """Says that it saved packs, and did not."""
+    """Says that it saved files of one type, and did not."""
+
+    def __init__(self, path: Path, about: FileType) -> None:
+        super().__init__(path)
+        self._about = about
 
     def save(self, handle: Handle, parts: Any) -> None:
-        if handle.type is not FileType.PACK:
+        if handle.type is not self._about:
             super().save(handle, parts)
 
 
+@pytest.mark.parametrize("about", [FileType.PACK, FileType.INDEX, FileType.SNAPSHOT])
 def test_a_store_that_lies_about_success_gets_no_snapshot(
-    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch
+    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch, about: FileType
 ) -> None:
-    monkeypatch.setattr("actions.backup.places.open_place", lambda *_: Liar(where))
+    monkeypatch.setattr("actions.backup.places.open_place", lambda *_: Liar(where, about))
     result = do(host, job)
     assert isinstance(result.outcome, Failed)
     assert "does not hold" in result.outcome.error
+    assert result.answer["code"] == 1
     assert list(Repository.open(LocalStore(where), PASSWORD).snapshots()) == []
 
 
