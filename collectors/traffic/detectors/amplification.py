@@ -33,7 +33,7 @@ class Amplification:
         keys = self._voice.mixer(glance.client[udp], glance.services(udp, self._voice.mixer))
         first, number = together(keys)
         tally = self.clients
-        slots, fresh = tally.enter(keys[first], glance.time_ns[udp[first]])
+        slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
         note(tally, slots[fresh], glance.columns, glance.flow[udp[first[fresh]]])
         owner = slots[number]
         there = owner >= 0

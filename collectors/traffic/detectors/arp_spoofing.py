@@ -18,6 +18,8 @@ from contracts.record import Record
 _REQUEST, _ANSWER = 1, 2
 _MOST = 4096
 """Addresses that are remembered; the one that was heard of longest ago goes first."""
+_AT_ONCE_NS = 500_000_000
+"""Within this time the same claim on another interface is the same packet."""
 _ASKED_NS = 5_000_000_000
 _KNOWN_NS = 1_800_000_000_000
 """How long a card is believed to have its address after it was last heard."""
@@ -39,21 +41,30 @@ class ArpSpoofing:
         self._window_ns = int(options.window * 1e9)
         self._owners: dict[int, _Owner] = {}
         self._asked: dict[tuple[int, int], int] = {}
+        self._recent: dict[tuple[int, ...], tuple[int, int]] = {}
         self.evicted = 0
 
     def feed(self, glance: Glance) -> None:
-        """Take the ARP packets of a block; the same claim on several interfaces within a block counts once."""
+        """Take the ARP packets of a block; the same packet on several interfaces counts once."""
         arps, block, table = glance.table.arps, glance.block, glance.table
         if not len(arps):
             return
-        seen: set[tuple[int, ...]] = set()
-        interfaces = block.interface[table.packet[arps.rows]]
-        several = bool((interfaces != interfaces[0]).any())
-        for row, interface, one in zip(arps.rows.tolist(), interfaces.tolist(), arps.fields.tolist(), strict=True):
-            if several and (one in seen):
+        packets = table.packet[arps.rows]
+        fields = (
+            arps.rows.tolist(),
+            block.interface[packets].tolist(),
+            block.time_ns[packets].tolist(),
+            arps.fields.tolist(),
+        )
+        for row, interface, time_ns, one in zip(*fields, strict=True):
+            before, where = self._recent.pop(one, (-(1 << 62), interface))
+            if where != interface and time_ns - before < _AT_ONCE_NS:
+                self._recent[one] = (before, where)
                 continue
-            seen.add(one)
-            self._take(one, row, interface, int(block.time_ns[table.packet[row]]))
+            if len(self._recent) >= _MOST:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[one] = (time_ns, interface)
+            self._take(one, row, interface, time_ns)
 
     def _take(self, one: tuple[int, ...], row: int, interface: int, time_ns: int) -> None:
         operation, card, address, _, target = one
@@ -70,10 +81,10 @@ class ArpSpoofing:
         owner = self._owners.pop(address, None)
         if owner is None or time_ns - owner.heard_ns > _KNOWN_NS:
             owner = _Owner(card=card, heard_ns=time_ns, others={}, changes=deque(maxlen=64), unasked=deque(maxlen=64))
-        elif len(self._owners) >= _MOST:
+        self._owners[address] = owner
+        if len(self._owners) > _MOST:
             self._owners.pop(next(iter(self._owners)))
             self.evicted += 1
-        self._owners[address] = owner
         self._judge(owner, card, address, unasked, row, interface, time_ns)
 
     def _judge(

@@ -42,7 +42,7 @@ class Beacons:
         first, _ = together(keys)
         called = glance.columns.first_ns[glance.flow[new[first]]]
         tally = self.calls
-        slots, fresh = tally.enter(keys[first], called)
+        slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
         note(tally, slots[fresh], glance.columns, glance.flow[new[first[fresh]]])
         room = slots >= 0
         slots, called, fresh = slots[room], called[room], fresh[room]

@@ -45,7 +45,7 @@ class Copies:
             names = _ENDS[end]
             keys = self._mixer(same, *(getattr(table, name)[rows].astype(np.uint64) for name in names))
             keys, first = np.unique(keys, return_index=True)
-            slots, fresh = seen.enter(keys, times[first])
+            slots, fresh = seen.enter(keys, int(times.min()), int(times.max()))
             there = slots >= 0
             known = there & ~fresh
             twin[first[known]] |= seen["interface"][slots[known]] != interfaces[first[known]]

@@ -155,7 +155,7 @@ class Detectors:
         if requests.begun:
             begun = np.array(requests.begun, np.int64)
             if self._rates is not None:
-                self._rates.count_requests(columns, begun, glance.now_ns)
+                self._rates.count_requests(glance, begun)
             if self._load is not None:
                 self._load.count_requests(columns, begun, glance.now_ns)
         if requests.answered:

@@ -20,12 +20,12 @@ class Distinct:
         self.pairs = Tally(window_s, {"left": np.bool_}, 2 * limit)
         self._mixer = mixer
 
-    def count(self, keys: U64, elements: U64, times: I64, left: Bools) -> tuple[I64, Bools, Bools]:
+    def count(self, keys: U64, elements: U64, now_ns: int, left: Bools) -> tuple[I64, Bools, Bools]:
         """Count items; returns for each its key's slot (-1: no room), whether its key's window begins, and whether the pair is new.
 
         Items that led to something count only with keys that something else has led to nothing for: most clients need no entry.
         """
-        slots, begun = self._enter(keys, times, left)
+        slots, begun = self._enter(keys, now_ns, left)
         fresh = np.zeros(len(keys), np.bool_)
         there = np.flatnonzero(slots >= 0)
         if not len(there):
@@ -34,7 +34,7 @@ class Distinct:
         first, number = together(mixed)
         leads = np.ones(len(first), np.bool_)
         np.logical_and.at(leads, number, left[there])
-        pairs, new = self.pairs.enter(mixed[first], times[there][first])
+        pairs, new = self.pairs.enter(mixed[first], now_ns, now_ns)
         room = pairs >= 0
         known = room & ~new
         before = np.zeros(len(first), np.bool_)
@@ -47,7 +47,7 @@ class Distinct:
         fresh[there[first[new]]] = True
         return slots, begun, fresh
 
-    def _enter(self, keys: U64, times: I64, left: Bools) -> tuple[I64, Bools]:
+    def _enter(self, keys: U64, now_ns: int, left: Bools) -> tuple[I64, Bools]:
         first, number = together(keys)
         wanted = np.zeros(len(first), np.bool_)
         np.logical_or.at(wanted, number, left)
@@ -56,5 +56,5 @@ class Distinct:
         slots = np.full(len(first), -1, np.int64)
         begun = np.zeros(len(first), np.bool_)
         if len(index):
-            slots[index], begun[index] = self.keys.enter(keys[first[index]], times[first[index]])
+            slots[index], begun[index] = self.keys.enter(keys[first[index]], now_ns, now_ns)
         return slots[number], begun[number]

@@ -22,6 +22,7 @@ _SYN = 2
 _HALF_OPEN, _STRAY, _UDP_FLOOD, _ICMP_FLOOD = 0, 1, 2, 3
 _METHODS = ("SYN", "TCP", "UDP", "ICMP")
 _NAMES = ("half_open", "stray_packets", "unanswered_packets", "packets")
+_STRAY_OF_A_FLOW = 4
 _FLOWS = 50
 """A single sender of datagrams without answers may be a stream; from so many flows on it is not."""
 
@@ -75,10 +76,9 @@ class Floods:
         settled = (completed | refused) & ~memory.settled[flow]
         memory.settled[flow[settled]] = True
         half = np.where(completed | refused, np.where(settled & (before > 0), -1, 0), np.where(syn, syns, 0))
-        stray = np.where((server & (ACKS | ANSWERS)) == 0, spoke, 0)
-        stray[syn & ~refused] = 0
-        # One long flow of which only one side is seen is no flood by itself.
-        stray = np.minimum(stray, 4)
+        # One long flow of which only one side is seen is no flood by itself: a few packets of each count.
+        few = np.clip(_STRAY_OF_A_FLOW - (memory.packets[0, flow] - spoke), 0, spoke)
+        stray = np.where(((server & (ACKS | ANSWERS)) == 0) & (~syn | refused), few, 0)
         chosen, strays = np.flatnonzero((half != 0) | (begun > 0)), np.flatnonzero(stray)
         return [
             (_HALF_OPEN, tcp[chosen], half[chosen], begun[chosen].astype(np.int64)),
@@ -99,7 +99,7 @@ class Floods:
     def _count(self, glance: Glance, method: I64, groups: I64, amount: I64, begun: I64, keys: U64) -> None:
         first, number = together(keys)
         tally = self.counts
-        slots, fresh = tally.enter(keys[first], glance.time_ns[groups[first]])
+        slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
         note(tally, slots[fresh], glance.columns, glance.flow[groups[first[fresh]]])
         there = slots[number] >= 0
         owner = slots[number][there]

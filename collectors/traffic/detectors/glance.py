@@ -32,7 +32,7 @@ class Glance:
         self.block, self.table, self.columns, self.memory = block, table, columns, memory
         self.flow = batch.flow
         self.batch = batch
-        self.now_ns = int(block.time_ns[-1]) if len(block) else 0
+        self.begin_ns, self.now_ns = int(block.time_ns[0]), int(block.time_ns[-1])
         memory.room(len(columns))
         memory.begin(batch.flow[batch.new])
         rows, starts = batch.rows, batch.starts
@@ -62,7 +62,7 @@ class Glance:
         glance = cls.__new__(cls)
         glance.block, glance.table, glance.batch, glance.columns, glance.memory = block, table, batch, columns, memory
         glance.flow = batch.flow
-        glance.now_ns = now_ns
+        glance.begin_ns = glance.now_ns = now_ns
         return glance
 
     def __len__(self) -> int:
@@ -81,8 +81,12 @@ class Glance:
         first = int(interfaces[0])
         mask: Bools | None = None
         if (interfaces == first).all():
-            memory.home[:, self.flow] = np.where(memory.home[:, self.flow] == NOWHERE, first, memory.home[:, self.flow])
-            elsewhere = memory.home[:, self.flow] != first
+            back = batch.to_client
+            speaks = np.stack([np.logical_or.reduceat(~back, batch.starts), np.logical_or.reduceat(back, batch.starts)])
+            home = memory.home[:, self.flow]
+            home[speaks & (home == NOWHERE)] = first
+            memory.home[:, self.flow] = home
+            elsewhere = speaks & (home != first)
             if elsewhere.any():
                 of = np.repeat(np.arange(len(self.flow)), batch.ends - batch.starts)
                 mask = ~elsewhere[batch.to_client.astype(np.int64), of]

@@ -34,15 +34,18 @@ class Held:
     def feed(self, glance: Glance) -> None:
         """Note which clients keep their window shut."""
         rows, table, memory = glance.batch.rows, glance.table, self._memory
-        shut = (table.window[rows] <= _SHUT) & (table.protocol[rows] == _TCP) & ~glance.batch.to_client
-        shut &= (table.tcp_flags[rows] & np.uint8(7)) == 0
-        spoke = np.flatnonzero((glance.packets[0] > 0) & (memory.stalled_ns[glance.flow] > 0))
-        if not shut.any():
-            memory.stalled_ns[glance.flow[spoke]] = 0
+        spoke = (table.protocol[rows] == _TCP) & ~glance.batch.to_client & ((table.tcp_flags[rows] & np.uint8(7)) == 0)
+        shut = spoke & (table.window[rows] <= _SHUT)
+        stalled = glance.flow[memory.stalled_ns[glance.flow] > 0]
+        if not len(stalled) and not shut.any():
             return
-        now_shut = np.logical_or.reduceat(shut, glance.batch.starts)
-        memory.stalled_ns[glance.flow[spoke[~now_shut[spoke]]]] = 0
-        begun = glance.flow[now_shut & (memory.stalled_ns[glance.flow] == 0)]
+        starts = glance.batch.starts
+        opened = np.logical_or.reduceat(spoke & ~shut, starts)
+        memory.stalled_ns[glance.flow[opened]] = 0
+        # What its last packet of the block says is how it is now.
+        last = np.maximum.reduceat(np.where(spoke, np.arange(len(rows)), -1), starts)
+        now_shut = glance.flow[(last >= 0) & shut[last]]
+        begun = now_shut[memory.stalled_ns[now_shut] == 0]
         memory.stalled_ns[begun] = max(glance.now_ns, 1)
 
     def sweep(self, columns: Columns, now_ns: int) -> None:

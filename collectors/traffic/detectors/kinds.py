@@ -25,7 +25,7 @@ FIELDS: Mapping[str, FieldType] = {
     "began_ms": "int",
 }
 """`source` is the sender as its packets say; `offender` is the same where a completed handshake proves it, else empty: nothing bans
-by an address that anyone can write into a packet. `offender`, `proven`, `blocking` and `reason` are what the sensor's standing rule reads."""
+by an address that anyone can write into a packet. The sensor's standing rule reads `offender`, `proven`, `blocking` and `reason`."""
 
 _LOOK = "Look at the sender's other events and at the service's own log."
 

@@ -70,7 +70,7 @@ class Load:
     ) -> None:
         first, number = together(keys)
         tally = self.clients
-        slots, fresh = tally.enter(keys[first], np.full(len(first), now_ns))
+        slots, fresh = tally.enter(keys[first], now_ns, now_ns)
         note(tally, slots[fresh], columns, flows[first[fresh]])
         tally.values["service"][slots[fresh]] = service[first[fresh]]
         owner = slots[number]

@@ -93,7 +93,7 @@ class LoginOptions(Record):
     connections: Annotated[
         _Count,
         Meta(
-            description="Tries that look like failed logins where the server's word is encrypted: SSH, RDP, and eight times as many for TLS."
+            description="Tries that look like failed logins where the server's word is encrypted: SSH, RDP; eight times that for TLS."
         ),
     ] = 8
     encrypted_bytes: Annotated[

@@ -31,17 +31,17 @@ class Rates:
         opened = np.flatnonzero(glance.opened & (glance.packets[0] > 0))
         if len(opened):
             keys = self._voice.mixer(glance.client[opened], glance.services(opened, self._voice.mixer))
-            self._count("connections", self.connections, keys, glance.columns, glance.flow[opened], glance.now_ns)
+            self._count("connections", self.connections, keys, glance, glance.flow[opened])
 
-    def count_requests(self, columns: Columns, slots: I64, now_ns: int) -> None:
-        """Take the flows of HTTP requests, one entry for each."""
+    def count_requests(self, glance: Glance, slots: I64) -> None:
+        """Take the flows of a block's HTTP requests, one entry for each."""
         if len(slots):
-            self._count("requests", self.requests, _keys(self._voice, columns, slots), columns, slots, now_ns)
+            self._count("requests", self.requests, _keys(self._voice, glance.columns, slots), glance, slots)
 
-    def _count(self, what: str, tally: Tally, keys: U64, columns: Columns, flows: I64, now_ns: int) -> None:
+    def _count(self, what: str, tally: Tally, keys: U64, glance: Glance, flows: I64) -> None:
         first, number = together(keys)
-        slots, fresh = tally.enter(keys[first], np.full(len(first), now_ns))
-        note(tally, slots[fresh], columns, flows[first[fresh]])
+        slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
+        note(tally, slots[fresh], glance.columns, flows[first[fresh]])
         owner = slots[number]
         np.add.at(tally.values["n"], owner[owner >= 0], 1)
         slots = slots[slots >= 0]

@@ -206,7 +206,6 @@ class Scans:
         target = mixer(columns.dst_hi[flows], columns.dst_lo[flows])
         icmp = np.isin(columns.protocol[flows], (1, 58))
         port = columns.dport[flows].astype(np.uint64) | columns.protocol[flows].astype(np.uint64) << np.uint64(16)
-        times = np.full(len(flows), now_ns)
         for kind, table, limit, window in self._tables:
             if kind is kinds.PORT_SCAN:
                 use = np.flatnonzero(~icmp)
@@ -215,7 +214,7 @@ class Scans:
                 use = np.arange(len(flows))
                 keys, elements = mixer(source, port), target
             if len(use):
-                slots, begun, fresh = table.count(keys, elements, times[use], left[use])
+                slots, begun, fresh = table.count(keys, elements, now_ns, left[use])
                 self._add(table, columns, flows[use], slots, begun, fresh, why[use])
                 self._look(kind, table, limit, window, np.unique(slots[slots >= 0]))
 

@@ -49,11 +49,14 @@ class Tally:
     def __getitem__(self, name: str) -> npt.NDArray[np.generic]:
         return self.values[name]
 
-    def enter(self, keys: U64, times: I64) -> tuple[I64, Bools]:
-        """Return the slot of each key (no key twice; -1: no room), and whether its window begins now (its columns are zero)."""
+    def enter(self, keys: U64, begin_ns: int, now_ns: int) -> tuple[I64, Bools]:
+        """Return the slot of each key (no key twice; -1: no room), and whether its window begins now (its columns are zero).
+
+        `begin_ns` is the time of the first of the items that are to be counted, `now_ns` of the last.
+        """
         slots = self._find(keys)
         missing = np.flatnonzero(slots < 0)
-        if len(missing) and self._make_room(len(missing), int(times[-1])):
+        if len(missing) and self._make_room(len(missing), begin_ns):
             slots = self._find(keys)
             missing = np.flatnonzero(slots < 0)
         self._turn += 1
@@ -61,14 +64,14 @@ class Tally:
         known = np.flatnonzero(~fresh)
         old = slots[known]
         self._turns[old] = self._turn
-        over = times[known] - self.start[old] > self.window_ns
+        over = begin_ns - self.start[old] > self.window_ns
         if over.any():
-            self._begin(old[over], times[known[over]])
+            self._begin(old[over], begin_ns)
             fresh[known[over]] = True
         if len(missing):
-            slots[missing] = self._place(keys[missing], times[missing])
+            slots[missing] = self._place(keys[missing], np.full(len(missing), begin_ns))
         there = slots >= 0
-        self.last[slots[there]] = times[there]
+        self.last[slots[there]] = now_ns
         return slots, fresh & there
 
     def find(self, keys: U64) -> I64:
@@ -87,7 +90,7 @@ class Tally:
         """Forget everything, and give the memory back."""
         self._make(_FIRST)
 
-    def _begin(self, slots: I64, times: I64) -> None:
+    def _begin(self, slots: I64, times: I64 | int) -> None:
         self.start[slots] = times
         for column in self.values.values():
             column[slots] = 0

@@ -53,7 +53,7 @@ class Volume:
         keys = self._voice.mixer(glance.client[crossing], glance.server[crossing], called.astype(np.uint64))
         first, number = together(keys)
         tally = self.peers
-        slots, fresh = tally.enter(keys[first], np.full(len(first), glance.now_ns))
+        slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
         note(tally, slots[fresh], glance.columns, glance.flow[crossing[first[fresh]]])
         tally.values["called"][slots[fresh]] = called[first[fresh]]
         room = slots >= 0

@@ -20,7 +20,7 @@ from contracts.event import Severity
 
 _REMEMBERED = 16_384
 _BODY = 2048
-_ODD = re.compile(rb"['\"<>$`;|\\%(+ {]")
+_ODD = re.compile(rb"['\"<>$`;|\\%(+ {*]")
 _ODD_AGENT = re.compile(rb"['<>$`|\\%{]")
 _PLACES = (b"..", b"/etc/", b"/.", b"wp-config", b"phpunit")
 """What any of the patterns needs: most requests have none of it, and are not looked at further."""

@@ -71,9 +71,7 @@ def _scan(first: int, refused: float, open_ports: int = 0, gap: float = 0.01, co
 
 
 def _connect_scan(chance: random.Random) -> list[Packet]:
-    source = _address(chance)
-    found = _scan(SYN, 1.0)(random.Random(1))
-    found = [packet for packet in found if packet]
+    source, found = _address(chance), []
     for number in range(120):
         at, port, sport = number * 0.01, 100 + number, 40_000 + number
         if number % 30 == 0:
@@ -229,6 +227,17 @@ def _http_guessing(chance: random.Random) -> list[Packet]:
     return found
 
 
+def _guessed(chance: random.Random) -> list[Packet]:
+    source, found = _address(chance), []
+    for number in range(6):
+        talk = Talk(source, US, 21, number * 2.0, 31_000 + number).open().answer(b"220 FTP ready\r\n")
+        for guess in range(3):
+            talk.ask(b"USER anna\r\n").answer(b"331 password\r\n").ask(f"PASS x{guess}\r\n".encode())
+            talk.answer(b"530 no\r\n" if number < 5 or guess < 2 else b"230 welcome\r\n")
+        found += talk.close()
+    return found
+
+
 def _sprayed(chance: random.Random) -> list[Packet]:
     found: list[Packet] = []
     for number in range(80):
@@ -358,6 +367,7 @@ ATTACKS: dict[str, Scene] = {
     "SMTP guessing": Scene(_smtp_guessing, "logins_guessed"),
     "HTTP Basic guessing": Scene(_http_guessing, "logins_guessed"),
     "SSH guessing from 80 addresses": Scene(_sprayed, "logins_sprayed"),
+    "a password that was guessed": Scene(_guessed, "login_succeeded_after_guessing"),
     "ARP spoofing": Scene(_spoofed, "arp_spoofed"),
     "DNS tunnel": Scene(_tunnel, "dns_tunnelled"),
     "generated names": Scene(_generated, "dns_names_generated"),

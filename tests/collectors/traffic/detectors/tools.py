@@ -171,7 +171,18 @@ def _hydra(service: str) -> Callable[[Stage], None]:
         words = stage.folder / "words"
         words.write_text("".join(f"secret{number}\n" for number in range(60)))
         user = "user" if service == "ftp" else "root"
-        stage.attack("hydra", "-I", "-t", "8", "-l", user, "-P", str(words), f"{service}://{stage.victim}", seconds=20)
+        stage.attack(
+            "hydra",
+            "-I",
+            "-t",
+            "8",
+            "-l",
+            user,
+            "-P",
+            str(words),
+            f"{service}://{stage.victim}",
+            seconds=10 if service == "ssh" else 45,
+        )
         Path("hydra.restore").unlink(missing_ok=True)
 
     return run
@@ -245,7 +256,7 @@ def _apt(stage: Stage) -> None:
         "Acquire::Languages": "none",
     }
     stage.attack("apt-get", *[part for name, value in options.items() for part in ("-o", f"{name}={value}")], "update")
-    for number in range(30):
+    for number in range(10):
         stage.attack("curl", "-s", "-o", "/dev/null", f"http://{stage.victim}/debian/hfd{number}.deb")
 
 
@@ -256,14 +267,14 @@ def _clone(stage: Stage) -> None:
 
 def _transfer(stage: Stage) -> None:
     for _ in range(4):
-        stage.attack("curl", "-s", "-o", "/dev/null", f"http://{stage.victim}/large.bin")
+        stage.attack("curl", "-s", "--limit-rate", "40M", "-o", "/dev/null", f"http://{stage.victim}/large.bin")
 
 
 def _ssh_work(stage: Stage) -> None:
     """Run commands and copy files over SSH, as deployment and backup do: many short sessions."""
     options = ["-F", "none", "-i", f"{stage.folder}/id", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
     options += ["-o", f"UserKnownHostsFile={stage.folder}/known"]
-    for _ in range(15):
+    for _ in range(10):
         stage.attack("ssh", *options, f"root@{stage.victim}", "true")
     for number in range(5):
         stage.attack("scp", "-q", *options, "/usr/bin/git", f"root@{stage.victim}:{stage.folder}/copy{number}")
@@ -271,12 +282,12 @@ def _ssh_work(stage: Stage) -> None:
 
 def _monitor(stage: Stage) -> None:
     """Ask again and again whether services are up, with and without a request."""
-    for _ in range(12):
+    for _ in range(6):
         for port in (80, 8080, 8081):
             stage.attack("curl", "-s", "-o", "/dev/null", f"http://{stage.victim}:{port}/page1.html")
             stage.attack("bash", "-c", f"exec 3<>/dev/tcp/{stage.victim}/{port}")
         stage.attack("hping3", "--icmp", "-c", "1", "-q", stage.victim, seconds=3)
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def _ordinary(stage: Stage) -> None:

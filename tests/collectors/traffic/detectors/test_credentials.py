@@ -1,0 +1,46 @@
+"""Credentials in plain text are named once, never shown."""
+
+from tests.collectors.traffic.detectors.crowd import Packet, Talk, hear, http
+
+US, THEM = "10.0.0.10", "203.0.113.9"
+
+
+def ftp(password: bytes, client: str = THEM, at: float = 0.0) -> list[Packet]:
+    """Return an FTP login."""
+    talk = Talk(client, US, 21, at).open().answer(b"220 x\r\n").ask(b"USER anna\r\n").answer(b"331 x\r\n")
+    return talk.ask(b"PASS " + password + b"\r\n").answer(b"230 yes\r\n").close()
+
+
+def test_a_login_is_told_once_for_a_client_and_service() -> None:
+    found = hear(ftp(b"hunter2") + ftp(b"hunter2", at=20.0) + ftp(b"hunter2", "203.0.113.10", 30.0))
+    assert [(one.sender, one.method, one.severity.name) for one in found] == [
+        (THEM, "ftp", "MEDIUM"),
+        ("203.0.113.10", "ftp", "MEDIUM"),
+    ]
+    assert "hunter2" not in repr(found) and "anna" not in repr(found)
+
+
+def test_inside_our_networks_it_is_less_urgent() -> None:
+    assert [one.severity.name for one in hear(ftp(b"hunter2", "10.0.0.99"))] == ["LOW"]
+
+
+def test_anonymous_ftp_and_loopback_are_nobodys_credentials() -> None:
+    assert hear(ftp(b"anonymous@example.org") + ftp(b"ftp@", at=3.0)) == []
+    assert hear(http("127.0.0.1", "127.0.0.1", 0.0, ["/"], authorization="Basic YTpi")) == []
+
+
+def test_http_basic_and_forms_count_tokens_do_not() -> None:
+    assert [one.method for one in hear(http(THEM, US, 0.0, ["/"], authorization="Basic YTpi"))] == ["http basic"]
+    assert hear(http(THEM, US, 0.0, ["/"], authorization="Bearer YTpi")) == []
+    body = b"user=anna&password=hunter2"
+    post = (
+        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
+    )
+    talk = (
+        Talk(THEM, US, 80, 0.0)
+        .open()
+        .ask(post + body)
+        .answer(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
+    )
+    assert [one.method for one in hear(talk.close())] == ["http form"]
