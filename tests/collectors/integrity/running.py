@@ -101,7 +101,7 @@ class Running:
     def _run(self) -> None:
         try:
             Engine(self.options, self.host, self.emit, self._ending).run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again by the thread of the test
             self._error = error
 
 

@@ -1,6 +1,7 @@
 """The baseline keeps what was seen, has one root for one content, and says so when its file is damaged."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from collectors.integrity.book import Book
 from contracts.errors import Malformed
-from contracts.trees import Directory, Node
+from contracts.trees import Node
 
 
 def node(name: bytes, content: bytes = b"x") -> Node:
@@ -22,28 +23,22 @@ def book(tmp_path: Path) -> Book:
 
 
 def test_what_was_written_is_known_before_and_after_it_reaches_the_disk(book: Book) -> None:
-    book.write(Directory(b"/etc", (node(b"a"),)))
+    book.write(b"/etc", (node(b"a"),))
     assert book.known(b"/etc") == (node(b"a"),)
-    book.flush()
+    book.commit()
     assert book.known(b"/etc") == (node(b"a"),)
     assert book.known(b"/usr") == () and not book.holds(b"/usr")
 
 
 def test_writing_says_whether_anything_differs(book: Book) -> None:
-    assert book.write(Directory(b"/etc", (node(b"a"),)))
-    assert not book.write(Directory(b"/etc", (node(b"a"),)))
-    assert book.write(Directory(b"/etc", (node(b"a", b"y"),)))
-
-
-def test_a_folder_that_could_not_be_listed_changes_nothing(book: Book) -> None:
-    book.write(Directory(b"/etc", (node(b"a"),)))
-    assert not book.write(Directory(b"/etc", (), "Permission denied"))
-    assert book.known(b"/etc") == (node(b"a"),)
+    assert book.write(b"/etc", (node(b"a"),))
+    assert not book.write(b"/etc", (node(b"a"),))
+    assert book.write(b"/etc", (node(b"a", b"y"),))
 
 
 def test_a_tree_is_forgotten_whole_and_nothing_beside_it(book: Book) -> None:
     for path in (b"/a", b"/a/b", b"/a/b/c", b"/ab", b"/a.b", b"/a/bc"):
-        book.write(Directory(path, (node(b"x"),)))
+        book.write(path, (node(b"x"),))
     assert [gone.path for gone in book.forget(b"/a/b")] == [b"/a/b", b"/a/b/c"]
     assert set(book.paths()) == {b"/a", b"/ab", b"/a.b", b"/a/bc"}
 
@@ -51,19 +46,19 @@ def test_a_tree_is_forgotten_whole_and_nothing_beside_it(book: Book) -> None:
 def test_the_root_is_of_the_content_not_of_the_way_there(tmp_path: Path) -> None:
     one, two = Book(tmp_path / "1"), Book(tmp_path / "2")
     for path in (b"/a", b"/b"):
-        one.write(Directory(path, (node(b"x"),)))
+        one.write(path, (node(b"x"),))
     for path in (b"/b", b"/a", b"/c"):
-        two.write(Directory(path, (node(b"x"),)))
+        two.write(path, (node(b"x"),))
     assert one.root() != two.root()
-    two.forget(b"/c")
+    list(two.forget(b"/c"))
     assert one.root() == two.root()
-    two.write(Directory(b"/a", (node(b"x", b"other"),)))
+    two.write(b"/a", (node(b"x", b"other"),))
     assert one.root() != two.root()
 
 
 def test_a_book_survives_its_process(tmp_path: Path) -> None:
     first = Book(tmp_path / "book.db")
-    first.write(Directory(b"/etc", (node(b"\xff\n"),)))
+    first.write(b"/etc", (node(b"\xff\n"),))
     first.keep("root", b"1")
     first.close()
     again = Book(tmp_path / "book.db")
@@ -91,6 +86,56 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 def test_any_path_can_be_kept(paths: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     book = Book(tmp_path_factory.mktemp("book") / "book.db")
     for path in paths:
-        book.write(Directory(path, (node(path[1:] or b"x"),)))
+        book.write(path, (node(path[1:] or b"x"),))
     assert set(book.paths(b"/")) | {b"/"} >= set(paths)
     assert all(book.holds(path) for path in paths)
+
+
+def test_what_is_told_and_what_is_known_become_durable_together(tmp_path: Path) -> None:
+    book, reader = Book(tmp_path / "book.db"), Book(tmp_path / "book.db")
+    book.write(b"/etc", (node(b"a"),))
+    book.tell(b"changed")
+    assert reader.known(b"/etc") == () and reader.told(0, 10) == []
+    book.commit()
+    assert reader.known(b"/etc") and reader.told(0, 10) == [(1, b"changed")]
+    reader.settle([1])
+    reader.commit()
+    assert book.told(0, 10) == []
+
+
+def test_the_root_is_carried_along_and_made_anew_the_same(tmp_path: Path) -> None:
+    book = Book(tmp_path / "book.db")
+    for number in range(1200):
+        book.write(b"/%d" % number, (node(b"x"),))
+    book.write(b"", (node(b"etc"),))
+    list(book.forget(b"/7"))
+    book.move(b"/8", b"/moved")
+    book.commit()
+    assert [root for root in book.proved_root() if root] == [book.root()] == [book.standing()[0]]
+    with sqlite3.connect(tmp_path / "book.db") as other:
+        other.execute("DELETE FROM folders WHERE path = ?", (b"/9",))
+    assert [root for root in book.proved_root() if root] != [book.root()]
+
+
+def test_a_tree_that_moves_is_known_by_its_new_path(book: Book) -> None:
+    for path in (b"/a", b"/a/b", b"/ab"):
+        book.write(path, (node(path[-1:]),))
+    book.keep_text(b"/a/x", b"text")
+    book.move(b"/a", b"/c")
+    assert set(book.paths()) == {b"/c", b"/c/b", b"/ab"} and book.text(b"/c/x") == b"text"
+    assert [directory.path for directory in book.below(b"/c")] == [b"/c", b"/c/b"]
+
+
+def test_what_waits_is_accepted_by_path(book: Book) -> None:
+    for path in (b"/a", b"/a/x", b"/ab"):
+        book.open(path, b"1")
+    book.open(b"/gone", None)
+    assert book.all_opened(b"/a") == [(b"/a", b"1"), (b"/a/x", b"1")]
+    assert (book.accept(b"/a"), book.count_opened(), book.opened(b"/ab")) == (2, 1, b"1")
+
+
+def test_any_folder_can_be_drawn(book: Book) -> None:
+    assert book.nth(5) is None
+    for path in (b"/a", b"/b"):
+        book.write(path, (node(b"x"),))
+    assert {book.nth(n) for n in (0, 1, 10**18)} == {b"/a", b"/b"}

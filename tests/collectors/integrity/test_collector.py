@@ -1,0 +1,81 @@
+"""What the watch found is told once, also across a crash of the core, and a book that is not the stated one is not trusted."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from collectors.integrity.book import FILE
+from collectors.integrity.collector import IntegrityCollector
+from collectors.integrity.options import Options
+from collectors.integrity.watcher import IntegrityWatcher
+from contracts.errors import Unavailable
+from contracts.snapshot import Snapshot
+from contracts.subjects.integrity import BOOK, SUBJECT
+from host.linux import LinuxHost
+from tests.collectors.integrity.running import Emitted, Running, options, running
+
+
+def test_what_the_core_did_not_store_is_told_again_and_what_it_did_is_not(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        held = watch.snapshot
+        (tree / "x").write_text("x")
+        watch.until(lambda: bool(watch.kinds()))
+        stored, watch.snapshot = watch.snapshot, held
+        assert [e.kind for e in watch.look() if e.kind == "integrity.created"] == ["integrity.created"]
+        watch.snapshot = stored
+        assert watch.look() == []
+
+
+def test_the_root_of_the_baseline_is_stated(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    with running(tmp_path / "state", options(tmp_path / "tree")) as watch:
+        watch.until(lambda: any(e.kind == "integrity.sealed" for e in watch.told))
+        (sealed,) = [e for e in watch.told if e.kind == "integrity.sealed"]
+        assert sealed.fields["root"] == watch.snapshot.rows[BOOK].root
+        assert "integrity.baseline_made" in {e.kind for e in watch.told}
+
+
+@pytest.mark.parametrize("deed", ["rewritten", "older", "another"])
+def test_a_book_that_was_changed_behind_our_back_is_not_trusted(tmp_path: Path, deed: str) -> None:
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    tree.mkdir()
+    (tree / "x").write_text("x")
+    with running(state, options(tree)) as watch:
+        watch.based()
+        snapshot = watch.snapshot
+    with sqlite3.connect(state / FILE) as base:
+        if deed == "rewritten":
+            base.execute("UPDATE folders SET nodes = x'90' WHERE path = ?", (bytes(tree),))
+        elif deed == "older":
+            base.execute("UPDATE facts SET value = x'31' WHERE name = 'position'")
+        else:
+            base.execute("UPDATE facts SET value = x'6f74686572' WHERE name = 'identity'")
+    again = Running(state, options(tree))
+    again.snapshot = snapshot
+    again.start()
+    again.until(lambda: any(e.kind == "integrity.baseline_untrusted" for e in again.told))
+    again.stop()
+
+
+def test_a_worker_without_a_folder_says_so() -> None:
+    host = LinuxHost()
+    host.state = ""
+    with pytest.raises(Unavailable, match="folder of its own"):
+        IntegrityCollector(Options()).collect(host, Snapshot(subject=SUBJECT))
+    with pytest.raises(Unavailable, match="folder of its own"):
+        IntegrityWatcher(Options()).watch(host, Emitted(), object())  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_read_is_a_blind_spot(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        watch._collector._book.keep("flaws", b"\x92\x02\x91\xa6/x: no")  # type: ignore[union-attr]
+        watch._collector._book.commit()  # type: ignore[union-attr]
+        watch.look()
+        assert watch.blind[0].what == "2 watched names wholly" and "/x: no" in watch.blind[0].detail
