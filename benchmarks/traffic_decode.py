@@ -40,11 +40,13 @@ def copies(path: Path, count: int) -> int:
         starts.append(at)
         at += 16 + int.from_bytes(text[24 + at + 8 : 24 + at + 12], "little")
     start = np.array(starts, np.int64)
-    kind = body[start + 28].astype(np.int64) << 8 | body[start + 29]
+    at = start + 28
+    for _ in range(3):
+        # Behind VLAN tags.
+        at += 4 * np.isin(body[at].astype(np.int64) << 8 | body[at + 1], (0x8100, 0x88A8, 0x9100))
+    kind = body[at].astype(np.int64) << 8 | body[at + 1]
     # The second byte of both addresses: every copy is other hosts. (Checksums no longer hold: `ignore` is the fair figure.)
-    places = np.concatenate(
-        [start[kind == 0x0800][:, None] + [43, 47], start[kind == 0x86DD][:, None] + [40, 56]]
-    ).ravel()
+    places = np.concatenate([at[kind == 0x0800][:, None] + [15, 19], at[kind == 0x86DD][:, None] + [12, 28]]).ravel()
     seconds = (body[start[:, None] + np.arange(4)].astype(np.uint32) << np.array([0, 8, 16, 24], np.uint32)).sum(
         1, dtype=np.uint32
     )
