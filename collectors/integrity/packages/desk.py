@@ -67,6 +67,7 @@ class PackageDesk:
     def learn(self) -> Learnt:
         """Read archives that have appeared and compare them with the signed indices; cheap when there are none."""
         flaws: list[str] = []
+        self._seen |= self._store.seen()  # another thread's desk may have read some
         waiting = self._unread(self._candidates(), flaws)
         local = self._lacking() if self._signatures.has_local() else frozenset()
         if not waiting and not local:

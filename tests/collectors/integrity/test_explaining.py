@@ -1,0 +1,103 @@
+"""Changes explained: runs as one event, what stands out with what it means, and what could not be judged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collectors.integrity.explaining import Explainer
+from contracts.event import Severity
+from contracts.file_change import CREATED, MODIFIED, Change
+from contracts.trees import Node
+from host.linux import LinuxHost
+from tests.collectors.integrity.packages.repository import Made
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+    repository = Made(tmp_path / "made", monkeypatch)
+    repository.archive()
+    repository.sign()
+    repository.installed("1.0")
+    yield repository
+    repository.close()
+
+
+@pytest.fixture
+def explainer(made: Made, tmp_path: Path) -> Iterator[Explainer]:
+    opened = Explainer(LinuxHost(), tmp_path / "state")
+    opened.begin()
+    yield opened
+    opened.close()
+
+
+NODE = Node(b"sshd_config", 0o100644, 0, 0, 1, 5, 0, 0, 1, 1, content=b"\x01" * 32)
+
+
+def test_what_stands_out_is_told_with_what_it_means(explainer) -> None:
+    change = Change(
+        path=b"/etc/ssh/sshd_config",
+        kinds=(MODIFIED,),
+        before=NODE,
+        after=NODE,
+        old=b"PermitRootLogin no\n",
+        new=b"PermitRootLogin yes\n",
+    )
+    told = explainer.explain([change])
+    ((found, note),) = told.standing_out
+    assert found is change and [one.text for one in note.sentences] == ["PermitRootLogin no -> yes"]
+    assert (note.severity, note.attack, note.format) == (Severity.HIGH, ("T1098",), "sshd_config")
+    assert told.events == () and told.blind == ()
+
+
+def test_a_file_that_contradicts_its_signed_package_is_at_least_high(explainer) -> None:
+    change = Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=NODE)
+    ((_, note),) = explainer.explain([change]).standing_out
+    assert note.provenance.contradicts and note.severity is Severity.HIGH and note.attack == ("T1554",)
+
+
+def test_a_run_is_one_event(made, explainer) -> None:
+    import hashlib
+    import time
+
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%d  %H:%M:%S", time.localtime(now))
+    made.archive("1.1", {"usr/bin/hf-tool": b"two\n"})
+    made.sign()
+    made.installed("1.1")
+    (made.folder / "history.log").write_text(
+        f"Start-Date: {stamp}\nUpgrade: hf-tool:all (1.0, 1.1)\nEnd-Date: {stamp}\n"
+    )
+    after = Node(
+        b"hf-tool",
+        0o100644,
+        0,
+        0,
+        1,
+        4,
+        int(now * 1e9),
+        int(now * 1e9),
+        1,
+        1,
+        content=hashlib.sha256(b"two\n").digest(),
+    )
+    told = explainer.explain([Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=after)])
+    assert told.standing_out == ()
+    (event,) = told.events
+    assert event.fields["what"] == "hf-tool 1.0 -> 1.1" and event.fields["proved"] == 1
+    assert explainer.explain([]).events == ()
+
+
+def test_without_dpkg_changes_stand_out_and_that_is_said(made, explainer) -> None:
+    (made.folder / "dpkg/status").unlink()
+    told = explainer.explain([Change(path=b"/usr/x", kinds=(CREATED,), after=NODE)])
+    assert len(told.standing_out) == 1 and "status does not exist" in told.blind[0].detail
+
+
+def test_a_release_that_does_not_verify_is_a_blind_spot_once(made, explainer) -> None:
+    file = next((made.folder / "lists").glob("*InRelease"))
+    made.archive("1.2")
+    file.write_bytes(b"broken")
+    told = explainer.explain([])
+    assert "no good signature" in told.blind[0].detail
+    assert explainer.explain([]).blind == ()
