@@ -23,7 +23,7 @@ key_option = click.option(
 class CannotShow(HoldfastError):
     """A capture cannot be read: it is sealed with another secret, or damaged."""
 
-    exit_code = 65  # EX_DATAERR
+    exit_code = 78  # stored data cannot be used
 
 
 @click.group()

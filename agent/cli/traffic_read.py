@@ -13,9 +13,7 @@ from contracts.errors import HoldfastError, Malformed, UsageError
 
 
 class NotACapture(HoldfastError):
-    """A file is no capture, or cannot be read."""
-
-    exit_code = 65  # EX_DATAERR
+    """A file is no capture."""
 
 
 @click.command()

@@ -36,15 +36,6 @@ class EvidenceOptions(Record):
     ] = None
 
 
-class ReputationOptions(Record):
-    """Reputation of addresses, as Suricata's `iprep` rules ask for it."""
-
-    categories: Annotated[str, Meta(description="File of categories: number, name, description.")] = ""
-    lists: Annotated[
-        tuple[str, ...], Meta(description="Files of addresses or networks: address, category, value.")
-    ] = ()
-
-
 class Options(CollectorOptions):
     """Settings of the sensor, which watches the traffic of interfaces."""
 
@@ -82,10 +73,6 @@ class Options(CollectorOptions):
     thresholds: Annotated[
         str, Meta(description="A threshold.config: suppress, threshold, event_filter and rate_filter.")
     ] = ""
-    reputation: ReputationOptions = ReputationOptions()
-    datasets: Annotated[
-        tuple[str, ...], Meta(description="Files, or folders of files, that `dataset` rules load.")
-    ] = ()
     rules_every: Annotated[Duration, Meta(description="How often files are looked at for changes.", ge=1.0)] = 10.0
     filter: Annotated[
         str,

@@ -48,9 +48,6 @@ class TrafficWatcher:
             "rules": options.rules,
             "classification": _named(options.classification),
             "threshold": _named(options.thresholds),
-            "iprep-categories": _named(options.reputation.categories),
-            "iprep": options.reputation.lists,
-            "dataset": options.datasets,
         }
         secrets = {"secret-evidence": _named(options.evidence.key or "")}
         return {
