@@ -138,8 +138,14 @@ class Upkeep:
         """
         if not self.job.proof.files:
             return
-        repository = self._opened()
         failed: list[Event] = []
+        try:
+            yield from self._good_proofs(failed)
+        finally:  # also when a later snapshot could not be looked at
+            yield from failed
+
+    def _good_proofs(self, failed: list[Event]) -> Iterator[Event]:
+        repository = self._opened()
         with repository.lock():
             repository.load_index()
             for id in self.snapshots:
@@ -150,7 +156,6 @@ class Upkeep:
                 self.memory.prove(id, time.time_ns())
                 if id != self.kept_sheet:  # it counts for retention; what is told of are the host's own files
                     yield event
-        yield from failed
 
     def _proved(self, repository: Repository, id: str) -> Event:
         options, began = self.job.proof, time.monotonic()

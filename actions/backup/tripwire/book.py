@@ -129,7 +129,7 @@ def suspected(book: Book, now_ns: int, snapshot: str, good: Sequence[str], found
     older = {_measure(said): said for said in former.measures}
     measures = {**older, **{finding.name: said for finding, said in zip(found, measured(found), strict=True)}}
     says = dict.fromkeys((*former.says, *(finding.says for finding in found)))
-    later = (*former.later, snapshot) if former.snapshot or book.standing is not None else former.later
+    later = (*former.later, snapshot) if book.standing is not None else ()
     standing = Suspicion(
         since_ns=former.since_ns,
         snapshot=former.snapshot or snapshot,

@@ -217,6 +217,10 @@ def test_of_several_snapshots_what_failed_is_the_last_word(where: Path, tmp_path
         ("backup.proved", ids[1]),
         ("backup.not_proved", ids[0]),
     ]
+    events = list(upkeep(where, tmp_path, ids[0], "f" * 64).run("prove"))
+    assert [event.kind for event in events] == ["backup.not_proved", "backup.upkeep_failed"], (
+        "nor is it lost by another"
+    )
 
 
 @pytest.mark.parametrize("tags", [["etc"], ["etc", "partial"]])
