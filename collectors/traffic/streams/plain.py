@@ -20,14 +20,38 @@ _OWN_STAMPS = frozenset({Policy.SOLARIS, Policy.HPUX11})
 
 def follow(session: Session, left: Left, place: int, end: int, news: News) -> int:
     """Take the plain packets from `place` on; returns the place of the first that is not, or `end`."""
-    if place >= end or not _is_plain(session):
-        return place
     first = place
-    while place < end and _take(session, left, place, news):
-        place += 1
-    if place > first:
-        news.established[left.rows[first:place]] = True
+    if session.state is State.SYN_SENT:
+        while place < end and _wait(session, left, place):
+            place += 1
+    elif place < end and _is_plain(session):
+        while place < end and _take(session, left, place, news):
+            place += 1
+        if place > first:
+            news.established[left.rows[first:place]] = True
     return place
+
+
+def _wait(session: Session, left: Left, place: int) -> bool:
+    """Pass over what the client says while nothing has answered its SYN (the other side is not seen); False when there is more to it."""
+    if not left.plain[place] or left.way[place] or not _is_unanswered(session):
+        return False
+    client, length = session.client, left.length[place]
+    if length <= 1:
+        # One byte, or an acknowledgement of nothing, may be a keep-alive.
+        return not length and bool(left.ack[place])
+    finish = left.seq[place] + length
+    behind = client.base + client.released if not client.depth_reached else client.last_ack
+    if any(((finish - edge + _HALF) & _MASK) <= _HALF for edge in (behind, client.last_ack)):
+        session.out.event(left.row[place], session.slot, "pkt_spurious_retransmission")
+    return True
+
+
+def _is_unanswered(session: Session) -> bool:
+    """Return whether nothing but the client's SYN is known."""
+    if session.options.async_oneside or session.four_way:
+        return False
+    return not any(side.keep_alive or side.reset_received for side in (session.client, session.server))
 
 
 def _is_plain(session: Session) -> bool:

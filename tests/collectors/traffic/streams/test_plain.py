@@ -12,7 +12,7 @@ from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.segment import Segment
 from collectors.traffic.streams.session import Session
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
-from tests.collectors.traffic.streams.talk import ACK, PSH, Listener, conversation, packet
+from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Listener, conversation, packet
 
 SEEDS = int(os.environ.get("HOLDFAST_FUZZ_TRAFFIC", "120"))
 
@@ -57,6 +57,29 @@ def test_it_comes_to_what_the_states_come_to(options: dict[str, bool], monkeypat
         for mine, theirs in zip(one.news, other.news, strict=True):
             assert mine.runs == theirs.runs, seed
             assert mine.established.tolist() == theirs.established.tolist(), seed
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_client_that_nothing_answers_comes_to_the_same(inline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talks() -> list[Listener]:
+        found = []
+        for seed in range(SEEDS):
+            chance = random.Random(seed)
+            one = [packet(CLIENT, SYN, 100)]
+            for _ in range(chance.randrange(1, 12)):
+                flags = chance.choice([ACK, ACK, PSH | ACK, PSH | ACK, SYN, FIN | ACK, RST])
+                seq, ack = chance.choice([99, 100, 101, 150, 1 << 31, (1 << 31) + 120]), chance.choice([0, 1, 901])
+                data = bytes(chance.choice([0, 1, 1, 30])) if flags & ACK else b""
+                one.append(packet(chance.random() < 0.1, flags, seq, ack, data))
+            found.append(hear(one, inline=inline))
+        return found
+
+    plain = talks()
+    monkeypatch.setattr(reassembler, "follow", _none)
+    for seed, (mine, theirs) in enumerate(zip(plain, talks(), strict=True)):
+        assert mine.events() == theirs.events(), seed
+        assert mine.accepted() == theirs.accepted(), seed
+        assert [news.runs for news in mine.news] == [news.runs for news in theirs.news], seed
 
 
 def _none(session: Session, left: Left, place: int, end: int, news: News) -> int:
