@@ -116,9 +116,9 @@ class Engine:
         packet: Packet | None = None
         talk = self._talks.get(slot)
         matched: list[Match] = []
-        evaluator, verdicts = self.evaluator, self.verdicts
+        evaluator, verdicts, known = self.evaluator, self.verdicts, self.book.known
         for number in numbers:
-            one = self.book[number]
+            one = known.get(number) or self.book[number]
             if one.bits and evaluator.asks_in_vain(one, slot):
                 continue
             if packet is None:
@@ -142,7 +142,7 @@ class Engine:
         chunk = work.chunk or work.last
         for (transaction, progress, across), numbers in zip(work.changes, work.rules, strict=True):
             for number in numbers:
-                one = self.book[number]
+                one = self.book.known.get(number) or self.book[number]
                 if self.verdicts.spoken(packet, one, transaction):
                     continue
                 self.evaluated["transaction"] += 1

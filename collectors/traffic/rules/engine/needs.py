@@ -3,7 +3,6 @@
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
-from collectors.traffic.decode.table import Table
 from collectors.traffic.rules.engine.headers import Ends, HeaderMasks
 from collectors.traffic.rules.engine.plan import BOTH, IP_ONLY, Compiled
 from collectors.traffic.rules.engine.rows import Rows
@@ -11,6 +10,8 @@ from collectors.traffic.rules.language.rule import FieldTest, Number
 from contracts.record import Record
 
 LARGEST = 1 << 40
+NOWHERE = 2
+"""The direction of what has no flow."""
 ANY_STATE, ESTABLISHED, NOT_ESTABLISHED = range(3)
 _FAMILIES = {4: 1, 6: 2, 0: 4}
 _FAMILY_BIT = np.array([4, 0, 0, 0, 1, 0, 2, 0], np.uint8)
@@ -104,26 +105,39 @@ class Needs:
 
     def of(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
         """Return, pair by pair, whether the row `chosen` has what the rule needs."""
-        seen: Table = rows.table
-        found: Bools = self.numbers[self._protocol[rules], seen.protocol[chosen]]
-        found &= self._families[rules] & _FAMILY_BIT[seen.family[chosen]] != 0
-        direction = self._direction[rules]
-        found &= (direction == BOTH) | ((direction == rows.sides[chosen]) & (rows.slots[chosen] >= 0))
-        state, established = self._state[rules], rows.established[chosen]
-        found &= (state == ANY_STATE) | np.where(
-            state == ESTABLISHED, established, ~established & (rows.slots[chosen] >= 0)
-        )
-        size = seen.payload_len[chosen]
-        found &= (size >= self._low[rules]) & (size <= self._high[rules])
-        left = np.flatnonzero(found)
-        if len(left):
-            found[left] = self._fit(rows, chosen[left], rules[left])
+        found: Bools = np.zeros(len(chosen), np.bool_)
+        left = np.arange(len(chosen))
+        for holds in (self._directed, self._stated, self._fit):
+            held = holds(rows, chosen, rules)
+            chosen, rules, left = chosen[held], rules[held], left[held]
+            if not len(left):
+                return found
+        found[left] = True
         return found
+
+    def _directed(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
+        """Return, pair by pair, whether direction and protocol are the rule's."""
+        way = np.where(rows.slots >= 0, rows.sides.astype(np.int8), np.int8(NOWHERE))[chosen]
+        direction = self._direction[rules]
+        found: Bools = (direction == way) | (direction == BOTH)
+        return found & self.numbers[self._protocol[rules], rows.table.protocol[chosen]]
+
+    def _stated(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
+        """Return, pair by pair, whether the flow's state, the size of the payload and the version of IP are the rule's."""
+        seen = rows.table
+        state = np.where(rows.established, ESTABLISHED, np.where(rows.slots >= 0, NOT_ESTABLISHED, ANY_STATE))
+        wanted = self._state[rules]
+        size = seen.payload_len[chosen]
+        found: Bools = (wanted == ANY_STATE) | (wanted == state[chosen])
+        found &= (size >= self._low[rules]) & (size <= self._high[rules])
+        return found & (self._families[rules] & _FAMILY_BIT[seen.family[chosen]] != 0)
 
     def _fit(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
         """Return, pair by pair, whether the rule's header fits."""
-        different, at = np.unique(chosen, return_inverse=True)
-        ends: Ends = self._headers.ends(rows.table, different)
+        used = np.zeros(len(rows), np.bool_)
+        used[chosen] = True
+        ends: Ends = self._headers.ends(rows.table, np.flatnonzero(used))
+        at = (np.cumsum(used) - 1)[chosen]
         found = self._headers.hold(self._header[rules].astype(np.int64), ends, at)
         again = np.flatnonzero(~found & (self._back[rules] >= 0))
         if len(again):

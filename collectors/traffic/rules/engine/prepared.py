@@ -105,17 +105,18 @@ class Book:
         self._rules = prepared.rules
         self._ends = np.frombuffer(prepared.ends, np.int64)
         self._decode: Callable[[bytes], Rule] = msgspec.msgpack.Decoder(Rule).decode
-        self._compiled: dict[int, Compiled] = {}
+        self.known: dict[int, Compiled] = {}
+        """The rules that have been needed."""
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def __getitem__(self, number: int) -> Compiled:
         """Return a rule by its number."""
-        found = self._compiled.get(number)
+        found = self.known.get(number)
         if found is None:
             begin = int(self._ends[number - 1]) if number else 0
             rule = self._decode(self._rules[begin : int(self._ends[number])])
-            found = self._compiled[number] = Compiled(rule, self.sets, Later)
+            found = self.known[number] = Compiled(rule, self.sets, Later)
             found.order = number
         return found

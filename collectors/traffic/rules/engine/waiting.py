@@ -9,8 +9,10 @@ from collectors.traffic.protocols.news import Change, Conversation, Transaction
 from collectors.traffic.rules.engine.rows import NEVER, Rows
 from collectors.traffic.streams.news import News, Run
 
-CHUNK = 2560
-"""Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner (Suricata's stock chunk size)."""
+CHUNK = 2640
+"""Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner. Suricata draws the number anew at each
+start, from 2,432 to 2,688 with its stock configuration; this is one that the run may have drawn which `docs/traffic-verify.md` tells of.
+"""
 
 Talked = tuple[int, int, Conversation]
 """From a place in the block on, what is known of a slot's conversation."""
