@@ -118,3 +118,23 @@ def test_a_second_command_hidden_in_one_word_is_not() -> None:
 def test_nft_is_never_given_the_end_of_a_command(words: list[str]) -> None:
     if allows("nft", words):
         assert not any(set(word) & set(";\n{}#\"'\\") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ("gpgv --status-fd 2 --keyring /k.gpg --output - /lists/InRelease", True),
+        ("gpgv --status-fd 2 --keyring /k.gpg --keyring /l.gpg /lists/Release.gpg /lists/Release", True),
+        ("gpgv --status-fd 2 --keyring /k.gpg --output /etc/passwd /lists/InRelease", False),
+        ("gpgv --status-fd 2 --homedir /tmp --output - /lists/InRelease", False),
+        ("gpgv --status-fd 2 --keyring k.gpg --output - /lists/InRelease", False),
+        ("gpgv --keyring /k.gpg --output - /lists/InRelease", False),
+        ("apt-helper cat-file /var/lib/apt/lists/x.lz4", True),
+        ("apt-helper download-file http://192.0.2.1/x /tmp/x", False),
+        ("apt-helper cat-file -oDir::Bin::lz4=/tmp/x", False),
+        ("apt-helper cat-file /a /b", False),
+    ],
+)
+def test_a_signature_is_verified_and_a_list_unpacked_and_nothing_else(line: str, allowed: bool) -> None:
+    tool, *arguments = line.split(" ")
+    assert allows(tool, arguments) is allowed

@@ -55,3 +55,13 @@ host.commands.ask("ss", "-tulpnH")
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     assert netns.python(code) == []
+
+
+def test_a_long_answer_comes_in_pieces_and_a_failure_is_said() -> None:
+    host = LinuxHost()
+    whole = b"".join(host.pieces("apt-helper", "cat-file", "/var/lib/dpkg/status"))
+    assert whole == Path("/var/lib/dpkg/status").read_bytes() and len(whole) > 1 << 18
+    with pytest.raises(Unavailable, match="ended with"):
+        list(host.pieces("apt-helper", "cat-file", "/nonexistent"))
+    with pytest.raises(ValueError, match="only reads"):
+        list(host.pieces("apt-get", "update"))
