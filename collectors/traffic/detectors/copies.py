@@ -23,16 +23,17 @@ class Copies:
         self._mixer = Mixer()
         self._seen = {end: Tally(WITHIN_S, {"interface": np.int64}, limit) for end in _ENDS}
         self._interface = -1
-        self._several = False
+        self.several = False
+        """Whether packets come from more than one interface."""
 
     def look(self, block: Block, table: Table, rows: I64, interfaces: I64) -> Bools:
         """Return which of `rows`, the first ones of new flows, are copies."""
         found = np.zeros(len(rows), np.bool_)
-        if not self._several:
+        if not self.several:
             if self._interface < 0:
                 self._interface = int(interfaces[0])
-            self._several = bool((interfaces != self._interface).any())
-            if not self._several:
+            self.several = bool((interfaces != self._interface).any())
+            if not self.several:
                 return found
         ported = np.flatnonzero((table.protocol[rows] == 6) | (table.protocol[rows] == 17))
         if not len(ported):

@@ -167,9 +167,8 @@ class Detectors:
             self._scans.ended(glance.batch, columns, glance.now_ns)
 
     def _name(self, change: Change, tx: Transaction) -> None:
-        if self._memory.home[0, change.conversation.slot] == COPY:
+        if self._copies.several and self._memory.home[0, change.conversation.slot] == COPY:
             return
-        if self._tunnels is not None:
-            self._tunnels.take(change, tx, self._columns)
-        if self._generated is not None:
-            self._generated.take(change, tx, self._columns)
+        part = self._generated if change.to_client else self._tunnels
+        if part is not None:
+            part.take(change, tx, self._columns)

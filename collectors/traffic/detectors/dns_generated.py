@@ -38,7 +38,7 @@ class DnsGenerated:
 
     def take(self, change: Change, tx: Transaction, columns: Columns) -> None:
         """Take an answer."""
-        if not change.to_client or _NO_SUCH_NAME not in tx.integers("dns.rcode", True):
+        if _NO_SUCH_NAME not in tx.integers("dns.rcode", True):
             return
         slot, time_ns = change.conversation.slot, change.time_ns
         key = (int(columns.family[slot]), int(columns.src_hi[slot]), int(columns.src_lo[slot]))

@@ -43,8 +43,6 @@ class DnsTunnels:
 
     def take(self, change: Change, tx: Transaction, columns: Columns) -> None:
         """Take a question."""
-        if change.to_client:
-            return
         for name in tx.buffers("dns.query", False):
             if len(name) > _LEAST:
                 self._name(change, tx, columns, name.lower())

@@ -106,9 +106,9 @@ class Logins:
         """Take a block, after its conversations' changes."""
         watched = self._watched
         if watched:
-            for run in news.runs:
-                # (By place: a look-up for every run of the block, nearly all of them of other flows.)
-                one = watched.get(run[0])
+            # (By place: this asks for every run of the block, and nearly all are of other flows.)
+            for run in [run for run in news.runs if run[0] in watched]:
+                one = watched.get(run.slot)
                 if one is not None and run.data:
                     self._run(one, run.slot, run.to_client, run.data, run.offset, glance)
             if len(glance):

@@ -341,7 +341,7 @@ def _interface_of_programs(chance: random.Random) -> list[Packet]:
     paths = [
         f"/api/v1/items?filter=name%20eq%20'O%27Brien'&select=id,name&top={chance.randrange(50)}" for _ in range(300)
     ]
-    return http(FAR, US, 0.0, paths, authorization="Bearer abc") + http(
+    return http(FAR, US, 0.0, paths, headers={"Authorization": "Bearer abc"}) + http(
         FAR, US, 1.0, ["/api/v1/missing"] * 20, "404 Not Found"
     )
 

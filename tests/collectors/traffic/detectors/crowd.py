@@ -119,14 +119,20 @@ class Talk:
 
 
 def http(
-    client: str, server: str, at: float, paths: Iterable[str], status: str = "200 OK", port: int = 80, **more: str
+    client: str,
+    server: str,
+    at: float,
+    paths: Iterable[str],
+    status: str = "200 OK",
+    port: int = 80,
+    headers: dict[str, str] | None = None,
 ) -> list[Packet]:
-    """Return requests over one connection; `more` are request headers."""
+    """Return requests over one connection; `headers` are more of the request's."""
     talk = Talk(client, server, port, at).open()
-    headers = "".join(f"{name.title()}: {value}\r\n" for name, value in more.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     for path in paths:
         talk.ask(
-            f"GET {path} HTTP/1.1\r\nHost: example.org\r\nUser-Agent: Mozilla/5.0 (X11; Linux)\r\n{headers}\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: example.org\r\nUser-Agent: Mozilla/5.0 (X11; Linux)\r\n{lines}\r\n".encode()
         )
         talk.answer(f"HTTP/1.1 {status}\r\nContent-Length: 5\r\nContent-Type: text/html\r\n\r\nhello".encode())
     return talk.close()

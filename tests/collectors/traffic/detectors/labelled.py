@@ -223,7 +223,9 @@ def _http_guessing(chance: random.Random) -> list[Packet]:
     found: list[Packet] = []
     source = _address(chance)
     for number in range(6):
-        found += http(source, US, number, ["/admin"] * 5, "401 Unauthorized", authorization="Basic YWRtaW46eA==")
+        found += http(
+            source, US, number, ["/admin"] * 5, "401 Unauthorized", headers={"Authorization": "Basic YWRtaW46eA=="}
+        )
     return found
 
 
@@ -299,7 +301,7 @@ def _amplifier(chance: random.Random) -> list[Packet]:
 
 
 def _telnet_like(chance: random.Random) -> list[Packet]:
-    return http(_address(chance), US, 0.0, ["/"], authorization="Basic YWRtaW46eA==")
+    return http(_address(chance), US, 0.0, ["/"], headers={"Authorization": "Basic YWRtaW46eA=="})
 
 
 def _dominator(chance: random.Random) -> list[Packet]:

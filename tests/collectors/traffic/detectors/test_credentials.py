@@ -26,12 +26,14 @@ def test_inside_our_networks_it_is_less_urgent() -> None:
 
 def test_anonymous_ftp_and_loopback_are_nobodys_credentials() -> None:
     assert hear(ftp(b"anonymous@example.org") + ftp(b"ftp@", at=3.0)) == []
-    assert hear(http("127.0.0.1", "127.0.0.1", 0.0, ["/"], authorization="Basic YTpi")) == []
+    assert hear(http("127.0.0.1", "127.0.0.1", 0.0, ["/"], headers={"Authorization": "Basic YTpi"})) == []
 
 
 def test_http_basic_and_forms_count_tokens_do_not() -> None:
-    assert [one.method for one in hear(http(THEM, US, 0.0, ["/"], authorization="Basic YTpi"))] == ["http basic"]
-    assert hear(http(THEM, US, 0.0, ["/"], authorization="Bearer YTpi")) == []
+    assert [one.method for one in hear(http(THEM, US, 0.0, ["/"], headers={"Authorization": "Basic YTpi"}))] == [
+        "http basic"
+    ]
+    assert hear(http(THEM, US, 0.0, ["/"], headers={"Authorization": "Bearer YTpi"})) == []
     body = b"user=anna&password=hunter2"
     post = (
         b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"

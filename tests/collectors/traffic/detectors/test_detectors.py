@@ -120,8 +120,8 @@ def test_a_flood_of_senders_keeps_memory_bounded_and_hides_no_scanner() -> None:
     kinds = {(one.kind.name, one.sender) for one in found}
     assert ("traffic.ports_scanned", "203.0.113.9") in kinds
     assert ("traffic.service_flooded", "") in kinds
-    sizes = [
-        len(part._keys) for _, table, _, _ in listener.detectors._scans._tables for part in (table.keys, table.pairs)
-    ]  # type: ignore[union-attr]
+    scans = listener.detectors._scans
+    assert scans is not None
+    sizes = [len(part._keys) for _, table, _, _ in scans._tables for part in (table.keys, table.pairs)]
     assert max(sizes) <= 131_072
     assert int(np.sum(list(listener.detectors.counts().evicted.values()))) > 0, "what had to go is counted"

@@ -17,7 +17,12 @@ class Seen(Listener):
         super().__init__()
         self.glances: list[Glance] = []
         fold = self.detectors._folds[0]
-        self.detectors._folds[0] = lambda glance: (self.glances.append(glance), fold(glance))[1]
+
+        def keep(glance: Glance) -> None:
+            self.glances.append(glance)
+            fold(glance)
+
+        self.detectors._folds[0] = keep
 
     def totals(self) -> tuple[list[int], list[int]]:
         """Return packets and payload bytes, (to server, to client), of all blocks."""

