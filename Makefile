@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,6 +69,9 @@ soak-backup: test-venv ## backups alone: 2,000 cuts twice, 200 kills in each of 
 	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_BACKUP_DEATHS=1 HOLDFAST_BACKUP_BYTES=1 HOLDFAST_BACKUP_TREES=$(SOAK_TREES) HOLDFAST_SEED=$(SOAK_SEED) \
 	  $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py tests/actions/backup/test_over_sftp.py tests/actions/backup/test_odd_trees.py tests/actions/backup/test_job.py tests/actions/backup/test_saver.py tests/actions/backup/test_prune.py \
 	  tests/actions/backup/test_repair.py tests/actions/backup/test_deaths.py tests/actions/backup/test_checker.py $(PYTEST_ARGS)
+
+soak-traffic-tools: packages test-venv ## as root: every real tool (nmap, hping3, hydra, slowhttptest, iodine, sqlmap …) against the detectors, in namespaces
+	$(BIN)/python -m tests.collectors.traffic.detectors.tools
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach
 	@$(BIN)/python benchmarks/run_all.py
