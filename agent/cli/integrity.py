@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from agent.cli.integrity_history import history, rollback
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, blind_lines, clock, plain, size, table, to_json
 from agent.control import ask, stream
@@ -33,6 +34,10 @@ class NotWatched(UsageError):
 @click.group()
 def integrity() -> None:
     """Show what happened to watched files, scan them now, or accept them as they are."""
+
+
+integrity.add_command(history)
+integrity.add_command(rollback)
 
 
 @integrity.command()

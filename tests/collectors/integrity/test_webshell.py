@@ -52,4 +52,4 @@ def test_a_file_that_cannot_be_read_is_a_blind_spot_once() -> None:
 def test_a_rule_of_the_folder_finds_what_words_do_not(tmp_path: Path) -> None:
     (tmp_path / "mine.yar").write_text('rule shell { strings: $a = "b374k" condition: $a }')
     event = _watch(b"<?php // b374k", str(tmp_path)).look(_change())
-    assert event is not None and event.fields["rules"] == ["mine:shell"] and event.kind == "integrity.webshell_found"
+    assert event is not None and event.fields["yara"] == ["mine:shell"] and event.kind == "integrity.webshell_found"
