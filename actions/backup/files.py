@@ -22,8 +22,8 @@ class Files:
         self.store = store
         self._key = key
         self._version = version
-        self.written: dict[FileType, set[str]] = {}
-        """Names of the files that the store has said it saved, by type."""
+        self.written: dict[FileType, dict[str, int]] = {}
+        """Names and sizes of the files that the store has said it saved, by type."""
 
     def save(self, type: FileType, document: bytes) -> str:
         """Publish a document; returns the name of the file."""
@@ -32,7 +32,7 @@ class Files:
         sealed = self._key.seal(document)
         name = id_of(sealed).hex()
         self.store.save(Handle(type, name), [sealed])
-        self.written.setdefault(type, set()).add(name)
+        self.written.setdefault(type, {})[name] = len(sealed)
         return name
 
     def load(self, type: FileType, name: str) -> bytes:

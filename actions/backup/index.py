@@ -6,7 +6,7 @@ found through an open-addressed hash table of entry numbers; ids are hashes them
 
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from actions.backup.blobs import Blob, BlobType, Location
 from actions.backup.ids import ID_SIZE
@@ -132,6 +132,16 @@ class Index:
     def packs(self) -> list[bytes]:
         """The ids of all packs."""
         return list(self._pack_numbers)
+
+    def ends(self) -> Sequence[int]:
+        """How far the blobs of each pack reach into it, in bytes, in the order of `packs`; behind them comes its header."""
+        ends = array("Q", bytes(8 * len(self._pack_numbers)))
+        with self._lock:
+            for table in self._tables.values():
+                for pack, offset, length in zip(table.packs, table.offsets, table.lengths, strict=True):
+                    if offset + length > ends[pack]:
+                        ends[pack] = offset + length
+        return ends
 
     def blobs(self) -> Iterator[tuple[bytes, Blob]]:
         """Every entry with its pack; the index must not grow meanwhile."""

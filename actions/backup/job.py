@@ -228,22 +228,25 @@ def own_folders(store: Store) -> frozenset[tuple[int, int]]:
 
 
 def _make_sure(repository: Repository, lock: Lock) -> None:
-    """Before a snapshot is published: our lock holds, and the store has every pack that the index names, and every index file."""
+    """Before a snapshot is published: our lock holds, and the store has each pack that the index names, and each index file."""
     lock.check()
-    there = {name for name, _ in repository.store.list(FileType.PACK)}
-    missing = [pack.hex() for pack in repository.index.packs() if pack.hex() not in there]
+    there = dict(repository.store.list(FileType.PACK))
+    index = repository.index
+    names = ((pack.hex(), end) for pack, end in zip(index.packs(), index.ends(), strict=True))
+    missing = [name for name, end in names if there.get(name, 0) <= end]
     if missing:
         raise Damaged(
             f"data/{missing[0]}",
-            f"the store does not hold {len(missing)} of the packs that the index names",
+            f"the store does not hold {len(missing)} of the packs that the index names, or not whole",
             advice="run `holdfast backup check`; no snapshot was made",
         )
     _holds_what_it_said(repository, FileType.INDEX, "no snapshot was made")
 
 
 def _holds_what_it_said(repository: Repository, type: FileType, so: str) -> None:
-    """Damaged names a file that the store has said it saved and does not list."""
-    there = set(repository.files.names(type))
-    for name in sorted(repository.files.written.get(type, set()) - there):
-        what = f"the store said that it saved it, and does not hold it: {so}"
-        raise Damaged(f"{type.value}/{name}", what, advice="mend the store, then run the job again")
+    """Damaged names a file that the store has said it saved and does not list, or not whole."""
+    there = dict(repository.store.list(type))
+    for name, size in repository.files.written.get(type, {}).items():
+        if there.get(name) != size:
+            what = f"the store said that it saved it, and does not hold it whole: {so}"
+            raise Damaged(f"{type.value}/{name}", what, advice="mend the store, then run the job again")

@@ -179,27 +179,35 @@ def test_two_runs_at_once_and_a_lock_of_another_host_are_code_11(
 
 
 class Liar(LocalStore):
-    """Says that it saved files of one type, and did not."""
+    """Says that it saved files of one type, and did not, or half of each."""
 
-    def __init__(self, path: Path, about: FileType) -> None:
+    def __init__(self, path: Path, about: FileType, half: bool) -> None:
         super().__init__(path)
-        self._about = about
+        self._about, self._half = about, half
 
     def save(self, handle: Handle, parts: Any) -> None:
         if handle.type is not self._about:
             super().save(handle, parts)
+        elif self._half:
+            whole = b"".join(parts)
+            super().save(handle, [whole[: len(whole) // 2]])
 
 
-@pytest.mark.parametrize("about", [FileType.PACK, FileType.INDEX, FileType.SNAPSHOT])
+@pytest.mark.parametrize(
+    ("about", "half"),
+    [(about, half) for about in (FileType.PACK, FileType.INDEX, FileType.SNAPSHOT) for half in (False, True)],
+)
 def test_a_store_that_lies_about_success_gets_no_snapshot(
-    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch, about: FileType
+    host: Any, job: JobOptions, where: Path, monkeypatch: pytest.MonkeyPatch, about: FileType, half: bool
 ) -> None:
-    monkeypatch.setattr("actions.backup.places.open_place", lambda *_: Liar(where, about))
+    monkeypatch.setattr("actions.backup.places.open_place", lambda *_: Liar(where, about, half))
     result = do(host, job)
     assert isinstance(result.outcome, Failed)
     assert "does not hold" in result.outcome.error
     assert result.answer["code"] == 1
-    assert list(Repository.open(LocalStore(where), PASSWORD).snapshots()) == []
+    torn = [path.name for path in (where / "snapshots").iterdir()]
+    assert len(torn) == (about is FileType.SNAPSHOT and half), "what is torn is named, and is no snapshot to anybody"
+    assert all(name in result.outcome.error for name in torn)
 
 
 def test_three_harms_three_proofs_that_fail_and_name_them(

@@ -122,3 +122,11 @@ def test_a_file_that_names_less_of_a_pack_hides_nothing() -> None:
     shifted = blobs[3]._replace(offset=7)
     index.add_pack(b"p" * 32, [shifted])
     assert [place.offset for place in index.find(shifted.type, shifted.id)] == [300, 7]
+
+
+def test_the_end_of_each_pack_is_that_of_its_last_blob() -> None:
+    index = Index()
+    index.add_pack(named(1), [Blob(BlobType.DATA, named(7), 0, 100, 0), Blob(BlobType.DATA, named(8), 100, 50, 0)])
+    index.add_pack(named(2), [Blob(BlobType.TREE, named(9), 40, 60, 0)])
+    index.add_pack(named(3), [])
+    assert dict(zip(index.packs(), index.ends(), strict=True)) == {named(1): 150, named(2): 100, named(3): 0}
