@@ -1,9 +1,11 @@
 """All detectors: one call for each block, and what they found."""
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from collectors.traffic.block import Block
 from collectors.traffic.decode.table import Table
@@ -33,6 +35,9 @@ from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.news import Change, Transaction
 from collectors.traffic.streams.news import News
+
+EVIDENCE = 32
+"""Rows of a finding at most."""
 
 
 @dataclass(slots=True)
@@ -88,6 +93,7 @@ class Detectors:
         """Take a block after streams and protocols have; returns what was found, its `rows` valid until the next block is decoded."""
         if len(block):
             self._now_ns = max(self._now_ns, int(block.time_ns[-1]))
+            self.voice.interface = int(block.interface[0])
         if len(batch.rows):
             glance = Glance(block, table, batch, news, self._columns, self._memory)
             glance.drop_copies(self._copies)
@@ -100,7 +106,7 @@ class Detectors:
             self._talks(glance, news, changes)
         if self._arp is not None:
             self._arp.feed(glance)
-        return self.sweep(self._now_ns)
+        return [_with_rows(one, table) for one in self.sweep(self._now_ns)]
 
     def sweep(self, now_ns: int) -> list[Finding]:
         """Look at what only time shows; call it now and then when no packets come, with a time on the packets' clock."""
@@ -172,3 +178,16 @@ class Detectors:
         part = self._generated if change.to_client else self._tunnels
         if part is not None:
             part.take(change, tx, self._columns)
+
+
+def _with_rows(finding: Finding, table: Table) -> Finding:
+    """Return a finding with the sender's first rows of the block as evidence, where it has none of its own."""
+    try:
+        number = int(ipaddress.ip_address(finding.sender))
+    except ValueError:
+        return finding
+    if finding.rows:
+        return finding
+    high, low = np.uint64(number >> 64), np.uint64(number & (1 << 64) - 1)
+    rows = np.flatnonzero((table.src_lo == low) & (table.src_hi == high))[:EVIDENCE]
+    return replace(finding, rows=tuple(rows.tolist()))

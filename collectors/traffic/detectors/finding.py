@@ -13,8 +13,8 @@ class Finding(Record):
 
     `subject` is the service or host that it is about (`192.0.2.1:22/tcp`, `192.0.2.1`); `sender` the address that did it, as its packets
     say ("" when there are many); `forgeable`: no completed handshake proves that address. `senders` are the others that may have. `numbers`
-    are what was seen, by name, `limits` the limits of those that have one. `interface` is the source's number of it. `rows` are rows of
-    the block's column table that are evidence, valid until the next block is decoded; -1 is in none.
+    are what was seen, by name, `limits` the limits of those that have one. `interface` is the source's number of it, filled in
+    where the finding is taken. `rows` are the first of the sender's rows in the block's column table, valid until the next is decoded.
     """
 
     kind: Kind
@@ -28,7 +28,7 @@ class Finding(Record):
     window_s: float
     first_ns: int
     last_ns: int
-    interface: int = 0
+    interface: int = -1
     senders: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     protocol: str = ""

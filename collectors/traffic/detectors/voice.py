@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.mixer import Mixer
 from collectors.traffic.detectors.prefixes import Prefixes
@@ -29,6 +31,8 @@ class Voice:
         self.banned = Prefixes()
         self.counts = VoiceCounts()
         self.mixer = Mixer()
+        self.interface = 0
+        """Where the block that is looked at comes from."""
         self.again_ns = int(again_s * 1e9)
         self._told: dict[tuple[str, ...], int] = {}
         self._found: list[Finding] = []
@@ -49,7 +53,7 @@ class Voice:
             self._told.pop(next(iter(self._told)))
             self.counts.forgotten += 1
         self._told[key] = finding.last_ns
-        self._found.append(finding)
+        self._found.append(finding if finding.interface >= 0 else replace(finding, interface=self.interface))
         self.counts.told += 1
         return True
 

@@ -7,9 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from collectors.traffic.block import from_packets
+from collectors.traffic.detectors.detectors import EVIDENCE
 from collectors.traffic.detectors.kinds import KINDS
 from collectors.traffic.detectors.options import DetectorOptions
-from tests.collectors.traffic.detectors.crowd import SYN, Listener, hear, segment
+from tests.collectors.traffic.detectors.crowd import ACK, RST, SYN, Listener, hear, segment
 from tests.collectors.traffic.detectors.labelled import ATTACKS, OPTIONS
 
 SCENES = {
@@ -60,6 +61,21 @@ def test_findings_are_counted_by_kind() -> None:
     counts = listener.detectors.counts()
     assert counts.findings == {"traffic.dns_tunnelled": 1}
     assert set(counts.findings) <= {kind.name for kind in KINDS}
+
+
+def test_a_finding_knows_its_interface_and_the_senders_packets() -> None:
+    listener = Listener()
+    (found,) = listener.block([(n * 0.01, packet) for n, packet in enumerate(_tries())], interface=3)
+    assert found.interface == 3
+    assert len(found.rows) == EVIDENCE and found.rows[:3] == (0, 2, 4), "the answers between are the victim's"
+
+
+def _tries() -> list[bytes]:
+    made = []
+    for port in range(100, 160):
+        made.append(segment("203.0.113.9", "10.0.0.10", 40_000, port, SYN, 5))
+        made.append(segment("10.0.0.10", "203.0.113.9", port, 40_000, RST | ACK, 0, 6))
+    return made
 
 
 def test_blocks_without_flows_and_without_packets_are_fine() -> None:
