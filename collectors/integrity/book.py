@@ -50,7 +50,9 @@ class Book:
                     "PRAGMA wal_autocheckpoint=2000; PRAGMA journal_size_limit=33554432;" + _SCHEMA
                 )
                 self._check()
-        except sqlite3.OperationalError as error:  # not of the file's content: a full disk, no rights, a lock held for long
+        except (
+            sqlite3.OperationalError
+        ) as error:  # not of the file's content: a full disk, no rights, a lock held for long
             raise HoldfastError(f"{path}: {error}", permanent=False) from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise Malformed(f"{path}: {error}", advice=ADVICE) from error
@@ -94,6 +96,12 @@ class Book:
                 yield Directory(raw, _NODES.decode(nodes))
                 self._base.execute("DELETE FROM folders WHERE path = ?", (raw,))
                 self._add(raw, nodes, None)
+
+    def remove(self, path: bytes) -> None:
+        """Take out one folder, and nothing below it."""
+        self._begin()
+        self._add(path, self._raw(path), None)
+        self._base.execute("DELETE FROM folders WHERE path = ?", (path,))
 
     def move(self, former: bytes, path: bytes) -> None:
         """Give a folder, and all below it, another path; what stood there is replaced."""

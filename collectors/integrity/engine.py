@@ -206,7 +206,7 @@ class Engine:
         if former is not None and former != current:
             self._scanned.former = Rules(_RULES.decode(former), self._host.files)
             self._scanned.forget_unwatched(self._scanned.former)
-        self._current = current
+        self._scanned.current = current
         self._status.verify(self._stop)
         self._commit()
         self._start("start")

@@ -18,6 +18,8 @@ from contracts.subjects.integrity import Row
 from contracts.text import escape
 from contracts.trees import GONE, SWAPPED, Node
 
+FULL = frozenset({"start", "scan", "read again", "overflow"})
+"""Scans of everything, by why they are made."""
 LED = 64
 """Folders whose names are kept at hand while the book is checked."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -28,6 +30,8 @@ class Scanned:
 
     def __init__(self, keeper: Keeper, dirty: Dirty, looks: Looks) -> None:
         self.former: Rules | None = None
+        self.current = b""
+        """The present settings, as the book keeps them once everything was scanned by them."""
         self._keeper, self._dirty, self._looks = keeper, dirty, looks
         keeper.silent = self._is_new_to_settings
         self._based: dict[bytes, bool] = {}
@@ -99,8 +103,9 @@ class Scanned:
         if self._is_moving or scan.why == "overflow":
             self._keeper.hold(change for path in self._lost() for change in self._looks.gone(path, SCAN))
             self._is_moving = False
-        if scan.why in ("start", "read again", "scan", "overflow"):
+        if scan.why in FULL:
             self.former = None
+            self._keeper.book.keep("rules", self.current)
 
     def _lost(self) -> list[bytes]:
         """Return the folders that the book does not lead to: what moved behind a scan's back, or whose notice was lost."""
@@ -122,14 +127,16 @@ class Scanned:
     def forget_unwatched(self, former: Rules) -> None:
         """What is not to be watched any more leaves the book without a word."""
         book, rules = self._keeper.book, self._keeper.rules
+        for root in rules.by_root:
+            self._is_based(root)  # while it is known what lay within a root that leaves
         for root in former.by_root:
             if root in rules.by_root:
                 continue
             book.drop(based(root))
             book.drop("row:root " + escape(root))
-            if rules.rule(root) is None:
-                for _ in book.forget(root):
-                    pass
+            for path in list(book.paths(root)):
+                if rules.rule(path) is None:
+                    book.remove(path)
         tops = {top[1:] for top in rules.tops}
         book.write(TOPS, tuple(node for node in book.known(TOPS) if node.name in tops))
 

@@ -100,7 +100,8 @@ class Running:
 
     def _run(self) -> None:
         try:
-            Engine(self.options, self.host, self.emit, self._ending).run()
+            self.engine = Engine(self.options, self.host, self.emit, self._ending)
+            self.engine.run()
         except BaseException as error:  # noqa: BLE001  # raised again by the thread of the test
             self._error = error
 

@@ -1,0 +1,98 @@
+"""Folders that come, go, move and change places are followed, and nothing leads outside."""
+
+import os
+import time
+from pathlib import Path
+
+from tests.collectors.integrity.running import options, running
+
+
+def test_folders_that_change_places_are_two_renames_and_stay_watched(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("a", "b"):
+        (tree / name).mkdir(parents=True)
+        (tree / name / f"in-{name}").write_text(name)
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        (tree / "a").rename(tmp_path / "between")
+        (tree / "b").rename(tree / "a")
+        (tmp_path / "between").rename(tree / "b")
+        watch.until(lambda: len(watch.kinds()) >= 2)
+        (tree / "a/in-b").write_text("changed")
+        watch.until(lambda: len(watch.kinds()) >= 3)
+        assert sorted(watch.kinds()) == [
+            ("modified", f"{tree}/a/in-b"),
+            ("renamed", f"{tree}/a"),
+            ("renamed", f"{tree}/b"),
+        ]
+
+
+def test_a_whole_tree_that_comes_is_told_name_by_name_in_lists(tmp_path: Path) -> None:
+    tree, other = tmp_path / "tree", tmp_path / "other"
+    tree.mkdir()
+    for number in range(400):
+        (other / f"{number % 20}").mkdir(parents=True, exist_ok=True)
+        (other / f"{number % 20}/{number}").touch()
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        other.rename(tree / "here")
+        watch.until(
+            lambda: sum(int(str(e.fields.get("count", 1))) for e in watch.told if "root" not in e.fields) >= 421
+        )
+        listed = {str(line) for e in watch.told for line in e.fields.get("changes", ())}  # type: ignore[union-attr]
+        assert any(line.startswith(f"created {tree}/here/7/387") for line in listed)
+        (tree / "here/7/387").write_text("x")
+        watch.until(lambda: ("modified", f"{tree}/here/7/387") in watch.kinds())
+
+
+def test_what_is_left_out_is_not_told(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "cache").mkdir(parents=True)
+    with running(tmp_path / "state", options(tree, exclude=("cache", "*.log"))) as watch:
+        watch.based()
+        (tree / "x.log").touch()
+        (tree / "cache/y").touch()
+        (tree / "z").touch()
+        watch.until(lambda: bool(watch.kinds()))
+        time.sleep(0.4)
+        watch.look()
+        assert watch.kinds() == [("created", f"{tree}/z")]
+
+
+def test_links_pipes_and_strange_names_never_lead_outside_or_block(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    tree.mkdir()
+    outside.mkdir()
+    (outside / "secret").touch()
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        (tree / "link").symlink_to(outside)
+        os.mkfifo(tree / "fifo")
+        os.mknod(tree / "device", 0o600 | 0o020000, os.makedev(1, 3))
+        for name in (b"new\nline", b"\xff\xfe", b"x" * 255):
+            (tree / os.fsdecode(name)).touch()
+        watch.until(lambda: len(watch.kinds()) >= 6)
+        (outside / "secret").write_text("changed")
+        (tree / "sub").mkdir()
+        (tree / "sub").rmdir()
+        (tree / "sub").symlink_to(outside)
+        watch.until(lambda: len(watch.kinds()) >= 7)
+        time.sleep(0.4)
+        watch.look()
+        names = {key.removeprefix(f"{tree}/") for _, key in watch.kinds()}
+        assert names == {"link", "fifo", "device", "new\nline", "\\xff\\xfe", "x" * 255, "sub"}
+
+
+def test_a_limit_of_watches_is_said_and_the_scan_finds_the_rest(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for number in range(5):
+        (tree / str(number)).mkdir(parents=True)
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        engine_looks = watch.engine._looks
+        assert engine_looks.notices is not None
+        engine_looks.notices.watch = lambda place, descriptor: False  # type: ignore[method-assign]
+        (tree / "late").mkdir()
+        watch.until(lambda: any(e.kind == "integrity.watch_limit" for e in watch.emit.events))
+        assert any("watched folders" in spot.what for spot in watch.emit.spots)
+        assert watch.emit.spots[0].fix.startswith("Raise fs.inotify")
