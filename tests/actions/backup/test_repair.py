@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actions.backup.blobs import BlobType
+from actions.backup.blobs import Blob, BlobType
 from actions.backup.checker import Checked, Checker
 from actions.backup.forget import forget_ids
 from actions.backup.ids import id_of
@@ -22,6 +22,7 @@ from actions.backup.repair import Repaired, RepairOptions, repair
 from actions.backup.repository import Repository
 from actions.backup.restorer import Restorer
 from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import StoreError
 from actions.backup.walk import entry_at
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 from tests.actions.backup.histories import change, quiet_place, save, whole
@@ -223,6 +224,29 @@ def test_index_and_pack_damaged_at_once(odd: tuple[str, Path], where: Path, rest
     assert whole(where) == {id}
     restic("prune")
     restic("check", "--read-data")
+
+
+def test_a_line_that_breaks_ends_the_repair_instead_of_giving_up_what_it_could_not_look_at(
+    odd: tuple[str, Path], where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bad pack that no index names the header is read again: when the store is away then, its blobs are not lost for that."""
+    bad = packs_of(where, BlobType.DATA)
+    for path in bad:
+        flip(path, path.stat().st_size // 2)
+    for path in (where / "index").iterdir():
+        flip(path, 40)
+    real = Repository.pack_header
+
+    def away(repository: Repository, pack: str, size: int) -> list[Blob]:
+        if pack in {path.name for path in bad}:
+            raise StoreError("the server is away", permanent=False)
+        return real(repository, pack, size)
+
+    monkeypatch.setattr(Repository, "pack_header", away)
+    before = {path: path.read_bytes() for path in where.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match="is away"):
+        mend(where)
+    assert all(path.read_bytes() == data for path, data in before.items()), "nothing was taken away"
 
 
 def test_a_replica_gives_back_whole_files(odd: tuple[str, Path], where: Path, tmp_path: Path, restic: Restic) -> None:
