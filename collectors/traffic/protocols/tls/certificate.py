@@ -17,6 +17,8 @@ _NAMES = {
 
 _ALT_NAMES = b"\x55\x1d\x11"
 MAX_NAMES = 64
+MAX_KEPT = 4096
+"""Bytes of a certificate that is kept: 512 of them, so 2 MiB at most."""
 
 
 class BadDer(Exception):
@@ -65,12 +67,20 @@ def _expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     return begin, stop
 
 
-@lru_cache(512)
 def read(der: bytes) -> tuple[Certificate, str]:
     """Return what a certificate says as far as it can be read, and the event when it cannot be read to the end.
 
-    A server shows the same ones again and again: the latest are kept (a handshake message holds 128 KiB at most).
+    Servers show the same ones again and again: the latest of usual size are kept as they were read, and are not to be changed.
     """
+    return _kept(der) if len(der) <= MAX_KEPT else _whole(der)
+
+
+@lru_cache(512)
+def _kept(der: bytes) -> tuple[Certificate, str]:
+    return _whole(der)
+
+
+def _whole(der: bytes) -> tuple[Certificate, str]:
     certificate = Certificate(der, fingerprint=hashlib.sha1(der).hexdigest().encode())
     certificate.fingerprint = b":".join(certificate.fingerprint[i : i + 2] for i in range(0, 40, 2))
     try:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from collectors.traffic.protocols.tls.certificate import oid, read
+from collectors.traffic.protocols.tls.certificate import MAX_KEPT, oid, read
 
 WHEN = datetime.datetime(2020, 2, 29, 12, 30, 45, tzinfo=datetime.UTC)
 
@@ -73,3 +73,11 @@ def test_object_identifiers_are_written_with_dots() -> None:
     assert oid(bytes.fromhex("2a864886f70d01")) == "1.2.840.113549.1"
     assert oid(b"\x88\x37") == "2.999"
     assert oid(b"") == ""
+
+
+def test_certificates_of_usual_size_are_read_once_and_large_ones_are_not_kept() -> None:
+    der = made().public_bytes(Encoding.DER)
+    assert read(der)[0] is read(bytes(bytearray(der)))[0]
+    large = der + bytes(MAX_KEPT)
+    assert read(large)[0] is not read(large)[0]
+    assert read(large)[0].subject == read(der)[0].subject
