@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = """deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian-security bookworm-security main
-"""
+SECURITY = "deb {}-security bookworm-security main\n"
+"""Where fixes come from, beside the place that debootstrap wrote down."""
 PACKAGES = ("openssh-server", "cron", "vim-tiny", "python3-yaml", "nginx-light", "aide", "iputils-ping")
 TWO_VERSIONS = ("aide", "openssl", "sudo", "curl", "bind9-host", "git")
 ENVIRONMENT = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
@@ -59,12 +58,13 @@ def layer(debian_root: Path, cache: Path) -> Path:
     """What apt needs for the packages above, fetched once and kept: lists, archives, and two versions of one package."""
     target = cache / "packages"
     done = target / ".complete"
-    stamp = json.dumps([SOURCES, PACKAGES, TWO_VERSIONS])
+    source = (debian_root / "etc/apt/sources.list").read_text()
+    stamp = json.dumps([source, PACKAGES, TWO_VERSIONS])
     if done.exists() and done.read_text() == stamp:
         return target / "upper"
     shutil.rmtree(target, ignore_errors=True)
     with overlaid([debian_root], target, tmpfs=False) as root:
-        (root / "etc/apt/sources.list").write_text(SOURCES)
+        (root / "etc/apt/sources.list").write_text(source + SECURITY.format(source.split()[1].rstrip("/")))
         (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
         inside(root, "apt-get", "-q", "update")
         inside(root, *APT, "--download-only", "install", *PACKAGES)

@@ -61,7 +61,7 @@ def test_sources_of_both_forms_are_read() -> None:
 
 
 def test_a_list_is_named_as_apt_names_it() -> None:
-    assert list_name("http://deb.debian.org/debian/dists/bookworm/") == "deb.debian.org_debian_dists_bookworm_"
+    assert list_name("http://deb.example.org/debian/dists/bookworm/") == "deb.example.org_debian_dists_bookworm_"
     assert list_name("http://h:80/a_b~c/") == "h:80_a%5fb%7ec_"
 
 
