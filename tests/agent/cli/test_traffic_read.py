@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from agent.cli.traffic import traffic
 from contracts.errors import HoldfastError
+from tests.collectors.traffic.detectors.crowd import segment
 from tests.collectors.traffic.rules.engine import scene
 
 HIT = 'alert udp any any -> any any (content:"needle"; sid:5;)\n'
@@ -89,3 +90,40 @@ def test_what_is_no_capture_is_named(tmp_path: Path) -> None:
     Path(capture).write_bytes(b"root:x:0:0")
     result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
     assert isinstance(result.exception, HoldfastError) and capture in str(result.exception)
+
+
+def _scan(folder: Path) -> str:
+    tries = [segment("203.0.113.9", "10.0.0.10", 40_000, port, 2, 5) for port in range(100, 140)]
+    refused = [segment("10.0.0.10", "203.0.113.9", port, 40_000, 20, 0, 6) for port in range(100, 140)]
+    capture = folder / "scan.pcap"
+    capture.write_bytes(scene.capture([*tries, *refused]).getvalue())
+    return str(capture)
+
+
+def test_behaviour_is_told_to_people_when_no_rules_are_given(tmp_path: Path) -> None:
+    result = CliRunner().invoke(traffic, ["read", _scan(tmp_path), "--detect", "--checksums", "ignore"])
+    assert result.exit_code == 0, result.output
+    (line,) = result.stdout.splitlines()
+    assert "Port scan (syn) of 10.0.0.10 by 203.0.113.9: 40 ports (limit 20)" in line
+    assert line.endswith("[sender may be forged]")
+
+
+def test_behaviour_is_eve_beside_alerts_or_when_asked_for(tmp_path: Path) -> None:
+    capture = _scan(tmp_path)
+    rules = tmp_path / "a.rules"
+    rules.write_text("alert tcp any any -> any 120 (flags:S; sid:7;)\n")
+    both = CliRunner().invoke(traffic, ["read", capture, "--detect", "--rules", str(rules), "--checksums", "ignore"])
+    gids = [json.loads(line)["alert"]["gid"] for line in both.stdout.splitlines()]
+    assert sorted(gids) == [1, 4100]
+    alone = CliRunner().invoke(traffic, ["read", capture, "--detect", "--eve", "-", "--checksums", "ignore"])
+    assert [json.loads(line)["holdfast"]["kind"] for line in alone.stdout.splitlines()] == ["traffic.ports_scanned"]
+
+
+def test_neither_rules_nor_behaviour_is_nothing_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(traffic, ["read", _scan(tmp_path)])
+    assert result.exit_code == 2 and "--detect" in result.output
+
+
+def test_a_network_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    result = CliRunner().invoke(traffic, ["read", _scan(tmp_path), "--detect", "--home", "ten"])
+    assert result.exit_code == 2 and "--home" in result.output and "192.0.2.0/24" in result.output
