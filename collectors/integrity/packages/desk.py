@@ -6,17 +6,17 @@ from a descriptor that outlives its name. What was never seen stays unproved; se
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
-from collectors.integrity.packages.indices import find
-from collectors.integrity.packages.signatures import Signatures, SignedRelease
+from collectors.integrity.packages.indices import Found, find
+from collectors.integrity.packages.signatures import LISTS, Signatures, SignedRelease
 from collectors.integrity.packages.store import PackageStore
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
-from contracts.provenance import Listing, Shipment, Shipped, Transaction
+from contracts.provenance import Listing, Shipment, Transaction
 from contracts.record import Record
 from contracts.trees import Node, TreePlan
 
@@ -65,53 +65,63 @@ class PackageDesk:
         return self._state.is_busy()
 
     def learn(self) -> Learnt:
-        """Read archives that have appeared and compare them with the signed indices; cheap when there are none."""
-        flaws: list[str] = []
-        self._seen |= self._store.seen()  # another thread's desk may have read some
-        waiting = self._unread(self._candidates(), flaws)
-        local = self._lacking() if self._signatures.has_local() else frozenset()
-        if not waiting and not local:
-            return Learnt(flaws=tuple(flaws))
-        releases, unsigned = self._signatures.releases()
-        waiting |= self._unread(self._local(releases, local), flaws)
-        trusted = self._trusted({key for release in releases for key in release.signers})
-        found, unverified = find(self._host, releases, frozenset(one.package for one, _ in waiting.values()))
-        flaws += [*unsigned, *unverified]
-        signed = 0
-        fresh: dict[str, bool] = {}
-        now_ms = int(self._host.now().timestamp() * 1000)
-        for stamp, (one, files) in waiting.items():
-            match = next((each for each in found if each.stanza.sha256 == one.sha256.hex()), None)
-            signers = [key for key in match.signers if key in trusted] if match is not None else []
-            if match is not None and not signers:
-                flaws.append(
-                    f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}"
-                )
-            self._store.add(one, files, signers[0] if signers else "", match.origin if match else "", now_ms)
-            fresh[stamp] = bool(signers)
-            signed += bool(signers)
-        self._seen |= fresh
-        self._store.note(fresh)
-        return Learnt(archives=len(waiting), signed=signed, flaws=tuple(flaws))
+        """Read archives that have appeared and compare them with the signed indices; cheap when there are none.
 
-    def _unread(self, paths: Iterable[str], flaws: list[str]) -> dict[str, tuple[deb.Deb, list[Shipped]]]:
-        """Return the archives that are new, and add a sentence for each that cannot be read.
-
-        All of them are opened before the first is read: apt may delete them meanwhile.
+        All of them are opened before the first is read, because apt may delete them meanwhile; one is in memory at a time.
         """
-        found: dict[str, tuple[deb.Deb, list[Shipped]]] = {}
-        waiting = self._opened(paths, flaws)
+        flaws: list[str] = []
+        self._forget_unsigned()
+        self._seen |= self._store.seen()  # another thread's desk may have read some
+        waiting = self._opened(self._candidates(), flaws)
         try:
-            for stamp, (descriptor, path) in waiting.items():
-                try:
-                    found[stamp] = deb.read(descriptor, path)
-                except Malformed as error:
-                    self._seen[stamp] = False
-                    flaws.append(error.message)
+            local = self._lacking() if self._signatures.has_local() else frozenset()
+            if not waiting and not local:
+                return Learnt(flaws=tuple(flaws))
+            releases, unsigned = self._signatures.releases()
+            waiting |= self._opened(self._local(releases, local), flaws)
+            names = frozenset(_named(path) for _, path in waiting.values())
+            found, unverified = find(self._host, releases, names)
+            flaws += [*unsigned, *unverified]
+            trusted = self._trusted({key for release in releases for key in release.signers})
+            by_digest = {one.stanza.sha256: one for one in found}
+            fresh = {
+                stamp: self._learnt(descriptor, path, by_digest, trusted, flaws)
+                for stamp, (descriptor, path) in waiting.items()
+            }
         finally:
             for descriptor, _ in waiting.values():
                 os.close(descriptor)
-        return found
+        self._seen |= fresh
+        self._store.note(fresh)
+        return Learnt(archives=len(fresh), signed=sum(fresh.values()), flaws=tuple(flaws))
+
+    def _learnt(
+        self, descriptor: int, path: str, by_digest: Mapping[str, Found], trusted: frozenset[str], flaws: list[str]
+    ) -> bool:
+        """Read one archive and keep what it ships; returns whether a trusted key signs it."""
+        try:
+            one, files = deb.read(descriptor, path)
+        except Malformed as error:
+            flaws.append(error.message)
+            return False
+        match = by_digest.get(one.sha256.hex())
+        signers = [key for key in match.signers if key in trusted] if match is not None else []
+        if match is not None and not signers:
+            flaws.append(f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}")
+        now_ms = int(self._host.now().timestamp() * 1000)
+        self._store.add(one, files, signers[0] if signers else "", match.origin if match else "", now_ms)
+        return bool(signers)
+
+    def _forget_unsigned(self) -> None:
+        """Look again at archives that nothing signed, once apt has other lists."""
+        try:
+            stamp = str(self._host.files.stat(LISTS).mtime_ns)
+        except Unavailable:
+            return  # no lists: nothing is signed, and nothing new can be
+        if self._store.fact("lists") != stamp:
+            self._store.note({}, [each for each, signed in self._store.seen().items() if not signed])
+            self._store.keep("lists", stamp)
+            self._seen = {each: signed for each, signed in self._seen.items() if signed}
 
     def _opened(self, paths: Iterable[str], flaws: list[str]) -> dict[str, tuple[int, str]]:
         """Open the archives that were not read yet, `AT_ONCE` at most."""
@@ -341,6 +351,11 @@ class PackageDesk:
         if path.startswith(b"/usr/") and b"/" + top in self._merged and rest:
             return [path, path.removeprefix(b"/usr")]
         return [path]
+
+
+def _named(path: str) -> str:
+    """Return the package that an archive's file name says, as apt and mirrors name them; whether it is so, its digest says."""
+    return os.path.basename(path).partition("_")[0]  # noqa: PTH119  # a name, no path to be asked
 
 
 def _united(lists: Iterable[tuple[str, list[bytes]]]) -> list[tuple[str, list[bytes]]]:

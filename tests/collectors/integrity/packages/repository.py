@@ -30,6 +30,7 @@ class Made:
         monkeypatch.setattr(dpkg_state, "LOGS", (str(folder / "history.log"), str(folder / "dpkg.log")))
         monkeypatch.setattr(dpkg_state, "LOCKS", (str(folder / "dpkg/lock"),))
         monkeypatch.setattr(desk, "ARCHIVES", str(folder / "archives"))
+        monkeypatch.setattr(desk, "LISTS", str(folder / "lists"))
         self.packages = ""
 
     def gpg(self, *words: str, text: bytes = b"") -> bytes:

@@ -95,3 +95,15 @@ def test_packages_whose_archive_was_never_seen_are_named(made, desk) -> None:
     assert desk.fetch() == ["hf-tool=1.0"]
     _learn(desk)
     assert desk.fetch() == []
+
+
+def test_an_archive_that_nothing_signed_is_looked_at_again_when_apt_has_other_lists(made, desk) -> None:
+    lists = sorted((made.folder / "lists").iterdir())
+    texts = [(path, path.read_bytes()) for path in lists]
+    for path in lists:
+        path.unlink()
+    assert (desk.learn().signed, desk.learn().archives) == (0, 0)
+    time.sleep(0.01)
+    for path, text in texts:
+        path.write_bytes(text)
+    assert desk.learn().signed == 1
