@@ -67,7 +67,7 @@ soak: test-venv ## long runs: the core killed 2,000 times (SOAK_KILLS, SOAK_SEED
 
 soak-backup: test-venv ## backups alone: 2,000 cuts twice, 200 kills in each of backup, prune, repair and replicate, death at every write, every byte flipped, odd trees
 	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_BACKUP_DEATHS=1 HOLDFAST_BACKUP_BYTES=1 HOLDFAST_BACKUP_TREES=$(SOAK_TREES) HOLDFAST_SEED=$(SOAK_SEED) \
-	  $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py tests/actions/backup/test_over_sftp.py tests/actions/backup/test_odd_trees.py tests/actions/backup/test_job.py tests/actions/backup/test_saver.py tests/actions/backup/test_prune.py \
+	  $(BIN)/python -m pytest --timeout 3600 tests/actions/backup/test_replicate.py tests/actions/backup/test_over_sftp.py tests/actions/backup/test_odd_trees.py tests/actions/backup/test_job.py tests/actions/backup/test_target_prune.py tests/actions/backup/test_saver.py tests/actions/backup/test_prune.py \
 	  tests/actions/backup/test_repair.py tests/actions/backup/test_deaths.py tests/actions/backup/test_checker.py $(PYTEST_ARGS)
 
 soak-traffic-tools: packages test-venv ## as root: every real tool (nmap, hping3, hydra, slowhttptest, iodine, sqlmap …) against the detectors, in namespaces

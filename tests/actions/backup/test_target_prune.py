@@ -31,6 +31,7 @@ from tests.actions.backup.stores.sshd import WRITE_ONCE, Sshd, chrooted, make_wr
 
 ROUNDS = int(os.environ.get("HOLDFAST_BACKUP_KILLS", "30")) // 10
 HOUR_NS = 3600 * 10**9
+STEP_H = min(7.0, 60 / (ROUNDS + 4))
 OWNERS = "the owner of the target"
 
 
@@ -55,11 +56,11 @@ class Both:
         self.number = 0
 
     def backup(self) -> str:
-        """One more snapshot, seven hours after the last, all within the last three days."""
+        """One more snapshot some hours after the last, all within the last three days."""
         change(self.tree, self.dice)
         self.number += 1
         repository = Repository.open(LocalStore(self.where), PASSWORD)
-        at_ns = time.time_ns() + (self.number * 7 - 70) * HOUR_NS
+        at_ns = time.time_ns() + int((self.number * STEP_H - 70) * HOUR_NS)
         with repository.lock():
             repository.load_index()
             return Archiver(repository).snapshot([str(self.tree)], hostname="here", time_ns=at_ns)[0]
