@@ -77,6 +77,14 @@ class Handover:
 
     def hand_over(self, spec: WorkerSpec, watcher: str, name: str, have: str) -> Iterator[Material]:
         """Yield the pieces of a material, or a single word when the watcher has it all already."""
+        try:
+            yield from self._material(spec, watcher, name, have)
+        except OSError as error:  # a folder that goes while it is read, a full disk: never the core's end
+            problem = f"{error.filename or name}: {(error.strerror or str(error)).lower()}"
+            yield Material(watcher=watcher, name=name, signature="", role="trouble", path=name, problem=problem)
+            yield Material(watcher=watcher, name=name, signature="", last=True)
+
+    def _material(self, spec: WorkerSpec, watcher: str, name: str, have: str) -> Iterator[Material]:
         roles = spec.materials[watcher][name]
         if KEPT in roles:
             what, of = roles[KEPT]
@@ -115,9 +123,7 @@ class Handover:
             self._coming[key] = -1
         if piece.last:
             whole = self._coming.pop(key) >= 0
-            if whole:
-                self._close(piece, bounds[1])
-            else:
+            if not whole or not self._close(piece, bounds[1]):
                 self.lost += 1
 
     def forget(self, spec: WorkerSpec) -> None:
@@ -129,10 +135,11 @@ class Handover:
         """Return what is kept of one sort, oldest first."""
         folder = self._place(watcher, what)
         found = []
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if _NAME.fullmatch(path.name) and not path.name.endswith(".part"):
-                status = path.stat()
-                found.append(Kept(name=path.name, bytes=status.st_size, at_ms=status.st_mtime_ns // 1_000_000))
+        with contextlib.suppress(OSError):  # what goes meanwhile is not listed
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if _NAME.fullmatch(path.name) and not path.name.endswith(".part"):
+                    status = path.stat()
+                    found.append(Kept(name=path.name, bytes=status.st_size, at_ms=status.st_mtime_ns // 1_000_000))
         return sorted(found, key=lambda one: (one.at_ms, one.name))
 
     def content(self, watcher: str, what: str, name: str) -> bytes | None:
@@ -168,24 +175,24 @@ class Handover:
             return False
         return True
 
-    def _close(self, piece: Keep, total: int) -> None:
-        """Put a whole file in its place, then let the oldest go until all together are within `total`."""
+    def _close(self, piece: Keep, total: int) -> bool:
+        """Put a whole file in its place, then let the oldest go until all together are within `total`; False where the disk does not."""
         folder = self._place(piece.watcher, piece.what)
         part = self._part(piece.watcher, piece.what, piece.name)
         try:
             part.replace(folder / piece.name)
         except OSError:
             _unlink(part)
-            self.lost += 1
-            return
+            return False
         kept = self.listed(piece.watcher, piece.what)
         size = sum(one.bytes for one in kept)
         for one in kept[:-1]:
             if size <= total:
-                return
+                break
             _unlink(folder / one.name)
             size -= one.bytes
             self.dropped += 1
+        return True
 
     def _hand_back(self, watcher: str, name: str, what: str, mark: str) -> Iterator[Material]:
         yield Material(watcher=watcher, name=name, signature=mark, role="key", path=KEY, data=self._key())
@@ -244,8 +251,11 @@ def _files(roles: Mapping[str, tuple[str, ...]]) -> Iterator[_File]:
 
 
 def _secret(role: str, reference: str) -> Iterator[_File]:
-    path = Path(reference.partition(":")[2])
-    yield _File(role=role, path=reference, mark=_mark(path.stat()) if path.is_file() else ())
+    try:
+        status = Path(reference.partition(":")[2]).stat()
+        yield _File(role=role, path=reference, mark=_mark(status))
+    except OSError:
+        yield _File(role=role, path=reference)  # what is wrong with it is said when it is read
 
 
 def _under(role: str, path: str) -> Iterator[_File]:

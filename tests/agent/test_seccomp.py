@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import socket
 import subprocess
 
 import pytest
@@ -71,3 +72,44 @@ def test_the_firewalls_tools_and_commands_still_work():
 def test_an_unknown_machine_is_left_alone(monkeypatch):
     monkeypatch.setattr(seccomp, "_MACHINES", {})
     assert seccomp.harden() is False
+
+
+def test_a_confined_process_opens_nothing_runs_nothing_and_speaks_to_nobody_new(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("x")
+
+    def work():
+        ours, theirs = socket.socketpair()
+        held = os.open(path, os.O_RDONLY)
+        assert seccomp.confine()
+        tries = {
+            "read": lambda: os.open(path, os.O_RDONLY),
+            "make": lambda: os.open(tmp_path / "new", os.O_CREAT | os.O_WRONLY),
+            "remove": lambda: os.unlink(path),
+            "rename": lambda: os.rename(path, tmp_path / "other"),
+            "folder": lambda: os.mkdir(tmp_path / "folder"),
+            "list": lambda: os.listdir(tmp_path),
+            "mode": lambda: os.chmod(path, 0o777),
+            "link": lambda: os.symlink("a", tmp_path / "b"),
+            "run": lambda: os.execv("/bin/true", ["true"]),
+            "inet": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+            "inet6": lambda: socket.socket(socket.AF_INET6, socket.SOCK_STREAM),
+            "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+            "connect": lambda: socket.socket(socket.AF_UNIX).connect(str(tmp_path / "socket")),
+            "datagram": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"x", str(tmp_path / "socket")),
+            "descriptors": lambda: ours.sendmsg([b"x"]),
+            "listen": lambda: socket.socket(socket.AF_UNIX).listen(),
+        }
+        for name, one in tries.items():
+            try:
+                one()
+            except PermissionError:
+                continue
+            os.write(2, f"{name} was let through\n".encode())
+            return 1
+        ours.sendall(b"still")
+        assert theirs.recv(9) == b"still" and os.pread(held, 1, 0) == b"x"
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+        return 0
+
+    assert in_child(work) == 0

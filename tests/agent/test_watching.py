@@ -5,6 +5,7 @@ import socket
 import time
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from agent import watching
@@ -14,7 +15,8 @@ from agent.watching import Watch
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.event import Kind, Severity
-from contracts.frames import Changed, Emitted, Gap, Watching
+from contracts.frames import PAGE_BYTES, Changed, Emitted, Fetch, Gap, Keep, Material, Retune, Watching
+from contracts.options import CollectorOptions
 from contracts.outcome import Failed, Ok
 
 TICKED = Kind(name="t.ticked", meaning="It ticked.", title="tick", severity=Severity.LOW)
@@ -156,3 +158,52 @@ def test_blind_spots_are_part_of_its_state(watch):
     hear = watch(how)
     assert hear() == Watching(watcher="t", outcome=Ok(), blind=spots)
     assert hear() == Gap(watcher="t", reason="overflow", seconds=1.5)
+
+
+def pair(live=True):
+    class Watcher:
+        name, kinds, options = "t", (TICKED,), CollectorOptions
+
+        def watch(self, host, emit, stop):
+            stop.wait(10)
+
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    watch = Watch("t", Watcher(), Host(), Channel(theirs), Ending())
+    return watch, lambda: worker_codec().decode(read_frame(ours))
+
+
+def test_what_is_fetched_comes_in_pieces_and_is_given_once():
+    watch, said = pair()
+    watch.fetch("rules", "old")
+    assert said() == Fetch(watcher="t", name="rules", have="old")
+    assert watch.fetched("rules") is None
+    for data, last in ((b"one ", False), (b"file", False)):
+        watch.take(Material(watcher="t", name="rules", signature="s", role="rules", path="/a", data=data, last=last))
+    watch.take(Material(watcher="t", name="rules", signature="s", role="rules", path="/b", problem="gone"))
+    assert watch.fetched("rules") is None, "not yet whole"
+    watch.take(Material(watcher="t", name="rules", signature="s", last=True))
+    answer = watch.fetched("rules")
+    assert [(one.path, one.data, one.problem) for one in answer.pieces] == [
+        ("/a", b"one file", ""),
+        ("/b", b"", "gone"),
+    ]
+    assert answer.signature == "s" and watch.fetched("rules") is None
+    watch.fetch("rules", "s")
+    watch.take(Material(watcher="t", name="rules", signature="s", unchanged=True, last=True))
+    assert watch.fetched("rules").pieces is None
+    watch.take(Material(watcher="t", name="other", signature="s", last=True))
+    assert watch.fetched("other") is None, "nobody asked"
+
+
+def test_what_is_to_be_kept_travels_in_pieces_and_settings_come_while_it_watches():
+    watch, said = pair()
+    watch.keep("evidence", "a.pcap", b"x" * (PAGE_BYTES + 1))
+    first, second = said(), said()
+    assert (len(first.data), first.last, len(second.data), second.last) == (PAGE_BYTES, False, 1, True)
+    watch.keep("evidence", "empty", b"")
+    assert said() == Keep(watcher="t", what="evidence", name="empty", last=True)
+    assert watch.retuned() is None
+    for every in (5.0, 7.0):
+        watch.take(Retune(watcher="t", options=msgspec.msgpack.encode(CollectorOptions(every=every))))
+    assert watch.retuned() == CollectorOptions(every=7.0) and watch.retuned() is None

@@ -15,7 +15,7 @@ from collectors.traffic.rules.engine.engine import Engine
 from collectors.traffic.rules.engine.sealed import NotOpened
 from collectors.traffic.rules.forge import Broken, Forge, Made, thresholds, unpack
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
-from contracts.collector import Emit, Fetched
+from contracts.collector import Emit, Fetched, Piece
 from contracts.subjects.traffic import Rules
 
 RULES, CACHE = "rules", "cache"
@@ -61,10 +61,19 @@ class Rulebook:
         if answer is None:
             self._ask(now_s)
         elif answer.pieces is not None:
-            self._signature = answer.signature
-            self.state = replace(self.state, loading=True, problem="")
-            self._forge = Forge(answer.pieces, self._options.variables(), self._key, self._made_of())
+            self._make(answer.signature, answer.pieces, self._key)
         return None
+
+    def _make(self, signature: str, pieces: tuple[Piece, ...], key: bytes) -> None:
+        """Have rules made of files; raises `Broken` where some cannot be read and there are rules in use that would be lost by it."""
+        self._signature = signature
+        unread = [f"{piece.path}: {piece.problem}" for piece in pieces if piece.problem]
+        if unread and (self.state.loaded or not signature):
+            problem = f"{unread[0]}{f' (and {len(unread) - 1} more)' if len(unread) > 1 else ''}; the rules in use stay"
+            self.state = replace(self.state, loading=False, problem=problem)
+            raise Broken(problem)
+        self.state = replace(self.state, loading=True, problem="")
+        self._forge = Forge(pieces, self._options.variables(), key, self._made_of())
 
     def close(self) -> None:
         """End what is under way."""

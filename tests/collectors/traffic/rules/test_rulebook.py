@@ -66,3 +66,24 @@ def test_rules_that_cannot_be_made_leave_those_in_use_and_are_told(monkeypatch: 
         until_fresh(book, 100.0)
     assert book.state.loaded == 1 and "exit code" in book.state.problem and not book.state.loading
     book.close()
+
+
+def test_files_that_cannot_be_read_any_more_leave_the_rules_in_use_until_they_can() -> None:
+    told = Told({"rules": rules(ONE, TWO), "cache": KEY})
+    book = Rulebook(OPTIONS, told, lambda: 1)
+    assert until_fresh(book).state.loaded == 2
+    gone = Piece(role="rules", path="1.rules", problem="no such file or directory")
+    told.materials["rules"] = Fetched(signature="2", pieces=(*(rules(ONE).pieces or ()), gone))
+    with pytest.raises(Broken, match=r"1\.rules: no such file"):
+        until_fresh(book, 100.0)
+    assert book.state.loaded == 2 and "the rules in use stay" in book.state.problem
+    told.materials["rules"] = rules(ONE, signature="3")
+    fresh = until_fresh(book, 200.0)
+    assert fresh.state.loaded == 1 and not fresh.state.problem
+
+
+def test_a_core_that_cannot_read_at_all_is_told() -> None:
+    trouble = Piece(role="trouble", path="rules", problem="rules: input/output error")
+    book = Rulebook(OPTIONS, Told({"rules": Fetched(signature="", pieces=(trouble,)), "cache": KEY}), lambda: 1)
+    with pytest.raises(Broken, match="input/output error"):
+        until_fresh(book)
