@@ -82,7 +82,9 @@ class ScanOptions(Record):
     largest: Annotated[Size, Meta(description="Files over this size are not scanned, and counted.", ge=1 << 10)] = (
         256 << 20
     )
-    at_once: Annotated[int, Meta(description="Files that clamd is given at once.", ge=1, le=32)] = 8
+    at_once: Annotated[
+        int, Meta(description="Files that clamd is given at once; its MaxQueue must be larger.", ge=1, le=90)
+    ] = 64
     cpu: Annotated[
         _Percent,
         Meta(description="It pauses while others wait for processors for more than this share (/proc/pressure)."),
