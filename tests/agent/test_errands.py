@@ -3,13 +3,15 @@
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 
 from agent.errands import Errands
 from agent.loop import Loop
+from agent.worker_link import Violation
 from contracts.action import Command, Result
 from contracts.coverage import Blind
-from contracts.errors import Why
-from contracts.frames import Collect, Do, Done, Finished, NeedSnapshot, SnapshotPage, Stored
+from contracts.errors import Malformed, Why
+from contracts.frames import Collect, Do, Done, Fetch, Finished, Keep, Material, NeedSnapshot, SnapshotPage, Stored
 from contracts.outcome import Cost, Failed, Ok
 
 
@@ -141,3 +143,44 @@ def test_a_command_that_waits_past_its_deadline_is_answered(errands, monkeypatch
     made.loop.call_later(0.2, made.loop.stop)
     made.loop.run()
     assert results[0].outcome.why == Why.TIMEOUT and not made.waiting and made.overran == []
+
+
+class Holder:
+    def __init__(self):
+        self.kept, self.forgotten = [], []
+
+    def hand_over(self, spec, watcher, name, have):
+        yield Material(watcher=watcher, name=name, signature="s", unchanged=have == "s", last=True)
+
+    def keep(self, spec, piece):
+        if piece.name == "bad":
+            raise Malformed("not agreed to")
+        self.kept.append(piece.name)
+
+    def forget(self, spec):
+        self.forgotten.append(spec.name)
+
+
+def test_what_a_watcher_fetches_is_streamed_and_what_it_keeps_is_handed_on(spec):
+    holder, loop = Holder(), Loop()
+    known = replace(spec(), watchers=("ticker",), materials={"ticker": {"rules": {}}})
+    made = Errands(known, loop, Rows(()), None, Now(), count(1), [].append, holder)
+    link = Link()
+    streams = []
+    link.stream = lambda pieces: streams.extend(pieces)
+    made.attach(link)
+    made.hear(Fetch(watcher="ticker", name="rules", have="s"))
+    assert [piece.unchanged for piece in streams] == [True]
+    made.hear(Keep(watcher="ticker", what="evidence", name="good"))
+    assert holder.kept == ["good"]
+    for wrong in (
+        Fetch(watcher="ticker", name="other"),
+        Fetch(watcher="stranger", name="rules"),
+        Keep(watcher="ticker", what="evidence", name="bad"),
+        Keep(watcher="stranger", what="evidence", name="good"),
+    ):
+        with pytest.raises(Violation):
+            made.hear(wrong)
+    made.abandon("it ended", commands=True)
+    assert holder.forgotten == [known.name]
+    loop.close()

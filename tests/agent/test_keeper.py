@@ -2,8 +2,11 @@
 
 import socket
 import struct
+import time
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from agent.keeper import KINDS
 from agent.privileges import WORKERS, account
@@ -83,3 +86,17 @@ def test_its_events_carry_the_same_fields_and_advice(kind):
     )
     event = kind.event("reader", worker="reader", detail="x", restarts=1, wait_s=0.5)
     assert kind.title.format(key=event.key, **event.fields)
+
+
+def test_a_watcher_that_takes_other_settings_while_it_watches_is_told_them_and_stays(team, spec, script):
+    first = spec(script=script(many=1))
+    live = replace(first, live=tuple(first.options))
+    crew = team(live)
+    pid = crew.running().pid
+    name = next(iter(live.options))
+    other = msgspec.msgpack.encode({**msgspec.msgpack.decode(live.options[name]), "every": 77.0})
+    crew.supervisor.reconfigure([replace(live, options={**live.options, name: other})])
+    time.sleep(0.5)
+    assert crew.running().pid == pid, "not started anew"
+    crew.supervisor.reconfigure([replace(live, subjects=(*live.subjects, "more"))])
+    crew.until(lambda: crew.state().pid not in (0, pid))

@@ -58,3 +58,12 @@ def test_the_watchdog_is_only_ours_when_it_names_us() -> None:
     assert Notifier({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 30
     assert Notifier({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}).watchdog_s == 0
     assert Notifier({"WATCHDOG_USEC": "soon"}).watchdog_s == 0
+
+
+def test_a_held_connection_speaks_when_no_other_could_be_made(manager: socket.socket) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname()})
+    notifier.hold()
+    os.rename(manager.getsockname(), manager.getsockname() + ".gone")
+    notifier.alive()
+    assert heard(manager) == ["WATCHDOG=1"]
+    Notifier({}).hold()
