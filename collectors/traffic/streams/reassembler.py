@@ -30,7 +30,7 @@ from collectors.traffic.streams.state import State
 
 _TURNS = 6
 """So often a flow may go on the fast way again inside a block."""
-_WORTH = 1500
+_WORTH = 4000
 """Fewer packets than these are looked at one by one rather than in another turn."""
 _FEW = 3
 
