@@ -112,19 +112,24 @@ class Protocols:
 
     def _take_runs(self, runs: list[Run]) -> None:
         talks, counts = self._talks, self.counts
+        seen = encrypted = unparsed = 0
         for run in runs:
             talk = talks.get(run.slot)
             if talk is None:
                 talk = self._begin(run)
                 if talk is None:
                     continue
-            counts.bytes_seen += len(run.data)
+            size = len(run.data)
+            seen += size
             if not talk.left:
                 self._run(talk, run)
             elif talk.conversation.encrypted:
-                counts.bytes_encrypted += len(run.data)
+                encrypted += size
             else:
-                counts.bytes_unparsed += len(run.data)
+                unparsed += size
+        counts.bytes_seen += seen
+        counts.bytes_encrypted += encrypted
+        counts.bytes_unparsed += unparsed
 
     def _begin(self, run: Run) -> Talk | None:
         """Return a new conversation, None when nothing was said, or nobody knows by whom."""
