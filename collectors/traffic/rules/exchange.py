@@ -8,12 +8,4 @@ def take_over(fresh: Engine, former: Engine) -> None:
 
     Thresholds count anew. A count that no rule asked for before begins now.
     """
-    fresh._talks, fresh._sessions = former._talks, former._sessions
-    streams = fresh._waiting._streams
-    fresh._waiting = former._waiting
-    fresh._waiting._streams = streams
-    if (fresh._counts._counting, fresh._counts._sizing) == (former._counts._counting, former._counts._sizing):
-        fresh._counts = former._counts
-    fresh.verdicts.memory = fresh.evaluator.memory = former.verdicts.memory
-    fresh.verdicts.left = former.verdicts.left
-    fresh.verdicts.discarded = former.verdicts.discarded
+    fresh.take_over(former)

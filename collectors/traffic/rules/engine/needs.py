@@ -130,7 +130,8 @@ class Needs:
         size = seen.payload_len[chosen]
         found: Bools = (wanted == ANY_STATE) | (wanted == state[chosen])
         found &= (size >= self._low[rules]) & (size <= self._high[rules])
-        return found & (self._families[rules] & _FAMILY_BIT[seen.family[chosen]] != 0)
+        found &= self._families[rules] & _FAMILY_BIT[seen.family[chosen]] != 0
+        return found
 
     def _fit(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
         """Return, pair by pair, whether the rule's header fits."""
