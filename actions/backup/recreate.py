@@ -6,7 +6,6 @@ A blob's id is the hash of its content, so what is found under another name, cha
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from actions.backup.archiver import Archiver, Choices, NothingToSave
@@ -61,6 +60,8 @@ class Recreator:
         self._roots = roots
         self._choices = choices
         self._replicas = replicas
+        self.away: dict[str, str] = {}
+        """Replicas that could not be asked, and why."""
         self._found: set[bytes] = set()
         self._tried: set[tuple[bytes, str]] = set()
         self.recreated = Recreated()
@@ -102,11 +103,17 @@ class Recreator:
 
     def _from_replica(self, type: BlobType, id: bytes) -> bool:
         for replica in self._replicas:
-            with suppress(Damaged, NoSuchBlob, StoreError):
-                self._saver.save(type, replica.load_blob(type, id))
-                self._found.add(id)
-                self.recreated.from_replicas += 1
-                return True
+            try:
+                data = replica.load_blob(type, id)
+            except (Damaged, NoSuchBlob):
+                continue
+            except StoreError as error:
+                self.away.setdefault(replica.store.location, error.message)
+                continue
+            self._saver.save(type, data)
+            self._found.add(id)
+            self.recreated.from_replicas += 1
+            return True
         return False
 
     def _save_again(self, id: bytes, path: bytes, snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> None:

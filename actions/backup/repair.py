@@ -45,6 +45,7 @@ class Repaired:
     """What a repair did. `losses` is what could not be brought back, by snapshot and path; `problems` is what a check says afterwards.
 
     `packs_left` are bad packs of which something is lost: no index names them any more, and a prune removes them once nothing needs them.
+    `away` are replicas that could not be asked, and why: what is lost may be there all the same.
     """
 
     from_replica: list[str] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Repaired:
     indexes_dropped: list[str] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     problems: list[Damaged] = field(default_factory=list)
+    away: dict[str, str] = field(default_factory=dict)
 
 
 def repair(repository: Repository, checked: Checked, lock: Lock, options: RepairOptions | None = None) -> Repaired:
@@ -89,6 +91,7 @@ class _Repair:
             roots, choices = self._options.roots, self._options.choices
             recreator = Recreator(repository, saver, self._lengths, roots, choices, self._replicas())
             self._repaired.recreated = recreator.walk(self._snapshots())
+            self._repaired.away = {**recreator.away, **self._repaired.away}
             saver.finish()
         finally:
             saver.close()
@@ -141,7 +144,8 @@ class _Repair:
         for store in self._options.replicas:
             try:
                 data = store.load(handle)
-            except StoreError:
+            except StoreError as error:
+                self._note_away(store, error)
                 continue
             if id_of(data).hex() == handle.name:
                 return data
@@ -151,13 +155,20 @@ class _Repair:
         """The replicas that can be read as repositories, for blobs that lie there in other packs, or that no index names here."""
         found = []
         for store in self._options.replicas:
-            with suppress(HoldfastError):
+            try:
                 config = load_config(store, self._repository.key)
                 if config.id == self._repository.config.id:
                     replica = Repository(store, self._repository.key, self._repository.key_id, config)
                     replica.load_index()
                     found.append(replica)
+            except HoldfastError as error:
+                self._note_away(store, error)
         return found
+
+    def _note_away(self, store: Store, error: HoldfastError) -> None:
+        """Keep that a replica could not be asked; one that has no such file, or is none, has answered."""
+        if not error.permanent:
+            self._repaired.away.setdefault(store.location, error.message)
 
     def _load_index(self) -> None:
         """The index from all files but those that are still damaged."""

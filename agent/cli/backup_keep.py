@@ -45,11 +45,15 @@ def repair(desk: "Desk", as_json: bool, read_data: bool) -> int:
         return _show_checked(checked, as_json)
     if as_json:
         lost = [{"snapshot": loss.snapshot, "path": escape(loss.path), "why": loss.why} for loss in done.losses]
-        click.echo(to_json({"losses": lost, "problems": [str(problem) for problem in done.problems]}, indent=2))
+        problems = [str(problem) for problem in done.problems]
+        click.echo(to_json({"losses": lost, "problems": problems, "away": done.away}, indent=2))
         return int(bool(done.losses or done.problems))
     click.echo(
         f"Packs adopted: {done.adopted}, blobs salvaged: {done.salvaged}, bad packs removed: {len(done.packs_removed)}."
     )
+    for why in done.away.values():
+        said = f"a copy could not be asked: {plain(why)}; what is lost may be there: repair again when it answers"
+        click.secho(said, fg="yellow", err=True)
     for loss in done.losses:
         click.secho(f"lost: {loss.snapshot[:8]}:{plain(escape(loss.path))}: {plain(loss.why)}", fg="red", err=True)
     for problem in done.problems:

@@ -22,7 +22,7 @@ from actions.backup.repair import Repaired, RepairOptions, repair
 from actions.backup.repository import Repository
 from actions.backup.restorer import Restorer
 from actions.backup.stores.local import LocalStore
-from actions.backup.stores.store import StoreError
+from actions.backup.stores.store import Handle, StoreError
 from actions.backup.walk import entry_at
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
 from tests.actions.backup.histories import change, quiet_place, save, whole
@@ -247,6 +247,27 @@ def test_a_line_that_breaks_ends_the_repair_instead_of_giving_up_what_it_could_n
     with pytest.raises(StoreError, match="is away"):
         mend(where)
     assert all(path.read_bytes() == data for path, data in before.items()), "nothing was taken away"
+
+
+def test_a_replica_that_is_away_is_named_and_its_repair_comes_when_it_is_back(
+    odd: tuple[str, Path], where: Path, tmp_path: Path
+) -> None:
+    id, root = odd
+    shutil.copytree(where, tmp_path / "copy")
+    (root / "big random").unlink()
+    for path in packs_of(where, BlobType.DATA):
+        flip(path, path.stat().st_size // 2)
+
+    class Away(LocalStore):
+        def load(self, handle: Handle, offset: int = 0, length: int | None = None) -> bytes:
+            raise StoreError("the line is down", permanent=False)
+
+    copy = tmp_path / "copy"
+    _, repaired = mend(where, RepairOptions(replicas=(Away(copy),)))
+    assert repaired.away == {str(copy): "the line is down"}
+    _, repaired = mend(where, RepairOptions(replicas=(LocalStore(copy),)))
+    assert (repaired.away, repaired.losses, repaired.problems) == ({}, [], [])
+    assert whole(where) == {id}
 
 
 def test_a_replica_gives_back_whole_files(odd: tuple[str, Path], where: Path, tmp_path: Path, restic: Restic) -> None:
