@@ -179,8 +179,9 @@ class Sensor:
             self._secret_s, self._secret_problem = -options.rules_every, ""
         if _of_tables(options) != _of_tables(former):
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
-            engine, self._pipeline = self._pipeline.engine, Pipeline(options)
-            self._pipeline.engine = engine
+            # What the engine knows of flows is by their place in the tables: it is made anew, too.
+            self._pipeline = Pipeline(options)
+            self._rules.again()
             self._bans = ""
         elif options.detectors != former.detectors:
             self._pipeline.tune(options.detectors)

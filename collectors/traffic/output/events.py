@@ -12,6 +12,7 @@ from collectors.traffic.rules.engine.view import TCP, Packet
 from collectors.traffic.rules.language.groups import addresses
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.variables import Variables
+from collectors.traffic.rules.site import edges
 from contracts.event import Event, Severity
 from contracts.traffic_alert import ALERT, SEVERITIES
 
@@ -27,7 +28,7 @@ class Home:
     def __init__(self, variables: Variables) -> None:
         found = addresses("$HOME_NET", variables.addresses)
         self._any = found.any
-        self._edges = {4: _edges(found.v4), 6: _edges(found.v6)}
+        self._edges = {4: edges(found.v4), 6: edges(found.v6)}
 
     def has(self, family: int, address: int) -> bool:
         """Return whether an address is at home."""
@@ -119,7 +120,3 @@ def _short(record: dict[str, object]) -> dict[str, object]:
     if len(msgspec.json.encode(record)) <= MAX_EVIDENCE:
         return record
     return {name: value for name, value in record.items() if name not in ("http", "dns", "tls", "alert")}
-
-
-def _edges(ranges: tuple[tuple[int, int], ...]) -> list[int]:
-    return [edge for low, high in ranges for edge in (low, high + 1)]

@@ -50,6 +50,11 @@ class Rulebook:
             self._signature = ""
         self._asked_s = None
 
+    def again(self) -> None:
+        """Have the rules made anew: the engine that was made of them is of no more use."""
+        self._signature, self._asked_s = "", None
+        self.state = Rules(loading=True)
+
     def poll(self, now_s: float, columns: Columns) -> Fresh | None:
         """Move on by one step; returns a ruleset that is ready to be used. Raises `Broken` when one could not be made."""
         if self._key is None:
@@ -134,3 +139,4 @@ class Rulebook:
         )
         engine = Engine(made.prepared, columns)
         return Fresh(engine, thresholds(told.thresholds, self._options.variables()), self.state, told.problems)
+

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from collectors.traffic.rules.engine.verdicts import Alert
-from collectors.traffic.rules.language.rule import Addresses, Rule
+from collectors.traffic.rules.language.rule import Addresses, Ranges, Rule
 from collectors.traffic.rules.language.threshold_config import RateFilter, Suppression, ThresholdConfig
 
 MAX_COUNTERS = 65_536
@@ -120,8 +120,16 @@ def _of(table: Mapping[tuple[int, int], list[T]], rule: Rule) -> list[T]:
     return [one for key in ((rule.gid, rule.sid), (rule.gid, 0), (0, 0)) for one in table.get(key, ())]
 
 
+def edges(ranges: Ranges) -> list[int]:
+    """Return where a set begins and ends, in turn: a number of edges that is odd up to a value means inside."""
+    found: list[int] = []
+    for low, high in ranges:
+        if found and found[-1] == low:
+            found[-1] = high + 1
+        else:
+            found += (low, high + 1)
+    return found
+
+
 def _edges(found: Addresses) -> dict[int, list[int]]:
-    return {
-        4: [e for low, high in found.v4 for e in (low, high + 1)],
-        6: [e for low, high in found.v6 for e in (low, high + 1)],
-    }
+    return {4: edges(found.v4), 6: edges(found.v6)}

@@ -50,8 +50,10 @@ def test_packets_of_an_interface_become_alerts_and_settings_are_taken_on_the_way
             told.tuned = Options(interfaces=("hfa", "hfb"), rules_every=1.0, repeat_after=1.0)
             until(lambda: "interface hfa" in (board.of(host).rows(5.0) or {}))
             assert not told.gaps, "the tables were not touched"
-            told.tuned = Options(interfaces=("hfb",), rules_every=1.0, max_flows=2048)
-            until(lambda: bool(told.gaps))
+            told.tuned = Options(interfaces=("hfb",), rules_every=1.0, max_flows=2048, repeat_after=1.0)
+            until(lambda: bool(told.gaps) and told.kinds().count("traffic.rules_loaded") == 2)
+            send("hfa", [scene.udp(b"a needle")])
+            until(lambda: told.kinds().count("traffic.alert") >= 2)
 
         watched(act, Options(interfaces=("hfb",), rules_every=1.0))
 

@@ -3,7 +3,7 @@
 from collectors.traffic.rules.engine.verdicts import Alert
 from collectors.traffic.rules.language.threshold_config import read
 from collectors.traffic.rules.language.variables import ADDRESS_GROUPS
-from collectors.traffic.rules.site import Site
+from collectors.traffic.rules.site import Site, edges
 from tests.collectors.traffic.rules.engine import scene
 
 RULE = 'alert udp any any -> any any (content:"needle"; sid:5;)'
@@ -48,3 +48,7 @@ def test_a_rule_that_matches_too_often_does_something_else_for_a_while() -> None
     passing = site("rate_filter gen_id 1, sig_id 5, track by_rule, count 2, seconds 60, new_action pass, timeout 0")
     assert len(passing.apply(found)) == 2 and passing.suppressed == 7
     assert site("").idle and not passing.idle
+
+
+def test_ranges_that_touch_are_one() -> None:
+    assert edges(((1, 3), (4, 6), (9, 9))) == [1, 7, 9, 10]
