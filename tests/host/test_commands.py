@@ -86,3 +86,10 @@ except Unavailable as error:
             del os.environ["PLACE"]
     assert reason == "permission"
     assert "execute" in advice
+
+
+def test_a_command_of_the_configuration_is_run_as_it_is_and_one_that_is_not_there_is_said(tmp_path):
+    commands = LinuxCommands()
+    assert commands.configured("/bin/echo", "signatures: 5").stdout == b"signatures: 5\n"
+    with pytest.raises(Unavailable):
+        commands.configured(f"{tmp_path}/none")

@@ -78,3 +78,12 @@ def test_names_are_bytes_and_links_are_not_followed(tmp_path: Path) -> None:
     assert set(files.names(str(tmp_path))) == {b"caf\xe9", b"link"}
     assert files.link(str(tmp_path / "link")) == b"nowhere"
     assert files.stat(str(tmp_path / "link")).mode & 0o170000 == 0o120000
+
+
+def test_the_beginning_of_a_file_is_read_whatever_its_length(tmp_path):
+    (tmp_path / "long").write_bytes(b"x" * 5000)
+    files = LinuxFiles()
+    assert files.head(f"{tmp_path}/long", 512) == b"x" * 512
+    assert files.head(f"{tmp_path}/long", 9000) == b"x" * 5000
+    with pytest.raises(Unavailable):
+        files.head(f"{tmp_path}/none", 1)
