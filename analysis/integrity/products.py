@@ -18,6 +18,10 @@ _TELLING = re.compile(
     rb"/(authorized_keys|sudoers|crontab|ld\.so\.preload|rc\.local|known_hosts|shadow|passwd|group|gshadow)$"
 )
 
+_DOORS = re.compile(rb"/etc/(sudoers\.d|pam\.d|polkit-1)/")
+"""Where even a signed example, copied there, gives something away."""
+_RULED = re.compile(rb"/etc/(alternatives|systemd|rc[0-6S]\.d|cron[^/]*|ssl)/")
+"""Where links have rules of their own, or are run."""
 _ARCH = rb"/usr/lib/(?:x86_64|aarch64|i386|arm|powerpc64le|riscv64|s390x)[^/]*"
 _NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(b"|".join(patterns)), what)
@@ -127,7 +131,7 @@ def _copied(change: Change, run: Transaction, known: Knowledge) -> Provenance | 
     node = change.after
     if node is None or not node.content or not change.path.startswith(b"/etc/"):
         return None
-    if node.mode & 0o6000 or node.capabilities:
+    if node.mode & 0o6000 or node.capabilities or _TELLING.search(change.path) or _DOORS.match(change.path):
         return None
     source = known.copies(node.content, frozenset(one.name for one in run.packages))
     return (
@@ -139,6 +143,8 @@ def _linked(change: Change, run: Transaction, known: Knowledge) -> Provenance | 
     """A link below /etc that leads to a name of the run's own packages: a site, a module or a service enabled; or one that went with it."""
     node = change.after or change.before
     if node is None or not stat.S_ISLNK(node.mode) or not change.path.startswith(b"/etc/"):
+        return None
+    if _RULED.match(change.path) or _DOORS.match(change.path):
         return None
     target = resolved(change.path, node.target)
     names = {one.name for one in run.packages}

@@ -123,6 +123,8 @@ def _alternative(change: Change, run: Transaction, known: Knowledge) -> Provenan
     if not stat.S_ISLNK(change.after.mode):
         return None
     target = change.after.target
+    if not _is_offered(change.path, known):
+        return None
     if not change.path.startswith(b"/etc/alternatives/"):
         if not target.startswith(b"/etc/alternatives/") or b"/" in target.removeprefix(b"/etc/alternatives/"):
             return None
@@ -135,10 +137,12 @@ def _alternative(change: Change, run: Transaction, known: Knowledge) -> Provenan
 
 
 def _is_offered(path: bytes, known: Knowledge) -> bool:
-    """Say whether any admin file of update-alternatives has the name, as its own or as a slave's."""
+    """Say whether an admin file of update-alternatives has the name, as its own or as a slave's; a generic link by its whole path."""
     folder, name = b"/var/lib/dpkg/alternatives", path.rpartition(b"/")[2]
+    inside = path.startswith(b"/etc/alternatives/")
+    names = {name} if inside else {path, path.removeprefix(b"/usr")}
     for each in known.names(folder):
-        if each == name or name in (known.read(folder + b"/" + each, 1 << 20) or b"").split(b"\n"):
+        if (inside and each == name) or names & set((known.read(folder + b"/" + each, 1 << 20) or b"").split(b"\n")):
             return True
     return False
 

@@ -1,5 +1,6 @@
 """Judges what accounts for one change: a signed package, a list, a product of the transaction, a record, or nothing. Pure."""
 
+import re
 import stat
 
 from analysis.integrity.products import product
@@ -11,6 +12,7 @@ from contracts.trees import Node
 SLACK_MS = 60_000
 """How long after a run's end its triggers may still write."""
 _PERMISSIONS = 0o7777
+_NAMES = re.compile(rb"/var/lib/dpkg/info/[^/]+\.list")
 
 
 def judge(change: Change, known: Knowledge) -> Provenance:
@@ -39,8 +41,8 @@ def transaction_of(package: str, known: Knowledge) -> Transaction | None:
 
 
 def _or_product(change: Change, signed: Provenance, known: Knowledge) -> Provenance:
-    """A file that contradicts its package may be one that a trigger makes anew: only when it was made again here and found the same."""
-    if not signed.contradicts:
+    """Of what contradicts its package only dpkg's own list of names may be excused: it also keeps names of former versions."""
+    if not signed.contradicts or not _NAMES.fullmatch(change.path):
         return signed
     found = product(change, known)
     return found if found is not None and found.level is Level.DERIVED else signed

@@ -62,3 +62,10 @@ def test_a_link_to_the_runs_own_file_is_its_product_and_any_other_is_not() -> No
     link = node(mode=0o120777, target=b"../../usr/share/tool/site")
     assert product(change(b"/etc/tool/enabled", link), known) is not None
     assert product(change(b"/etc/tool/enabled", node(mode=0o120777, target=b"/tmp/x")), known) is None
+
+
+@pytest.mark.parametrize("path", [b"/etc/sudoers.d/ops", b"/etc/pam.d/sshd", b"/etc/sudoers"])
+def test_a_signed_example_copied_to_where_it_gives_something_away_is_none(path: bytes) -> None:
+    known = Known()
+    known.ships(b"/usr/share/doc/tool/examples/sudoers", b"%ops ALL=(ALL) ALL", mode=FILE)
+    assert product(change(path, node(b"%ops ALL=(ALL) ALL", mode=FILE)), known) is None

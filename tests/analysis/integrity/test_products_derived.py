@@ -49,6 +49,7 @@ def test_a_linker_cache_follows_only_when_packages_hold_every_library() -> None:
 def test_an_alternative_leads_to_what_a_package_holds() -> None:
     known = Known()
     known.ships(b"/usr/bin/vim.tiny", b"v")
+    known.has(b"/var/lib/dpkg/alternatives/vi", b"auto\n/usr/bin/vi\n\n/usr/bin/vim.tiny\n15\n\n", mode=FILE)
     good = change(b"/etc/alternatives/vi", node(mode=LINK, target=b"/usr/bin/vim.tiny"))
     assert _level(product(good, known)) is Level.DERIVED
     assert product(change(b"/etc/alternatives/vi", node(mode=LINK, target=b"/tmp/vi")), known) is None
@@ -56,6 +57,14 @@ def test_an_alternative_leads_to_what_a_package_holds() -> None:
     assert (
         _level(product(change(b"/usr/bin/vi", node(mode=LINK, target=b"/etc/alternatives/vi")), known)) is Level.DERIVED
     )
+
+
+def test_a_name_that_no_admin_file_offers_is_no_alternative() -> None:
+    known = Known()
+    known.ships(b"/usr/bin/true", b"t")
+    known.nodes[b"/etc/alternatives/x"] = node(mode=LINK, target=b"/usr/bin/true")
+    assert product(change(b"/etc/alternatives/x", known.nodes[b"/etc/alternatives/x"]), known) is None
+    assert product(change(b"/usr/sbin/auditd", node(mode=LINK, target=b"/etc/alternatives/x")), known) is None
 
 
 def test_the_choices_of_an_alternative_are_packages_files() -> None:

@@ -140,3 +140,13 @@ def test_a_folders_mode_that_changed_is_not_accounted_for_by_its_name() -> None:
     folder = node(mode=0o040755)
     assert judge(change(b"/usr/lib/x", folder), known).level is Level.LISTED
     assert judge(change(b"/usr/lib/x", node(mode=0o040777), folder, MODE), known).level is Level.NONE
+
+
+def test_a_program_replaced_by_a_link_to_an_alternative_contradicts_its_package() -> None:
+    known = Known()
+    known.ships(b"/usr/sbin/auditd", b"a")
+    known.ships(b"/usr/bin/true", b"t")
+    known.has(b"/var/lib/dpkg/alternatives/x", b"auto\n/usr/sbin/auditd\n\n/usr/bin/true\n1\n\n", mode=0o100644)
+    known.nodes[b"/etc/alternatives/x"] = node(mode=0o120777, target=b"/usr/bin/true")
+    link = node(mode=0o120777, target=b"/etc/alternatives/x")
+    assert judge(change(b"/usr/sbin/auditd", link, node(b"a")), known).contradicts
