@@ -83,15 +83,6 @@ class AntivirusBook:
                 rows[row.what] = msgspec.structs.replace(row, valid_s=known.valid_s if known is not None else 0.0)
         return self._keep(former, rows, now_ms)
 
-    def told(self, versions: Mapping[str, int], now_ms: int) -> bool:
-        """Take the newest version of each product that any host of the fleet has, as the console says."""
-        former = self.rows()
-        rows = dict(former)
-        for product, version in versions.items():
-            what = f"current/{product}/fleet"
-            rows[what] = Done(what=what, at_ms=now_ms // 3_600_000 * 3_600_000, state="known", version=version)
-        return self._keep(former, rows, now_ms)
-
     def rows(self) -> dict[str, Done]:
         """What is known, by what it is."""
         rows = {}

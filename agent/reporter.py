@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from agent import transport
 from agent.clock import Clock
+from agent.fleet_news import FleetNews
 from agent.identity import Credentials, Identity
 from agent.outbox import CONSOLE_BEHIND, MAX_BUDGET, MIN_BUDGET, Outbox
 from agent.renewal import Renewal
@@ -112,6 +113,7 @@ class Reporter:
         self._clock = clock
         self._happened = happened
         self._outbox = Outbox(spool, state, identity.agent, happened)
+        self._news = FleetNews(happened)
         self._renewal = Renewal(identity.directory.parent)
         self._credentials: Credentials | None = None
         self._transport: Transport | None = None
@@ -268,6 +270,7 @@ class Reporter:
     def _accept(self, answer: Answer, batch: Batch, took: float) -> None:
         ack = _decoded(answer, Ack)
         self._outbox.acknowledged(ack)
+        self._news.take(ack.newest, self._clock.now_ms())
         local = self._clock.now_ms()
         skew = (local - int(answer.round_trip_s * 500)) - ack.now_ms
         self._every_s = (

@@ -13,6 +13,7 @@ import msgspec
 import zstandard
 
 from console.enrolment import Answer, Enrolment, problem
+from console.fleet_signatures import FleetSignatures
 from console.hub import Change, Hub, Topic
 from console.instances import Instances
 from console.metrics import Metrics
@@ -78,6 +79,7 @@ class Ingest:
         self._instances = Instances()
         self._duplicates: dict[str, int] = {}
         self._in_flight = 0
+        self._signatures = FleetSignatures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -158,10 +160,17 @@ class Ingest:
         if isinstance(result, RefusedReport):
             return self._refused(peer.agent, result, now)
         self._announce(peer.agent, batch, result, now)
+        self._signatures.take(batch.subjects)
         return Answer(
             status=200,
             body=_ENCODER.encode(
-                Ack(lanes=result.lanes, subjects=result.subjects, now_ms=now, interval_s=self._interval_s)
+                Ack(
+                    lanes=result.lanes,
+                    subjects=result.subjects,
+                    now_ms=now,
+                    interval_s=self._interval_s,
+                    newest=self._signatures.newest,
+                )
             ),
         )
 

@@ -138,16 +138,18 @@ class Batch(Record):
     subjects: tuple[SubjectPart, ...] = ()
 
 
-class Ack(Record):
+class Ack(Record, omit_defaults=True):
     """What the console has durably stored: the last sequence number per lane, the revision per subject, its own time.
 
-    A lane missing here has nothing stored. `interval_s` is how often it wants heartbeats.
+    A lane missing here has nothing stored. `interval_s` is how often it wants heartbeats. `newest` are the newest versions of antivirus
+    signatures that it knows of in the fleet, by product.
     """
 
     lanes: dict[Lane, int]
     subjects: dict[str, int]
     now_ms: int
     interval_s: float = 30.0
+    newest: dict[str, int] = {}
 
 
 class Problem(Record):

@@ -64,10 +64,3 @@ def test_a_row_of_another_version_is_told_anew():
     assert book.rows() == {}
     book.take([event(SCANNED, 5, files=1)], 6)
     assert book.rows()["scan"].numbers == {"files": 1.0}
-
-
-def test_the_newest_of_the_fleet_is_kept_by_product():
-    book = AntivirusBook(Store())
-    assert book.told({"clamav": 27009}, 7_200_000)
-    assert not book.told({"clamav": 27009}, 7_200_001), "the same within the hour is no news"
-    assert book.rows()["current/clamav/fleet"].version == 27009
