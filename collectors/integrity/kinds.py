@@ -17,6 +17,11 @@ _FIELDS: Mapping[str, FieldType] = {
     "user": "str",
     "login": "str",
     "author_unknown": "str",
+    "package": "str",
+    "accounted": "str",
+    "contradicts": "bool",
+    "meaning": "list",
+    "techniques": "list",
 }
 _ADVICE = (
     "Find out who did it; `holdfast integrity diff PATH` shows it, `holdfast integrity accept PATH --why …` accepts it."

@@ -68,8 +68,12 @@ class Rule:
             0 < self.watched.diff_below >= size
             and stat.S_ISREG(mode)
             and "content" in self.watched.aspects
-            and not self._secrets.match(os.fsdecode(path))
+            and not self.is_secret(path)
         )
+
+    def is_secret(self, path: bytes) -> bool:
+        """Say whether a path is among the secrets of the settings."""
+        return self._secrets.match(os.fsdecode(path))
 
     def counting(self, kinds: Sequence[str]) -> tuple[str, ...]:
         """Return those of the words for a change that count here."""
@@ -104,6 +108,11 @@ class Rules:
             if path in (b"", b"/"):
                 return None
             path = path.rpartition(b"/")[0]
+
+    def is_secret(self, path: bytes) -> bool:
+        """Say whether the content of a file is neither kept nor shown."""
+        rule = self.rule(path)
+        return rule is None or rule.is_secret(path)
 
     def above(self, path: bytes) -> Rule | None:
         """Return the rule by which a name is listed in its folder: that of the folder."""

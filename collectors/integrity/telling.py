@@ -1,16 +1,19 @@
 """Makes events of what the journal holds: one a change, or one that lists many where many came at once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.integrity.wording import before_and_after, common_folder, line, text_diff
 from collectors.integrity import kinds
 from contracts import file_change as words
-from contracts.event import Event, Kind
+from contracts.event import Event, Kind, Severity
 from contracts.file_change import Change
 from contracts.open_change import Statement
 from contracts.text import escape
+
+if TYPE_CHECKING:
+    from collectors.integrity.explaining import Note
 
 LISTED = 500
 """Changes in one event that lists them."""
@@ -39,13 +42,18 @@ _STANDING_OUT = frozenset({words.SETUID, words.CAPABILITIES, words.TIMESTOMPED})
 _STATED = {kind.name: kind for kind in kinds.COLLECTED}
 
 
-def events(changes: Sequence[Change], single: int) -> Iterator[Event]:
+Notes = Mapping[int, "Note"]
+"""What is known of a change besides, by `id` of it."""
+
+
+def events(changes: Sequence[Change], single: int, notes: Notes | None = None) -> Iterator[Event]:
     """Yield what is to be said of changes that came together: up to `single` of them one by one, more as lists."""
+    known = notes or {}
     if len(changes) <= single:
-        yield from map(event, changes)
+        yield from (event(change, known.get(id(change))) for change in changes)
         return
-    outstanding = [change for change in changes if _STANDING_OUT & set(change.kinds)][:ALWAYS_SINGLE]
-    yield from map(event, outstanding)
+    outstanding = [change for change in changes if _stands_out(change, known.get(id(change)))][:ALWAYS_SINGLE]
+    yield from (event(change, known.get(id(change))) for change in outstanding)
     apart = {id(change) for change in outstanding}
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
@@ -53,16 +61,20 @@ def events(changes: Sequence[Change], single: int) -> Iterator[Event]:
             groups.setdefault((change.profile, change.found_by), []).append(change)
     for group in groups.values():
         if len(group) <= single:
-            yield from map(event, group)
+            yield from (event(change, known.get(id(change))) for change in group)
         else:
             yield from _lists(group)
 
 
-def event(change: Change) -> Event:
+def _stands_out(change: Change, note: "Note | None") -> bool:
+    return bool(_STANDING_OUT & set(change.kinds)) or (note is not None and note.severity >= Severity.HIGH)
+
+
+def event(change: Change, note: "Note | None" = None) -> Event:
     """Return the event of one change: its kind is that of its most telling word."""
     kind = next(kind for word, kind in _BY_WORD.items() if word in change.kinds)
     before, after = before_and_after(change)
-    diff = text_diff(change.old, change.new)
+    diff = text_diff(change.old, change.new) if note is None else note.diff
     author = change.author
     fields: dict[str, Any] = {
         "path": escape(change.path),
@@ -78,7 +90,18 @@ def event(change: Change) -> Event:
         "login": author.login or None,
         "author_unknown": author.unknown or None,
     }
-    return kind.event(key(change.path), evidence={"diff": diff} if diff else None, observed_ms=change.at_ms, **fields)
+    if note is not None:
+        provenance = note.provenance
+        fields |= {
+            "package": provenance.package or None,
+            "accounted": provenance.basis or None,
+            "contradicts": provenance.contradicts or None,
+            "meaning": [one.text for one in note.sentences] or None,
+            "techniques": list(note.attack) or None,
+        }
+    severity = max(kind.severity, note.severity) if note is not None else kind.severity
+    evidence = {"diff": diff} if diff else None
+    return kind.event(key(change.path), evidence=evidence, severity=severity, observed_ms=change.at_ms, **fields)
 
 
 def statement(value: Statement) -> Event:

@@ -51,7 +51,7 @@ def test_a_book_that_was_changed_behind_our_back_is_not_trusted(tmp_path: Path, 
         if deed == "rewritten":
             base.execute("UPDATE folders SET nodes = x'90' WHERE path = ?", (bytes(tree),))
         elif deed == "older":
-            base.execute("UPDATE facts SET value = x'31' WHERE name = 'position'")
+            base.execute("UPDATE facts SET value = x'30' WHERE name = 'position'")
         else:
             base.execute("UPDATE facts SET value = x'6f74686572' WHERE name = 'identity'")
     again = Running(state, options(tree))
