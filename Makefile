@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools integrity-long screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -64,6 +64,9 @@ soak: test-venv ## long runs: the core killed 2,000 times (SOAK_KILLS, SOAK_SEED
 	$(BIN)/python -m tests.analysis.firewall.kernel.soak --rulesets $(SOAK_RULESETS) --seed $(SOAK_SEED)
 	@$(MAKE) --no-print-directory soak-backup
 	$(BIN)/python benchmarks/idle_memory.py --minutes 60
+
+integrity-long: test-venv ## a hundred thousand random deeds on watched files (SEED=1)
+	HOLDFAST_FILE_OPERATIONS=100000 HOLDFAST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -o timeout=3600 tests/collectors/integrity/test_engine.py -k random_deeds
 
 soak-backup: test-venv ## backups alone: 2,000 cuts twice, 200 kills in each of backup, prune, repair and replicate, death at every write, every byte flipped, odd trees
 	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_BACKUP_DEATHS=1 HOLDFAST_BACKUP_BYTES=1 HOLDFAST_BACKUP_TREES=$(SOAK_TREES) HOLDFAST_SEED=$(SOAK_SEED) \
