@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from collectors.traffic.block import I64
+from collectors.traffic.block import I64, U64
 from collectors.traffic.detectors.finding import endpoint
+from collectors.traffic.detectors.mixer import Mixer
 from collectors.traffic.detectors.tally import Tally
 from collectors.traffic.flows.store import Columns
 
@@ -26,6 +27,13 @@ def note(tally: Tally, slots: I64, columns: Columns, flows: I64) -> None:
     """Keep the ends of `flows` for the keys at `slots`."""
     for name in ENDS:
         tally.values[name][slots] = getattr(columns, name)[flows]
+
+
+def by_client_and_service(mixer: Mixer, columns: Columns, flows: I64) -> U64:
+    """Return the word of each flow's client, server and port."""
+    one = mixer(columns.src_hi[flows], columns.src_lo[flows])
+    other = mixer(columns.dst_hi[flows], columns.dst_lo[flows])
+    return mixer(one, other, columns.dport[flows].astype(np.uint64))
 
 
 def client(tally: Tally, slot: int) -> str:

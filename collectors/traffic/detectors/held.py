@@ -8,10 +8,10 @@ import numpy as np
 
 from collectors.traffic.block import I64
 from collectors.traffic.detectors import kinds
+from collectors.traffic.detectors.ends import by_client_and_service
 from collectors.traffic.detectors.finding import Finding, endpoint
 from collectors.traffic.detectors.glance import Glance
 from collectors.traffic.detectors.memory import Memory
-from collectors.traffic.detectors.mixer import Mixer
 from collectors.traffic.detectors.options import HeldOptions
 from collectors.traffic.detectors.tally import together
 from collectors.traffic.detectors.voice import Voice
@@ -65,7 +65,7 @@ class Held:
                 self._count(columns, held, method, now_ns)
 
     def _count(self, columns: Columns, held: I64, method: str, now_ns: int) -> None:
-        first, number = together(_keys(self._voice.mixer, columns, held))
+        first, number = together(by_client_and_service(self._voice.mixer, columns, held))
         counts = np.bincount(number)
         for which in np.flatnonzero(counts >= self._options.connections).tolist():
             slot = int(held[first[which]])
@@ -90,9 +90,3 @@ class Held:
                     port=int(columns.dport[slot]),
                 )
             )
-
-
-def _keys(mixer: Mixer, columns: Columns, slots: I64) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint64]]":
-    client = mixer(columns.src_hi[slots], columns.src_lo[slots])
-    server = mixer(columns.dst_hi[slots], columns.dst_lo[slots])
-    return mixer(client, server, columns.dport[slots].astype(np.uint64))

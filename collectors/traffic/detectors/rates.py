@@ -4,13 +4,12 @@ import numpy as np
 
 from collectors.traffic.block import I64, U64
 from collectors.traffic.detectors import ends, kinds
-from collectors.traffic.detectors.ends import ENDS, note
+from collectors.traffic.detectors.ends import ENDS, by_client_and_service, note
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.glance import Glance
 from collectors.traffic.detectors.options import RateOptions
 from collectors.traffic.detectors.tally import Tally, together
 from collectors.traffic.detectors.voice import Voice
-from collectors.traffic.flows.store import Columns
 
 
 class Rates:
@@ -36,7 +35,8 @@ class Rates:
     def count_requests(self, glance: Glance, slots: I64) -> None:
         """Take the flows of a block's HTTP requests, one entry for each."""
         if len(slots):
-            self._count("requests", self.requests, _keys(self._voice, glance.columns, slots), glance, slots)
+            keys = by_client_and_service(self._voice.mixer, glance.columns, slots)
+            self._count("requests", self.requests, keys, glance, slots)
 
     def _count(self, what: str, tally: Tally, keys: U64, glance: Glance, flows: I64) -> None:
         first, number = together(keys)
@@ -67,10 +67,3 @@ class Rates:
                 port=int(tally.values["dport"][slot]),
             )
         )
-
-
-def _keys(voice: Voice, columns: Columns, slots: I64) -> U64:
-    mixer = voice.mixer
-    client = mixer(columns.src_hi[slots], columns.src_lo[slots])
-    server = mixer(columns.dst_hi[slots], columns.dst_lo[slots])
-    return mixer(client, server, columns.dport[slots].astype(np.uint64))

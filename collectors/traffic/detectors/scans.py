@@ -87,8 +87,9 @@ class Scans:
 
     @property
     def evicted(self) -> int:
-        """Keys and pairs that were let go for want of room."""
-        return sum(part.evicted + part.left_out for _, one, _, _ in self._tables for part in (one.keys, one.pairs))
+        """Keys and pairs that were let go for want of room, and flows that were judged too early."""
+        parts = [part for _, one, _, _ in self._tables for part in (one.keys, one.pairs)]
+        return self.hurried + sum(part.evicted + part.left_out for part in parts)
 
     def feed(self, glance: Glance) -> None:
         """Take a block."""

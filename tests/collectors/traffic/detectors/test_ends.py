@@ -3,6 +3,7 @@
 import numpy as np
 
 from collectors.traffic.detectors import ends
+from collectors.traffic.detectors.mixer import Mixer
 from collectors.traffic.detectors.tally import Tally
 from collectors.traffic.flows.store import Columns
 
@@ -17,3 +18,10 @@ def test_ends_are_those_of_the_flow() -> None:
     slot = int(slots[0])
     assert (ends.client(tally, slot), ends.server(tally, slot)) == ("2001:db8::1", "2001:db8::2")
     assert ends.service(tally, slot) == "[2001:db8::2]:53/udp"
+
+
+def test_flows_of_one_client_to_one_service_have_one_word() -> None:
+    columns = Columns(4)
+    columns.src_lo[:], columns.dst_lo[:], columns.dport[:] = [1, 1, 2, 1], [9, 9, 9, 9], [80, 80, 80, 81]
+    one, same, *others = ends.by_client_and_service(Mixer(), columns, np.arange(4)).tolist()
+    assert one == same and one not in others
