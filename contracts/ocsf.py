@@ -73,6 +73,11 @@ _TECHNIQUES = {
     "T1595": "Active Scanning",
     "T1595.001": "Scanning IP Blocks",
     "T1595.002": "Vulnerability Scanning",
+    "T1070.004": "File Deletion",
+    "T1222.002": "Linux and Mac File and Directory Permissions Modification",
+    "T1548": "Abuse Elevation Control Mechanism",
+    "T1548.001": "Setuid and Setgid",
+    "T1222": "File and Directory Permissions Modification",
 }
 """Names of the techniques our kinds refer to (MITRE ATT&CK, `contracts.event.ATTACK_VERSION`); a test asks for each."""
 
