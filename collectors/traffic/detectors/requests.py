@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from collectors.traffic.detectors.memory import COPY, Memory
+from collectors.traffic.protocols.http.transaction import HttpTransaction
 from collectors.traffic.protocols.news import Change, Transaction
 
 
@@ -11,7 +12,7 @@ class Answered:
     """A request with its answer: the flow's slot, the transaction, the status (0: none that can be read)."""
 
     slot: int
-    tx: Transaction
+    tx: HttpTransaction
     status: int
 
 
@@ -26,7 +27,7 @@ class Requests:
     def take(self, change: Change, tx: Transaction) -> None:
         """Take a change of an HTTP transaction."""
         memory, slot = self._memory, change.conversation.slot
-        if memory.home[0, slot] == COPY:
+        if not isinstance(tx, HttpTransaction) or memory.home[0, slot] == COPY:
             return
         number = tx.number + 1
         if number > memory.requests[slot]:
@@ -34,8 +35,7 @@ class Requests:
             self.begun.append(slot)
         if tx.done and number > memory.finished[slot]:
             memory.finished[slot] = number
-            code = tx.buffers("http.stat_code", True)
-            self.answered.append(Answered(slot, tx, int(code[0]) if code and code[0].isdigit() else 0))
+            self.answered.append(Answered(slot, tx, int(tx.stat_code) if tx.stat_code.isdigit() else 0))
 
     def clear(self) -> None:
         """Begin anew."""

@@ -16,6 +16,7 @@ from collectors.traffic.detectors.options import WebOptions
 from collectors.traffic.detectors.requests import Answered
 from collectors.traffic.detectors.voice import Voice
 from collectors.traffic.flows.store import Columns
+from collectors.traffic.protocols.http.transaction import HttpTransaction
 from contracts.event import Severity
 
 _REMEMBERED = 16_384
@@ -112,17 +113,17 @@ class Web:
     def _login(self, one: Answered, columns: Columns, now_ns: int) -> None:
         """Hear of logins: by header, and by forms with a password in them."""
         tx = one.tx
-        header = b"".join(tx.buffers("http.header", False)).lower()
-        begin = header.find(b"authorization:")
-        if begin == 0 or (begin > 0 and header[begin - 1] == 10):
-            if header[begin + 14 : begin + 32].lstrip().startswith(b"basic "):
+        headers = tx.request_message.headers
+        given = headers.get(b"authorization")
+        if given is not None:
+            if given.lstrip()[:6].lower() == b"basic ":
                 self._credentials.seen(columns, one.slot, "http basic", now_ns)
             if self._logins is not None and one.status == 401:
                 self._logins.outcome(one.slot, True, "http")
             elif self._logins is not None and one.status in (200, 204, 301, 302):
                 self._logins.outcome(one.slot, False, "http")
-        elif tx.buffers("http.method", False) == [b"POST"] and b"urlencoded" in header:
-            body = b"".join(tx.buffers("http.request_body", False))[:_BODY]
+        elif tx.method == b"POST" and b"urlencoded" in (headers.get(b"content-type") or b"").lower():
+            body = _body(tx)
             if _FORM.search(body) is not None:
                 self._credentials.seen(columns, one.slot, "http form", now_ns)
                 if self._logins is not None:
@@ -162,16 +163,23 @@ class Web:
 def _attack(one: Answered) -> str:
     """Return what kind of attack a request carries text of, "" for none."""
     tx = one.tx
+    headers = tx.request_message.headers
     parts = [
         part
-        for name in ("http.uri.raw", "http.referer", "http.cookie")
-        for part in tx.buffers(name, False)
-        if _ODD.search(part) is not None or any(place in part for place in _PLACES)
+        for part in (tx.target, headers.get(b"referer"), headers.get(b"cookie"))
+        if part and (_ODD.search(part) is not None or any(place in part for place in _PLACES))
     ]
-    parts += [agent for agent in tx.buffers("http.user_agent", False) if _ODD_AGENT.search(agent) is not None]
-    if tx.buffers("http.method", False) != [b"GET"]:
-        parts += [body[:_BODY] for body in tx.buffers("http.request_body", False)]
+    agent = headers.get(b"user-agent")
+    if agent and _ODD_AGENT.search(agent) is not None:
+        parts.append(agent)
+    if tx.method != b"GET":
+        parts.append(_body(tx))
     return next((name for part in parts if (name := _kind_of(part))), "")
+
+
+def _body(tx: HttpTransaction) -> bytes:
+    """Return the beginning of what the client sent."""
+    return tx.request_message.body.seen()[:_BODY]
 
 
 def _kind_of(part: bytes) -> str:
