@@ -3,6 +3,7 @@
 import click
 
 from agent.cli.traffic_evidence import evidence
+from agent.cli.traffic_flows import flows
 from agent.cli.traffic_read import read
 from agent.cli.traffic_rules import rules
 from agent.cli.traffic_status import status
@@ -15,5 +16,6 @@ def traffic() -> None:
 
 traffic.add_command(status)
 traffic.add_command(evidence)
+traffic.add_command(flows)
 traffic.add_command(read)
 traffic.add_command(rules)

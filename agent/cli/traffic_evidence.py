@@ -2,6 +2,7 @@
 
 import base64
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def show(path: Path, name: str, full: bool, key: str | None) -> None:
     from agent.wiring import rules_desk
 
     try:
-        for line in rules_desk().dissect(_content(path, name, key), full):
+        for line in rules_desk().dissect(content(path, KEPT, name, key), full):
             click.echo(plain(line))
     except ValueError as error:
         raise CannotShow(f"{name}: {error}") from None
@@ -71,23 +72,23 @@ def show(path: Path, name: str, full: bool, key: str | None) -> None:
 @agent_option
 def export(path: Path, name: str, out: str, key: str | None) -> None:
     """Write a capture as a pcap file, as tcpdump and Wireshark read it."""
-    content = _content(path, name, key)
+    packets = content(path, KEPT, name, key)
     if out == "-":
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(packets)
         sys.stdout.buffer.flush()
         return
     try:
-        Path(out).write_bytes(content)
+        Path(out).write_bytes(packets)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {(error.strerror or str(error)).lower()}") from None
 
 
-def _content(path: Path, name: str, key: str | None) -> bytes:
-    """Return a capture, unsealed."""
+def content(path: Path, kept: Mapping[str, str], name: str, key: str | None) -> bytes:
+    """Return one thing that is kept, unsealed; raises `HoldfastError`."""
     from agent.wiring import rules_desk
     from settings.secret import read_secret
 
-    answer = ask(path, "kept_one", {**KEPT, "name": name})
+    answer = ask(path, "kept_one", {**kept, "name": name})
     secret = read_secret(key).encode() if key else None
     try:
         return rules_desk().unsealed(base64.b64decode(answer["content"]), secret, name)

@@ -116,6 +116,14 @@ class Options(CollectorOptions):
         int, Meta(description="Events of all rules within a second; the rest is counted.", ge=1, le=200)
     ] = 50
     evidence: EvidenceOptions = EvidenceOptions()
+    flow_records: Annotated[
+        Size,
+        Meta(
+            description="Bytes of records of ended flows that are kept for `holdfast traffic flows`; beyond it the oldest go. 0: none."
+            " With evidence.key they are encrypted, too.",
+            le=4 << 30,
+        ),
+    ] = 0
     detectors: DetectorOptions = DetectorOptions()
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ class Sensor:
                 self._watch(source, stop)
             finally:
                 source.close()
-        self._reporting.tick(self._host.monotonic(), at_end=True)
+        self._reporting.tick(self._host.monotonic(), self._now_ms(), at_end=True)
 
     def close(self) -> None:
         """End what is under way beside the packets."""
@@ -105,7 +105,7 @@ class Sensor:
             self._board.state(self._sight.rows(source, self._pipeline, self._reporting, self._rules.state, now_s))
         if now_s - self._tick_s >= TICK_S:
             self._tick_s = now_s
-            self._reporting.tick(now_s)
+            self._reporting.tick(now_s, self._now_ms())
             self._sight.tick(source, self._pipeline, self._rules.state, self._reporting.may_keep, now_s)
 
     def _use(self, fresh: Fresh) -> None:

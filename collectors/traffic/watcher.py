@@ -15,7 +15,8 @@ from contracts.subjects.traffic import SUBJECT
 if TYPE_CHECKING:
     from collectors.traffic.sensor import Sensor
 
-CACHE_BYTES = 256 << 20
+EVIDENCE_BYTES, FLOWS_BYTES, CACHE_BYTES = 2 << 20, 32 << 20, 256 << 20
+"""Of one thing: more than the largest that the settings allow."""
 
 
 _MISSING: list[str] = []
@@ -59,9 +60,12 @@ class TrafficWatcher:
 
     @classmethod
     def keeps(cls, options: Options) -> dict[str, tuple[int, int]]:
-        """Return what is kept for the sensor: the most bytes of one thing, and of all of its sort."""
-        evidence = options.evidence
-        return {"evidence": (2 * evidence.size + 4096, evidence.total), "cache": (CACHE_BYTES, CACHE_BYTES)}
+        """Return what is kept for the sensor: the most bytes of one thing, which no setting changes, and of all of its sort."""
+        return {
+            "evidence": (EVIDENCE_BYTES, options.evidence.total),
+            "flows": (FLOWS_BYTES, options.flow_records),
+            "cache": (CACHE_BYTES, CACHE_BYTES),
+        }
 
     def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` where packets may not be read."""

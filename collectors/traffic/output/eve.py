@@ -22,7 +22,7 @@ def line(alert: Alert) -> bytes:
 def record(alert: Alert) -> dict[str, Any]:
     """Return one record."""
     packet, transaction = alert.packet, alert.transaction
-    found: dict[str, Any] = {"timestamp": _time(packet.time_ns)}
+    found: dict[str, Any] = {"timestamp": moment(packet.time_ns)}
     if packet.slot >= 0:
         found["flow_id"] = _flow_id(packet)
     if packet.number:
@@ -62,7 +62,8 @@ def _alert(alert: Alert) -> dict[str, Any]:
     return found
 
 
-def _time(time_ns: int) -> str:
+def moment(time_ns: int) -> str:
+    """Return a time as EVE writes it."""
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}+0000"
 
@@ -89,7 +90,7 @@ def _flow(packet: Packet) -> dict[str, Any]:
         for what in ("pkts", "bytes")
         for side in ("toserver", "toclient")
     }
-    found["start"] = _time(int(packet.flows.first_ns[packet.place]))
+    found["start"] = moment(int(packet.flows.first_ns[packet.place]))
     if packet.family:
         found["src_ip"], found["dest_ip"] = address(packet.family, source), address(packet.family, destination)
     if packet.ported:

@@ -8,6 +8,7 @@ from collectors.traffic.detectors.prefixes import Prefixes
 from collectors.traffic.options import Options
 from collectors.traffic.output.eve import address
 from collectors.traffic.output.events import Home, event, offender
+from collectors.traffic.output.flow_records import FlowRecords
 from collectors.traffic.output.history import History
 from collectors.traffic.output.limits import MINUTE_S, Limiter, Limits
 from collectors.traffic.output.sealing import Sealer
@@ -39,13 +40,14 @@ class Reporting:
         """Whether something was stated that is to lead to a ban, since this was last set to False."""
         self._emit = emit
         self._number = 0
+        self.flows = FlowRecords(lambda name, piece: self._hand_over("flows", name, piece))
         self._minute: tuple[float, int] = (now_s, 0)
         self.limiter = Limiter(Limits(), now_s)
         self.tune(options)
 
     def tune(self, options: Options) -> None:
         """Go on with other settings; what is counted stays."""
-        self._options, self._blocks = options.evidence, options.block
+        self._options, self._blocks, self._records = options.evidence, options.block, options.flow_records > 0
         self._home = Home(options.variables())
         self.limiter.limits = Limits(
             again_s=options.repeat_after, per_rule=options.per_rule, per_second=options.per_second
@@ -59,6 +61,8 @@ class Reporting:
         slots = passed.batch.flow_of_rows(len(passed.table))
         if self._history is not None:
             self._history.add(passed.block, passed.table, np.where(slots >= 0, serials[slots], 0))
+        if self._records and self.may_keep:
+            self.flows.take(passed.batch.ended, now_s)
         for finding in passed.findings:
             self._find(finding, names, now_s)
         if not passed.alerts:
@@ -68,8 +72,9 @@ class Reporting:
         for alert in wanted:
             self._state(alert, names, now_s)
 
-    def tick(self, now_s: float, at_end: bool = False) -> None:
-        """Tell of what was held back."""
+    def tick(self, now_s: float, now_ms: int, at_end: bool = False) -> None:
+        """Tell of what was held back, and hand over records of flows."""
+        self.flows.tick(now_s, now_ms, at_end)
         for late in self.limiter.due(now_s, at_end):
             self._emit.event(late)
         since = now_s - self._minute[0]
@@ -140,5 +145,8 @@ class Reporting:
         self._number += 1
         self.evidence += 1
         name = f"{packet.time_ns // 1_000_000}-{alert.rule.sid}-{self._number}.pcap"
-        self._emit.keep("evidence", name, self.sealer.seal(content, name) if self.sealer is not None else content)
+        self._hand_over("evidence", name, content)
         return name
+
+    def _hand_over(self, what: str, name: str, content: bytes) -> None:
+        self._emit.keep(what, name, self.sealer.seal(content, name) if self.sealer is not None else content)

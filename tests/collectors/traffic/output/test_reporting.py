@@ -55,7 +55,7 @@ def test_repeats_are_counted_and_told_later() -> None:
     for _ in range(5):
         desk.see(scene.udp(b"a needle"))
     assert len(desk.told.events) == 1 and not desk.told.events[0].fields["blocking"], "not switched on"
-    desk.reporting.tick(62.0)
+    desk.reporting.tick(62.0, 0)
     assert [event.repeats for event in desk.told.events] == [0, 3] and desk.reporting.alerts == 5
 
 
@@ -86,6 +86,6 @@ def test_what_rules_say_of_too_many_sources_is_told_as_a_number() -> None:
     for last in range(1, 21):
         desk.see(scene.udp(b"a needle", source=f"10.0.1.{last}"))
     assert desk.told.kinds() == ["traffic.alert"] * 2
-    desk.reporting.tick(62.0)
+    desk.reporting.tick(62.0, 0)
     (held,) = [event for event in desk.told.events if event.kind == "traffic.alerts_held_back"]
     assert (held.fields["count"], held.fields["rules"], held.fields["most"]) == (18, 1, ["5: 18"])
