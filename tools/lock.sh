@@ -12,4 +12,4 @@ compile() {
         "$@" --output-file "$output" setup.cfg requirements/build.in
 }
 compile requirements/run.lock --extra console --extra notify --extra backup --extra integrity
-compile requirements/test.lock --extra console --extra notify --extra backup --extra integrity --extra sensor --extra test
+compile requirements/test.lock --extra console --extra notify --extra backup --extra integrity --extra yara --extra sensor --extra test
