@@ -81,8 +81,9 @@ class Session:
         """Hand over one open file."""
         self._last += 1
         with _translated(self._address):
-            # In one message: the daemon wakes once for each file instead of twice.
-            socket.send_fds(self._sock, [b"zFILDES\0\0"], [descriptor])
+            # In two messages, as clamdscan does.
+            self._sock.sendall(b"zFILDES\0")
+            socket.send_fds(self._sock, [b"\0"], [descriptor])
         self._open.add(self._last)
         return self._last
 
