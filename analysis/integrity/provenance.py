@@ -9,8 +9,6 @@ from contracts.file_change import MODE, OWNER, SETUID, Change
 from contracts.provenance import Knowledge, Level, Listing, Provenance, Shipment, Transaction
 from contracts.trees import Node
 
-SLACK_MS = 60_000
-"""How long after a run's end its triggers may still write."""
 _PERMISSIONS = 0o7777
 _NAMES = re.compile(rb"/var/lib/dpkg/info/[^/]+\.list")
 

@@ -11,11 +11,14 @@ from contracts.file_change import Change
 from contracts.provenance import Knowledge, Level, Provenance
 
 _MOST = 8 << 20
+_MODULES = b"/node_modules/"
 _SITES = (b"/site-packages/", b"/dist-packages/")
 
 
 def recorded(change: Change, known: Knowledge) -> Provenance | None:
-    """Return what a record of pip's says of the file; None when there is none."""
+    """Return what a record of pip's says of the file, or what npm's lock says of its folder; None when there is neither."""
+    if _MODULES in change.path:
+        return _locked(change, known)
     site = next((mark for mark in _SITES if mark in change.path), None)
     if site is None or change.after is None or not stat.S_ISREG(change.after.mode):
         return None
@@ -37,6 +40,20 @@ def recorded(change: Change, known: Knowledge) -> Provenance | None:
         basis = f"{package} {version} recorded another content when it was installed"
         return Provenance(basis=basis, package=package, version=version, contradicts=True)
     return None
+
+
+def _locked(change: Change, known: Knowledge) -> Provenance | None:
+    """Say which package npm's own lock has in the file's folder: that is no digest of the file, so it accounts for nothing."""
+    root, _, rest = change.path.partition(_MODULES)
+    content = known.read(root + _MODULES + b".package-lock.json", _MOST)
+    packages = locked_packages(content) if content is not None else {}
+    parts = ("node_modules/" + rest.decode("utf-8", "surrogateescape")).split("/")
+    folder = next((name for at in range(len(parts) - 1, 1, -1) if (name := "/".join(parts[:at])) in packages), "")
+    if not folder:
+        return None
+    name, version = folder.rpartition("node_modules/")[2], packages[folder][0]
+    basis = f"in the folder of {name} {version}, as npm's lock has it, which holds no digest of a file"
+    return Provenance(basis=basis, package=name, version=version)
 
 
 def _candidates(names: object, name: bytes) -> Iterator[bytes]:

@@ -54,11 +54,6 @@ class PackageStore:
         """Close the file."""
         self._base.close()
 
-    def holds(self, sha256: bytes) -> bool:
-        """Say whether an archive is known, signed."""
-        row = self._base.execute("SELECT signed_by FROM archives WHERE sha256 = ?", (sha256,)).fetchone()
-        return row is not None and bool(row[0])
-
     def add(self, deb: Deb, files: Iterable[Shipped], signed_by: str, origin: str, now_ms: int) -> None:
         """Keep what an archive ships; one that is known already is only told who signed it."""
         with self._writing():

@@ -57,6 +57,19 @@ def test_a_lock_of_npm_names_versions_and_tarballs() -> None:
     assert locked_packages(b"{") == locked_packages(b"[]") == {}
 
 
+def test_a_file_of_npm_is_told_with_its_package_and_accounted_for_by_nothing() -> None:
+    known = Known()
+    lock = b'{"packages": {"node_modules/@a/b": {"version": "2.0"}, "node_modules/@a/b/node_modules/c": {"version": "3.1"}}}'
+    known.has(b"/srv/app/node_modules/.package-lock.json", lock, mode=FILE)
+    for path, package, version in (
+        (b"/srv/app/node_modules/@a/b/index.js", "@a/b", "2.0"),
+        (b"/srv/app/node_modules/@a/b/node_modules/c/lib/x.js", "c", "3.1"),
+    ):
+        found = recorded(change(path, node(b"x", mode=FILE)), known)
+        assert found is not None and (found.level, found.package, found.version) == (Level.NONE, package, version)
+    assert recorded(change(b"/srv/app/node_modules/other/x.js", node(b"x", mode=FILE)), known) is None
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(content: bytes) -> None:
     list(record_digests(content))
