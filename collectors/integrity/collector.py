@@ -3,7 +3,8 @@
 The watch (`collectors.integrity.watcher`) looks and keeps the book; this reads it. What only a watch at work needs is imported by then.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from contracts.open_change import Batch
 
 _PACKAGED = (b"/usr/", b"/etc/", b"/boot/", b"/opt/", b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/")
+_PROVENANCE = "which package accounts for a change"
+LEARNING = "the archives of packages are still being read; changes are told as they are"
 MOST_WAIT_S = 600
 """So long changes wait for the end of a run of dpkg, which tells what brought them; then they are told as they are."""
 MOST_CHANGES = 20_000
@@ -46,6 +49,7 @@ class IntegrityCollector:
         self._options = options
         self._book: Book | None = None
         self._explainer: Explainer | None = None
+        self._learning: threading.Thread | None = None
 
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
         """Tell what the core has not been told; raises `Unavailable` or `Malformed` where there is no book to read."""
@@ -106,11 +110,29 @@ class IntegrityCollector:
         theirs = [change for change in changes if _by_packages(change.path)]
         try:
             if is_based and any(_by_packages(root) for root in self._rules(host).by_root):
-                self._explaining(host).begin()
-            return self._explaining(host).explain(theirs) if theirs else Explained()
+                self._learn(host, is_new=True)
+            if not theirs:
+                return Explained()
+            if not self._has_learnt(host):
+                return Explained(blind=(Blind(what=_PROVENANCE, why=Why.OTHER, detail=LEARNING),))
+            return self._explaining(host).explain(theirs)
         except (HoldfastError, OSError, ValueError) as error:
             detail = f"{type(error).__name__}: {error}"[:500]
-            return Explained(blind=(Blind(what="which package accounts for a change", why=Why.OTHER, detail=detail),))
+            return Explained(blind=(Blind(what=_PROVENANCE, why=Why.OTHER, detail=detail),))
+
+    def _learn(self, host: ReadOnlyHost, *, is_new: bool = False) -> None:
+        """Read the archives that are there, in a thread of its own: there may be thousands, and nothing is to wait for them."""
+        if self._learning is None:
+            folder, is_secret = Path(getattr(host, "state", "")) / "packages", self._rules(host).is_secret
+            self._learning = threading.Thread(
+                target=_begin, args=(host, folder, is_secret, is_new), name="packages", daemon=True
+            )
+            self._learning.start()
+
+    def _has_learnt(self, host: ReadOnlyHost) -> bool:
+        """Say whether the archives were read once since this worker began."""
+        self._learn(host)
+        return self._learning is not None and not self._learning.is_alive()
 
     def _rules(self, host: ReadOnlyHost) -> "Rules":
         from collectors.integrity.options import watched
@@ -130,7 +152,12 @@ class IntegrityCollector:
         """Say whether changes are told only when the run of dpkg that is under way has ended, but none of them for long."""
         since = int(host.now().timestamp() * 1000) - MOST_WAIT_S * 1000
         is_theirs = any(_by_packages(change.path) for change in batch.changes)
-        return is_theirs and batch.changes[-1].at_ms > since and self._explaining(host).is_busy()
+        return (
+            is_theirs
+            and batch.changes[-1].at_ms > since
+            and self._has_learnt(host)
+            and self._explaining(host).is_busy()
+        )
 
     def _settle(self, book: "Book", reported: int) -> None:
         """The core has everything up to this entry."""
@@ -138,6 +165,19 @@ class IntegrityCollector:
         if done:
             book.settle(done)
             book.commit()
+
+
+def _begin(host: ReadOnlyHost, folder: Path, is_secret: Callable[[bytes], bool], is_new: bool) -> None:
+    from collectors.integrity.explaining import Explainer
+
+    explainer = Explainer(host, folder, no_diff=is_secret)
+    try:
+        if is_new:
+            explainer.begin()  # with the baseline: what packages list now is what was before
+        else:
+            explainer.learn()
+    finally:
+        explainer.close()
 
 
 def _by_packages(path: bytes) -> bool:
