@@ -82,14 +82,10 @@ class TrafficWatcher:
 
 
 def _sensor(options: Options, host: ReadOnlyHost, emit: Emit) -> "Sensor":
-    try:
-        module: Any = importlib.import_module("collectors.traffic.sensor")
-    except ImportError as error:
-        raise Unavailable(
-            Why.TOOL_MISSING,
-            f"the sensor's libraries are not all there: {error}",
-            advice="pip install 'holdfast[sensor]'",
-        ) from error
+    if _MISSING:
+        detail = f"the sensor's libraries are not all there: {_MISSING[0]}"
+        raise Unavailable(Why.TOOL_MISSING, detail, advice="Install them: pip install 'holdfast[sensor]'.")
+    module: Any = importlib.import_module("collectors.traffic.sensor")
     sensor: Sensor = module.Sensor(options, host, emit)
     return sensor
 
