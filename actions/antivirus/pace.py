@@ -20,11 +20,17 @@ class Pace:
     """Asked before every file; reads the kernel's figures twice a second at most. `waits_for` is what it waited for last."""
 
     def __init__(
-        self, host: Host, options: ScanOptions, at_most_s: float, sleep: Callable[[float], None] = time.sleep
+        self,
+        host: Host,
+        options: ScanOptions,
+        at_most_s: float,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        patient: bool = True,
     ) -> None:
         self._host, self._sleep = host, sleep
         self._limits = {"cpu": options.cpu, "io": options.io, "memory": options.memory}
-        self._left_s = options.pause_at_most
+        self._left_s = options.pause_at_most if patient else 0.0
         self._until = host.monotonic() + at_most_s if at_most_s else 0.0
         self._looked = 0.0
         self.paused_s = 0.0

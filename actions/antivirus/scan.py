@@ -55,7 +55,8 @@ class ScanFiles:
             if error.why is Why.NOT_PRESENT and command.who == SCHEDULE:
                 return Result(summary=f"{error.message}: nothing is scanned", answer={"code": 69})  # EX_UNAVAILABLE
             raise
-        pace = Pace(host, self._options.scan, self._options.scan.at_most if is_delta else 0.0)
+        # A person waits for what he asked for; the daily scan waits for everybody else.
+        pace = Pace(host, self._options.scan, self._options.scan.at_most if is_delta else 0.0, patient=is_delta)
         scan = Scan(
             host,
             address,

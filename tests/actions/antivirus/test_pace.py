@@ -5,7 +5,7 @@ from actions.antivirus.pace import Pace
 from host.fake import FakeHost
 
 
-def pace(tmp_path, figure, at_most_s=0.0, **options):
+def pace(tmp_path, figure, at_most_s=0.0, patient=True, **options):
     folder = tmp_path / "files" / "proc" / "pressure"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("cpu", "io", "memory"):
@@ -18,7 +18,7 @@ def pace(tmp_path, figure, at_most_s=0.0, **options):
         slept.append(seconds)
         host.advance(seconds)
 
-    return Pace(host, ScanOptions(**options), at_most_s, sleep), slept, host
+    return Pace(host, ScanOptions(**options), at_most_s, sleep, patient=patient), slept, host
 
 
 def test_without_pressure_nothing_waits(tmp_path):
@@ -42,4 +42,9 @@ def test_its_time_ends_it_also_while_it_waits(tmp_path):
 
 def test_a_kernel_without_figures_does_not_stop_a_scan(tmp_path):
     made, slept, _ = pace(tmp_path, "rubbish")
+    assert made.go_on() and slept == []
+
+
+def test_what_a_person_asked_for_does_not_wait(tmp_path):
+    made, slept, _ = pace(tmp_path, "99.00", patient=False)
     assert made.go_on() and slept == []
