@@ -15,6 +15,8 @@ from collectors.traffic.rules.engine.addresses import expand
 from contracts.record import Record
 
 MAX_OFFSET = 65_535
+VERSION = str(vars(hyperscan)["__version__"])
+"""Hyperscan's: its databases are for one version."""
 _EXT: Any = vars(hyperscan)["ExpressionExt"]
 
 

@@ -7,9 +7,9 @@ import hashlib
 import hmac
 import platform
 
-import hyperscan
 import msgspec
 
+from collectors.traffic.rules.engine.patterns import VERSION
 from collectors.traffic.rules.engine.prepared import Prepared
 
 FORMAT = b"holdfast prepared rules 1\n"
@@ -45,7 +45,7 @@ def unseal(sealed: bytes, key: bytes, made_of: str) -> Prepared:
 def _mark(body: bytes | memoryview, key: bytes, made_of: str) -> bytes:
     """Return the keyed digest of everything that has to be the same; databases of Hyperscan are for one kind of machine."""
     digest = hashlib.blake2b(key=hashlib.sha256(key).digest(), digest_size=DIGEST, person=b"holdfast rules")
-    for part in (FORMAT, str(vars(hyperscan)["__version__"]).encode(), platform.machine().encode(), made_of.encode()):
+    for part in (FORMAT, VERSION.encode(), platform.machine().encode(), made_of.encode()):
         digest.update(len(part).to_bytes(8) + part)
     digest.update(body)
     return digest.digest()

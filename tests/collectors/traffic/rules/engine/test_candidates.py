@@ -38,7 +38,10 @@ RULES = [
 
 def _packets(seed: int) -> list[bytes]:
     chance = random.Random(seed)
-    word = lambda: bytes(chance.choice(b"abAB") for _ in range(chance.randrange(1, 6)))  # noqa: E731
+
+    def word() -> bytes:
+        return bytes(chance.choice(b"abAB") for _ in range(chance.randrange(1, 6)))
+
     rows = []
     for number in range(4):
         talk = scene.Talk(sport=40_000 + number, dport=chance.choice([80, 9999]))

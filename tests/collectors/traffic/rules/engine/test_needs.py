@@ -13,6 +13,7 @@ from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.prepared import Later
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.state import Memory
+from collectors.traffic.rules.language.rule import FieldTest
 from tests.collectors.traffic.rules.engine import scene
 
 HEADERS = [
@@ -51,5 +52,5 @@ def test_pairs_are_as_the_rules_own_tests_have_them(compiled: tuple[HeaderSets, 
 
 
 def _size(one: Compiled, payload: bytes) -> bool:
-    tests = [test.number for test in one.rule.tests if getattr(test, "name", "") == "dsize"]
+    tests = [test.number for test in one.rule.tests if isinstance(test, FieldTest) and test.name == "dsize"]
     return all(number.holds(len(payload)) for number in tests if number.op != "!=")
