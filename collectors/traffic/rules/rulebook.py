@@ -139,4 +139,3 @@ class Rulebook:
         )
         engine = Engine(made.prepared, columns)
         return Fresh(engine, thresholds(told.thresholds, self._options.variables()), self.state, told.problems)
-
