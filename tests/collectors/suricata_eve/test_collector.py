@@ -111,11 +111,7 @@ def test_drops_that_suricata_counts_are_an_event_and_a_blind_spot(followed: Foll
     followed.write(stats(16, 2000, 100))
     report = followed.look()
     (event,) = report.events
-    assert (
-        event.kind == "suricata.packets_dropped"
-        and event.fields["share"] == 10.0
-        and event.fields["packets"] == 100
-    )
+    assert event.kind == "suricata.packets_dropped" and event.fields["share"] == 10.0 and event.fields["packets"] == 100
     assert "all packets that Suricata watches" in {spot.what for spot in report.blind}
     followed.write(stats(24, 3000, 100))
     assert not followed.look().blind
