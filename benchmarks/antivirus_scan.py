@@ -87,7 +87,9 @@ def main() -> None:
         for _ in range(rounds):
             times["clamdscan --fdpass --multiscan"].append(by_clamdscan(lab, root))
             times["holdfast antivirus scan"].append(by_holdfast(lab, root, state))
-        print(f"{files + 2} files, {total / 1e6:.0f} MB, the same clamd (4 threads, no cache), medians of {rounds} rounds in turns")
+        print(
+            f"{files + 2} files, {total / 1e6:.0f} MB, the same clamd (4 threads, no cache), medians of {rounds} rounds in turns"
+        )
         for who, seconds in times.items():
             print(f"  {who:32} {statistics.median(seconds):7.2f} s  (from {min(seconds):.2f} to {max(seconds):.2f})")
         ours, theirs = (statistics.median(times[who]) for who in reversed(list(times)))
