@@ -97,9 +97,9 @@ class Key:
         self._key_stream(iv).update_into(body, out)
         return out
 
-    def authenticator(self, iv: bytes) -> Poly1305:
-        """What makes the code of the ciphertext that was encrypted under `iv`, told it in pieces."""
-        return Poly1305(self._one_time_key(iv))
+    def authenticator(self, iv: bytes) -> "Authenticator":
+        """What judges the ciphertext that was encrypted under `iv`, told it in pieces."""
+        return Authenticator(self._one_time_key(iv))
 
     def _one_time_key(self, iv: bytes) -> bytes:
         # One block of AES on its own: what Poly1305-AES (Bernstein 2005) adds to the polynomial. Not a mode for data.
@@ -117,6 +117,21 @@ class Key:
         stream: CipherContext = found["stream"]
         stream.reset_nonce(iv)
         return stream
+
+
+class Authenticator:
+    """The code of one ciphertext, computed piece by piece."""
+
+    def __init__(self, one_time_key: bytes) -> None:
+        self._code = Poly1305(one_time_key)
+
+    def update(self, ciphertext: Buffer) -> None:
+        """The next bytes."""
+        self._code.update(ciphertext)
+
+    def holds(self, code: bytes) -> bool:
+        """Whether `code` is that of all that was told; nothing may be told after."""
+        return hmac.compare_digest(self._code.finalize(), code)
 
 
 def derive(password: str, salt: bytes, parameters: ScryptParameters) -> Key:

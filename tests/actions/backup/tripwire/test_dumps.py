@@ -1,4 +1,4 @@
-"""A dump that was emptied, shrunk or blown up by far is suspected, its snapshot marked, the last good one kept; ordinary nights raise nothing."""
+"""A dump emptied, shrunk or blown up by far is suspected, its snapshot marked, the last good one kept; ordinary nights raise nothing."""
 
 import os
 from pathlib import Path
