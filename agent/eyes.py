@@ -208,6 +208,14 @@ class FarSighted:
         """Run a command and read its output as it comes."""
         return self._host.stream(*argv, **how)
 
+    def pieces(self, *argv: str, timeout_s: float = 120.0) -> Iterator[bytes]:
+        """Yield what a read-only command answers."""
+        return self._host.pieces(*argv, timeout_s=timeout_s)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Ask for the TXT records of a name."""
+        return self._host.texts(name)
+
     def ruleset_changes(self, stop: Stop) -> Iterator[RulesetChange]:
         """Yield the changes of the ruleset."""
         return self._host.ruleset_changes(stop)
