@@ -49,6 +49,8 @@ class Installation:
             f"# The agent that `make run` starts; every setting is in etc/agent.yaml of the checkout.\n"
             f"directories:\n  state: {json.dumps(str(self.state / 'agent'))}\n  runtime: {json.dumps(str(self.state / 'run'))}\n"
             f"outputs:\n  ndjson:\n    enabled: true\n    path: {json.dumps(str(self.state / 'log' / 'events.ndjson'))}\n"
+            f"# Nothing of this machine is changed by trying Holdfast: signatures are not updated, files not scanned at night.\n"
+            f"actions:\n  antivirus:\n    update: {{enabled: false}}\n    scan: {{enabled: false}}\n    proof: {{enabled: false}}\n"
             + self._settings[0],
         )
         self._write_once(

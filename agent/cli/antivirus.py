@@ -121,6 +121,11 @@ def prove(path: Path, as_json: bool, timeout: float) -> int:
     raise Unreachable("the proof has not ended", advice="see `holdfast events`")
 
 
+def _number(version: int) -> str:
+    """A version in words: -1 is none."""
+    return f"version {version}" if version >= 0 else "nothing"
+
+
 def _lines(
     products: Mapping[str, Product], done: Mapping[str, Done], found: Mapping[str, Finding], now_ms: int
 ) -> Iterator[tuple[str, str | None]]:
@@ -134,7 +139,8 @@ def _lines(
         if product.daemon != "none":
             said = f": {plain(product.daemon_detail)}" if product.daemon_detail else ""
             yield (
-                f"  daemon {product.daemon}{said}; on the disk {product.version}, loaded {product.loaded_version}",
+                f"  daemon {product.daemon}{said}; "
+                f"on the disk {_number(product.version)}, loaded {_number(product.loaded_version)}",
                 None,
             )
         if product.provider == "clamav":

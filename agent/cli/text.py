@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from contracts.errors import Why
+
 COLOURS = {"seen": "green", "partial": "yellow", "unseen": "red", "unknown": "yellow"}
 
 
@@ -44,6 +46,9 @@ def size(count: float) -> str:
 def blind_lines(blind: Mapping[str, Any], indent: str = "    ") -> Iterator[str]:
     """Yield what is not seen, why, and what would do."""
     detail = blind.get("detail") or blind["why"]
+    if blind["why"] == Why.NOT_PRESENT:  # looked, and this host has none of it: no failure to look
+        yield f"{indent}nothing of it here: {plain(detail)}"
+        return
     yield f"{indent}cannot see {plain(blind['what'])}: {plain(detail)}"
     if blind.get("fix"):
         yield f"{indent}  {plain(blind['fix'])}"
