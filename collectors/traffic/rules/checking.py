@@ -9,9 +9,10 @@ from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.tests import Unsupported
 from collectors.traffic.rules.language.classification import Classes
 from collectors.traffic.rules.language.errors import Refused
-from collectors.traffic.rules.language.rule import EventTest, Rule
+from collectors.traffic.rules.language.rule import Dataset, EventTest, Rule
 from collectors.traffic.rules.language.ruleset import Loader, Refusal, Ruleset
 from collectors.traffic.rules.language.variables import Variables
+from collectors.traffic.rules.lists import Lists, Reader, beside, lookups, unfilled
 from collectors.traffic.rules.matching.matcher import Matcher
 from collectors.traffic.streams.events import NAMES as STREAM_EVENTS
 
@@ -55,22 +56,40 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def compiled(ruleset: Ruleset) -> Ruleset:
-    """Move the rules that cannot be compiled to the refused ones: a bad expression, or what the engine does not evaluate."""
+def compiled(ruleset: Ruleset, read: Reader = beside) -> Ruleset:
+    """Move the rules that cannot be compiled to the refused ones: a bad expression, a list that cannot be had (`read` gets them),
+    what the engine does not evaluate.
+    """
     kept: list[Rule] = []
-    sets = HeaderSets()
+    sets, lists = HeaderSets(), Lists(read)
     for rule in ruleset.rules:
         try:
             for test in rule.tests:
                 if type(test) is EventTest:
                     _known(test)
+            lists.resolve(rule)
             Compiled(rule, sets, lambda test, whole: Matcher(test, whole.base64))
         except (Refused, Unsupported) as refused:
             ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, str(refused)))
         else:
             kept.append(rule)
     ruleset.rules = kept
+    _unfilled(ruleset)
     return ruleset
+
+
+def _unfilled(ruleset: Ruleset) -> None:
+    """Refuse rules that ask a set which is kept between runs and which no rule here fills: it is always empty here."""
+    empty = unfilled(ruleset.rules)
+    kept: list[Rule] = []
+    for rule in ruleset.rules:
+        asked = next((match for match in lookups(rule) if match.name in empty and isinstance(match, Dataset)), None)
+        if asked is None:
+            kept.append(rule)
+            continue
+        reason = f"dataset: {asked.name} is kept in {empty[asked.name]}, which is not read here, and no rule fills it"
+        ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, reason))
+    ruleset.rules = kept
 
 
 def _known(event: EventTest) -> None:

@@ -4,6 +4,7 @@ The child may what its parent may, which is nothing but packet sockets; it close
 a pipe.
 """
 
+import contextlib
 import hashlib
 import os
 import resource
@@ -23,6 +24,7 @@ from collectors.traffic.rules.language.ruleset import Loader
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from collectors.traffic.rules.language.threshold_config import read as read_thresholds
 from collectors.traffic.rules.language.variables import Variables
+from collectors.traffic.rules.lists import handed_over
 from collectors.traffic.rules.silent import never
 from contracts.collector import Piece
 from contracts.record import Record
@@ -88,7 +90,7 @@ def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]
             continue
         files += 1
         loader.read(piece.data, piece.path)
-    ruleset = compiled(loader.ruleset)
+    ruleset = compiled(loader.ruleset, handed_over)
     text = b"\n".join(piece.data for piece in readable if piece.role == "threshold")
     config = thresholds(text, variables)
     config.apply(ruleset.rules)
@@ -181,7 +183,9 @@ def _child(outgoing: int, work: Callable[[], bytes]) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
         _close_all_but(outgoing)
-        os.nice(5)
+        # A sandbox may refuse it; the packets then share the processors with this for some seconds.
+        with contextlib.suppress(OSError):
+            os.nice(5)
         answer = memoryview(work())
         while answer:
             answer = answer[os.write(outgoing, answer[:PIECE]) :]

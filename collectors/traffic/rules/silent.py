@@ -1,9 +1,9 @@
-"""Rules that load and can never match here as meant: nothing fills a buffer, or reads a list, that they need. Told, not passed over."""
+"""Rules that load and can never match here: nothing fills a buffer that they need. Told, not passed over."""
 
 from collections.abc import Iterable, Iterator
 
 from collectors.traffic.protocols.names import FILLED
-from collectors.traffic.rules.language.rule import Absent, Datarep, Dataset, Rule
+from collectors.traffic.rules.language.rule import Absent, Rule
 
 OF_PACKETS = frozenset(
     {"payload", "ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr", "ether.hdr"}
@@ -13,9 +13,6 @@ OF_PACKETS = frozenset(
 
 def silent(rule: Rule) -> str:
     """Return why a rule can never match here, "" when it can."""
-    lists = list(dict.fromkeys(_lists(rule)))
-    if lists:
-        return f"it loads and never matches as meant: nothing here reads the list {', '.join(lists)}"
     empty = list(dict.fromkeys(_empty(rule)))
     if not empty:
         return ""
@@ -29,16 +26,6 @@ def never(rules: Iterable[Rule]) -> Iterator[tuple[Rule, str]]:
         why = silent(rule)
         if why:
             yield rule, why
-
-
-def _lists(rule: Rule) -> Iterator[str]:
-    """Yield the files of values that a rule names (`dataset` with load or state, `datarep`)."""
-    for test in (rule.payload, rule.base64, *rule.buffers):
-        for match in test.matches if test is not None else ():
-            if isinstance(match, Dataset) and (match.load or match.state):
-                yield match.load or match.state
-            elif isinstance(match, Datarep):
-                yield match.load or match.name
 
 
 def _empty(rule: Rule) -> Iterator[str]:

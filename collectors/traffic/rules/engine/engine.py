@@ -56,7 +56,7 @@ class Engine:
             len(self.book),
         )
         self.verdicts = Verdicts(self.options.inline)
-        self.evaluator = Evaluator(self.book.sets, self.verdicts.memory)
+        self.evaluator = Evaluator(self.book.sets, self.verdicts.memory, prepared.lists)
         self.evaluated: Counter[str] = Counter()
         self._listed = [number for number, _ in prepared.listed]
         self._counts = Counts(prepared.counting, prepared.sizing)
@@ -80,6 +80,7 @@ class Engine:
             self._counts = former._counts
         self.verdicts.take_over(former.verdicts)
         self.evaluator.memory = self.verdicts.memory
+        self.evaluator.lookups.take_over(former.evaluator.lookups)
 
     def feed(
         self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], flows: Columns

@@ -1,10 +1,10 @@
 """One rule held against one packet or transaction: header, flow, tests, state, and the tests of its bytes."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.rules.engine import tests
-from collectors.traffic.rules.engine.lookups import Lookups
+from collectors.traffic.rules.engine.lookups import Loaded, Lookups
 from collectors.traffic.rules.engine.plan import BOTH, BufferPart, Compiled
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.state import Memory
@@ -37,10 +37,10 @@ def _spoken(one: Compiled, talk: Conversation, transaction: Transaction) -> bool
 class Evaluator:
     """Evaluates whole rules; the bits and counters they ask for are `memory`'s."""
 
-    def __init__(self, sets: HeaderSets, memory: Memory) -> None:
+    def __init__(self, sets: HeaderSets, memory: Memory, lists: Iterable[Loaded] = ()) -> None:
         self._sets = sets
         self.memory = memory
-        self._lookups = Lookups()
+        self.lookups = Lookups(lists)
 
     def packet(self, one: Compiled, packet: Packet, talk: Conversation | None, work: Work | None, proven: bool) -> int:
         """Return whether a rule about packets and streams matches: `NOTHING`, `MATCHED`, or `IN_STREAM` by bytes of the stream.
@@ -190,5 +190,5 @@ class Evaluator:
 
     def _state(self) -> State:
         state = State()
-        state.lookup = self._lookups.holds
+        state.lookup = self.lookups.holds
         return state

@@ -4,14 +4,26 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from collectors.traffic.rules.engine import needs
 from collectors.traffic.rules.engine.buffers import BufferFilters, KeptBuffer, KeptOpen
+from collectors.traffic.rules.engine.lookups import Loaded
 from collectors.traffic.rules.engine.needs import NeedTable
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
 from collectors.traffic.rules.engine.prefilters import KeptPrefilters, Prefilters
 from collectors.traffic.rules.engine.sets import HeaderSets
-from collectors.traffic.rules.language.rule import Addresses, BufferTest, FieldTest, Ports, Rule, StreamSize
+from collectors.traffic.rules.language.rule import (
+    Addresses,
+    BufferTest,
+    Datarep,
+    Dataset,
+    FieldTest,
+    Ports,
+    Rule,
+    StreamSize,
+)
+from collectors.traffic.rules.lists import lookups
 from collectors.traffic.rules.matching.matcher import Matcher
 from collectors.traffic.rules.matching.state import State
 from contracts.record import Record
@@ -21,7 +33,8 @@ class Prepared(Record):
     """A ruleset made ready. Rules have numbers: their order. `rules` are theirs in msgpack, one behind the other, `ends` where each ends.
 
     `listed`: rules about addresses alone, with their headers; `unlisted`: rules about packets that no pattern stands for. `counting`,
-    `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload.
+    `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload. `lists`: what
+    the lists that rules name hold.
     """
 
     rules: bytes
@@ -39,6 +52,7 @@ class Prepared(Record):
     counting: bool
     sizing: bool
     streaming: bool
+    lists: list[Loaded] = []
 
     def __len__(self) -> int:
         return len(self.ends) // 8
@@ -67,7 +81,8 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
     compiled = [Compiled(rule, sets, Later) for rule in rules]
     order(compiled)
     encoder = msgspec.msgpack.Encoder()
-    encoded = [encoder.encode(one.rule) for one in compiled]
+    lists = _lists(compiled)
+    encoded = [encoder.encode(_without(one.rule)) for one in compiled]
     buffers, open_buffers = BufferFilters(compiled).keep()
     tests = [test for one in compiled for test in one.rule.tests]
     return Prepared(
@@ -86,7 +101,34 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
         counting=any(isinstance(test, FieldTest) and test.name in ("flow.pkts", "flow.bytes") for test in tests),
         sizing=any(isinstance(test, StreamSize) for test in tests),
         streaming=any(one.payload is not None for one in compiled),
+        lists=lists,
     )
+
+
+def _lists(compiled: list[Compiled]) -> list[Loaded]:
+    """Return what the lists of all rules hold, each once."""
+    found: dict[tuple[str, bool], Loaded] = {}
+    for one in compiled:
+        for match in lookups(one.rule):
+            if match.values:
+                rated = isinstance(match, Datarep)
+                found[match.name, rated] = Loaded(name=match.name, rated=rated, values=match.values)
+    return list(found.values())
+
+
+def _without(rule: Rule) -> Rule:
+    """Return a rule without the values of its lists: they are kept beside the rules, once."""
+    if not any(match.values for match in lookups(rule)):
+        return rule
+
+    def bare(test: BufferTest | None) -> BufferTest | None:
+        if test is None:
+            return None
+        matches = [replace(one, values={}) if isinstance(one, Datarep | Dataset) else one for one in test.matches]
+        return replace(test, matches=matches)
+
+    buffers = [one for one in map(bare, rule.buffers) if one is not None]
+    return replace(rule, payload=bare(rule.payload), base64=bare(rule.base64), buffers=buffers)
 
 
 def _asked(compiled: list[Compiled], sets: HeaderSets) -> list[int]:

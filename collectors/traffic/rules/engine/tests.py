@@ -13,6 +13,7 @@ from collectors.traffic.rules.language.rule import (
     FlagsTest,
     Flow,
     IpProto,
+    IpRep,
     StreamSize,
     Test,
     WordTest,
@@ -55,6 +56,8 @@ def check(test: Test) -> Check:
         return _event(test)
     if isinstance(test, WordTest):
         return _word(test)
+    if isinstance(test, IpRep):
+        raise Unsupported("iprep: no reputation files are read by this sensor")
     raise Unsupported(f"{type(test).__name__} is not a test of a packet")
 
 

@@ -71,7 +71,7 @@ def _dataset(draft: Draft, argument: str, negated: bool) -> None:
             command,
             name,
             given.get("type", ""),
-            given.get("load", given.get("state", "")),
+            given.get("load", ""),
             given.get("save", given.get("state", "")),
             size(given.get("memcap", "0")),
             size(given.get("hashsize", "0")),
@@ -83,10 +83,11 @@ def _datarep(draft: Draft, argument: str, negated: bool) -> None:
     (name, op, value), given = _settings("datarep", argument, 3)
     if op not in {"<", ">", "=="} or not draft.sticky:
         raise Refused(f'datarep: "{argument}" is not name, operator, value behind a sticky buffer')
-    if set(given) - {"type", "load", "memcap", "hashsize"} or given.get("type", "") not in TYPES:
-        raise Refused(f'datarep: "{argument}" has words that are not known, or no type')
+    if set(given) - {"type", "load", "memcap", "hashsize"} or given.get("type", "") not in TYPES | {""}:
+        raise Refused(f'datarep: "{argument}" has words that are not known')
     number_ = integer(value, 0, U16)
-    draft.add(Datarep(name, op, number_, given["type"], given.get("load", ""), size(given.get("memcap", "0"))))
+    memcap, hashsize = size(given.get("memcap", "0")), size(given.get("hashsize", "0"))
+    draft.add(Datarep(name, op, number_, given.get("type", ""), given.get("load", ""), memcap, hashsize))
 
 
 KEYWORDS: dict[str, Keyword] = {

@@ -138,7 +138,10 @@ class Base64Decode(Struct, array_like=True, gc=False, tag_field="is", tag="base6
 
 
 class Dataset(Struct, array_like=True, gc=False, tag_field="is", tag="dataset"):
-    """Look the buffer up in, or add it to, a named set. `cmd`: isset, isnotset, set, unset; `values` are what `load` named."""
+    """Look the buffer up in, or add it to, a named set. `cmd`: isset, isnotset, set, unset.
+
+    `values` are what the file that `load` names holds (`rules/lists.py`); `state` is where Suricata would keep the set between two runs.
+    """
 
     cmd: str
     name: str
@@ -147,10 +150,11 @@ class Dataset(Struct, array_like=True, gc=False, tag_field="is", tag="dataset"):
     state: str = ""
     memcap: int = 0
     hashsize: int = 0
+    values: dict[bytes, int] = {}
 
 
 class Datarep(Struct, array_like=True, gc=False, tag_field="is", tag="datarep"):
-    """Compare the reputation of the buffer in a named set."""
+    """Compare the reputation of the buffer in a named set; `values` are what the file that `load` names holds."""
 
     name: str
     op: str
@@ -159,6 +163,7 @@ class Datarep(Struct, array_like=True, gc=False, tag_field="is", tag="datarep"):
     load: str = ""
     memcap: int = 0
     hashsize: int = 0
+    values: dict[bytes, int] = {}
 
 
 class Entropy(Struct, array_like=True, gc=False, tag_field="is", tag="entropy"):

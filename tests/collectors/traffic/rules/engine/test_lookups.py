@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.traffic.rules.engine import lookups
-from collectors.traffic.rules.engine.lookups import Lookups
+from collectors.traffic.rules.engine.lookups import Loaded, Lookups
 from collectors.traffic.rules.language.rule import Content, Dataset
 from tests.collectors.traffic.rules.engine import scene
 
@@ -23,11 +23,27 @@ def test_a_set_is_a_set(done: list[tuple[str, bytes]]) -> None:
         assert have.holds(_test("isset"), value) == (value in model) != have.holds(_test("isnotset"), value)
 
 
-def test_sets_of_other_names_and_types_are_others() -> None:
+def test_sets_of_other_names_are_others() -> None:
     have = Lookups()
     assert have.holds(_test("set"), bytes(16))
     assert not have.holds(_test("isset", name="other"), bytes(16))
-    assert not have.holds(_test("isset", kind="md5"), bytes(16))
+
+
+def test_what_was_filled_is_taken_over_and_what_was_loaded_is_as_its_file_is() -> None:
+    former = Lookups([Loaded(name="file", rated=False, values={b"old": 0})])
+    assert former.holds(_test("set"), b"a") and former.holds(_test("set", "file"), b"b")
+    have = Lookups([Loaded(name="file", rated=False, values={b"new": 0})])
+    have.take_over(former)
+    assert have.holds(_test("isset"), b"a") and have.holds(_test("isset", "file"), b"new")
+    assert not have.holds(_test("isset", "file"), b"old") and not have.holds(_test("isset", "file"), b"b")
+
+
+def test_a_set_takes_no_more_than_its_memcap() -> None:
+    have = Lookups()
+    small = Dataset(cmd="set", name="small", type="string", memcap=130)
+    assert [have.holds(small, value) for value in (b"a", b"b", b"c")] == [True, True, False]
+    assert have.refused == 1 and have.holds(Dataset(cmd="unset", name="small", type="string"), b"a")
+    assert have.holds(small, b"c")
 
 
 def test_a_value_of_the_wrong_form_is_in_no_set() -> None:

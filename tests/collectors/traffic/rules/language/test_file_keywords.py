@@ -28,7 +28,7 @@ def test_sets() -> None:
     (test,) = rule(
         "http.user_agent; dataset:set,ua,type string,state ua.lst,memcap 1mb; sid:1;".removesuffix(" sid:1;")
     ).buffers
-    assert test.matches == [Dataset("set", "ua", "string", "ua.lst", "ua.lst", 1 << 20)]
+    assert test.matches == [Dataset("set", "ua", "string", "", "ua.lst", 1 << 20)]
     (test,) = rule("http.host; datarep:hosts,>,5,load hosts.lst,type string;").buffers
     assert test.matches == [Datarep("hosts", ">", 5, "string", "hosts.lst")]
 
@@ -40,7 +40,7 @@ def test_sets() -> None:
         "http.uri; dataset:jump,a;",
         "http.uri; dataset:isset,a,type nothing;",
         "http.uri; dataset:isset,a,type string,state x,load y;",
-        "http.uri; datarep:a,>,5;",
+        "http.uri; datarep:a,>,5,type nothing;",
         "filestore:sideways;",
         "filesize:both,5;",
     ],
