@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from agent.settings import AgentSettings, Rate, Rule, section
+from contracts import file_change as change
 
 RESOLVE_S = 2.0
 """How long names may take to resolve while the configuration is loaded."""
@@ -22,6 +23,20 @@ SSH_PORT = 22
 ANTIVIRUS = frozenset({"update_signatures", "scan", "quarantine", "antivirus_prove"})
 
 _OFTEN = Rate(times=1000, per=60.0)
+_CONFIGURATION = ("/etc", "/var/spool/cron", "/root", "/home")
+"""Where configuration lies of which none is watched as programs or as a web root."""
+_VERSIONED = (
+    change.CREATED,
+    change.DELETED,
+    change.MODIFIED,
+    change.TYPE,
+    change.MODE,
+    change.OWNER,
+    change.ATTRIBUTES,
+    change.KNOWN,
+)
+_ALL_AGAIN = ("integrity.many_changed", "integrity.transaction", "integrity.transaction_unproved")
+"""They name no single file, or not all of them."""
 _BACK = ("agent.started", "bans.table_lost")
 
 
@@ -33,7 +48,7 @@ def rules(settings: AgentSettings) -> tuple[Rule, ...]:
     bans += _traffic(settings)
     kinds = (*often, "agent.config_loaded")
     lists = [Rule(when=kind, do="blocklist", dry_run=False, at_most=_OFTEN) for kind in kinds]
-    return (*settings.rules, *bans, *lists, *_antivirus(settings))
+    return (*settings.rules, *bans, *lists, *_antivirus(settings), *_history(settings))
 
 
 def _antivirus(settings: AgentSettings) -> Iterator[Rule]:
@@ -46,6 +61,32 @@ def _antivirus(settings: AgentSettings) -> Iterator[Rule]:
             yield Rule(when=kind, do="update_signatures", dry_run=False, at_most=Rate(times=4, per=21600.0))
     if wanted.quarantine.enabled:
         yield Rule(when="antivirus.malware_found", do="quarantine", dry_run=False, at_most=Rate(times=100, per=3600.0))
+
+
+def _history(settings: AgentSettings) -> Iterator[Rule]:
+    """A version of a watched file is kept when it changed, and of all of them at the start: the first of each is what was there before."""
+    wanted: Any = getattr(settings, "history", None)
+    if wanted is None or not wanted.enabled:
+        return
+    for kind, why in (("agent.started", "the agent began"), ("agent.config_loaded", "settings were loaded")):
+        yield Rule(when=kind, do="history_keep", arguments={"why": why}, dry_run=False, at_most=_OFTEN)
+    watch = section(settings, "collectors", "integrity")
+    if not watch.enabled:
+        return
+    elsewhere = [path for path in wanted.paths if not f"{path}/".startswith(tuple(f"{top}/" for top in _CONFIGURATION))]
+    names = {*watch.profiles, *watch.watch} - (set() if elsewhere else {"binaries", "web"})
+    often = Rate(times=600, per=3600.0)
+    for words, arguments in ((_VERSIONED, {"path": "{path}"}), ((change.RENAMED,), {"paths": ("{path}", "{former}")})):
+        yield Rule(
+            when="integrity.*",
+            match={"profile": tuple(sorted(names)), "words": words},
+            do="history_keep",
+            arguments=arguments,
+            dry_run=False,
+            at_most=often,
+        )
+    for kind in _ALL_AGAIN:
+        yield Rule(when=kind, do="history_keep", dry_run=False, at_most=Rate(times=20, per=3600.0))
 
 
 def _traffic(settings: AgentSettings) -> list[Rule]:

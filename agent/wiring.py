@@ -137,6 +137,7 @@ def plan(path: Path) -> Plan:
     from agent import config, standing
     from agent.antivirus_plan import antivirus_plan
     from agent.backup_plan import backup_plan
+    from agent.history_plan import history_plan
     from host.linux import LinuxHost
 
     loaded = config.load_agent(path, vocabulary())
@@ -163,7 +164,7 @@ def plan(path: Path) -> Plan:
         },
         kinds=dict(vocabulary().kinds),
         facts=facts,
-        timed={**timed, **antivirus},
+        timed={**timed, **antivirus, **history_plan(getattr(settings, "history", None), facts.machine_id)},
         antivirus_proof_s=antivirus_proof_s,
         backups=backups,
         version=metadata.version("holdfast"),

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -79,7 +80,7 @@ class HistoryKeep(_Deed):
         from actions.history.putting import NotKept, read
         from actions.history.vault import Damaged
 
-        paths = self._named(command) or list(self._all())[:MOST_FILES]
+        paths = self._named(command) if _names_some(command) else list(self._all())[:MOST_FILES]
         if command.dry_run:
             return Result(summary=f"would look at {len(paths)} files")
         vault, kept, lacking, damaged = self._vault(host), 0, [], []
@@ -114,7 +115,9 @@ class HistoryKeep(_Deed):
         paths = [unescape(each) for each in texts]
         if any(not self._is_watched(path) for path in paths) and command.event is None:
             raise Refused("no versions are kept of some of these files", advice="see history.paths")
-        return [path for path in paths if self._is_watched(path)]
+        watched = [path for path in paths if self._is_watched(path)]
+        # Of what a rule passes on, folders and links have no content to keep; who names one asks for something else and is told.
+        return watched if command.event is None else [path for path in watched if _may_be_kept(path)]
 
     def _all(self) -> Iterator[bytes]:
         for top in self._options.paths:
@@ -220,6 +223,19 @@ class Rollback(_Deed):
         )
         summary = f"{escape(path)} is as it was at {label}" + (f"; {detail}" if detail else "")
         return Result(summary=summary, events=(event,), answer={"changed": True, "former": former})
+
+
+def _names_some(command: Command) -> bool:
+    """Say whether the command is about certain files, be they watched or not."""
+    return bool(command.arguments.get("path") or command.arguments.get("paths"))
+
+
+def _may_be_kept(path: bytes) -> bool:
+    """Say whether there is a regular file or nothing; what cannot be told is for the reading to name."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return True
 
 
 def _key(reference: str) -> bytes:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.options import ActionOptions, Secret, Size
+from contracts.options import ActionOptions, Clock, Duration, Secret, Size
 
 
 class HistoryOptions(ActionOptions):
@@ -24,6 +24,13 @@ class HistoryOptions(ActionOptions):
     file_below: Annotated[Size, Meta(description="Larger files are not kept.")] = 1 << 20
     versions: Annotated[int, Meta(description="How many versions of a file are kept.", ge=2, le=1000)] = 30
     total: Annotated[Size, Meta(description="How much room all versions may take; the oldest go first.")] = 256 << 20
+    at: Annotated[
+        Clock, Meta(description="Local time of day at which all are looked at; what integrity tells is kept at once.")
+    ] = "03:20"
+    splay: Annotated[
+        Duration,
+        Meta(description="A host begins up to this much later, always by the same amount.", ge=0.0, le=43200.0),
+    ] = 1800.0
     key: Annotated[
         Secret,
         Meta(

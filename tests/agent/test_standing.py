@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from agent import standing, wiring
+from agent.clock import SystemClock
 from agent.config import load_agent
+from agent.kinds import STARTED
+from agent.responder import Responder
+from collectors.integrity import telling
+from contracts.event import Envelope, Event
+from contracts.file_change import MODIFIED, RENAMED, Change
+from contracts.text import escape
+from contracts.trees import Node
 
 
 def planned(tmp_path: Path, text: str = "{}"):
@@ -49,6 +57,47 @@ def test_deeds_about_malware_know_clamav_from_the_collectors_settings(tmp_path: 
 def clamd_conf(plan) -> str:
     steward = next(spec for spec in plan.workers if spec.name == "steward")
     return msgspec.msgpack.decode(steward.options["scan"])["clamav"]["clamd_conf"]
+
+
+NODE = Node(b"x", 0o100644, 0, 0, 1, 5, 0, 0, 1, 1, content=b"\x01" * 32)
+HISTORY = "{history: {enabled: true, splay: 0s}, collectors: {integrity: {enabled: true}}}"
+
+
+def asked(plan, *events: Event) -> list[tuple[str, dict]]:
+    """What the standing rules have done about events."""
+    did: list[tuple[str, dict]] = []
+
+    def run(deed, command, *_) -> None:
+        if deed.action == "history_keep":
+            did.append((deed.action, dict(command.arguments)))
+
+    responder = Responder(plan.settings.rules, plan.deeds, run, SystemClock(), new_id=lambda: "1")
+    for event in events:
+        assert responder.respond([Envelope(id="e", agent="a", lane=event.lane, seq=1, event=event)]) == []
+    return did
+
+
+def test_a_version_is_kept_of_each_watched_file_that_changed_and_of_all_where_no_file_is_named(tmp_path: Path) -> None:
+    plan = planned(tmp_path, HISTORY)
+    one = Change(path=b"/etc/a b", kinds=(MODIFIED,), profile="configuration", before=NODE, after=NODE)
+    other = msgspec.structs.replace(one, path=b"/etc/c", former=b"/etc/b", kinds=(RENAMED,))
+    program = msgspec.structs.replace(one, path=b"/usr/bin/x", profile="binaries")
+    many = telling.events([one] * 2, single=1)
+    assert asked(plan, *map(telling.event, (one, other, program)), *many) == [
+        ("history_keep", {"path": escape(b"/etc/a b")}),
+        ("history_keep", {"paths": ["/etc/c", "/etc/b"]}),
+        ("history_keep", {}),
+    ]
+    assert plan.timed["history"].at == "03:20"
+
+
+def test_all_are_kept_at_the_start_and_programs_where_the_settings_name_them(tmp_path: Path) -> None:
+    text = "{history: {enabled: true, paths: [/usr/local/etc]}, collectors: {integrity: {enabled: true}}}"
+    program = Change(path=b"/usr/local/etc/x", kinds=(MODIFIED,), profile="binaries", before=NODE, after=NODE)
+    plan = planned(tmp_path, text)
+    assert asked(plan, STARTED.event("x", version="1"), telling.event(program))[-1][1] == {"path": "/usr/local/etc/x"}
+    assert ("history_keep", {"why": "the agent began"}) in asked(plan, STARTED.event("x", version="1"))
+    assert not [rule for rule in planned(tmp_path).settings.rules if rule.do == "history_keep"]
 
 
 def test_configured_rules_come_first_and_keep_their_numbers(tmp_path: Path) -> None:

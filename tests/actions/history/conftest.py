@@ -10,6 +10,7 @@ import pytest
 from actions.history import deeds
 from actions.history.options import HistoryOptions
 from contracts.action import Command, Result
+from contracts.event import Event
 from host.linux import LinuxHost
 
 
@@ -44,10 +45,10 @@ def do(options: HistoryOptions, tmp_path: Path) -> Callable[..., Result]:
     state.mkdir()
     host = TimedHost(state)
 
-    def run(name: str, dry_run: bool = False, **arguments: Any) -> Result:
+    def run(name: str, dry_run: bool = False, event: Event | None = None, **arguments: Any) -> Result:
         action = getattr(deeds, name)(options)
         told = {key: str(value) if isinstance(value, Path) else value for key, value in arguments.items()}
-        command = Command(id="1", action=action.name, arguments=told, who="ada", dry_run=dry_run)
+        command = Command(id="1", action=action.name, arguments=told, who="ada", dry_run=dry_run, event=event)
         return action.do(host, command, lambda *_: None)
 
     return run

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import HoldfastError, Refused, UsageError
+from contracts.event import Event, Severity
 from contracts.outcome import Failed
 
 HOSTILE = b"na\xffme\n\xe2\x98\x83.conf"
@@ -152,3 +153,19 @@ def test_a_hostile_name_has_a_history_too(do, etc: Path) -> None:
     do("Rollback", path=escape(path), to="-0", why="w")
     with open(path) as file:
         assert file.read() == "1"
+
+
+def test_what_a_rule_passes_on_is_kept_as_far_as_it_is_a_watched_file(do, etc: Path, tmp_path: Path) -> None:
+    changed = Event(kind="integrity.modified", severity=Severity.MEDIUM, key="x")
+    for name in ("a", "b"):
+        (etc / name).write_text(name)
+    (etc / "folder").mkdir()
+    (etc / "link").symlink_to("a")
+    (tmp_path / "elsewhere").write_text("x")
+    for path, kept in ((etc / "a", 1), (etc / "folder", 0), (etc / "link", 0), (tmp_path / "elsewhere", 0)):
+        result = do("HistoryKeep", event=changed, path=path)
+        assert (result.answer["kept"], result.answer["lacking"]) == (kept, 0), path
+    assert _versions(do, etc / "b") == [], "only what was named"
+    (etc / "a").rename(etc / "c")
+    assert do("HistoryKeep", event=changed, paths=[str(etc / "c"), str(etc / "a")]).answer["kept"] == 2
+    assert "is no regular file" in do("HistoryKeep", path=etc / "folder").events[0].fields["detail"]
