@@ -80,3 +80,11 @@ def test_a_child_that_ends_without_an_answer_is_told_and_one_that_is_not_wanted_
 def test_packing_is_stable() -> None:
     prepared, told = make(PIECES[:1], Variables())
     assert pack(prepared, told, KEY, "x") == pack(prepared, told, KEY, "x")
+
+
+def test_a_sandbox_that_refuses_a_lower_priority_stops_no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_by: int) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "nice", refused)
+    assert finished(Forge(PIECES, Variables(), KEY, "files 1")).told.loaded == 1
