@@ -7,7 +7,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from console.store.records import AgentDetail, EventFilter, Finding, FindingKind
+from console.store.records import AgentDetail, EventFilter, EventRow, Finding, FindingKind
 from console.web import words
 from console.web.antivirus_view import antivirus_view
 from console.web.backup_view import backup_view
@@ -19,12 +19,25 @@ from console.web.exposure_view import exposure_view
 from console.web.finding_words import FINDINGS, advice
 from console.web.firewall_view import firewall_view, ruleset
 from console.web.forms import field
+from console.web.integrity_view import TRANSACTION, UNPROVED, UNTRUSTED, integrity_view
 from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from console.web.traffic_view import traffic_view
+from contracts.event import Severity
 from contracts.outcome import Failed, Ok, Run, Unavailable
-from contracts.subjects import antivirus, backup, exposure, firewall, holdings, policy, policy_drift, ports, traffic
+from contracts.subjects import (
+    antivirus,
+    backup,
+    exposure,
+    firewall,
+    holdings,
+    integrity,
+    policy,
+    policy_drift,
+    ports,
+    traffic,
+)
 
 DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
@@ -106,6 +119,9 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
             await store.subject(agent, antivirus.RUNS),
             await store.subject(agent, antivirus.STATES),
         ),
+        integrity=integrity_view(
+            detail, await store.subject(agent, integrity.SUBJECT), await _file_changes(console, agent), now
+        ),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},
         lanes=_lanes(detail),
@@ -171,6 +187,14 @@ async def _known(console: Console, agent: str) -> AgentDetail:
     if detail is None:
         raise NotFoundException("there is no server with this id")
     return detail
+
+
+async def _file_changes(console: Console, agent: str) -> list[EventRow]:
+    """Return the latest events about watched files; runs of package tools and a baseline in doubt are not crowded out by the rest."""
+    low = EventFilter(agent=agent, kind="integrity.", severity_min=Severity.LOW)
+    wanted = [(low, 15), *((EventFilter(agent=agent, kind=kind), 5) for kind in (TRANSACTION, UNPROVED))]
+    wanted.append((EventFilter(agent=agent, kind=UNTRUSTED), 1))
+    return [row for each, limit in wanted for row in (await console.store.events(each, limit=limit)).events]
 
 
 async def _audit(request: PeopleRequest, console: Console, what: str, about: str, detail: str = "") -> None:

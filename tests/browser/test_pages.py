@@ -241,3 +241,35 @@ def test_a_token_made_on_the_page_comes_with_its_command(page, served, agent, cl
     page.get_by_label("What for").fill("test server")
     page.get_by_role("button", name="Make token").click()
     expect(page.locator("#command")).to_contain_text("sudo holdfast enroll https://console.example:8444 --token hf1.")
+
+
+def test_a_changed_file_appears_without_reload_and_its_difference_can_be_opened(page, served, agent, clean):
+    from contracts.subjects import integrity
+
+    row = integrity.Row
+    book = row(kind="book", name="b", state="watching", root="ab" * 32, position=812, open=2, watches=310, limit=8192)
+    root = row(
+        kind="root", name="/etc", profile="configuration", state="watched", folders=300, files=1900, scanned_ms=1
+    )
+    agent.rows(integrity.SUBJECT, {"book": book, "root /etc": root})
+    enter(page, served)
+    page.goto(f"{served.url}/agents/{agent.id}")
+    section = page.locator("#integrity")
+    expect(section).to_contain_text("No change of a watched file has arrived")
+    expect(page.locator("#live-status")).to_contain_text("Live")
+    fields = {
+        "before": ["size 3254", "sha256 9f0c"],
+        "after": ["size 3257", "sha256 <img src=x>"],
+        "meaning": ["PermitRootLogin no -> yes"],
+        "accounted": "nothing accounts for it",
+        "author_unknown": "there is no audit log",
+    }
+    diff = {"diff": "-PermitRootLogin no\n+PermitRootLogin yes"}
+    agent.event("integrity.modified", "/etc/ssh/sshd_config", Severity.HIGH, fields=fields, evidence=diff)
+    what = {"what": "openssh-server 1:9.2p1-2 -> -3", "files": 31, "proved": 31}
+    agent.event("integrity.transaction", "run", Severity.INFORMATIONAL, fields=what)
+    expect(section.get_by_role("row", name="/etc/ssh/sshd_config")).to_contain_text("PermitRootLogin no -> yes")
+    expect(section.get_by_role("row", name="openssh-server")).to_contain_text("31 shipped by signed packages")
+    section.locator("summary", has_text="Lines that differ").click()
+    expect(section.get_by_text("+PermitRootLogin yes")).to_be_visible()
+    assert page.evaluate(LOW_CONTRAST) == []

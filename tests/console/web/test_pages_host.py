@@ -2,8 +2,8 @@
 
 from console.store.records import FindingKind
 from contracts.coverage import Sight
-from contracts.event import Lane
-from contracts.subjects import firewall, ports
+from contracts.event import Lane, Severity
+from contracts.subjects import firewall, integrity, ports
 from contracts.wire import LaneState
 
 
@@ -136,3 +136,18 @@ def test_the_firewall_page_tells_an_empty_ruleset_from_one_never_seen(site, view
     text = viewer.text(f"/agents/{agent.id}/firewall")
     assert "No table and no rule" in text
     assert "lets everything in" in text
+
+
+def test_the_page_shows_watched_files_with_changes_and_runs_whatever_else_is_told(site, full, viewer):
+    book = integrity.Row(kind="book", name="b", state="watching", root="cd" * 32, open=1, watches=9)
+    full.rows(integrity.SUBJECT, {"book": book})
+    full.event(
+        "integrity.transaction", "run 1", Severity.INFORMATIONAL, fields={"what": "ssh 1 -> 2", "files": 31, "proved": 31}
+    )  # fmt: skip
+    full.event("integrity.modified", "/etc/passwd", fields={"before": ["size 9"], "after": ["size <b>"]})
+    for number in range(40):
+        full.event("integrity.sealed", f"book {number}", Severity.INFORMATIONAL, Lane.BULK, fields={"root": "ab"})
+    text = viewer.text(f"/agents/{full.id}")
+    for part in ("File integrity", "ssh 1 -> 2", "31 files", "Modified: /etc/passwd", "size 9", "1 change waiting"):
+        assert part in text
+    assert "size <b>" in text and "Sealed: book 3" not in text.partition("File integrity")[2].partition("Events")[0]
