@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 
+import msgspec
+
 from analysis.antivirus import clamav_conf
 from analysis.antivirus.kinds import found
 from collectors.antivirus.options import Options
@@ -97,7 +99,9 @@ class Scanner:
                 self._told[what] = None
                 if len(self._told) > MOST_TOLD:
                     del self._told[next(iter(self._told))]
-                self._tell(found(self._host.openings, opened, verdict.signature, "as it changed"))
+                # It may have been opened while it was still being written.
+                whole = msgspec.structs.replace(opened, size=os.fstat(opened.descriptor).st_size)
+                self._tell(found(self._host.openings, whole, verdict.signature, "as it changed"))
         elif verdict.state != CLEAN:
             self.skipped[opened.path] = verdict.detail
         elif 0 < limits.file_bytes < opened.size:

@@ -9,6 +9,7 @@ import stat
 from typing import ClassVar
 
 from analysis.antivirus.kinds import FOUND, NOT_SCANNED
+from collectors.antivirus.asking import ANSWERED
 from collectors.antivirus.options import Options
 from collectors.antivirus.scanner import Scanner
 from contracts.collector import Emit
@@ -36,6 +37,7 @@ MOST_WAITING = 20_000
 """Paths that wait for the daemon; beyond that a pass finds them again."""
 RETRY_S = 5.0
 WAKE_S = 1.0
+IDLE_S = 5.0
 _SLACK_NS = 2_000_000_000
 """A pass counts what changed shortly before the former one began, too: clocks of file systems are coarse."""
 _NAMED = 20
@@ -56,7 +58,8 @@ class AntivirusWatcher:
         roots = [os.fsencode(path) for path in dict.fromkeys((*self._options.watch, self._options.drill)) if path]
         if not roots or not self._options.clamav.enabled:
             while not stop.is_set():
-                stop.wait(3600.0)
+                _look_again(emit)
+                stop.wait(IDLE_S)
             return
         notices = host.trees.notices()
         try:
@@ -85,6 +88,7 @@ class _Watching:
         passed_ns = self._now_ns()
         due = 0.0
         while not stop.is_set():
+            _look_again(self._emit)
             now = self._host.monotonic()
             missing = [root for root in self._roots if root not in self._watched]
             if now >= due or self._full:
@@ -218,6 +222,13 @@ class _Watching:
             what=f"malware that comes into {escape(path)} as it comes", why=Why.PERMISSION, detail=detail,
             fix="Name the folder itself in collectors.antivirus.watch, and see that it can be read.",
         )  # fmt: skip
+
+
+def _look_again(emit: Emit) -> None:
+    """Have products looked at where one answered after the look that had asked it."""
+    if ANSWERED.is_set():
+        ANSWERED.clear()
+        emit.changed(SUBJECT)
 
 
 def _changed_ns(node: Node) -> int:

@@ -34,6 +34,7 @@ class Looking:
     def __init__(self, options):
         self.rows, self.revision, self.blind, self.events = {}, 0, (), ()
         self._collector = AntivirusCollector(options)
+        self._collector.patience_s = 60.0  # what is found counts here, not when
 
     def __call__(self):
         before = Snapshot(subject="antivirus", revision=self.revision, rows=self.rows)
