@@ -24,13 +24,19 @@ _READ = 16 << 20
 _GAP = 64 << 10
 """So many bytes that are not needed are read along rather than asked around."""
 
+LEFTOVER_S = 24 * 3600.0
+"""What a cut run left under a temporary name goes when nobody wrote to it for so long."""
+
 Progress = Callable[[str, int, int], None]
 """Called with the step ("repack", "index" or "remove"), how much of it is done, and how much there is."""
 
 
 @dataclass(slots=True)
 class Pruned:
-    """What a prune did; `left` names the packs that could not be removed (no harm: the next prune tries again), with the reason."""
+    """What a prune did; `left` names the packs that could not be removed (no harm: the next prune tries again), with the reason.
+
+    `leftovers_removed` are temporary files of runs that were cut: a pack grows in one, so that each kill leaves up to two.
+    """
 
     packs_removed: int = 0
     packs_repacked: int = 0
@@ -39,6 +45,7 @@ class Pruned:
     indexes_written: int = 0
     indexes_removed: int = 0
     bytes_freed: int = 0
+    leftovers_removed: int = 0
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -51,6 +58,7 @@ def prune(repository: Repository, plan: Plan, lock: Lock, progress: Progress | N
     told = progress or _ignore
     pruned = Pruned()
     sizes = dict(repository.store.list(FileType.PACK))
+    _sweep(repository, pruned)
     _remove(repository, plan.unnamed, sizes, lock, pruned, told)
     if plan.dropped:
         _repack(repository, plan, lock, pruned, told)
@@ -62,6 +70,16 @@ def prune(repository: Repository, plan: Plan, lock: Lock, progress: Progress | N
         _remove(repository, gone, sizes, lock, pruned, told)
         repository.load_index()
     return pruned
+
+
+def _sweep(repository: Repository, pruned: Pruned) -> None:
+    """First, because it makes room for what is packed anew; nobody else writes while the lock is held."""
+    sweep: Callable[[float], int] | None = getattr(repository.store, "sweep", None)
+    if sweep is not None:
+        try:
+            pruned.leftovers_removed = sweep(LEFTOVER_S)
+        except StoreError as error:
+            pruned.left.append(("temporary files", error.message))
 
 
 def _ignore(_: str, __: int, ___: int) -> None:

@@ -72,7 +72,7 @@ def find_snapshot(
     if word == "latest":
         found = select(repository, selection, trouble=trouble)
         if not found:
-            raise NoSuchSnapshot("no snapshot is there that matches", advice="see `holdfast backup snapshots`")
+            raise NoSuchSnapshot("no snapshot is there that matches", advice="see `holdfast backup list`")
         return found[-1]
     name = resolve(repository.files.names(FileType.SNAPSHOT), word, "snapshot")
     return name, repository.load_snapshot(name)

@@ -325,7 +325,7 @@ class Upkeep:
         """The repository, of which nothing is remembered but the key: to derive it from the password takes half a second each time."""
         if self._repository is None:
             self._repository = Repository.open(self.store, self.password)
-            return self._repository
+        # Never the kept one itself: its index would stay in memory beside that of every step.
         return self._repository.anew()
 
     def _replicating(self, progress: Progress) -> None:

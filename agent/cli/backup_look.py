@@ -51,11 +51,16 @@ def ls(
     id, found, entries = desk.entries(snapshot, folders, recursive=recursive, chosen=chosen, trouble=troubles)
     if as_json:
         click.echo(to_json({**desk.snapshot_json(id, found), "struct_type": "snapshot"}))
+    count = 0
     for entry in entries:
+        count += 1
         if as_json:
             click.echo(to_json(desk.entry_json(entry)))
         else:
             click.echo(plain(desk.long_line(entry)) if long else plain(escape(entry.path)))
+    if folders and not count and not troubles.count:
+        click.echo(f"snapshot {id[:8]} holds nothing there; see `holdfast backup ls {id[:8]}` or `find`", err=True)
+        return 1
     return troubles.code
 
 
@@ -112,6 +117,8 @@ def find(
         else:
             shown = desk.found_line(match) if long else desk.found_path(match)
             click.echo(f"{match.snapshot_id[:8]}  {match.snapshot.time[:19]}  {plain(shown)}")
+    if not count and not troubles.count:
+        click.echo("nothing matches", err=True)
     return troubles.code or int(count == 0)
 
 

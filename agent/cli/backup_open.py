@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli.text import plain
 from agent.config import DEFAULT_PATH, load_agent
 from contracts.errors import UsageError
 
@@ -110,7 +111,13 @@ def job_options(config: Path) -> Any:
 def given_password(file: Path | None, prompt: str = "Password of the repository") -> str:
     """A password from a file, the environment, or the terminal."""
     if file is not None:
-        password = file.read_text().rstrip("\r\n")
+        try:
+            password = file.read_text(encoding="utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"{plain(str(file))} does not hold a password: it is not UTF-8",
+                advice="name the file with the password",
+            ) from error
     elif "RESTIC_PASSWORD" in os.environ:
         password = os.environ["RESTIC_PASSWORD"]
     elif sys.stdin.isatty():

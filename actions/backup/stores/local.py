@@ -185,15 +185,19 @@ class LocalStore:
         """Nothing is held open."""
 
     def sweep(self, older_than_s: float) -> int:
-        """Remove what interrupted saves left behind and nobody touched for so long; returns how many files went."""
+        """Remove what interrupted saves left behind and nobody touched for so long; returns how many files went. StoreError."""
         count = 0
         for type in FOLDERS:
             for entry in self._entries(type):
                 if TEMPORARY in entry.name and is_name(entry.name.partition(TEMPORARY)[0]):
-                    with suppress(FileNotFoundError):
+                    try:
                         if time.time() - entry.stat(follow_symlinks=False).st_mtime > older_than_s:
                             Path(entry.path).unlink()
                             count += 1
+                    except FileNotFoundError:
+                        continue
+                    except OSError as error:
+                        raise _translated(error, entry.path) from error
         return count
 
     def _path(self, handle: Handle) -> Path:
@@ -264,6 +268,7 @@ class LocalDraft(Draft):
         self._path = temporary
         self._descriptor: int | None = None
         self._sizes: list[int] = []
+        self._torn: StoreError | None = None
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -281,6 +286,8 @@ class LocalDraft(Draft):
             return _read_all(file.fileno(), offset, size)
 
     def add(self, data: Buffer) -> None:
+        if self._torn is not None:
+            raise self._torn
         try:
             if self._descriptor is None:
                 self._descriptor = _new_file(self._path, shared=self.shared)
@@ -288,11 +295,15 @@ class LocalDraft(Draft):
             # Begins to write it out, so that the sync at the end finds little to wait for.
             os.posix_fadvise(self._descriptor, sum(self._sizes), len(data), os.POSIX_FADV_DONTNEED)
         except OSError as error:
-            raise _translated(error, f"{self._path}") from error
+            # A part of it may be in the file: whoever shares this draft must not go on, nor publish it, once there is room again.
+            self._torn = _translated(error, f"{self._path}")
+            raise self._torn from error
         self._sizes.append(len(data))
 
     def seal(self) -> Path:
-        """Make it durable and read-only; returns where it lies. OSError."""
+        """Make it durable and read-only; returns where it lies. OSError; StoreError where an `add` had failed."""
+        if self._torn is not None:
+            raise self._torn
         if self._descriptor is None:
             self._descriptor = _new_file(self._path, shared=self.shared)
         try:

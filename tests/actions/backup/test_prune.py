@@ -75,6 +75,20 @@ def test_what_only_forgotten_snapshots_used_goes_and_the_rest_stays(
     assert nothing == Pruned()
 
 
+def test_what_killed_runs_left_under_temporary_names_goes_and_what_is_being_written_stays(
+    past: list[str], where: Path
+) -> None:
+    store = LocalStore(where)
+    drafts = [store.draft(), store.draft()]
+    for draft in drafts:
+        draft.add(bytes(100))
+    left, young = sorted(path for path in where.rglob("*-tmp-*"))
+    os.utime(left, (time.time() - 2 * 86_400,) * 2)
+    _, pruned = run(where)
+    assert (pruned.leftovers_removed, left.exists(), young.exists()) == (1, False, True)
+    assert whole(where) == set(past)
+
+
 def test_numbers_are_those_of_stock_restic(past: list[str], where: Path, restic: Restic, version: int) -> None:
     repository = Repository.open(LocalStore(where), PASSWORD)
     with repository.lock(exclusive=True) as lock:

@@ -20,6 +20,14 @@ def test_ls_short_long_of_a_folder_and_as_json(home: Home) -> None:
     assert home.call("ls", "0123").code == 1
 
 
+def test_nothing_there_is_said_and_is_no_success(home: Home) -> None:
+    listed = home.call("ls", "latest", "/nowhere")
+    assert (listed.code, listed.out, "holds nothing there" in listed.err) == (1, "", True)
+    found = home.call("find", "nothing like it")
+    assert (found.code, found.out, found.err) == (1, "", "nothing matches\n")
+    assert "see `holdfast backup list`" in home.call("ls", "latest", "--host", "elsewhere").err
+
+
 def test_find_in_all_or_one_and_by_object(home: Home) -> None:
     assert len(home.call("find", "two").out.splitlines()) == 2
     assert len(home.call("find", "-i", "-s", "latest", "TWO").out.splitlines()) == 1

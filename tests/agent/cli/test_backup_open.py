@@ -47,3 +47,9 @@ def test_a_lock_is_waited_for_when_asked(home: Home) -> None:
     timer.start()
     assert home.call("check", "--lock-wait", "20").code == 0
     timer.join()
+
+
+def test_a_password_file_that_is_no_text_is_named(home: Home) -> None:
+    home.password.write_bytes(b"\xff\xfe\x00")
+    said = home.call("list", "--password-file", home.password)
+    assert (said.code, "is not UTF-8" in said.err) == (2, True), said

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from actions.backup.stores import local
 from actions.backup.stores.local import TEMPORARY, LocalStore
-from actions.backup.stores.store import CONFIG, AlreadyThere, Denied, FileType, NoSpace, NotThere, StoreError
+from actions.backup.stores.store import CONFIG, AlreadyThere, Buffer, Denied, FileType, NoSpace, NotThere, StoreError
 from tests.actions.backup.stores.conformance import Conformance, a_pack
 
 
@@ -216,4 +217,28 @@ def test_a_full_disk_under_a_draft_is_told_and_discarded(store: LocalStore, monk
     with pytest.raises(NoSpace):
         draft.add(b"y")
     draft.discard()
+    assert not [path for path in Path(store.location).rglob("*") if TEMPORARY in path.name]
+
+
+def test_a_draft_that_could_not_take_all_is_never_gone_on_with_nor_published(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(descriptor: int, parts: Sequence[Buffer]) -> int:
+        if whole:
+            return real(descriptor, parts)
+        os.write(descriptor, bytes(parts[0])[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    real, whole = os.writev, False
+    draft = store.draft()
+    monkeypatch.setattr(os, "writev", half)
+    with pytest.raises(NoSpace):
+        draft.add(b"half of it")
+    whole = True  # room again: another thread that fills the same pack comes along
+    with pytest.raises(NoSpace):
+        draft.add(b"more")
+    with pytest.raises(NoSpace):
+        store.save(a_pack(b"half of itmore"), draft)
+    draft.discard()
+    assert list(store.list(FileType.PACK)) == []
     assert not [path for path in Path(store.location).rglob("*") if TEMPORARY in path.name]
