@@ -50,7 +50,7 @@ class Installation:
             f"directories:\n  state: {json.dumps(str(self.state / 'agent'))}\n  runtime: {json.dumps(str(self.state / 'run'))}\n"
             f"outputs:\n  ndjson:\n    enabled: true\n    path: {json.dumps(str(self.state / 'log' / 'events.ndjson'))}\n"
             f"# Nothing of this machine is changed by trying Holdfast: signatures are not updated, files not scanned at night.\n"
-            f"actions:\n  antivirus:\n    update: {{enabled: false}}\n    scan: {{enabled: false}}\n    proof: {{enabled: false}}\n"
+            "antivirus:\n  update: {enabled: false}\n  scan: {enabled: false}\n  proof: {enabled: false}\n"
             + self._settings[0],
         )
         self._write_once(
