@@ -43,7 +43,7 @@ _libc.ptrace.restype = ctypes.c_long
 
 
 def _ptrace(request: int, pid: int, data: object = None) -> None:
-    if _libc.ptrace(request, pid, None, ctypes.byref(data) if isinstance(data, _Registers) else None) < 0:  # type: ignore[arg-type]
+    if _libc.ptrace(request, pid, None, ctypes.byref(data) if isinstance(data, _Registers) else None) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def system(container: Container, sensor_wheels: Path) -> Iterator[Container]:
     container.run("systemctl", "reload", "holdfast-agent.service")
 
 
-def events(system: Container, kind: str) -> list[dict]:
+def events(system: Container, kind: str) -> list[dict[str, Any]]:
     done = system.run("holdfast", "events", "--kind", kind, "--json", check=False)
     return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
 
