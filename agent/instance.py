@@ -333,7 +333,7 @@ class Instance:
             self._happened,
             lambda: self._plan.deeds,
             self._new_id,
-            lambda: bool(self._plan.settings.console.url),
+            lambda: bool(self._plan.settings.console.url) or self._reporting.status().enrolled,
         )
 
     def _recent(self, kinds: Sequence[str]) -> list[Envelope]:
