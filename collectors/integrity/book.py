@@ -6,6 +6,7 @@ behind our back has another one.
 """
 
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from hashlib import sha256, shake_256
@@ -31,6 +32,8 @@ _RING = 1 << 2048
 """The root is a sum in this ring (Bellare and Micciancio's AdHash), so that writing one folder changes it without reading the others."""
 _OPENING = threading.Lock()
 """Setting up a new file takes it alone, without waiting for others."""
+LED = 64
+"""Folders of which the names of those below are kept at hand: a scan asks for the same ones again and again."""
 FILE = "integrity.db"
 ADVICE = "Move it away: the next scan makes a new baseline, unproved."
 
@@ -42,6 +45,7 @@ class Book:
         self._path = path
         self._writing = self._changed = False
         self._sum = 0
+        self._led: dict[bytes, frozenset[bytes]] = {}
         try:
             with _OPENING:
                 self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32, timeout=30.0)
@@ -66,6 +70,15 @@ class Book:
         """Return the nodes of a folder as last written, () for a folder that is not in the book."""
         found = self._raw(path)
         return _NODES.decode(found) if found is not None else ()
+
+    def folders(self, path: bytes) -> frozenset[bytes]:
+        """Return the names of the folders in a folder as this book wrote them last; for the one who writes."""
+        names = self._led.get(path)
+        if names is None:
+            if len(self._led) >= LED:
+                self._led.clear()
+            names = self._led[path] = frozenset(node.name for node in self.known(path) if stat.S_ISDIR(node.mode))
+        return names
 
     def holds(self, path: bytes) -> bool:
         """Say whether the folder is in the book."""
@@ -294,6 +307,7 @@ class Book:
     def _add(self, path: bytes, former: bytes | None, nodes: bytes | None) -> None:
         """Carry the sum along."""
         self._changed = True
+        self._led.pop(path, None)
         if former is not None:
             self._sum -= _share(path, former)
         if nodes is not None:

@@ -3,7 +3,6 @@
 For one thread. Nothing is durable before `commit`, and then all of it is together.
 """
 
-import stat
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from operator import is_not
@@ -84,7 +83,7 @@ class Keeper:
         if path in self.rules.by_root:
             return True
         parent, _, name = path.rpartition(b"/")
-        return any(node.name == name and stat.S_ISDIR(node.mode) for node in self.book.known(parent or b"/"))
+        return name in self.book.folders(parent or b"/")
 
     def adopt(self, path: bytes, nodes: tuple[Node, ...]) -> None:
         """Write a folder down without a word: it belongs to a baseline that is being made."""
@@ -92,7 +91,8 @@ class Keeper:
         self.book.write(path, nodes)
         base = path + b"/" if path not in (b"/", TOPS) else b"/"
         for node in nodes:
-            self._keep_text(base + node.name, node)
+            if node.size <= self.rules.shown_below:
+                self._keep_text(base + node.name, node)
 
     def hold(self, changes: Iterable[Change]) -> None:
         """Keep changes until the scan has ended: what went here may have come there."""

@@ -96,6 +96,8 @@ class Rules:
         if len(self.by_root) > MOST_ROOTS:
             self.missing.append(f"more than {MOST_ROOTS} paths: the patterns match too much")
             self.by_root = dict(list(self.by_root.items())[:MOST_ROOTS])
+        self.shown_below = max((rule.watched.diff_below for rule in self.by_root.values()), default=0)
+        """The content of no larger file is kept anywhere; 0 when none is."""
         self.stops = frozenset(self.by_root)
         self.tops = tuple(root for root in sorted(self.by_root) if not self._covered(root))
 

@@ -20,8 +20,6 @@ from contracts.trees import GONE, SWAPPED, Node
 
 FULL = frozenset({"start", "scan", "read again", "overflow"})
 """Scans of everything, by why they are made."""
-LED = 64
-"""Folders whose names are kept at hand while the book is checked."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -110,17 +108,11 @@ class Scanned:
     def _lost(self) -> list[bytes]:
         """Return the folders that the book does not lead to: what moved behind a scan's back, or whose notice was lost."""
         keeper, lost = self._keeper, list[bytes]()
-        led: dict[bytes, frozenset[bytes]] = {}
         for path in keeper.book.paths():
             parent, _, name = path.rpartition(b"/")
             if path in keeper.rules.by_root or (lost and path.startswith(lost[-1] + b"/")):
                 continue
-            if parent not in led:
-                if len(led) > LED:
-                    led.clear()
-                nodes = keeper.book.known(parent or b"/")
-                led[parent] = frozenset(node.name for node in nodes if stat.S_ISDIR(node.mode))
-            if name not in led[parent]:
+            if name not in keeper.book.folders(parent or b"/"):
                 lost.append(path)
         return lost
 

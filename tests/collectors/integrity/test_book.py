@@ -126,6 +126,24 @@ def test_a_tree_that_moves_is_known_by_its_new_path(book: Book) -> None:
     assert [directory.path for directory in book.below(b"/c")] == [b"/c", b"/c/b"]
 
 
+def test_the_names_of_folders_follow_every_writing(book: Book) -> None:
+    def folder(name: bytes) -> Node:
+        return Node(name, 0o040755, 0, 0, 1, 1, 1, 1, 1, 1)
+
+    assert book.folders(b"/a") == frozenset()
+    book.write(b"/a", (folder(b"b"), node(b"file")))
+    assert book.folders(b"/a") == {b"b"}
+    book.write(b"/a", (folder(b"b"), folder(b"c")))
+    assert book.folders(b"/a") == {b"b", b"c"}
+    book.move(b"/a", b"/z")
+    assert book.folders(b"/a") == frozenset() and book.folders(b"/z") == {b"b", b"c"}
+    list(book.forget(b"/z"))
+    assert book.folders(b"/z") == frozenset()
+    for number in range(300):
+        book.write(b"/%d" % number, (folder(b"%d" % number),))
+    assert all(book.folders(b"/%d" % number) == {b"%d" % number} for number in range(300))
+
+
 def test_what_waits_is_accepted_by_path(book: Book) -> None:
     for path in (b"/a", b"/a/x", b"/ab"):
         book.open(path, b"1")

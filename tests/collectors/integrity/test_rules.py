@@ -44,6 +44,11 @@ def test_only_what_is_asked_for_counts() -> None:
     assert rule.plan(frozenset()).hash_name == ""
 
 
+def test_no_file_is_shown_that_is_larger_than_any_entry_says() -> None:
+    assert rules(one=Watched(paths=("/etc",), diff_below=7), two=Watched(paths=("/usr",))).shown_below == 7
+    assert rules(two=Watched(paths=("/usr",))).shown_below == 0
+
+
 def test_secrets_and_large_files_are_not_shown() -> None:
     rule = Rules({"c": PROFILES["configuration"]}, LinuxFiles()).by_root[b"/etc"]
     assert rule.shows(b"/etc/ssh/sshd_config", 0o100644, 100)
