@@ -21,7 +21,7 @@ from actions.backup.full_step import RECORDS, full_step, taken_over
 from actions.backup.job import PARTIAL_TAG, own_folders
 from actions.backup.key_reminder import STATES, reminder
 from actions.backup.memory import Memory, due
-from actions.backup.options import JobOptions, PressureOptions, beside_password
+from actions.backup.options import JobOptions, PressureOptions, ReplicaOptions, beside_password
 from actions.backup.places import open_place, sftp_target
 from actions.backup.proving import prove
 from actions.backup.replicate import Progress, replicate
@@ -32,7 +32,7 @@ from actions.backup.sheet_saving import before, make_sheet, save_sheet, sheet_fi
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType, Store
 from actions.backup.subset import parse_subset
-from actions.backup.target_attack import State, attack
+from actions.backup.target_attack import Attacked, State, attack
 from actions.backup.tripwire.book import Book
 from contracts.errors import HoldfastError
 from contracts.event import Event
@@ -281,39 +281,52 @@ class Upkeep:
             )
 
     def replicate(self) -> Iterator[Event]:
-        """Bring every copy up to date, and try to destroy it."""
+        """Bring every copy up to date, and try to destroy it. What is wrong with one place keeps no other from its copy."""
         for replica in self.job.replicas:
-            target = sftp_target(replica.target, replica.ssh)
-            copy = open_place(replica.target, replica.ssh)
             try:
-                done = replicate(self.store, copy, progress=self._replicating, key=self._opened().key)
-            finally:
-                copy.close()
-            if done.ok:
-                yield kinds.REPLICATED.event(
-                    self.name,
-                    job=self.name,
-                    target=done.target,
-                    files=done.files,
-                    bytes=done.bytes,
-                    verified_bytes=done.verified_bytes,
-                    strangers=sum(done.strangers.values()),
-                    seconds=round(done.seconds, 1),
-                )
-            else:
-                detail = str(done.problems[0]) if done.problems else "it was not finished"
+                yield from self._copied(replica)
+            except (HoldfastError, OSError) as error:
                 yield kinds.REPLICATION_FAILED.event(
-                    self.name, job=self.name, target=str(target), detail=_short(detail), problems=len(done.problems)
+                    self.name, job=self.name, target=replica.target, detail=_short(str(error)), problems=1
                 )
             if replica.attack:
-                found = attack(target)
-                kind = {
-                    State.IMMUTABLE: kinds.TARGET_IMMUTABLE,
-                    State.MUTABLE: kinds.TARGET_MUTABLE,
-                    State.UNKNOWN: kinds.TARGET_UNTRIED,
-                }[found.state]
-                more = {} if found.state is State.IMMUTABLE else {"detail": _short(found.summary)}
-                yield kind.event(self.name, job=self.name, target=found.target, tried=found.tried, **more)  # type: ignore[arg-type]
+                yield self._attacked(replica)
+
+    def _copied(self, replica: ReplicaOptions) -> Iterator[Event]:
+        copy = open_place(replica.target, replica.ssh)
+        try:
+            done = replicate(self.store, copy, progress=self._replicating, key=self._opened().key)
+        finally:
+            copy.close()
+        if done.ok:
+            yield kinds.REPLICATED.event(
+                self.name,
+                job=self.name,
+                target=done.target,
+                files=done.files,
+                bytes=done.bytes,
+                verified_bytes=done.verified_bytes,
+                strangers=sum(done.strangers.values()),
+                seconds=round(done.seconds, 1),
+            )
+        else:
+            detail = str(done.problems[0]) if done.problems else "it was not finished"
+            yield kinds.REPLICATION_FAILED.event(
+                self.name, job=self.name, target=done.target, detail=_short(detail), problems=len(done.problems)
+            )
+
+    def _attacked(self, replica: ReplicaOptions) -> Event:
+        try:
+            found = attack(sftp_target(replica.target, replica.ssh))
+        except (HoldfastError, OSError) as error:
+            found = Attacked(replica.target, why=[str(error)])
+        kind = {
+            State.IMMUTABLE: kinds.TARGET_IMMUTABLE,
+            State.MUTABLE: kinds.TARGET_MUTABLE,
+            State.UNKNOWN: kinds.TARGET_UNTRIED,
+        }[found.state]
+        more = {} if found.state is State.IMMUTABLE else {"detail": _short(found.summary)}
+        return kind.event(self.name, job=self.name, target=found.target, tried=found.tried, **more)  # type: ignore[arg-type]
 
     def _choices(self, snapshot: Snapshot) -> Choices | None:
         """What the job leaves out, by which a proof tells what is missing; None where the snapshot itself says that something is."""

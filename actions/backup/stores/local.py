@@ -390,6 +390,8 @@ def _translated(error: OSError, where: str) -> StoreError:
         return AlreadyThere(text)
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return NoSpace(text, advice="make room there")
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return Denied(text)
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return Denied(text, advice="that is for root, and the account that owns the repository")
+    if error.errno == errno.EROFS:
+        return Denied(text, advice="mount it for writing")
     return StoreError(text, permanent=error.errno not in _PASSING)

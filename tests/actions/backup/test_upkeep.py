@@ -134,6 +134,22 @@ def test_a_copy_is_made_whole_and_attacked(where: Path, tmp_path: Path, made: st
         server.stop()
 
 
+def test_what_is_wrong_with_one_place_keeps_no_other_from_its_copy(where: Path, tmp_path: Path, made: str) -> None:
+    folder, root = tmp_path / "ssh", tmp_path / "server"
+    folder.mkdir()
+    root.mkdir()
+    server = Sshd(folder, root).start()
+    ssh = SshOptions(key_file=str(folder / "client_key"), known_hosts=str(folder / "known_hosts"))
+    good = ReplicaOptions(target=f"sftp://root@127.0.0.1:{server.port}/{root}/copy", ssh=ssh, attack=False)
+    try:
+        work = upkeep(where, tmp_path, replicas=(ReplicaOptions(target="ftp://elsewhere/copy"), good))
+        events = list(work.run("replicate"))
+    finally:
+        server.stop()
+    assert kinds(iter(events)) == ["backup.replication_failed", "backup.target_untried", "backup.replicated"]
+    assert "is not a place" in str(events[0].fields["detail"])
+
+
 def test_dumps_are_restored_into_a_throw_away_instance_and_an_empty_one_fails(
     where: Path, tmp_path: Path, repository: Repository, made: str
 ) -> None:
