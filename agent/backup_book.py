@@ -28,6 +28,8 @@ from contracts.subjects.backup import (
     PROVED,
     RECOVERY_KEY_PROVED,
     RECOVERY_KEY_UNPROVED,
+    REPLICATED,
+    REPLICATION_FAILED,
     SUBJECT,
     BackupDatabase,
     BackupJob,
@@ -37,7 +39,9 @@ FULL = (FULLY_PROVED, FULL_PROOF_FAILED, FULL_PROOF_POSTPONED)
 RECOVERY = (RECOVERY_KEY_PROVED, RECOVERY_KEY_UNPROVED)
 TRIPWIRE = (ANOMALY_SUSPECTED, ANOMALY_ACKNOWLEDGED)
 DATABASES = (DATABASE_FAILED, DATABASE_PROVED, DATABASE_NOT_PROVED)
-KINDS = (FINISHED, PARTIAL, FAILED, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE, *DATABASES)
+COPIES = (REPLICATED, REPLICATION_FAILED)
+RUNS = (FINISHED, PARTIAL, FAILED)
+KINDS = (*RUNS, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE, *DATABASES, *COPIES)
 CONFIGURED = (
     "job",
     "repository",
@@ -150,6 +154,8 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         return msgspec.structs.replace(row, recovery_key=detail)
     if at_ms < row.ran_ms:
         return row
+    if event.kind in COPIES:
+        return _after_copy(row, event)
     if event.kind == FAILED:
         return msgspec.structs.replace(row, ran_ms=at_ms, outcome="failed", detail=_text(fields.get("detail")))
     return msgspec.structs.replace(
@@ -165,7 +171,16 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         seconds=float(_number(fields.get("seconds"))),
         unreadable=_number(fields.get("unreadable")),
         databases=_dumped(row, event),
+        copies={},  # each of them is told of after the run that was just stated; one that is not configured any more never again
     )
+
+
+def _after_copy(row: BackupJob, event: Event) -> BackupJob:
+    target = _text(event.fields.get("target"))
+    copies = {name: why for name, why in row.copies.items() if name != target}
+    if event.kind == REPLICATION_FAILED:
+        copies[target] = _text(event.fields.get("detail")) or "no reason is given"
+    return msgspec.structs.replace(row, copies=copies)
 
 
 def _after_database(row: BackupJob, event: Event) -> BackupJob:

@@ -33,6 +33,8 @@ def standing(job: BackupJob, now_ms: int) -> Standing:
     for name, database in sorted(job.databases.items()):
         if database.failure:
             return Standing(state="failing", detail=f"the database {name} could not be dumped: {database.failure}")
+    for target, why in sorted(job.copies.items()):
+        return Standing(state="failing", detail=f"the copy on {target} is not whole: {why}")
     if age_ms >= job.late_s * 1000:
         return Standing(state="late", detail=last)
     if 0 < job.rpo_s * 1000 <= age_ms:

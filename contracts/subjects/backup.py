@@ -26,6 +26,8 @@ ANOMALY_ACKNOWLEDGED = "backup.anomaly_acknowledged"
 DATABASE_FAILED = "backup.database_failed"
 DATABASE_PROVED = "backup.database_proved"
 DATABASE_NOT_PROVED = "backup.database_not_proved"
+REPLICATED = "backup.replicated"
+REPLICATION_FAILED = "backup.replication_failed"
 
 
 class Dump(Record, omit_defaults=True):
@@ -126,6 +128,8 @@ class BackupJob(Record, omit_defaults=True):
     suspicion: str = ""
     acknowledged_ms: int = 0
     databases: dict[str, BackupDatabase] = {}
+    copies: dict[str, str] = {}
+    """Copies on targets that are not whole since the last run, by target, and why."""
 
 
 class JobState(Record):

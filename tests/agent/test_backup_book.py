@@ -164,3 +164,17 @@ def test_a_database_that_is_configured_no_more_is_forgotten() -> None:
     book.take(told, 1001)
     book.declare([msgspec.structs.replace(JOB, covers=Covers(dumps=both.covers.dumps[:1]))], 1002)
     assert store.row().databases.keys() == {"a"}
+
+
+def test_a_copy_that_is_not_whole_stands_until_it_is_or_another_run_says_nothing_of_it() -> None:
+    """The agent states the run first and the copies after it, in one go."""
+    row = after(JOB, event("finished", 100, snapshot="ab"))
+    row = after(
+        after(row, event("replication_failed", 100, target="sftp://a//x", detail="no answer")), event("proved", 100)
+    )
+    row = after(row, event("replicated", 100, target="sftp://b//x"))
+    assert row.copies == {"sftp://a//x": "no answer"}
+    assert after(row, event("replicated", 99, target="sftp://a//x")).copies, "older than the run"
+    assert after(row, event("failed", 200, detail="no room")).copies, "a run that failed made no copy"
+    assert after(row, event("replicated", 200, target="sftp://a//x")).copies == {}
+    assert after(row, event("finished", 200, snapshot="cd")).copies == {}

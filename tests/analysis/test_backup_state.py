@@ -29,6 +29,11 @@ def test_recent_restored_and_checked_is_ok() -> None:
     assert standing(GOOD, NOW).state == "ok"
 
 
+def test_a_copy_that_is_not_whole_is_failing_however_good_all_is_here() -> None:
+    found = standing(replace(GOOD, copies={"sftp://b//x": "no answer", "sftp://a//x": "torn"}), NOW)
+    assert (found.state, found.detail) == ("failing", "the copy on sftp://a//x is not whole: torn")
+
+
 def test_what_was_never_restored_is_unproven_however_often_it_ran() -> None:
     found = standing(replace(GOOD, proved_ms=0), NOW)
     assert (found.state, found.detail) == ("unproven", "never restored")
