@@ -62,38 +62,53 @@ class _Seen:
         self.values: dict[str, list[tuple[int, int]]] = {}
 
 
+class _Part:
+    """A buffer that a side of a protocol's transactions may have, with its filters."""
+
+    __slots__ = ("filters", "grows", "key", "name", "within")
+
+    def __init__(self, name: str, within: bool) -> None:
+        self.name = name
+        self.within = within
+        self.key = "=" + name if within else name
+        self.grows = name in GROWING
+        self.filters: list[tuple[int, _Filter]] = []
+
+
+Piece = tuple[int, bytes | memoryview]
+"""A place among the sides that are asked about, and bytes of one of its buffers."""
+
 GROWING = frozenset({"file.data", "http.request_body", "http.response_body"})
 """Buffers that may become long, and do so at their end alone: what they held stays as it was."""
 
 
-def _look(
-    seen: _Seen,
-    name: str,
-    filters: list[tuple[int, _Filter]],
-    values: list[bytes],
-    place: int,
-    pieces: dict[int, list[tuple[int, bytes]]],
-) -> None:
+def _look(seen: _Seen, part: _Part, values: list[bytes], place: int, pieces: list[list[Piece]]) -> None:
     """Add what a buffer holds that was not looked through before to what is to be looked through: by filter, for `place`."""
-    before = seen.values.get(name, _NOTHING)
-    grows = filters[0][1].buffer in GROWING
-    now = [(len(value), 0) for value in values] if grows else [(len(value), hash(value)) for value in values]
+    before = seen.values.get(part.key, _NOTHING)
+    now = [(len(value), 0) for value in values] if part.grows else [(len(value), hash(value)) for value in values]
     if now == before:
         return
-    seen.values[name] = now
+    seen.values[part.key] = now
     for at, value in enumerate(values):
         known = before[at] if at < len(before) else None
         if known == now[at]:
             continue
-        for number, one in filters:
+        for number, one in part.filters:
             if one.change is not None:
                 piece = one.change(value)
-            elif grows and known is not None:
+            elif part.grows and known is not None:
                 # What may begin in the old part and end in the new one is looked at again.
                 piece = value[max(0, known[0] - one.prefilter.longest + 1) :]
             else:
                 piece = value
-            pieces.setdefault(number, []).append((place, piece))
+            pieces[number].append((place, piece))
+
+
+def _look_once(part: _Part, values: list[bytes], place: int, pieces: list[list[Piece]]) -> None:
+    """Add all that a buffer holds: nothing of it was looked through before, nothing will be again."""
+    for value in values:
+        for number, one in part.filters:
+            pieces[number].append((place, value if one.change is None else one.change(value)))
 
 
 _NOTHING: list[tuple[int, int]] = []
@@ -110,7 +125,7 @@ class BufferFilters:
     ) -> None:
         self._filters: list[_Filter] = []
         self._open: list[KeptOpen] = []
-        self._plans: dict[tuple[str, bool], list[tuple[str, bool, list[tuple[int, _Filter]]]]] = {}
+        self._plans: dict[tuple[str, bool], list[_Part]] = {}
         self._open_plans: dict[tuple[str, str, bool], list[int]] = {}
         self._seen: OrderedDict[tuple[int, int, str, bool], _Seen] = OrderedDict()
         self.scans = 0
@@ -149,7 +164,7 @@ class BufferFilters:
 
     def find(self, asked: list[Asked]) -> list[list[int]]:
         """Return, for each side of a transaction, the rules to evaluate, in order: those whose pattern is in it, and those without one."""
-        pieces: dict[int, list[tuple[int, bytes]]] = {}
+        pieces: list[list[Piece]] = [[] for _ in self._filters]
         sides: list[_Seen | None] = []
         looked: dict[tuple[int, int, str, bool], _Seen] = {}
         for place, (owner, transaction, _, to_client) in enumerate(asked):
@@ -166,18 +181,25 @@ class BufferFilters:
                 sides.append(seen)
                 continue
             seen = looked[key] = self._seen.pop(key) if key in self._seen else _Seen()
+            sides.append(seen)
+            once = transaction.done and not seen.values
             if not transaction.done:
                 self._seen[key] = seen
-            sides.append(seen)
-            for name, within, filters in plan:
-                values = transaction.buffers(name, to_client)
-                if within:
-                    values = [*values, *transaction.buffers(name, not to_client)]
-                if values:
-                    _look(seen, "=" + name if within else name, filters, values, place, pieces)
+            for part in plan:
+                values = transaction.buffers(part.name, to_client)
+                if part.within:
+                    values = [*values, *transaction.buffers(part.name, not to_client)]
+                if not values:
+                    continue
+                if once:
+                    _look_once(part, values, place, pieces)
+                else:
+                    _look(seen, part, values, place, pieces)
         while len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)
-        for number, wanted in pieces.items():
+        for number, wanted in enumerate(pieces):
+            if not wanted:
+                continue
             self.scans += len(wanted)
             places, rules = self._filters[number].prefilter.pairs(wanted)
             for place, rule in zip(places.tolist(), rules.tolist(), strict=True):
@@ -189,13 +211,16 @@ class BufferFilters:
             for seen, (_, transaction, protocol, to_client) in zip(sides, asked, strict=True)
         ]
 
-    def _plan(self, protocol: str, to_client: bool) -> list[tuple[str, bool, list[tuple[int, _Filter]]]]:
+    def _plan(self, protocol: str, to_client: bool) -> list[_Part]:
         """Return the buffers that one side of a protocol's transactions may have, each with its filters."""
-        found: dict[tuple[str, bool], list[tuple[int, _Filter]]] = {}
+        found: dict[tuple[str, bool], _Part] = {}
         for number, one in enumerate(self._filters):
             if one.fits(protocol, to_client):
-                found.setdefault((one.buffer, one.within), []).append((number, one))
-        plan = self._plans[protocol, to_client] = [(*key, filters) for key, filters in found.items()]
+                key = (one.buffer, one.within)
+                if key not in found:
+                    found[key] = _Part(*key)
+                found[key].filters.append((number, one))
+        plan = self._plans[protocol, to_client] = list(found.values())
         return plan
 
     def _all(self, seen: _Seen | None, protocol: str, transaction: Transaction, to_client: bool) -> list[int]:

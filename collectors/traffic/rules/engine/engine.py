@@ -141,10 +141,11 @@ class Engine:
 
     def _transactions(self, packet: Packet, work: Work, talk: Conversation, proven: bool) -> Iterator[Match]:
         chunk = work.chunk or work.last
+        payload = chunk if packet.protocol == TCP else packet.payload
         for (transaction, progress, across), numbers in zip(work.changes, work.rules, strict=True):
             for number in numbers:
                 one = self.book.known.get(number) or self.book[number]
-                if self.verdicts.spoken(packet, one, transaction):
+                if (one.literal and one.literal not in payload) or self.verdicts.spoken(packet, one, transaction):
                     continue
                 self.evaluated["transaction"] += 1
                 reached = (progress, across)

@@ -179,12 +179,14 @@ class Evaluator:
     def _payload(self, one: Compiled, packet: Packet, work: Work | None, state: State | None) -> int:
         """Look at the stream first, then at the packet, for rules that are for both; places count from the piece's first byte."""
         assert one.payload is not None
+        literal = one.literal
         if packet.protocol == TCP and one.requires_stream:
-            if work is not None and work.chunk and one.payload(work.chunk, state or self._state()):
+            chunk = work.chunk if work is not None else b""
+            if chunk and literal in chunk and one.payload(chunk, state or self._state()):
                 return IN_STREAM
             if packet.streamed and not one.requires_packet:
                 return NOTHING
-        if packet.pseudo or (not packet.payload and packet.protocol == TCP):
+        if packet.pseudo or (not packet.payload and packet.protocol == TCP) or literal not in packet.payload:
             return NOTHING
         return MATCHED if one.payload(packet.payload, self._state()) else NOTHING
 

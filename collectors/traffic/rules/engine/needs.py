@@ -1,12 +1,14 @@
 """What rules ask of a packet that can be told for many packets and rules at once, so that Python looks at what is left alone."""
 
+import operator
+
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
 from collectors.traffic.rules.engine.headers import Ends, HeaderMasks
 from collectors.traffic.rules.engine.plan import BOTH, IP_ONLY, Compiled
 from collectors.traffic.rules.engine.rows import Rows
-from collectors.traffic.rules.language.rule import FieldTest, Number
+from collectors.traffic.rules.language.rule import FieldTest, IpProto, Number
 from contracts.record import Record
 
 LARGEST = 1 << 40
@@ -39,7 +41,7 @@ def table(rules: list[Compiled]) -> NeedTable:
     return NeedTable(
         direction=np.array([one.direction for one in rules], np.int8).tobytes(),
         families=np.array([sum(_FAMILIES[family] for family in one.families) for one in rules], np.uint8).tobytes(),
-        protocol=np.array([sets.setdefault(one.protocols, len(sets)) for one in rules], np.int16).tobytes(),
+        protocol=np.array([sets.setdefault(_protocols(one), len(sets)) for one in rules], np.int16).tobytes(),
         header=np.array([one.header for one in rules], np.int32).tobytes(),
         back=np.array([one.header_back for one in rules], np.int32).tobytes(),
         state=np.array([_state(one) for one in rules], np.int8).tobytes(),
@@ -53,6 +55,21 @@ def table(rules: list[Compiled]) -> NeedTable:
 def _state(one: Compiled) -> int:
     state = one.rule.flow.state if one.rule.flow is not None else ""
     return {"established": ESTABLISHED, "not_established": NOT_ESTABLISHED}.get(state, ANY_STATE)
+
+
+def _protocols(one: Compiled) -> frozenset[int] | None:
+    """Return the protocols above IP that a rule may be about, by its header and by `ip_proto`."""
+    named = [test for test in one.rule.tests if isinstance(test, IpProto)]
+    if not named:
+        return one.protocols
+    return frozenset(
+        number
+        for number in (range(256) if one.protocols is None else one.protocols)
+        if all(_PROTOCOL[test.op](number, test.number) for test in named)
+    )
+
+
+_PROTOCOL = {"=": operator.eq, "!": operator.ne, "<": operator.lt, ">": operator.gt}
 
 
 def _size(one: Compiled) -> tuple[int, int]:

@@ -17,23 +17,32 @@ from contracts.record import Record
 MAX_OFFSET = 65_535
 VERSION = str(vars(hyperscan)["__version__"])
 """Hyperscan's: its databases are for one version."""
+_NONE: I64 = np.zeros(0, np.int64)
 _EXT: Any = vars(hyperscan)["ExpressionExt"]
 
 
+Key = tuple[str, bool, int]
+"""An expression, whether case does not matter, and the highest offset at which it may end (0: any)."""
+
+
 class Pattern:
-    """A literal to look for. `last` is the highest offset at which it may end, 0 for anywhere."""
+    """A literal, or an `expression` of `span` bytes, to look for. `last` is the highest offset at which it may end, 0 for anywhere."""
 
-    __slots__ = ("last", "literal", "nocase")
+    __slots__ = ("expression", "last", "literal", "nocase", "span")
 
-    def __init__(self, literal: bytes, nocase: bool = False, last: int = 0) -> None:
+    def __init__(
+        self, literal: bytes, nocase: bool = False, last: int = 0, expression: str = "", span: int = 0
+    ) -> None:
         self.literal = literal.lower() if nocase else literal
         self.nocase = nocase
         self.last = last if 0 < last <= MAX_OFFSET else 0
+        self.expression = expression or "".join(f"\\x{byte:02x}" for byte in self.literal)
+        self.span = span or len(literal)
 
     @property
-    def key(self) -> tuple[bytes, bool, int]:
+    def key(self) -> Key:
         """Return what makes it the same pattern as another."""
-        return self.literal, self.nocase, self.last
+        return self.expression, self.nocase, self.last
 
 
 class Kept(Record):
@@ -50,7 +59,7 @@ class Prefilter:
 
     def __init__(self, kept: Kept | None = None) -> None:
         """`kept`: what `keep` returned, from a store that has authenticated it."""
-        self._keys: dict[tuple[bytes, bool, int], int] = {}
+        self._keys: dict[Key, int] = {}
         self._members: list[list[int]] = []
         self._database: Any = None
         self.longest = 0
@@ -62,7 +71,7 @@ class Prefilter:
         number = self._keys.setdefault(pattern.key, len(self._members))
         if number == len(self._members):
             self._members.append([])
-            self.longest = max(self.longest, len(pattern.literal))
+            self.longest = max(self.longest, pattern.span)
         self._members[number].append(rule)
 
     def compile(self) -> None:
@@ -73,8 +82,9 @@ class Prefilter:
         self._rules: I64 = np.array([rule for members in self._members for rule in members], np.int64)
         if not keys:
             return
-        expressions = ["".join(f"\\x{byte:02x}" for byte in literal).encode("ascii") for literal, _, _ in keys]
-        flags = [hyperscan.HS_FLAG_SINGLEMATCH | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
+        expressions = [expression.encode("ascii") for expression, _, _ in keys]
+        plain = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
+        flags = [plain | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
         ext = [_EXT(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last) for _, _, last in keys]
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
@@ -130,6 +140,8 @@ class Prefilter:
     def pairs(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[I64, I64]:
         """Return pairs of a piece's name and a rule that a pattern in it stands for; a pair may come twice."""
         names, numbers = self.find_all(pieces)
+        if not numbers:
+            return _NONE, _NONE
         return expand(np.array(names, np.int64), np.array(numbers, np.int64), self._starts, self._rules)
 
     def rules(self, numbers: Sequence[int]) -> set[int]:

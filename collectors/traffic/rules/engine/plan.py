@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from collectors.traffic.protocols import names
 from collectors.traffic.rules.engine.patterns import Pattern
+from collectors.traffic.rules.engine.sequences import sequences
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.tests import (
     FAMILIES,
@@ -37,6 +38,15 @@ IP_ONLY, PACKET, TRANSACTION = range(3)
 """When a rule is looked at: once for each direction of a flow; for packets and stream; for transactions."""
 
 BOTH, TO_SERVER, TO_CLIENT = -1, 0, 1
+
+WEAK = 8
+"""A literal of so many bytes may be met by chance."""
+NEAR = 160
+"""Bytes that count as the beginning of a payload."""
+COMMON = {0x00: 0.1, 0x01: 0.4, 0x02: 0.6, 0x03: 0.6, 0xFF: 0.6, 0x20: 0.7}
+"""What bytes say that are met in any binary protocol, against 1 for others."""
+AUTHOR = 1.5
+"""What it says for a pattern that the rule's author or its length has chosen: other traffic than this one is known to them."""
 
 _NUMBERS: dict[str, tuple[int, ...]] = {
     "tcp": (6,),
@@ -75,7 +85,8 @@ class BufferPart:
 class Compiled:
     """A rule with all that the engine works out once. `order` is its place among all rules; the lower, the earlier it is looked at.
 
-    `bits` and `looks` are the states that it asks for; `of_packet`: the end of a flow in the place of a packet cannot pass it.
+    `literal` is in every payload that passes (b"": not known). `bits` and `looks` are the states that it asks for; `of_packet`: the end of
+    a flow in the place of a packet cannot pass it.
     """
 
     __slots__ = (
@@ -96,6 +107,7 @@ class Compiled:
         "headers",
         "hook_progress",
         "kind",
+        "literal",
         "looks",
         "of_packet",
         "order",
@@ -136,6 +148,7 @@ class Compiled:
         self.of_packet = self.headers or (self.requires_packet and not self.requires_stream)
         self.fast: Pattern | None = None
         self.fast_key: tuple[str, tuple[Transform, ...]] | None = None
+        self.literal = _literal(rule.payload) if rule.payload is not None and self.kind == TRANSACTION else b""
         self._choose(rule)
 
     def _state(self, rule: Rule) -> None:
@@ -219,6 +232,37 @@ class Compiled:
                     best = worth
                     self.fast = _pattern(match)
                     self.fast_key = (test.buffer, test.transforms)
+        if self.kind == PACKET and self.fast is not None and rule.payload is not None and not rule.payload.transforms:
+            self._combine(rule.payload)
+
+    def _combine(self, test: BufferTest) -> None:
+        """Let several contents at fixed places stand for the rule, if the pattern is weak and they are stronger."""
+        assert self.fast is not None
+        if self.fast.span > WEAK:
+            return
+        chosen, best = self.fast, _strength(self.fast, self.fast.literal)
+        for pattern, named in sequences(test):
+            strength = _strength(pattern, named) - (0.0 if chosen.literal in named else AUTHOR)
+            if strength > best:
+                best, self.fast = strength, pattern
+        if self.fast is not chosen and not chosen.nocase:
+            self.literal = chosen.literal
+
+
+def _literal(test: BufferTest) -> bytes:
+    """Return the longest bytes that are in every buffer that passes, b"" for none."""
+    if test.transforms:
+        return b""
+    contents = [
+        match for match in test.matches if isinstance(match, Content) and not match.negated and not match.nocase
+    ]
+    return max((match.pattern for match in contents), key=len, default=b"")
+
+
+def _strength(pattern: Pattern, named: bytes) -> float:
+    """Return how seldom a pattern that names these bytes is met by chance: zeros are everywhere, the beginning is one place of many."""
+    worth = sum(COMMON.get(byte, 1.0) for byte in named)
+    return worth + (1.5 if 0 < pattern.last <= NEAR else 0.0)
 
 
 def _layers(rule: Rule) -> tuple[frozenset[int] | None, frozenset[int]]:

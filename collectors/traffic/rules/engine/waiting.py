@@ -1,6 +1,8 @@
 """What waits to be looked at of each direction of a flow, and with which packet its time comes."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
@@ -19,6 +21,8 @@ Talked = tuple[int, int, Conversation]
 
 
 _NONE: frozenset[str] = frozenset()
+_place = attrgetter("place")
+_since = itemgetter(0)
 _NO_STEP = (-1, -1)
 """What a side has reached before anything is known of it: transaction, progress."""
 
@@ -47,8 +51,8 @@ class Work:
     """What a packet brings to be looked at beside its own payload: a piece of the stream, transactions, news of the conversation.
 
     `last` is the piece that was looked at last, if need be an earlier one. `changes`: transaction, how far this side of it is, how far
-    the other one was by then; `rules` (filled in by `Candidates`) those to be evaluated for each of them. `talk` is the conversation as it
-    was then.
+    the other one was by then; `rules` (filled in by `Candidates`) those to be evaluated for each of them. `talk` is the conversation of
+    `changes` as it was then.
     """
 
     __slots__ = ("changes", "chunk", "detected", "direction", "events", "last", "place", "rules", "talk")
@@ -87,35 +91,27 @@ class Waiting:
         """Take what a block brought, and find the packets with which it is looked at."""
         self.work, self.talks = [], []
         runs = news.runs if self._streams else []
-        ways = [run.slot * 2 + run.to_client for run in runs]
-        ways += [one.conversation.slot * 2 + one.to_client for one in changes]
-        directions = np.array(ways, np.int64)
-        rows_of = np.array([run.row for run in runs] + [one.row for one in changes], np.int64)
+        directions, rows_of = _where(runs, changes)
         places = np.append(rows.place, len(rows))[rows_of]
         following = rows.next(directions, places)
-        self._note(changes, places[len(runs) :])
+        self._note(changes, places[len(runs) :].tolist())
         if self._late:
             self._wake(rows)
         turn = places * 2
         # A packet's runs come before its changes.
         turn[len(runs) :] += 1
         order = np.argsort(directions * (2 * len(rows) + 2) + turn, kind="stable")
-        where, coming, numbers = places[order].tolist(), following[order].tolist(), order.tolist()
-        items: list[Run | Change] = [*runs, *changes]
-        sorted_ways = directions[order]
-        bounds = np.flatnonzero(np.append(True, sorted_ways[1:] != sorted_ways[:-1])) if ways else order
-        for low, high in zip(bounds.tolist(), [*bounds[1:].tolist(), len(order)], strict=False):
-            chosen = [items[number] for number in numbers[low:high]]
-            self._follow(ways[numbers[low]], where[low:high], coming[low:high], chosen)
-        for direction in self._past.woken - set(ways):
-            self._take(direction, self._sides[direction])
-        self.work.sort(key=lambda one: one.place)
+        self._follow(order.tolist(), directions.tolist(), places.tolist(), following.tolist(), runs, changes)
+        if self._past.woken:
+            for direction in self._past.woken.difference(directions.tolist()):
+                self._take(direction, self._sides[direction])
+        self.work.sort(key=_place)
 
-    def _note(self, changes: list[Change], places: I64) -> None:
+    def _note(self, changes: list[Change], places: list[int]) -> None:
         """Note, in time, what is known of conversations and how far sides of transactions are from which place on."""
         self._past = past = Past()
-        for number in np.argsort(places, kind="stable").tolist():
-            change, place = changes[number], int(places[number])
+        for number in sorted(range(len(places)), key=places.__getitem__):
+            change, place = changes[number], places[number]
             slot, transaction = change.conversation.slot, change.transaction
             if transaction is None or slot not in self._talks:
                 if slot not in past.talks:
@@ -140,39 +136,54 @@ class Waiting:
                 self._sides[direction].at = place
                 self._past.woken.add(direction)
 
-    def _follow(self, direction: int, places: list[int], following: list[int], items: list[Run | Change]) -> None:
-        """Take what came for one direction, in time."""
-        side = self._sides.get(direction)
-        if side is None:
-            side = self._sides[direction] = Side()
-        inline = self._inline
-        for place, coming, item in zip(places, following, items, strict=True):
-            if side.at < place:
+    def _follow(
+        self,
+        order: list[int],
+        directions: list[int],
+        places: list[int],
+        following: list[int],
+        runs: list[Run],
+        changes: list[Change],
+    ) -> None:
+        """Take what came, direction by direction, in time: runs and changes by their number, changes behind the runs."""
+        sides, inline, count = self._sides, self._inline, len(runs)
+        now, side = -1, Side()
+        for number in order:
+            direction = directions[number]
+            if direction != now:
+                if side.at != NEVER:
+                    self._take(now, side)
+                now, known = direction, sides.get(direction)
+                if known is None:
+                    known = sides[direction] = Side()
+                side = known
+            if side.at < places[number]:
                 self._take(direction, side)
-            if isinstance(item, Run):
-                data = item[3]
+            if number < count:
+                run = runs[number]
+                data = run[3]
                 if data:
                     side.data.append(data)
                     side.size += len(data)
-                if side.size < CHUNK and not item[7] and not inline:
+                if side.size < CHUNK and not run[7] and not inline:
                     continue
                 side.due = True
             else:
-                _change(side, item)
+                _change(side, changes[number - count])
             if side.at == NEVER:
-                side.at = coming
-                if coming == NEVER:
+                side.at = following[number]
+                if side.at == NEVER:
                     self._late.add(direction)
         if side.at != NEVER:
-            self._take(direction, side)
+            self._take(now, side)
 
     def _take(self, direction: int, side: Side) -> None:
         """Hand over what waits of a direction: its next packet is here."""
         chunk = _chunk(side) if side.due else b""
         if chunk or side.changes or side.detected or side.events:
             work = Work(side.at, direction, side, chunk)
-            work.talk = self._past.talk(direction >> 1, side.at, self._talks)
             if side.changes:
+                work.talk = self._past.talk(direction >> 1, side.at, self._talks)
                 step = self._past.step(direction ^ 1, side.at, self._sides.get(direction ^ 1))
                 to_client = bool(direction & 1)
                 for transaction, progress in side.changes.items():
@@ -215,14 +226,29 @@ class Past:
         known = self.talks.get(slot)
         if known is None:
             return now.get(slot)
-        return next(one for since, one in reversed(known) if since <= place)
+        return known[bisect_right(known, place, key=_since) - 1][1]
 
     def step(self, direction: int, place: int, side: Side | None) -> tuple[int, int]:
         """Return the last transaction of a direction (`side`) as of a place, and how far it was."""
         known = self.steps.get(direction)
         if known is None:
             return side.step if side is not None else _NO_STEP
-        return next(step for since, step in reversed(known) if since <= place)
+        return known[bisect_right(known, place, key=_since) - 1][1]
+
+
+def _where(runs: list[Run], changes: list[Change]) -> tuple[I64, I64]:
+    """Return the directions (slot * 2 + to client) and the rows of runs and changes, changes behind the runs."""
+    slots: list[int] = []
+    ways: list[int] = []
+    rows: list[int] = []
+    if runs:
+        slot_of, way_of, _, _, _, row_of, _, _ = zip(*runs, strict=True)
+        slots, ways, rows = [*slot_of], [*way_of], [*row_of]
+    for change in changes:
+        slots.append(change.conversation.slot)
+        ways.append(change.to_client)
+        rows.append(change.row)
+    return np.array(slots, np.int64) * 2 + np.array(ways, np.int64), np.array(rows, np.int64)
 
 
 def _change(side: Side, change: Change) -> None:
