@@ -106,7 +106,7 @@ class Sensor:
         if now_s - self._tick_s >= TICK_S:
             self._tick_s = now_s
             self._reporting.tick(now_s, self._now_ms())
-            self._sight.tick(source, self._pipeline, self._rules.state, self._reporting.may_keep, now_s)
+            self._sight.tick(source, self._pipeline, self._rules.state, self._reporting.unkept(), now_s)
 
     def _use(self, fresh: Fresh) -> None:
         """Exchange the rules: flows, streams and conversations go on, with the bits and counts that rules have set."""
@@ -162,7 +162,7 @@ class Sensor:
         if self._reporting.blocked:
             self._reporting.blocked, self._blocked_s = False, now_s
         every_s = SOON_S if now_s - self._blocked_s < SOON_FOR_S else self.options.rules_every
-        if answer is None and now_s - self._bans_s >= every_s:
+        if now_s - self._bans_s >= every_s:
             self._bans_s = now_s
             self._emit.fetch(BANS, self._bans)
 

@@ -54,6 +54,13 @@ class Reporting:
         )
         self._history = History(options.evidence.history) if options.evidence.enabled else None
 
+    def unkept(self) -> tuple[str, ...]:
+        """Return what is wanted and not kept, as long as the secret to seal it with has not come."""
+        if self.may_keep:
+            return ()
+        wanted = ((self._options.enabled, "the packets of alerts"), (self._records, "the records of flows"))
+        return tuple(what for wants, what in wanted if wants)
+
     def take(
         self, passed: Passed, names: list[str], serials: "np.ndarray[tuple[int], np.dtype[np.int64]]", now_s: float
     ) -> None:

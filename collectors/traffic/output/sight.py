@@ -1,5 +1,7 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
+from collections.abc import Sequence
+
 from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE
 from collectors.traffic.live import LiveSource
 from collectors.traffic.output.reporting import Reporting
@@ -77,8 +79,8 @@ class Sight:
             self._bytes += int(passed.block.wire.sum())
             self._lag_ns = max(self._lag_ns, now_ns - int(passed.block.time_ns[0]))
 
-    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, keeps: bool, now_s: float) -> None:
-        """State what is new of interfaces, drops and evictions, and what cannot be seen now; `keeps`: evidence is kept."""
+    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, unkept: Sequence[str], now_s: float) -> None:
+        """State what is new of interfaces, drops and evictions, and what cannot be seen; `unkept`: what a secret is wanting for."""
         self._interfaces(source, now_s)
         for name, counts in source.counts().items():
             told = self._drops.setdefault(name, _Loss()).more(counts.dropped, counts.seen, now_s)
@@ -92,8 +94,7 @@ class Sight:
         if evicted is not None:
             self._emit.event(EVICTED.event("flows", count=evicted[0], seconds=round(evicted[2], 1)))
         spots = tuple(self._blind(pipeline, rules, now_s))
-        if not keeps:
-            spots += (_UNKEPT,)
+        spots += tuple(_not_kept(what) for what in unkept)
         if spots != self._stated:
             self._stated = spots
             self._emit.blind(spots)
@@ -203,12 +204,13 @@ class Sight:
         return spots
 
 
-_UNKEPT = Blind(
-    what="the packets of alerts later on",
-    why=Why.PERMISSION,
-    detail="the secret that they are to be encrypted with has not been read, so that none are kept",
-    fix="Make the file that collectors.traffic.evidence.key names readable for the user holdfast.",
-)
+def _not_kept(what: str) -> Blind:
+    return Blind(
+        what=f"{what} later on",
+        why=Why.PERMISSION,
+        detail="the secret that they are to be encrypted with has not been read, so that none are kept",
+        fix="Make the file that collectors.traffic.evidence.key names readable for the user holdfast.",
+    )
 
 
 def _dropping(name: str) -> Blind:

@@ -89,3 +89,15 @@ def test_what_rules_say_of_too_many_sources_is_told_as_a_number() -> None:
     desk.reporting.tick(62.0, 0)
     (held,) = [event for event in desk.told.events if event.kind == "traffic.alerts_held_back"]
     assert (held.fields["count"], held.fields["rules"], held.fields["most"]) == (18, 1, ["5: 18"])
+
+
+def test_what_is_not_kept_for_want_of_the_secret_is_named_as_far_as_it_is_wanted() -> None:
+    sealed = EvidenceOptions(key="file:/key")
+    assert Desk(flow_records=1 << 20).reporting.unkept() == (), "nothing is to be sealed"
+    assert Desk(evidence=sealed).reporting.unkept() == ("the packets of alerts",)
+    desk = Desk(evidence=sealed, flow_records=1 << 20)
+    assert desk.reporting.unkept() == ("the packets of alerts", "the records of flows")
+    desk.reporting.sealer, desk.reporting.may_keep = Sealer(b"secret"), True
+    assert desk.reporting.unkept() == ()
+    alone = Desk(evidence=EvidenceOptions(key="file:/key", enabled=False), flow_records=1 << 20)
+    assert alone.reporting.unkept() == ("the records of flows",)

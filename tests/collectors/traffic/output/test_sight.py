@@ -33,9 +33,9 @@ class Seen:
         self.sight = Sight(self.told, 0.0, 7)
         self.rules = Rules(loaded=5)
 
-    def tick(self, now_s: float, keeps: bool = True) -> list[str]:
+    def tick(self, now_s: float, *unkept: str) -> list[str]:
         source: Any = self.source
-        self.sight.tick(source, self.pipeline, self.rules, keeps, now_s)
+        self.sight.tick(source, self.pipeline, self.rules, unkept, now_s)
         return [spot.what for spot in self.told.spots]
 
 
@@ -69,7 +69,7 @@ def test_what_takes_sight_away_is_named() -> None:
     seen.pipeline.flows.counts.evicted = 9
     counts = seen.pipeline.protocols.counts
     counts.bytes_seen, counts.bytes_encrypted, counts.parsers_broken = 1_000_000, 620_000, 1
-    spots = seen.tick(1.0, keeps=False)
+    spots = seen.tick(1.0, "the packets of alerts", "the records of flows")
     for what in (
         "what newer rules describe",
         "what rules describe",
@@ -79,6 +79,7 @@ def test_what_takes_sight_away_is_named() -> None:
         "all flows from their beginning to their end",
         "some conversations to their end",
         "the packets of alerts later on",
+        "the records of flows later on",
     ):
         assert what in spots, what
     assert any("about 60 %" in spot.detail for spot in seen.told.spots)
