@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools integrity-long screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules integrity-long screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -75,6 +75,9 @@ soak-backup: test-venv ## backups alone: 2,000 cuts twice, 200 kills in each of 
 
 soak-traffic-tools: packages test-venv ## as root: every real tool (nmap, hping3, hydra, slowhttptest, iodine, sqlmap …) against the detectors, in namespaces
 	$(BIN)/python -m tests.collectors.traffic.detectors.tools
+
+soak-traffic-rules: test-venv ## whole flows made of 1,500 random rules (SOAK_RULES, SOAK_SEED), each of which must make its rule speak, and be silent with a byte altered
+	HOLDFAST_TRAFFIC_RULES=$(or $(SOAK_RULES),1500) HOLDFAST_TRAFFIC_WHOLE=1 HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -s tests/collectors/traffic/rules/test_flows.py $(PYTEST_ARGS)
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach
 	@$(BIN)/python benchmarks/run_all.py

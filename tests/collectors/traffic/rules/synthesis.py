@@ -206,7 +206,7 @@ class Layout:
         return bytes(self.data)
 
 
-def layout(test: BufferTest, seed: random.Random, more: int = 0) -> Layout:
+def layout(test: BufferTest, seed: random.Random, more: int = 0, fillers: bytes = FILLERS) -> Layout:
     """Return a layout that passes `test` if the words of the rule are understood; raises `Unmade`."""
     for match in test.matches:
         if (
@@ -221,7 +221,7 @@ def layout(test: BufferTest, seed: random.Random, more: int = 0) -> Layout:
                 - sum(len(m.pattern) for m in test.matches if isinstance(m, Content) and not m.negated)
             )
             more = max(more, free if seed.random() < 0.5 else 0)
-    made = Layout(seed.choice(FILLERS), seed, more)
+    made = Layout(seed.choice(fillers), seed, more)
     for match in test.matches:
         made.add(match)
     return made
