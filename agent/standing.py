@@ -76,7 +76,11 @@ def _history(settings: AgentSettings) -> Iterator[Rule]:
     elsewhere = [path for path in wanted.paths if not f"{path}/".startswith(tuple(f"{top}/" for top in _CONFIGURATION))]
     names = {*watch.profiles, *watch.watch} - (set() if elsewhere else {"binaries", "web"})
     often = Rate(times=600, per=3600.0)
-    for words, arguments in ((_VERSIONED, {"path": "{path}"}), ((change.RENAMED,), {"paths": ("{path}", "{former}")})):
+    answers: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+        (_VERSIONED, {"path": "{path}"}),
+        ((change.RENAMED,), {"paths": ("{path}", "{former}")}),
+    )
+    for words, arguments in answers:
         yield Rule(
             when="integrity.*",
             match={"profile": tuple(sorted(names)), "words": words},

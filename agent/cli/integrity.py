@@ -106,13 +106,18 @@ def diff(path: Path, as_json: bool, target: Path | None) -> None:
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @click.option("--why", "reason", required=True, help="Why it is right as it is; stands in the event that records this.")
 @click.option("--all", "everything", is_flag=True, help="Accept everything that waits.")
-def accept(path: Path, as_json: bool, target: Path | None, reason: str, everything: bool) -> None:
-    """Accept what differs at or below TARGET as it is. Who did and why is recorded as an event."""
-    if target is None and not everything:
-        raise UsageError("what is to be accepted is not said", advice="name a path, or --all")
-    if target is not None and everything:
-        raise UsageError("both a path and --all are given", advice="give one of them")
-    answer = _do(path, "integrity_accept", {"path": _named(target), "reason": reason}, ANSWER_S, None)
+@click.option(
+    "--key", metavar="FINGERPRINT", default="", help="Trust this key: what it signs proves packages from now on."
+)
+def accept(path: Path, as_json: bool, target: Path | None, reason: str, everything: bool, key: str) -> None:
+    """Accept what differs at or below TARGET as it is, or a new key of packages. Who did and why is recorded as an event."""
+    chosen = (target is not None) + everything + bool(key)
+    if not chosen:
+        raise UsageError("what is to be accepted is not said", advice="name a path, --all, or --key")
+    if chosen > 1:
+        raise UsageError("a path, --all and --key cannot go together", advice="give one of them")
+    arguments = {"path": _named(target), "key": key, "reason": reason}
+    answer = _do(path, "integrity_accept", arguments, ANSWER_S, None)
     click.echo(to_json(answer, indent=2) if as_json else plain(answer["summary"]).capitalize() + ".")
 
 

@@ -3,8 +3,7 @@
 The watch (`collectors.integrity.watcher`) looks and keeps the book; this reads it. What only a watch at work needs is imported by then.
 """
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,7 +14,7 @@ from collectors.integrity.options import Options
 from collectors.integrity.packages.kinds import KEY_NEW, TRANSACTION, TRANSACTION_UNPROVED
 from contracts.collector import Report
 from contracts.coverage import Blind
-from contracts.errors import HoldfastError, Unavailable, Why
+from contracts.errors import Unavailable, Why
 from contracts.event import Event, Kind
 from contracts.file_change import Change
 from contracts.host import ReadOnlyHost
@@ -24,39 +23,40 @@ from contracts.subjects.integrity import BOOK, SUBJECT, Row
 
 if TYPE_CHECKING:
     from collectors.integrity.book import Book
-    from collectors.integrity.explaining import Explained, Explainer
-    from collectors.integrity.rules import Rules
-    from contracts.open_change import Batch
+    from collectors.integrity.runs import Runs
+    from collectors.integrity.webshell import WebShells
 
-_PACKAGED = (b"/usr/", b"/etc/", b"/boot/", b"/opt/", b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/")
-_PROVENANCE = "which package accounts for a change"
-LEARNING = "the archives of packages are still being read; changes are told as they are"
-MOST_WAIT_S = 600
-"""So long changes wait for the end of a run of dpkg, which tells what brought them; then they are told as they are."""
 MOST_CHANGES = 20_000
 """So many changes are told in one look; the rest in the next."""
+MOST_WEIGHING_S = 20.0
+"""So long a look goes on with what the journal holds, as files of web roots are weighed; the rest in the next."""
 
 
 class IntegrityCollector:
     """What changed on watched files, and the state of the baseline."""
 
     name: ClassVar[str] = SUBJECT
-    kinds: ClassVar[tuple[Kind, ...]] = (*kinds.COLLECTED, TRANSACTION, TRANSACTION_UNPROVED, KEY_NEW)
+    kinds: ClassVar[tuple[Kind, ...]] = (
+        *kinds.COLLECTED,
+        *kinds.WEBSHELLS,
+        TRANSACTION,
+        TRANSACTION_UNPROVED,
+        KEY_NEW,
+    )
     row: type[Row] = Row
     options: ClassVar[type[Options]] = Options
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._book: Book | None = None
-        self._explainer: Explainer | None = None
-        self._learning: threading.Thread | None = None
+        self._runs: Runs | None = None
+        self._shells: WebShells | None = None
 
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
         """Tell what the core has not been told; raises `Unavailable` or `Malformed` where there is no book to read."""
         from collectors.integrity import status
-        from collectors.integrity.keeper import ENTRY
-        from collectors.integrity.telling import events, statement
-        from contracts.open_change import Batch, Statement
+        from collectors.integrity.runs import by_packages
+        from collectors.integrity.telling import events
 
         book = self._opened(host)
         rows = status.rows(book)
@@ -67,31 +67,70 @@ class IntegrityCollector:
         self._settle(book, reported)
         root, position = book.standing()
         told: list[Event] = _distrust(former, own, root.hex(), position) if former is not None else []
-        changes: list[Change] = []
-        is_based = False
-        for number, body in book.told(reported, MOST_CHANGES):
-            entry = ENTRY.decode(body)
-            if isinstance(entry, Batch) and self._waits(host, entry):
-                break
-            reported = number
-            if isinstance(entry, Statement):
-                told.append(statement(entry))
-                is_based |= entry.kind == kinds.BASELINE_MADE.name
-            else:
-                changes += entry.changes
-            if len(changes) >= MOST_CHANGES:
-                break
-        explained = self._explained(host, changes, is_based)
+        changes, stated, shells, reported = self._read(host, book, reported)
+        told += stated
+        explained = self._runs_of(host).explained(changes)
         told += explained.events
         notes = {id(change): note for change, note in explained.standing_out}
-        accounted = explained.events or notes
-        left = [change for change, _ in explained.standing_out] if accounted else changes
-        plain = [change for change in changes if not _by_packages(change.path)] if accounted else []
-        told += events([*left, *plain], self._options.single_events, notes)
+        accounted_for = {id(change) for change in changes if explained.judged and by_packages(change.path)} - set(notes)
+        left = [change for change in changes if id(change) not in accounted_for]
+        told += events(left, self._options.single_events, notes, self._options.packages.maintenance)
+        told += shells
         rows[BOOK] = msgspec.structs.replace(
             own, root=root.hex(), position=position, reported=reported, open=book.count_opened()
         )
-        return Report(events=tuple(told), changes=compare(before.rows, rows), blind=(*_blind(book), *explained.blind))
+        blind = (*_blind(book), *explained.blind, *self._shells_of(host).blind())
+        return Report(events=tuple(told), changes=compare(before.rows, rows), blind=blind)
+
+    def _read(
+        self, host: ReadOnlyHost, book: "Book", reported: int
+    ) -> tuple[list[Change], list[Event], list[Event], int]:
+        """Return what the journal holds after an entry: changes, facts, what was found in web roots; and the last entry read."""
+        from collectors.integrity.keeper import ENTRY
+        from collectors.integrity.telling import statement
+        from contracts.open_change import Batch
+
+        changes: list[Change] = []
+        stated: list[Event] = []
+        shells: list[Event] = []
+        runs, web, until_s = self._runs_of(host), self._shells_of(host), host.monotonic() + MOST_WEIGHING_S
+        is_based = False
+        for number, body in book.told(reported, MOST_CHANGES):
+            entry = ENTRY.decode(body)
+            if isinstance(entry, Batch):
+                if runs.waits(entry):
+                    break
+                changes += entry.changes
+                shells += filter(None, map(web.look, self._reachable(entry.changes)))
+            else:
+                stated.append(statement(entry))
+                is_based |= entry.kind == kinds.BASELINE_MADE.name
+            reported = number
+            if len(changes) >= MOST_CHANGES or host.monotonic() > until_s:
+                break
+        runs.begin(is_new=is_based)
+        return changes, stated, shells, reported
+
+    def _reachable(self, changes: Sequence[Change]) -> list[Change]:
+        """Return what changed in web roots."""
+        return [change for change in changes if change.profile in self._options.web_roots.entries]
+
+    def _runs_of(self, host: ReadOnlyHost) -> "Runs":
+        if self._runs is None:
+            from collectors.integrity.runs import Runs
+
+            self._runs = Runs(host, self._options)
+        return self._runs
+
+    def _shells_of(self, host: ReadOnlyHost) -> "WebShells":
+        if self._shells is None:
+            from collectors.integrity.webshell import WebShells
+
+            def read(change: Change, most: int) -> bytes | None:
+                return host.trees.content(change.path, change.after, most) if change.after is not None else None
+
+            self._shells = WebShells(read, self._options.web_roots.rules)
+        return self._shells
 
     def _opened(self, host: ReadOnlyHost) -> "Book":
         if self._book is None:
@@ -103,86 +142,12 @@ class IntegrityCollector:
             self._book = Book(Path(state) / FILE)
         return self._book
 
-    def _explained(self, host: ReadOnlyHost, changes: Sequence[Change], is_based: bool) -> "Explained":
-        """Return what packages account for; a failure to ask them is said, and takes no change away."""
-        from collectors.integrity.explaining import Explained
-
-        theirs = [change for change in changes if _by_packages(change.path)]
-        try:
-            if is_based and any(_by_packages(root) for root in self._rules(host).by_root):
-                self._learn(host, is_new=True)
-            if not theirs:
-                return Explained()
-            if not self._has_learnt(host):
-                return Explained(blind=(Blind(what=_PROVENANCE, why=Why.OTHER, detail=LEARNING),))
-            return self._explaining(host).explain(theirs)
-        except (HoldfastError, OSError, ValueError) as error:
-            detail = f"{type(error).__name__}: {error}"[:500]
-            return Explained(blind=(Blind(what=_PROVENANCE, why=Why.OTHER, detail=detail),))
-
-    def _learn(self, host: ReadOnlyHost, *, is_new: bool = False) -> None:
-        """Read the archives that are there, in a thread of its own: there may be thousands, and nothing is to wait for them."""
-        if self._learning is None:
-            folder, is_secret = Path(getattr(host, "state", "")) / "packages", self._rules(host).is_secret
-            self._learning = threading.Thread(
-                target=_begin, args=(host, folder, is_secret, is_new), name="packages", daemon=True
-            )
-            self._learning.start()
-
-    def _has_learnt(self, host: ReadOnlyHost) -> bool:
-        """Say whether the archives were read once since this worker began."""
-        self._learn(host)
-        return self._learning is not None and not self._learning.is_alive()
-
-    def _rules(self, host: ReadOnlyHost) -> "Rules":
-        from collectors.integrity.options import watched
-        from collectors.integrity.rules import Rules
-
-        return Rules(watched(self._options), host.files)
-
-    def _explaining(self, host: ReadOnlyHost) -> "Explainer":
-        if self._explainer is None:
-            from collectors.integrity.explaining import Explainer
-
-            folder = Path(getattr(host, "state", "")) / "packages"
-            self._explainer = Explainer(host, folder, no_diff=self._rules(host).is_secret)
-        return self._explainer
-
-    def _waits(self, host: ReadOnlyHost, batch: "Batch") -> bool:
-        """Say whether changes are told only when the run of dpkg that is under way has ended, but none of them for long."""
-        since = int(host.now().timestamp() * 1000) - MOST_WAIT_S * 1000
-        is_theirs = any(_by_packages(change.path) for change in batch.changes)
-        return (
-            is_theirs
-            and batch.changes[-1].at_ms > since
-            and self._has_learnt(host)
-            and self._explaining(host).is_busy()
-        )
-
     def _settle(self, book: "Book", reported: int) -> None:
         """The core has everything up to this entry."""
         done = [number for number, _ in book.told(0, MOST_CHANGES) if number <= reported]
         if done:
             book.settle(done)
             book.commit()
-
-
-def _begin(host: ReadOnlyHost, folder: Path, is_secret: Callable[[bytes], bool], is_new: bool) -> None:
-    from collectors.integrity.explaining import Explainer
-
-    explainer = Explainer(host, folder, no_diff=is_secret)
-    try:
-        if is_new:
-            explainer.begin()  # with the baseline: what packages list now is what was before
-        else:
-            explainer.learn()
-    finally:
-        explainer.close()
-
-
-def _by_packages(path: bytes) -> bool:
-    """Say whether packages ship files there."""
-    return (path + b"/").startswith(_PACKAGED)
 
 
 def _distrust(former: Row, now: Row, root: str, position: int) -> list[Event]:

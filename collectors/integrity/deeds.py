@@ -4,11 +4,13 @@ They work on the collector's own book and change nothing else, so they live besi
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from collectors.integrity import kinds
+from collectors.integrity.packages.kinds import KEY_ACCEPTED
 from contracts.action import Command, Progress, Result
 from contracts.errors import HoldfastError, Unavailable, UsageError, Why
 from contracts.event import Kind
@@ -105,20 +107,24 @@ class Diff(_Deed):
 
 
 class Accept(_Deed):
-    """Accepts what differs as it is; who and why go into the event chain."""
+    """Accepts what differs as it is, or a key that signs packages; who and why go into the event chain."""
 
     name: ClassVar[str] = "integrity_accept"
-    kinds: ClassVar[tuple[Kind, ...]] = (kinds.ACCEPTED,)
-    arguments: ClassVar[Mapping[str, str]] = {"path": "str", "reason": "str"}
+    kinds: ClassVar[tuple[Kind, ...]] = (kinds.ACCEPTED, KEY_ACCEPTED)
+    arguments: ClassVar[Mapping[str, str]] = {"path": "str", "key": "str", "reason": "str"}
     deadline_s: ClassVar[float] = 300.0
 
     def do(self, host: Host, command: Command, progress: Progress) -> Result:  # noqa: ARG002
-        """Accept all that waits at or below a path."""
+        """Accept all that waits at or below a path, or the key with a fingerprint."""
         from collectors.integrity.book import Book
 
         reason = str(command.arguments.get("reason") or "").strip()
         if not reason:
             raise UsageError("why is not said", advice="say it: --why TEXT")
+        if command.arguments.get("key"):
+            if command.arguments.get("path"):
+                raise UsageError("both a path and a key are given", advice="give one of them")
+            return _accept_key(host, command, reason)
         path = _path(command.arguments.get("path")) or b"/"
         book = Book(_place(host))
         try:
@@ -176,6 +182,30 @@ class Prove(_Deed):
             summary=f"{len(watched)} files proved",
             answer={"paths": [escape(path) for path in proofs], "proofs": answers, "nonce": nonce.hex()},
         )
+
+
+def _accept_key(host: Host, command: Command, reason: str) -> Result:
+    """Trust a key that signs apt's lists now; another one is refused, because it would be a slip of the pen."""
+    from collectors.integrity.packages.desk import PackageDesk
+
+    key = "".join(str(command.arguments["key"]).split()).upper().removeprefix("0X")
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", key):
+        raise UsageError("that is not a fingerprint", advice="give all 40 hex digits of it, as the event names them")
+    desk = PackageDesk(host, _place(host).parent / "packages")
+    try:
+        signers = desk.signers()
+        if key not in signers:
+            raise UsageError(f"no list of apt's is signed by {key}", advice=f"these sign: {', '.join(signers)}")
+        if signers[key]:
+            return Result(summary=f"the key {key} is trusted already", answer={"count": 0})
+        if command.dry_run:
+            return Result(summary=f"would trust the key {key}", answer={"count": 1})
+        who = command.who or "the console"
+        desk.trust([key], who)
+    finally:
+        desk.close()
+    accepted = KEY_ACCEPTED.event(key, who=who, reason=reason[:2000])
+    return Result(summary=f"the key {key} is trusted", answer={"count": 1}, events=(accepted,))
 
 
 def _is_watched(book: "Book", path: bytes) -> bool:

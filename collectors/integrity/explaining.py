@@ -50,6 +50,8 @@ class Explained(Record):
 
     events: tuple[Event, ...] = ()
     standing_out: tuple[tuple[Change, Note], ...] = ()
+    judged: bool = False
+    """Whether the changes were judged at all; if not, all of them stand as they are."""
     blind: tuple[Blind, ...] = ()
 
 
@@ -81,14 +83,15 @@ class Explainer:
         self._flaws |= dict.fromkeys(learnt.flaws)
         return tuple(KEY_NEW.event(key, what=what) for what, key in _new_keys(learnt.flaws))
 
-    def begin(self) -> None:
-        """Keep dpkg's state as what is before: call it when a baseline is made. Without dpkg nothing is kept."""
-        self.learn()
+    def begin(self) -> tuple[Event, ...]:
+        """Learn, and keep dpkg's state as what is before: call it when a baseline is made. Without dpkg nothing is kept."""
+        told = self.learn()
         try:
             self._desk.begin()
             self._desk.settle()
         except Unavailable as error:
             self._flaws[error.message] = None
+        return told
 
     def explain(self, changes: Sequence[Change]) -> Explained:
         """Judge changes that came together, after the run that brought them; what they explain is settled by this."""
@@ -106,7 +109,7 @@ class Explainer:
         notes = tuple((change, self._note(change, provenance)) for change, provenance in rest)
         if not blind:
             self._desk.settle()
-        return Explained(events=tuple(told), standing_out=notes, blind=(*blind, *self._blind()))
+        return Explained(events=tuple(told), standing_out=notes, judged=True, blind=(*blind, *self.blind()))
 
     def _note(self, change: Change, provenance: Provenance) -> Note:
         if change.old is None and change.new is None:
@@ -114,7 +117,7 @@ class Explainer:
         meaning = explain(change.path, change.old, change.new, self._no_diff(change.path))
         return Note(provenance=provenance, format=meaning.format, sentences=meaning.sentences, diff=meaning.diff)
 
-    def _blind(self) -> tuple[Blind, ...]:
+    def blind(self) -> tuple[Blind, ...]:
         """Return what could not be verified since this was last asked."""
         flaws, self._flaws = list(self._flaws), {}
         if not flaws:

@@ -22,6 +22,7 @@ _FIELDS: Mapping[str, FieldType] = {
     "contradicts": "bool",
     "meaning": "list",
     "techniques": "list",
+    "maintenance": "str",
 }
 _ADVICE = (
     "Find out who did it; `holdfast integrity diff PATH` shows it, `holdfast integrity accept PATH --why …` accepts it."
@@ -153,6 +154,39 @@ ACCEPTED = Kind(
     fields={"who": "str", "reason": "str", "count": "int", "path": "str", "changes": "list"},
     ocsf_class=5019,
 )
+
+_OF_WEB: Mapping[str, FieldType] = {
+    "language": "str",
+    "reasons": "list",
+    "yara": "list",
+    "weight": "int",
+    "words": "list",
+    "sha256": "str",
+    "uid": "int",
+    "process": "str",
+    "user": "str",
+    "login": "str",
+    "found_by": "str",
+}
+WEBSHELL_FOUND = Kind(
+    name="integrity.webshell_found",
+    meaning="A file came or changed in a web root that runs what visitors send, or fits a rule for web shells.",
+    title="Web shell: {key}",
+    severity=Severity.CRITICAL,
+    fields=_OF_WEB,
+    attack=("T1505.003",),
+    advice="Take the file out of the web root (`holdfast antivirus quarantine`), and look at who wrote it and what else it did.",
+)
+WEBSHELL_SUSPECTED = Kind(
+    name="integrity.webshell_suspected",
+    meaning="A file came or changed in a web root that has some signs of a web shell.",
+    title="Suspicious file in a web root: {key}",
+    severity=Severity.MEDIUM,
+    fields=_OF_WEB,
+    attack=("T1505.003",),
+    advice="Look at the file; if it is meant to be there, accept the change.",
+)
+WEBSHELLS = (WEBSHELL_FOUND, WEBSHELL_SUSPECTED)
 
 OF_CHANGES = (
     SETUID,

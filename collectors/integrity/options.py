@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from collectors.integrity.packages.options import PackagesOptions
 from contracts.options import CollectorOptions, Duration, Size
 from contracts.record import Record
 
@@ -69,6 +70,25 @@ class Pace(Record):
     threads: Annotated[int, Meta(description="How many folders are looked at together.", ge=1, le=16)] = 2
 
 
+class WebRoots(Record):
+    """Which watched files visitors of a web server can reach, and what these are asked."""
+
+    entries: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Profiles and names of `watch` that are web roots: what is new or changed there is weighed as a web shell."
+        ),
+    ] = ("web",)
+    rules: Annotated[
+        str,
+        Meta(
+            description="Folder of YARA rules that such files are asked of besides (*.yar, *.yara); empty: none. Needs the package yara-x.",
+            examples=["/etc/holdfast/yara"],
+            pattern="^(/.*)?$",
+        ),
+    ] = ""
+
+
 class Options(CollectorOptions):
     """Files that matter: what changed, by whom, and whether anything accounts for it. Off until it is enabled."""
 
@@ -108,6 +128,10 @@ class Options(CollectorOptions):
     audit_log: Annotated[
         str, Meta(description="The audit log that tells who changed a file; without it the author is unknown.")
     ] = "/var/log/audit/audit.log"
+    packages: Annotated[PackagesOptions, Meta(description="How changes that packages bring are told apart.")] = (
+        PackagesOptions()
+    )
+    web_roots: Annotated[WebRoots, Meta(description="Where web shells are looked for.")] = WebRoots()
 
 
 _CACHES = ("*.swp", "*.swx", "*~", ".#*", "4913")

@@ -1,14 +1,17 @@
 """Makes events of what the journal holds: one a change, or one that lists many where many came at once."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from analysis.integrity.windows import window_at
 from analysis.integrity.wording import before_and_after, common_folder, line, text_diff
 from collectors.integrity import kinds
 from contracts import file_change as words
 from contracts.event import Event, Kind, Severity
 from contracts.file_change import Change
+from contracts.maintenance import Window
 from contracts.open_change import Statement
 from contracts.text import escape
 
@@ -46,14 +49,19 @@ Notes = Mapping[int, "Note"]
 """What is known of a change besides, by `id` of it."""
 
 
-def events(changes: Sequence[Change], single: int, notes: Notes | None = None) -> Iterator[Event]:
-    """Yield what is to be said of changes that came together: up to `single` of them one by one, more as lists."""
+def events(
+    changes: Sequence[Change], single: int, notes: Notes | None = None, windows: Sequence[Window] = ()
+) -> Iterator[Event]:
+    """Yield what is to be said of changes that came together: up to `single` of them one by one, more as lists.
+
+    `windows` are declared times of maintenance; what changed in one is told with its name.
+    """
     known = notes or {}
     if len(changes) <= single:
-        yield from (event(change, known.get(id(change))) for change in changes)
+        yield from (event(change, known.get(id(change)), windows) for change in changes)
         return
     outstanding = [change for change in changes if _stands_out(change, known.get(id(change)))][:ALWAYS_SINGLE]
-    yield from (event(change, known.get(id(change))) for change in outstanding)
+    yield from (event(change, known.get(id(change)), windows) for change in outstanding)
     apart = {id(change) for change in outstanding}
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
@@ -61,7 +69,7 @@ def events(changes: Sequence[Change], single: int, notes: Notes | None = None) -
             groups.setdefault((change.profile, change.found_by), []).append(change)
     for group in groups.values():
         if len(group) <= single:
-            yield from (event(change, known.get(id(change))) for change in group)
+            yield from (event(change, known.get(id(change)), windows) for change in group)
         else:
             yield from _lists(group)
 
@@ -70,7 +78,7 @@ def _stands_out(change: Change, note: "Note | None") -> bool:
     return bool(_STANDING_OUT & set(change.kinds)) or (note is not None and note.severity >= Severity.HIGH)
 
 
-def event(change: Change, note: "Note | None" = None) -> Event:
+def event(change: Change, note: "Note | None" = None, windows: Sequence[Window] = ()) -> Event:
     """Return the event of one change: its kind is that of its most telling word."""
     kind = next(kind for word, kind in _BY_WORD.items() if word in change.kinds)
     before, after = before_and_after(change)
@@ -89,6 +97,7 @@ def event(change: Change, note: "Note | None" = None) -> Event:
         "user": author.user or None,
         "login": author.login or None,
         "author_unknown": author.unknown or None,
+        "maintenance": _window(change.at_ms, windows),
     }
     if note is not None:
         provenance = note.provenance
@@ -102,6 +111,14 @@ def event(change: Change, note: "Note | None" = None) -> Event:
     severity = max(kind.severity, note.severity) if note is not None else kind.severity
     evidence = {"diff": diff} if diff else None
     return kind.event(key(change.path), evidence=evidence, severity=severity, observed_ms=change.at_ms, **fields)
+
+
+def _window(at_ms: int, windows: Sequence[Window]) -> str | None:
+    if not windows:
+        return None
+    local = time.localtime(at_ms / 1000)
+    found = window_at(windows, local.tm_wday, local.tm_hour * 60 + local.tm_min)
+    return (found.why or f"{found.begin} to {found.end}") if found is not None else None
 
 
 def statement(value: Statement) -> Event:

@@ -3,44 +3,13 @@
 from collections.abc import Callable
 
 from analysis.integrity.webshell import MOST_BYTES, Verdict, weigh
+from collectors.integrity.kinds import WEBSHELL_FOUND, WEBSHELL_SUSPECTED
 from collectors.integrity.yara_rules import YaraRules
 from contracts.coverage import Blind
-from contracts.event import Event, FieldType, Kind, Severity
+from contracts.event import Event, Kind
 from contracts.file_change import CREATED, MODE, MODIFIED, RENAMED, Change
 from contracts.text import escape
 
-_FIELDS: dict[str, FieldType] = {
-    "language": "str",
-    "reasons": "list",
-    "yara": "list",
-    "weight": "int",
-    "words": "list",
-    "sha256": "str",
-    "uid": "int",
-    "process": "str",
-    "user": "str",
-    "login": "str",
-    "found_by": "str",
-}
-FOUND = Kind(
-    name="integrity.webshell_found",
-    meaning="A file came or changed in a web root that runs what visitors send, or fits a rule for web shells.",
-    title="Web shell: {key}",
-    severity=Severity.CRITICAL,
-    fields=_FIELDS,
-    attack=("T1505.003",),
-    advice="Take the file out of the web root (`holdfast antivirus quarantine`), and look at who wrote it and what else it did.",
-)
-SUSPECTED = Kind(
-    name="integrity.webshell_suspected",
-    meaning="A file came or changed in a web root that has some signs of a web shell.",
-    title="Suspicious file in a web root: {key}",
-    severity=Severity.MEDIUM,
-    fields=_FIELDS,
-    attack=("T1505.003",),
-    advice="Look at the file; if it is meant to be there, accept the change.",
-)
-KINDS = (FOUND, SUSPECTED)
 _TELLING = frozenset({CREATED, MODIFIED, RENAMED, MODE})
 
 
@@ -63,14 +32,16 @@ class WebShells:
         verdict = weigh(escape(change.path), content, executable=bool(change.after.mode & 0o111))
         rules = self._rules.matching(content) if self._rules is not None else []
         if rules or verdict.strong:
-            return _event(FOUND, change, verdict, rules)
-        return _event(SUSPECTED, change, verdict, rules) if verdict.suspicious else None
+            return _event(WEBSHELL_FOUND, change, verdict, rules)
+        return _event(WEBSHELL_SUSPECTED, change, verdict, rules) if verdict.suspicious else None
 
     def blind(self) -> tuple[Blind, ...]:
         """Return what was not seen since this was last asked."""
         from contracts.errors import Why
 
         unread, self._unread = self._unread, []
+        if self._rules is not None:
+            self._rules.refresh()  # that rules cannot be asked is known before a first file comes
         spots = self._rules.blind if self._rules is not None else ()
         if not unread:
             return spots

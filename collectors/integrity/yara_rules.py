@@ -30,7 +30,7 @@ class YaraRules:
 
     def matching(self, content: bytes) -> list[str]:
         """Return the names of the rules that fit, `namespace:rule`; [] while `blind` says why nothing can be asked."""
-        self._refresh()
+        self.refresh()
         if self._scanner is None:
             return []
         try:
@@ -40,7 +40,7 @@ class YaraRules:
             return []
         return [f"{rule.namespace}:{rule.identifier}" for rule in found.matching_rules]
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Compile again when a file of the folder came, went or changed."""
         try:
             stamp = tuple(self._files())

@@ -71,7 +71,7 @@ class PackageDesk:
         """
         flaws: list[str] = []
         self._forget_unsigned()
-        self._seen |= self._store.seen()  # another thread's desk may have read some
+        self._seen = self._store.seen()  # another thread's desk may have read some, or trusted a key
         waiting = self._opened(self._candidates(), flaws)
         try:
             local = self._lacking() if self._signatures.has_local() else frozenset()
@@ -179,6 +179,16 @@ class PackageDesk:
         self._store.trust(fingerprints, f"accepted by {who}")
         self._store.note({}, [stamp for stamp, signed in self._seen.items() if not signed])
         self._seen = self._store.seen()
+
+    def signers(self) -> dict[str, bool]:
+        """Return the keys that sign apt's lists now, by fingerprint, and whether each is trusted; raises `Unavailable` without any."""
+        releases, flaws = self._signatures.releases()
+        found = {key for release in releases for key in release.signers}
+        if not found:
+            detail = f"no list of apt's is signed: {flaws[0]}" if flaws else "apt has no lists here"
+            raise Unavailable(Why.NOT_PRESENT, detail, advice="run apt update")
+        trusted = self._trusted(found)
+        return {key: key in trusted for key in sorted(found)}
 
     def fetch(self) -> list[str]:
         """Return the file names of installed packages whose archive was never seen, as the verified indices name them."""

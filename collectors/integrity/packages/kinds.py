@@ -43,7 +43,16 @@ KEY_NEW = Kind(
     severity=Severity.HIGH,
     fields={"what": "str"},
     attack=("T1553.004",),
-    advice="Compare the key with its owner's, then accept it with `holdfast integrity accept --key FINGERPRINT`.",
+    advice="Compare the key with its owner's, then accept it with `holdfast integrity accept --key FINGERPRINT --why TEXT`.",
+)
+KEY_ACCEPTED = Kind(
+    name="integrity.package_key_accepted",
+    meaning="A person accepted a key: packages that it signs are proved by it from now on.",
+    title="{who} accepted the key {key} for packages: {reason}",
+    severity=Severity.MEDIUM,
+    fields={"who": "str", "reason": "str"},
+    attack=("T1553.004",),
+    advice="If nobody should have, look at who may use the agent's control socket, and at what this key signed.",
 )
 KINDS = (TRANSACTION, TRANSACTION_UNPROVED, KEY_NEW)
 

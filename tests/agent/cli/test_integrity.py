@@ -57,7 +57,10 @@ def test_accepting_needs_a_reason_and_a_place(asked: list[dict[str, Any]]) -> No
     assert isinstance(run("accept", "--why", "x").exception, UsageError)
     assert isinstance(run("accept", "/etc", "--all", "--why", "x").exception, UsageError)
     assert run("accept", "/etc", "--why", "ticket 7").output == "One change accepted.\n"
-    assert asked[-1]["arguments"] == {"path": "/etc", "reason": "ticket 7"}
+    assert asked[-1]["arguments"] == {"path": "/etc", "key": "", "reason": "ticket 7"}
+    assert run("accept", "--key", "AB 12", "--why", "as on their page").exit_code == 0
+    assert asked[-1]["arguments"] == {"path": "", "key": "AB 12", "reason": "as on their page"}
+    assert isinstance(run("accept", "--key", "AB", "--all", "--why", "x").exception, UsageError)
 
 
 def test_a_scan_without_changes_ends_with_success(asked: list[dict[str, Any]]) -> None:

@@ -1,13 +1,15 @@
 """What the watch found is told once, also across a crash of the core, and a book that is not the stated one is not trusted."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from collectors.integrity.book import FILE
 from collectors.integrity.collector import IntegrityCollector
-from collectors.integrity.options import Options
+from collectors.integrity.options import Options, WebRoots
 from collectors.integrity.watcher import IntegrityWatcher
 from contracts.errors import Unavailable
 from contracts.snapshot import Snapshot
@@ -79,3 +81,49 @@ def test_what_cannot_be_read_is_a_blind_spot(tmp_path: Path) -> None:
         watch._collector._book.commit()  # type: ignore[union-attr]
         watch.look()
         assert watch.blind[0].what == "2 watched names wholly" and "/x: no" in watch.blind[0].detail
+
+
+def test_what_comes_into_a_web_root_is_weighed_and_asked_of_the_rules(tmp_path: Path) -> None:
+    tree, rules = tmp_path / "www", tmp_path / "rules"
+    tree.mkdir()
+    rules.mkdir()
+    (rules / "mine.yar").write_text('rule shell { strings: $a = "b374k" condition: $a }')
+    chosen = options(tree, web_roots=WebRoots(entries=("test",), rules=str(rules)))
+    with running(tmp_path / "state", chosen) as watch:
+        watch.based()
+        (tree / "honest.php").write_text("<?php echo 1;")
+        (tree / "words.php").write_text("<?php eval($_POST['x']);")
+        (tree / "rule.php").write_text("<?php // b374k")
+        watch.until(lambda: len(watch.kinds()) == 5)
+        found = {e.key: e for e in watch.told if e.kind == "integrity.webshell_found"}
+        assert set(found) == {f"{tree}/words.php", f"{tree}/rule.php"}
+        assert found[f"{tree}/rule.php"].fields["yara"] == ["mine:shell"]
+        assert watch.blind == ()
+        (tree / "words.php").unlink()
+        watch.until(lambda: ("deleted", f"{tree}/words.php") in watch.kinds())
+    with running(tmp_path / "other", options(tree)) as watch:
+        watch.based()
+        (tree / "again.php").write_text("<?php eval($_POST['x']);")
+        watch.until(lambda: bool(watch.kinds()))
+        assert watch.kinds() == [("created", f"{tree}/again.php")], "no web root by the settings"
+
+
+def test_where_yara_may_not_run_that_is_a_blind_spot_before_any_file_comes(tmp_path: Path) -> None:
+    """As under MemoryDenyWriteExecute=yes: the kernel's own switch for it (prctl PR_SET_MDWE)."""
+    (tmp_path / "www").mkdir()
+    (tmp_path / "one.yar").write_text("rule r { condition: true }")
+    code = (
+        "import ctypes; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0\n"
+        "from pathlib import Path\n"
+        "from collectors.integrity.options import WebRoots\n"
+        "from tests.collectors.integrity.running import options, running\n"
+        f"here = Path({str(tmp_path)!r})\n"
+        "with running(here / 'state', options(here / 'www', web_roots=WebRoots(rules=str(here)))) as watch:\n"
+        "    watch.based()\n"
+        "    watch.look()\n"
+        "    print(watch.blind[0].what, watch.blind[0].why, watch.blind[0].fix)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(
+        "web shells by YARA rules permission Allow it for this worker: MemoryDenyWriteExecute=no"
+    )

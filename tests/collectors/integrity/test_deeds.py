@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from collectors.integrity.deeds import NOTHING, Accept, Diff, Prove, Scan
+from collectors.integrity.packages.desk import PackageDesk
 from contracts.action import Command, Result
 from contracts.errors import HoldfastError, Unavailable, UsageError
 from contracts.options import ActionOptions
+from tests.collectors.integrity.packages.repository import Made
 from tests.collectors.integrity.running import Running, options, running
 
 
@@ -85,3 +87,38 @@ def test_files_are_proved_with_a_nonce_and_no_others_are_read(tmp_path: Path) ->
         for bad in ("", "00", "no hex"):
             with pytest.raises(UsageError, match="nonce"):
                 do(watch, Prove, nonce=bad)
+
+
+def test_a_new_key_of_packages_is_accepted_by_name_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made(tmp_path / "made", monkeypatch)
+    made.archive()
+    made.sign()
+    made.installed("1.0")
+    (tmp_path / "tree").mkdir()
+    with running(tmp_path / "state", options(tmp_path / "tree")) as watch:
+        watch.based()
+        desk = PackageDesk(watch.host, Path(watch.host.state) / "packages")
+        desk.learn()
+        key = made.another_key()
+        archive = made.archive("1.1")
+        made.sign()
+        assert f"signed by keys that came later: {key}" in desk.learn().flaws[0]
+        with pytest.raises(UsageError, match="why"):
+            do(watch, Accept, key=key)
+        with pytest.raises(UsageError, match="not a fingerprint"):
+            do(watch, Accept, key=key[:16], reason="x")
+        with pytest.raises(UsageError, match="no list of apt's is signed by"):
+            do(watch, Accept, key="0" * 40, reason="x")
+        with pytest.raises(UsageError, match="both"):
+            do(watch, Accept, key=key, path="/etc", reason="x")
+        assert do(watch, Accept, key=key, reason="x", dry_run=True).events == ()
+        spaced = " ".join(key.lower()[at : at + 4] for at in range(0, 40, 4))
+        (event,) = do(watch, Accept, key=spaced, reason="as on their page").events
+        assert (event.kind, event.key, event.fields["who"]) == ("integrity.package_key_accepted", key, "anna")
+        learnt = desk.learn()
+        assert (learnt.signed, learnt.flaws) == (1, ()), f"{archive} is read again, and proved"
+        assert "already" in do(watch, Accept, key=key, reason="x").summary
+        desk.close()
+    made.close()

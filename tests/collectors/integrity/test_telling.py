@@ -4,6 +4,7 @@ import stat
 
 from collectors.integrity.telling import KEY_CHARS, event, events, key, statement
 from contracts.file_change import CREATED, MODIFIED, SETUID, TIMESTOMPED, Author, Change
+from contracts.maintenance import Window
 from contracts.open_change import Statement
 from contracts.trees import Node
 
@@ -69,3 +70,10 @@ def test_a_statement_becomes_its_event() -> None:
         Statement(kind="integrity.sealed", key="book", fields={"root": "ab", "position": 1, "folders": 2}, at_ms=9)
     )
     assert (made.kind, made.key, made.observed_ms, made.fields["root"]) == ("integrity.sealed", "book", 9, "ab")
+
+
+def test_what_changes_in_a_declared_window_is_told_with_its_name() -> None:
+    always, never = Window(begin="00:00", end="00:00", why="patches"), Window(begin="00:00", end="00:00")
+    assert event(change(1), windows=(always,)).fields["maintenance"] == "patches"
+    assert next(events([change(1)], 20, windows=(never,))).fields["maintenance"] == "00:00 to 00:00"
+    assert "maintenance" not in event(change(1)).fields

@@ -32,6 +32,7 @@ class Made:
         monkeypatch.setattr(desk, "ARCHIVES", str(folder / "archives"))
         monkeypatch.setattr(desk, "LISTS", str(folder / "lists"))
         self.packages = ""
+        self.signer: list[str] = []
 
     def gpg(self, *words: str, text: bytes = b"") -> bytes:
         base = ["gpg", "--homedir", str(self.home), "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
@@ -73,9 +74,18 @@ class Made:
         release = f"Origin: test\nSHA256:\n{line}".encode()
         if detached:
             Path(f"{prefix}Release").write_bytes(release)
-            Path(f"{prefix}Release.gpg").write_bytes(self.gpg("--detach-sign", "-o", "-", text=release))
+            Path(f"{prefix}Release.gpg").write_bytes(self.gpg(*self.signer, "--detach-sign", "-o", "-", text=release))
         else:
-            Path(f"{prefix}InRelease").write_bytes(self.gpg("--clearsign", "-o", "-", text=release))
+            Path(f"{prefix}InRelease").write_bytes(self.gpg(*self.signer, "--clearsign", "-o", "-", text=release))
+
+    def another_key(self) -> str:
+        """Have apt trust a second key, and sign with it from now on; returns its fingerprint."""
+        self.gpg("--quick-gen-key", "Other <o@example.org>", "rsa2048", "sign", "0")
+        self.ring.write_bytes(self.gpg("--export"))
+        lines = self.gpg("--list-keys", "--with-colons", "o@example.org").decode().splitlines()
+        key = next(line.split(":")[9] for line in lines if line.startswith("fpr:"))
+        self.signer = ["--local-user", key]
+        return key
 
     def installed(self, version: str, state: str = "installed") -> None:
         """Have dpkg's state say that the package is installed."""

@@ -1,0 +1,72 @@
+"""Reads archives of packages in a thread of its own, because there may be thousands; the next look tells what came of it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from contracts.coverage import Blind
+from contracts.errors import Why
+from contracts.event import Event
+from contracts.host import ReadOnlyHost
+
+WHAT = "which package accounts for a change"
+EVERY_S = 3.0
+"""While a run of dpkg is under way, archives that came meanwhile are looked for this often: apt may delete them after it."""
+
+
+class Learner:
+    """Learns archives; for one thread besides its own. `is_ready` once everything that lay there was read."""
+
+    def __init__(
+        self, host: ReadOnlyHost, folder: Path, archives: Sequence[str], is_secret: Callable[[bytes], bool]
+    ) -> None:
+        self._host, self._folder, self._archives, self._is_secret = host, folder, archives, is_secret
+        self._began_s: float | None = None
+        self._is_new = False
+        self._lock = threading.Lock()
+        self._events: tuple[Event, ...] = ()
+        self._blind: tuple[Blind, ...] = ()
+        self.is_ready = False
+        self.is_at_work = False
+
+    def start(self, *, is_new: bool = False) -> None:
+        """Read what has appeared, unless that is under way or was done a moment ago; with `is_new` what is installed is what was before."""
+        now_s = self._host.monotonic()
+        with self._lock:
+            self._is_new |= is_new
+            is_early = self._began_s is not None and now_s - self._began_s < EVERY_S
+            if self.is_at_work or (is_early and not is_new):
+                return
+            self._began_s, self.is_at_work = now_s, True
+        threading.Thread(target=self._run, name="packages", daemon=True).start()
+
+    def take(self) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
+        """Return what was found since this was last asked: words on new keys, and what could not be verified."""
+        with self._lock:
+            found = self._events, self._blind
+            self._events, self._blind = (), ()
+        return found
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                is_new, self._is_new = self._is_new, False
+            events, blind = self._round(is_new)
+            with self._lock:
+                self._events += events
+                self._blind = (*self._blind, *(spot for spot in blind if spot not in self._blind))[:10]
+                self.is_ready, self.is_at_work = True, self._is_new
+                if not self._is_new:
+                    return
+
+    def _round(self, is_new: bool) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
+        from collectors.integrity.explaining import Explainer
+
+        try:
+            explainer = Explainer(self._host, self._folder, self._archives, no_diff=self._is_secret)
+            try:
+                return (explainer.begin() if is_new else explainer.learn()), explainer.blind()
+            finally:
+                explainer.close()
+        except Exception as error:  # noqa: BLE001  # it is told, not lost with the thread
+            return (), (Blind(what=WHAT, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500]),)

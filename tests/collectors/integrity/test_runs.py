@@ -1,0 +1,84 @@
+"""Changes wait for the run of dpkg that brings them, for a bounded time, and are never lost where nobody can say what brought them."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors.integrity import runs as tested
+from collectors.integrity.learning import WHAT
+from collectors.integrity.options import Options
+from collectors.integrity.runs import MOST_LEARNING_S, MOST_WAIT_S, Runs
+from contracts.file_change import CREATED, Change
+from contracts.open_change import Batch
+from contracts.trees import Node
+from host.linux import LinuxHost
+from tests.collectors.integrity.packages.repository import Made
+
+NODE = Node(b"x", 0o100644, 0, 0, 1, 5, 0, 0, 1, 1, content=b"\x01" * 32)
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+    repository = Made(tmp_path / "made", monkeypatch)
+    repository.archive()
+    repository.sign()
+    repository.installed("1.0")
+    yield repository
+    repository.close()
+
+
+@pytest.fixture
+def runs(made: Made, tmp_path: Path) -> Runs:
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    one = Runs(host, Options(enabled=True, profiles=("configuration",)))
+    one.begin(is_new=True)
+    end = time.monotonic() + 20
+    while not one._learning().is_ready:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return one
+
+
+def batch(path: bytes = b"/usr/bin/x", age_s: float = 0.0) -> Batch:
+    change = Change(path=path, kinds=(CREATED,), after=NODE, at_ms=int((time.time() - age_s) * 1000))
+    return Batch(changes=(change,))
+
+
+def test_changes_wait_while_dpkg_works_but_not_for_ever(made: Made, runs: Runs) -> None:
+    assert not runs.waits(batch())
+    lock = made.folder / "dpkg/lock"
+    with lock.open("w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        assert runs.waits(batch())
+        assert not runs.waits(batch(b"/srv/x")), "no package brings that"
+        assert not runs.waits(batch(age_s=MOST_WAIT_S + 1))
+
+
+def test_changes_wait_for_the_first_reading_of_archives_and_then_stand_as_they_are(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tested.Learner, "start", lambda *_, **__: None)
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    one = Runs(host, Options(enabled=True))
+    assert one.waits(batch()) and not one.waits(batch(age_s=MOST_LEARNING_S + 1))
+    explained = one.explained(batch().changes)
+    assert not explained.judged and explained.standing_out == () and "still being read" in explained.blind[0].detail
+
+
+def test_a_failure_to_judge_takes_no_change_away_and_is_said(made: Made, runs: Runs) -> None:
+    (made.folder / "dpkg/status").unlink()
+    (made.folder / "dpkg/status").mkdir()
+    explained = runs.explained(batch().changes)
+    assert not explained.judged and explained.standing_out == ()
+    assert explained.blind[0].what == WHAT and "IsADirectoryError" in explained.blind[0].detail
+
+
+def test_what_packages_do_not_ship_is_not_asked_of_them(runs: Runs) -> None:
+    explained = runs.explained(batch(b"/srv/x").changes)
+    assert not explained.judged and explained.blind == () and explained.standing_out == ()
