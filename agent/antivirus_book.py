@@ -9,8 +9,11 @@ from contracts.event import Event
 from contracts.snapshot import EncodedChanges
 from contracts.subjects.antivirus import (
     CURRENT,
+    DELETED,
     MISSED,
     PROVED,
+    QUARANTINED,
+    RESTORED,
     RUNS,
     SCAN_FAILED,
     SCANNED,
@@ -28,6 +31,9 @@ STATES = {
     SCAN_FAILED: ("scan", "failed"),
     PROVED: ("proof", "proved"),
     MISSED: ("proof", "missed"),
+    QUARANTINED: ("quarantine", "moved there"),
+    RESTORED: ("quarantine", "restored"),
+    DELETED: ("quarantine", "deleted"),
 }
 KINDS = (*STATES, CURRENT)
 _NUMBERS = (
@@ -112,6 +118,8 @@ def _row(event: Event) -> Done | None:
     what, state = STATES[event.kind]
     numbers = {name: float(value) for name in _NUMBERS if _is_number(value := fields.get(name))}  # type: ignore[arg-type]
     detail = _text(fields.get("detail"))
+    if what == "quarantine":
+        detail = f"{_text(fields.get('path'))} ({_text(fields.get('signature'))}) by {_text(fields.get('who')) or 'a rule'}{detail}"
     return Done(
         what=what,
         at_ms=event.observed_ms,

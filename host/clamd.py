@@ -1,5 +1,6 @@
 """Talks with clamd over its socket (`clamd(8)`): open files are handed over as descriptors, side by side in a session, or sent."""
 
+import errno
 import os
 import socket
 import struct
@@ -145,11 +146,20 @@ def _translated(address: str) -> Iterator[None]:
         raise Unavailable(Why.TIMEOUT, message, advice=_ADVICE) from error
     except FileNotFoundError as error:
         raise Unavailable(Why.NOT_PRESENT, f"there is no socket at {address}", advice=_ADVICE) from error
-    except PermissionError as error:
-        advice = "set LocalSocketMode 666 in clamd.conf, or put this worker's user into the socket's group"
-        raise Unavailable(Why.PERMISSION, f"clamd at {address} may not be spoken to", advice=advice) from error
     except OSError as error:
-        message = f"clamd at {address} cannot be reached: {(error.strerror or str(error)).lower()}"
-        raise Unavailable(Why.OTHER, message, advice=_ADVICE) from error
+        raise _unreachable(address, error) from error
     except Malformed as error:
         raise Unavailable(Why.MALFORMED, error.message, advice="see whether it is clamd that listens there") from error
+
+
+def _unreachable(address: str, error: OSError) -> Unavailable:
+    """Why clamd cannot be reached: a sandbox without network is no silent daemon."""
+    if error.errno == errno.EAFNOSUPPORT or (isinstance(error, PermissionError) and not address.startswith("unix:")):
+        message = f"clamd listens at {address}, and this worker may not use the network"
+        advice = "set LocalSocket /run/clamav/clamd.ctl and LocalSocketMode 666 in clamd.conf, then restart clamd"
+        return Unavailable(Why.PERMISSION, message, advice=advice)
+    if isinstance(error, PermissionError):
+        advice = "set LocalSocketMode 666 in clamd.conf, or put this worker's user into the socket's group"
+        return Unavailable(Why.PERMISSION, f"clamd at {address} may not be spoken to", advice=advice)
+    message = f"clamd at {address} cannot be reached: {(error.strerror or str(error)).lower()}"
+    return Unavailable(Why.OTHER, message, advice=_ADVICE)

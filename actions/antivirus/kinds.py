@@ -84,7 +84,7 @@ _HELD: Mapping[str, FieldType] = {
     "detail": "str",
 }
 QUARANTINED = Kind(
-    name="antivirus.quarantined",
+    name=antivirus.QUARANTINED,
     meaning="A malicious file was moved out of reach.",
     title="{path} is in quarantine as {entry} ({signature}){detail}",
     severity=Severity.MEDIUM,
@@ -92,14 +92,14 @@ QUARANTINED = Kind(
     advice="Find out how it came; `holdfast antivirus quarantine restore` brings it back should it be harmless.",
 )
 RESTORED = Kind(
-    name="antivirus.quarantine_restored",
+    name=antivirus.RESTORED,
     meaning="A file was brought back from quarantine.",
     title="{path} was brought back from quarantine by {who}{detail}",
     severity=Severity.MEDIUM,
     fields=_HELD,
 )
 DELETED = Kind(
-    name="antivirus.quarantine_deleted",
+    name=antivirus.DELETED,
     meaning="A file in quarantine was deleted for good.",
     title="{path} was deleted from quarantine by {who}{detail}",
     severity=Severity.INFORMATIONAL,

@@ -83,7 +83,9 @@ class Quarantine:
         vault.restore(kept, to)
         where = "" if escape(to) == kept.path else f", to {escape(to)}"
         lent = ", without its setuid and setgid bits" if kept.mode & 0o6000 else ""
-        return _result(RESTORED, kept, command.who, f"{where}{lent}", f"{kept.path} is back{where}{lent}")
+        result = _result(RESTORED, kept, command.who, f"{where}{lent}", f"{kept.path} is back{where}{lent}")
+        file = {"path": escape(to), "mode": kept.mode, "device": kept.device, "inode": kept.inode}
+        return msgspec.structs.replace(result, answer={**result.answer, **file})
 
     def _delete(self, vault: Vault, kept: Kept, command: Command) -> Result:
         if command.dry_run:

@@ -152,11 +152,18 @@ def _lines(
     for key, each in sorted(found.items()):
         if not any(key == name or key.startswith(f"{name}/") for name in products):
             yield plain(each.detail), "red" if each.severity >= _HIGH else "yellow"
-    for key in ("update", "scan", "proof"):
+    for key in ("update", "scan", "proof", "quarantine"):
         row = done.get(key)
         if row is not None and row.at_ms:
             numbers = ", ".join(f"{name} {value:g}" for name, value in row.numbers.items())
-            yield f"last {key}: {row.state} {ago(row.at_ms, now_ms)}{f' ({numbers})' if numbers else ''}", None
+            yield (
+                f"last {key}: {row.state} {ago(row.at_ms, now_ms)}{f' ({numbers})' if numbers else ''}{_about(row)}",
+                None,
+            )
+
+
+def _about(row: Done) -> str:
+    return f": {plain(row.detail)}" if row.what == "quarantine" else ""
 
 
 def _colour(about: list[Finding]) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from agent.cli.antivirus_ask import have_done
+from agent.cli.antivirus_ask import NotDone, have_done
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import clock, plain, size, table, to_json
-from contracts.text import escape
+from contracts.text import escape, unescape
+
+_LENDING = 0o6000
 
 
 @click.group()
@@ -67,11 +69,17 @@ def add(path: Path, as_json: bool, owned: bool, dry_run: bool, file: Path) -> No
 @agent_option
 @json_option
 @click.option("--to", type=click.Path(path_type=Path), help="Another place than where it was.")
+@click.option("--setuid", is_flag=True, help="Give its setuid and setgid bits back, too.")
 @click.argument("entry")
-def restore(path: Path, as_json: bool, to: Path | None, entry: str) -> None:
-    """Bring ENTRY back as it was; never over another file, and without setuid and setgid."""
+def restore(path: Path, as_json: bool, to: Path | None, setuid: bool, entry: str) -> None:
+    """Bring ENTRY back as it was; never over another file, and without setuid and setgid unless you say so."""
     arguments = {"step": "restore", "entry": entry, **({"to": absolute(to)} if to is not None else {})}
-    _tell(have_done(path, "quarantine", arguments), as_json)
+    told = have_done(path, "quarantine", arguments)
+    _tell(told, as_json)
+    if setuid and told["answer"]["mode"] & _LENDING:
+        _lend(told["answer"])
+        if not as_json:
+            click.echo(f"You gave it its mode {told['answer']['mode']:04o} back.")
 
 
 @quarantine.command()
@@ -89,6 +97,25 @@ def delete(path: Path, as_json: bool, yes: bool, entry: str) -> None:
 def absolute(path: Path) -> str:
     """Return the path from the root as Holdfast writes it; nothing is resolved: a link stays a link."""
     return escape(os.path.normpath(Path.cwd() / path))
+
+
+def _lend(file: dict[str, Any]) -> None:
+    """Give a restored file its setuid and setgid bits back, by the rights of who runs this: the steward's sandbox has none to lend."""
+    try:
+        held = os.open(unescape(file["path"]), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(held)
+            if (found.st_dev, found.st_ino) != (file["device"], file["inode"]):
+                raise NotDone(f"{file['path']} is another file by now", advice="look who has exchanged it")
+            Path(f"/proc/self/fd/{held}").chmod(file["mode"])
+        finally:
+            os.close(held)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise NotDone(
+            f"{plain(file['path'])} is back, but not its setuid and setgid bits: {said}",
+            advice=f"as root: chmod {file['mode']:04o} {plain(file['path'])}",
+        ) from error
 
 
 def _tell(told: dict[str, Any], as_json: bool) -> None:

@@ -71,6 +71,8 @@ def _daemon(host: ReadOnlyHost, conf: clamav_conf.Conf | None, product: Product,
     """What the daemon says of itself; `none` where none is configured."""
     if conf is None or not (found := clamav_conf.addresses(conf)):
         return {"daemon": "unknown" if product.unknown else "none"}
+    if not any(address.startswith("unix:") for address in found):
+        blind.append(_only_by_port(found[0], product))
     trouble: Unavailable | None = None
     for address in found:
         try:
@@ -93,6 +95,17 @@ def _daemon(host: ReadOnlyHost, conf: clamav_conf.Conf | None, product: Product,
         blind.append(Blind(what=what, why=trouble.why, detail=trouble.message, fix=trouble.advice))
         return {"daemon": "unknown", "daemon_detail": trouble.message, "unknown": (*product.unknown, trouble.message)}
     return {"daemon": "silent", "daemon_detail": trouble.message}
+
+
+def _only_by_port(address: str, product: Product) -> Blind:
+    """What a daemon that takes no descriptors is not shown."""
+    largest = product.limits.stream_bytes or 100 << 20
+    return Blind(
+        what=f"files over {largest >> 20} MiB, which clamd takes no more of (StreamMaxLength)",
+        why=Why.INCOMPATIBLE,
+        detail=f"clamd listens only at {address}: files cannot be handed over as descriptors, they are sent",
+        fix="Set LocalSocket /run/clamav/clamd.ctl and LocalSocketMode 666 in clamd.conf, then restart clamd.",
+    )
 
 
 def _loaded_ms(product: Product, version: int, stamp: str) -> int:

@@ -20,6 +20,9 @@ FOUND = "antivirus.malware_found"
 PLANTED = "antivirus.proof_planted"
 PROVED = "antivirus.proved"
 MISSED = "antivirus.proof_missed"
+QUARANTINED = "antivirus.quarantined"
+RESTORED = "antivirus.quarantine_restored"
+DELETED = "antivirus.quarantine_deleted"
 CLAMAV = "clamav"
 """The key of ClamAV."""
 
@@ -107,7 +110,7 @@ class Product(Record, omit_defaults=True):
 
 
 class Done(Record, omit_defaults=True):
-    """What was done last of one kind (key: `update`, `scan`, `proof`, or `current/` and the source). Times in Unix ms.
+    """What was done last of one kind (key: `update`, `scan`, `proof`, `quarantine`, or `current/` and the source). Times in Unix ms.
 
     `state` is how it ended, in one word; `version` and `built_ms` speak of the newest signatures where they are known.
     """

@@ -4,7 +4,7 @@ import msgspec
 
 from agent.antivirus_book import AntivirusBook
 from contracts.event import Event, Severity
-from contracts.subjects.antivirus import CURRENT, MISSED, PROVED, RUNS, SCANNED, UPDATED
+from contracts.subjects.antivirus import CURRENT, MISSED, PROVED, QUARANTINED, RESTORED, RUNS, SCANNED, UPDATED
 
 
 class Store:
@@ -34,6 +34,15 @@ def test_what_deeds_state_is_kept_with_its_numbers():
     assert rows["scan"].numbers == {"files": 7.0, "infected": 1.0, "unscanned": 0.0, "seconds": 1.5}
     assert (rows["update"].version, rows["update"].state) == (27002, "updated")
     assert rows["current/clamav/dns"].version == 27003
+
+
+def test_what_was_moved_to_quarantine_or_back_is_kept_with_who_did_it():
+    book = AntivirusBook(Store())
+    assert book.take([event(QUARANTINED, 5, path="/srv/x", signature="Evil-1", who="ann", detail="; one more name")], 9)
+    row = book.rows()["quarantine"]
+    assert (row.state, row.detail) == ("moved there", "/srv/x (Evil-1) by ann; one more name")
+    assert book.take([event(RESTORED, 6, path="/srv/x", signature="Evil-1", who="ann", detail="")], 9)
+    assert book.rows()["quarantine"].state == "restored"
 
 
 def test_what_is_older_changes_nothing_and_another_kind_is_no_row():

@@ -69,6 +69,10 @@ def test_it_comes_back_as_it_was_but_without_setuid_and_never_over_another_file(
         1_700_000_000_000_000_000,
     )
     assert bad.read_bytes() == EICAR and listed(do) == [] and "setuid" in result.summary
+    answer = result.answer
+    assert (answer["path"], answer["mode"], answer["inode"]) == (str(bad), 0o4755, found.st_ino), (
+        "for who gives it back"
+    )
     with pytest.raises(NotMoved, match="nothing called"):
         do(Quarantine, step="restore", entry=entry)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from agent import command
 from agent.cli import antivirus_quarantine
 from agent.cli.antivirus_quarantine import absolute
+from contracts.text import escape
 
 
 def test_a_relative_name_is_one_from_here_and_a_link_stays_a_link(tmp_path, monkeypatch):
@@ -38,6 +39,29 @@ def test_a_note_that_does_not_read_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(antivirus_quarantine, "have_done", lambda *_, **__: {"answer": answer, "summary": ""})
     assert command.run(["antivirus", "quarantine", "list"]) == 1
     assert "x.json" in capsys.readouterr().err
+
+
+def test_setuid_comes_back_when_that_is_asked_for_by_the_rights_of_who_asks(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    file.chmod(0o755)
+    found = file.stat()
+    answer = {
+        "path": escape(os.fsencode(file)),
+        "mode": 0o4755,
+        "device": found.st_dev,
+        "inode": found.st_ino,
+        "code": 0,
+    }
+    monkeypatch.setattr(antivirus_quarantine, "have_done", lambda *_, **__: {"answer": answer, "summary": "it is back"})
+    assert command.run(["antivirus", "quarantine", "restore", "ab12"]) == 0
+    assert file.stat().st_mode & 0o7777 == 0o755
+    assert command.run(["antivirus", "quarantine", "restore", "ab12", "--setuid"]) == 0
+    assert file.stat().st_mode & 0o7777 == 0o4755 and "4755" in capsys.readouterr().out
+    answer["inode"] += 1
+    file.chmod(0o755)
+    assert command.run(["antivirus", "quarantine", "restore", "ab12", "--setuid"]) == 1
+    assert file.stat().st_mode & 0o7777 == 0o755 and "another file by now" in capsys.readouterr().err
 
 
 def test_deleting_asks_first(monkeypatch):

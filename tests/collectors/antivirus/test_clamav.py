@@ -1,5 +1,7 @@
 """What a real ClamAV says of itself: on the disk, loaded, silent; and that nothing unseen is fresh."""
 
+import errno
+import socket
 import time
 
 from contracts.clamav_options import ClamavOptions
@@ -44,3 +46,23 @@ def test_a_configuration_that_cannot_be_read_is_unknown_not_fresh(looking, tmp_p
     row = look()
     assert row.unknown and look.blind and row.daemon == "unknown"
     assert row.limits.known is False
+
+
+def test_a_daemon_that_is_reached_by_port_alone_is_told_with_what_it_is_not_shown(looking, tmp_path, monkeypatch):
+    conf = tmp_path / "clamd.conf"
+    conf.write_text(
+        f"TCPSocket 1\nTCPAddr 127.0.0.1\nStreamMaxLength 7M\nDatabaseDirectory {tmp_path}\nAlertExceedsMax yes\n"
+    )
+    look = looking(clamav=ClamavOptions(clamd_conf=str(conf), freshclam_conf=str(tmp_path / "none")))
+    assert look().daemon == "silent"
+    (spot,) = look.blind
+    assert "7 MiB" in spot.what and "tcp:127.0.0.1:1" in spot.detail and "LocalSocket" in spot.fix
+
+    class Confined(socket.socket):
+        def __init__(self, *_):
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")  # as systemd has it
+
+    monkeypatch.setattr("host.clamd.socket.socket", Confined)
+    row = look()
+    assert row.daemon == "unknown" and row.unknown, "a sandbox without network is no silent daemon"
+    assert any("may not use the network" in spot.detail and "LocalSocket" in spot.fix for spot in look.blind)
