@@ -45,9 +45,11 @@ time.sleep(0.3)
 FLOOD = f"""
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range(6000):
-    s.sendto(b"x" * 1200, ("{SERVER}", 9))
+s.setsockopt(socket.IPPROTO_UDP, 103, 1400)
+for _ in range(3000):
+    s.sendto(b"x" * 56000, ("{SERVER}", 9))
 """
+"""168 MB within half a second: the kernel makes packets of them as late as it can (UDP_SEGMENT)."""
 
 
 class Space:
@@ -235,13 +237,13 @@ def test_the_worker_is_brought_back_and_the_gap_is_told(site: Site) -> None:
 def test_a_ring_that_is_too_small_and_an_interface_that_goes_are_told(site: Site) -> None:
     agent = site.start(ring="2MiB", interfaces="[hflv, hflnone]")
     assert agent.event("traffic.interface_gone", 10)["fields"]["interface"] == "hflnone"
-    os.kill(agent.worker("sensor")["pid"], signal.SIGSTOP)
     site.attacker.run(sys.executable, "-c", FLOOD)
-    os.kill(agent.worker("sensor")["pid"], signal.SIGCONT)
     dropped = agent.event("traffic.packets_dropped", 20)["fields"]
-    assert dropped["interface"] == "hflv" and dropped["packets"] > 1000 and 0 < dropped["share"] <= 100
+    assert dropped["interface"] == "hflv" and dropped["packets"] > 50 and 0 < dropped["share"] <= 100
     agent.until(lambda: "all packets of hflv" in str(agent.sight("traffic")["blind"]), 10)
     assert "the traffic of hflnone" in str(agent.sight("traffic")["blind"])
+    site.curl("/?file=/etc/passwd")
+    assert agent.event("traffic.alert", 20)["fields"]["sid"] == 9000001, "it watches on"
 
 
 def test_the_worker_has_one_capability_opens_nothing_and_speaks_to_nobody(site: Site) -> None:
