@@ -17,7 +17,7 @@ import msgspec
 
 from actions.backup.errors import Damaged, Locked, LockLost
 from actions.backup.files import Files
-from actions.backup.stores.store import FileType, Handle, NotThere, StoreError
+from actions.backup.stores.store import Denied, FileType, Handle, NotThere, StoreError
 from actions.backup.times import format_time, parse_time
 
 STALE_S = 30 * 60
@@ -26,6 +26,11 @@ STALE_S = 30 * 60
 REFRESH_S = 5 * 60
 SETTLE_S = 0.2
 """How long to wait before looking again, so that two that lock at once see each other."""
+
+
+_WRITE_ONCE = (
+    "a write-once target cannot be a job's own repository: save into a directory here, and name it under replicas"
+)
 
 
 class LockFile(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -89,12 +94,15 @@ class Lock:
             raise LockLost(f"our lock was not refreshed for {age_s:.0f} seconds")
 
     def release(self) -> None:
-        """Remove the lock; one that is gone already is no error."""
+        """Remove the lock; one that is gone already is no error. Denied where the place lets nothing be removed."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        with suppress(NotThere):
-            self._files.store.remove(Handle(FileType.LOCK, self.name))
+        try:
+            with suppress(NotThere):
+                self._files.store.remove(Handle(FileType.LOCK, self.name))
+        except Denied as error:
+            raise Denied(error.message, advice=error.advice or _WRITE_ONCE) from error
 
     def __enter__(self) -> "Lock":
         return self
@@ -203,7 +211,11 @@ def _refuse_conflicts(files: Files, exclusive: bool, own: str) -> None:
             continue
         if exclusive or lock.exclusive:
             stale = time.time_ns() - parse_time(lock.time) > STALE_S * 1_000_000_000
-            advice = "it is stale: when that process is gone, run `restic unlock`" if stale else "wait until it is done"
+            advice = (
+                "it is stale: when that process is gone, run `holdfast backup unlock`"
+                if stale
+                else "wait until it is done"
+            )
             raise Locked(f"{files.store.location}: locked {lock}", advice=advice)
 
 

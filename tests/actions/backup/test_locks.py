@@ -13,7 +13,7 @@ from actions.backup import locks as module
 from actions.backup.errors import Damaged, Locked, LockLost
 from actions.backup.locks import LockFile, is_stale, read_locks, remove_stale_locks, take_lock
 from actions.backup.repository import Repository
-from actions.backup.stores.store import FileType, Handle
+from actions.backup.stores.store import Denied, FileType, Handle
 from actions.backup.times import format_time
 from tests.actions.backup.conftest import Restic
 
@@ -213,3 +213,16 @@ def test_staleness_is_that_of_restic(age: int, stale: bool) -> None:
     now = time.time_ns()
     lock = LockFile(time=format_time(now - age * MINUTE), exclusive=True, hostname="elsewhere", username="u", pid=1)
     assert is_stale(lock, now) is stale
+
+
+def test_where_nothing_may_be_removed_it_is_said_that_such_a_place_is_for_copies(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: Handle) -> None:
+        raise Denied(f"{handle}: Permission denied")
+
+    lock = repository.lock()
+    monkeypatch.setattr(repository.store, "remove", refuse)
+    with pytest.raises(Denied) as denied:
+        lock.release()
+    assert "replicas" in denied.value.advice
