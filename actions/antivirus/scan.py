@@ -134,7 +134,9 @@ def _teller(progress: Progress, pace: Pace) -> Callable[[Tally, bytes], None]:
 
 
 def _ended(tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delta: bool) -> Result:
-    detail = "all of it" if tally.complete else "its time was up: the next one goes on"
+    detail = "its time was up: the next one goes on"
+    if tally.complete:
+        detail = "gone through to the end" if tally.unscanned else "all of it"
     scanned = SCANNED.event(
         "scan",
         files=tally.files,

@@ -84,7 +84,7 @@ class Scan:
         `again` when the tree was gone through before by this scan: what could not be looked at was noted then.
         """
         self._clean, self._again_through = clean, again
-        files = self._files(self._host.openings.below(root, wanted, excluded, one_filesystem))
+        files = self._files(root, self._host.openings.below(root, wanted, excluded, one_filesystem))
         if self._address.startswith("unix:"):
             with self._host.clamd.session(self._address) as session:
                 try:
@@ -98,13 +98,16 @@ class Scan:
             most = self._limits.stream_bytes or 100 << 20
             self._settle(opened, _stamp(opened), self._host.clamd.stream(self._address, opened.descriptor, most))
 
-    def _files(self, below: Iterator[Opened]) -> Iterator[Opened]:
+    def _files(self, root: bytes, below: Iterator[Opened]) -> Iterator[Opened]:
         """Yield the files that can be scanned, as long as there is time."""
         for opened in below:
             if opened.flaw and self._again_through:
                 continue
             if opened.flaw:
-                self.tally.miss(opened.path, opened.flaw, failed=opened.flaw != _OTHER_FILESYSTEM)
+                flaw = (
+                    "there is no such file or folder" if opened.flaw == "gone" and opened.path == root else opened.flaw
+                )
+                self.tally.miss(opened.path, flaw, failed=flaw != _OTHER_FILESYSTEM)
             elif opened.path in self._done:
                 continue
             elif opened.size > self._largest:

@@ -166,8 +166,13 @@ class Vault:
         parent, _, name = to.rpartition(b"/")
         folder, vault = self._folder(parent or b"/"), self._opened(kept)
         try:
-            os.link(kept.entry, name, src_dir_fd=vault, dst_dir_fd=folder, follow_symlinks=False)
+            # Before it has its name back: nobody else reaches it here, and should this fail nothing has changed.
             os.chmod(kept.entry, kept.mode & 0o1777, dir_fd=vault)
+            try:
+                os.link(kept.entry, name, src_dir_fd=vault, dst_dir_fd=folder, follow_symlinks=False)
+            except OSError:
+                os.chmod(kept.entry, 0, dir_fd=vault)
+                raise
             os.unlink(kept.entry, dir_fd=vault)
             os.fsync(folder)
         except FileExistsError as error:

@@ -16,7 +16,7 @@ from agent.cli.text import ago, blind_lines, plain, to_json
 from agent.control import ask
 from analysis.antivirus.standing import findings, span, working
 from contracts.coverage import Coverage
-from contracts.errors import Unreachable
+from contracts.errors import HoldfastError, Unreachable, UsageError
 from contracts.subjects.antivirus import RUNS, STATES, SUBJECT, Done, Finding, Product
 
 _MEDIUM, _HIGH = 3, 4
@@ -66,14 +66,17 @@ def status(path: Path, as_json: bool, look: bool) -> int:
 @click.option("--delta", is_flag=True, help="Only what changed, then what was not scanned with these signatures.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be scanned.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing while it runs.")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-def scan(path: Path, as_json: bool, delta: bool, dry_run: bool, quiet: bool, paths: tuple[Path, ...]) -> int:
+@click.argument("paths", nargs=-1, type=click.Path())
+def scan(path: Path, as_json: bool, delta: bool, dry_run: bool, quiet: bool, paths: tuple[str, ...]) -> int:
     """Scan PATHS (those of the settings) through clamd; exit codes as clamscan's: 0 clean, 1 found, 2 something was not scanned."""
-    arguments: dict[str, Any] = {"delta": delta, **({"paths": [absolute(each) for each in paths]} if paths else {})}
+    if not all(paths):
+        raise UsageError("an empty name is no file or folder", advice="write . for the folder you are in")
+    named = {"paths": [absolute(Path(each)) for each in paths]} if paths else {}
+    arguments: dict[str, Any] = {"delta": delta, **named}
     try:
         told = have_done(path, "scan", arguments, dry_run=dry_run, quiet=quiet or as_json)
-    except Unreachable as error:
-        error.exit_code = 2  # as clamscan: nothing was scanned
+    except HoldfastError as error:
+        error.exit_code = 2  # as clamscan, whatever the reason: not everything was scanned
         raise
     answer = told["answer"]
     if as_json:
@@ -104,7 +107,13 @@ def update(path: Path, as_json: bool, force: bool, dry_run: bool) -> int:
 @antivirus.command()
 @agent_option
 @json_option
-@click.option("--timeout", default=90.0, show_default=True, help="Seconds to wait for the end of the proof.")
+@click.option(
+    "--timeout",
+    default=90.0,
+    type=click.FloatRange(min=1.0),
+    show_default=True,
+    help="Seconds to wait for the end of the proof.",
+)
 def prove(path: Path, as_json: bool, timeout: float) -> int:
     """Write a harmless test file into a watched folder: is it found, and does the report arrive? Exit code 1 when it is missed."""
     told = have_done(path, "antivirus_prove", {"step": "plant"}, quiet=True)

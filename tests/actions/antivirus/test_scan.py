@@ -41,6 +41,13 @@ def test_a_clean_tree_ends_with_0_and_malware_with_1(do, tree):
     assert found.answer["found"] == [f"{tree}/d1/bad: {clamav_lab.NAME}.UNOFFICIAL FOUND"]
 
 
+def test_a_name_that_is_not_there_was_not_scanned_and_is_named(do, tree, tmp_path):
+    result = scan(do, tree, tmp_path / "none")
+    assert (result.answer["code"], result.answer["files"]) == (2, 30)
+    assert result.answer["not_scanned"] == [f"{tmp_path}/none: there is no such file or folder"]
+    assert "all of it" not in result.summary
+
+
 def test_debians_test_files_are_found_in_their_archives(do, tmp_path):
     (tmp_path / "files").mkdir()
     for name in ("clam.exe", "clam.zip", "clam.tar.gz", "clam.cab", "clam.mail"):

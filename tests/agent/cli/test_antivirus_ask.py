@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import antivirus_ask
+from agent import command
+from agent.cli import antivirus, antivirus_ask
 from agent.cli.antivirus_ask import NotDone, have_done
+from contracts.errors import Refused
 
 
 def answers(monkeypatch, *said):
@@ -26,3 +28,14 @@ def test_what_failed_is_raised_with_its_code(monkeypatch, answer, code):
     with pytest.raises(NotDone, match="no daemon") as told:
         have_done(Path("/s"), "scan", {})
     assert told.value.exit_code == code and "\x1b" not in str(told.value)
+
+
+def test_a_scan_of_an_empty_name_is_refused_and_every_refusal_ends_as_clamscan_does(monkeypatch, capsys):
+    monkeypatch.setattr(antivirus, "have_done", lambda *_, **__: 1 / 0)
+    assert command.run(["antivirus", "scan", ""]) != 0 and "empty name" in capsys.readouterr().err
+
+    def refuse(*_, **__):
+        raise Refused("you may not command this agent")
+
+    monkeypatch.setattr(antivirus, "have_done", refuse)
+    assert command.run(["antivirus", "scan", "/srv"]) == 2 and "may not" in capsys.readouterr().err
