@@ -135,18 +135,21 @@ def carries(rule: Rule, flow: Flow) -> bool:
     payloads = [bytes(run.data) for run in news.runs] + [packet[42:] for packet in flow.packets]
     if rule.payload is not None and not any(Matcher(rule.payload)(data, State()) for data in payloads):
         return False
+    if rule.app_protocol and all(change.conversation.protocol != rule.app_protocol for change in changes):
+        return False
     if not rule.buffers:
         return True
     transactions = {id(change.transaction): change.transaction for change in changes if change.transaction is not None}
     return any(
-        all(any(Matcher(test)(one, State()) for one in values(of, test) or [None]) for test in rule.buffers)
+        all(any(Matcher(test)(one, State()) for one in values(of, test, rule) or [None]) for test in rule.buffers)
         for of in transactions.values()
     )
 
 
-def values(transaction: Transaction, test: BufferTest) -> list[bytes]:
+def values(transaction: Transaction, test: BufferTest, rule: Rule) -> list[bytes]:
     """Return what a transaction has of the buffer that a test is for."""
-    sides = {"to_server": (False,), "to_client": (True,)}.get(test.direction, (False, True))
+    direction = rule.flow.direction if rule.flow is not None and test.direction == "both" else test.direction
+    sides = {"to_server": (False,), "to_client": (True,)}.get(direction, (False, True))
     return [bytes(one) for side in sides for one in transaction.buffers(test.buffer, side)]
 
 
