@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collectors.integrity.rules import Rules
     from contracts.open_change import Batch
 
-_PACKAGED = (b"/usr/", b"/etc/", b"/boot/", b"/opt/", b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/")
+_PACKAGED = (b"/usr/", b"/etc/", b"/var/", b"/boot/", b"/opt/", b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/")
 LEARNING = "the archives of packages are still being read; changes are told as they are"
 MOST_WAIT_S = 600
 """So long changes wait for the end of a run of dpkg, which tells what brought them; then they are told as they are."""

@@ -3,7 +3,9 @@
 None of it is signed: it says what should be asked, never what is true.
 """
 
+import fcntl
 import os
+import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ from contracts.provenance import Listing, Transaction
 DPKG = "/var/lib/dpkg"
 LOCKS = ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend")
 LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
+_FLOCK = "@hhqqi4x"
+"""`struct flock`: type, whence, start, length, process."""
 _TAIL = 512 << 10
 _MOST = 32 << 20
 
@@ -86,7 +90,9 @@ class DpkgState:
         return sorted([*apt, *own], key=lambda run: run.started_ms)
 
     def is_busy(self) -> bool:
-        """Say whether some process holds a lock of dpkg (/proc/locks), or is under way between two of them."""
+        """Say whether some process holds a lock of dpkg: asked of the kernel by file, and by number where the file may not be opened."""
+        if any(_is_locked(path) for path in LOCKS):
+            return True
         try:
             held = self._host.files.read("/proc/locks").decode("ascii", "replace")
         except Unavailable:
@@ -142,3 +148,19 @@ def archives(folder: str) -> Iterator[str]:
         return
     for name in names:
         yield f"{folder}/{name}"
+
+
+def _is_locked(path: str) -> bool:
+    """Say whether another process holds a lock on a file (F_GETLK); on overlayfs the numbers of /proc/locks are not those of stat(2)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False  # /proc/locks is asked besides
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind: int = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
+        return kind != fcntl.F_UNLCK
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
