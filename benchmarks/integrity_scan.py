@@ -72,8 +72,12 @@ def holdfast(sock: Path, *words: str) -> Any:
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
-def last_scan(sock: Path, seconds: float = 900) -> dict[str, Any]:
-    """Wait for the baseline by looking at the book, which costs the machine next to nothing; returns the row that the agent shows of it."""
+def first_scan(sock: Path, seconds: float = 900) -> tuple[dict[str, Any], float, float]:
+    """Wait for the baseline by looking at the book, which costs the machine next to nothing.
+
+    Returns the row that the agent shows of it, the peak of memory by then, and the processor time when it was just made: packages are
+    read after it.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(0.1)
@@ -83,10 +87,20 @@ def last_scan(sock: Path, seconds: float = 900) -> dict[str, Any]:
                     is_made = book.execute("SELECT 1 FROM facts WHERE name = 'row:scan'").fetchone()
                 except sqlite3.OperationalError:
                     continue  # its tables are not there yet
-            shown = holdfast(sock, "show") if is_made else None
-            if shown is not None and "scan" in shown["rows"]:
-                return dict(shown["rows"]["scan"])
+            if is_made:
+                _, cpu = reader()
+                row = shown_scan(sock, until)
+                return row, reader()[0], cpu
     raise SystemExit(f"no baseline within {seconds:g} s")
+
+
+def shown_scan(sock: Path, until: float) -> dict[str, Any]:
+    while time.monotonic() < until:
+        shown = holdfast(sock, "show")
+        if shown is not None and "scan" in shown["rows"]:
+            return dict(shown["rows"]["scan"])
+        time.sleep(0.5)
+    raise SystemExit("the agent does not show its baseline")
 
 
 def reader() -> tuple[float, float]:
@@ -158,8 +172,7 @@ def baseline(folder: Path, *, cold: bool) -> dict[str, float]:
         if cold:
             drop_caches()
         with agent(folder, Path(state)) as sock:
-            row = last_scan(sock)
-            peak, cpu = reader()
+            row, peak, cpu = first_scan(sock)
             taken = []
             for _ in range(0 if cold else 3):
                 start = time.monotonic()
