@@ -55,7 +55,7 @@ class Learner:
             with self._lock:
                 self._events += events
                 self._blind = (*self._blind, *(spot for spot in blind if spot not in self._blind))[:10]
-                self.is_ready, self.is_at_work = True, self._is_new
+                self.is_at_work, self.is_ready = self._is_new, True
                 if not self._is_new:
                     return
 

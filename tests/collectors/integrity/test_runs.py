@@ -1,6 +1,7 @@
 """Changes wait for the run of dpkg that brings them, for a bounded time, and are never lost where nobody can say what brought them."""
 
-import fcntl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,11 +53,13 @@ def batch(path: bytes = b"/usr/bin/x", age_s: float = 0.0) -> Batch:
 def test_changes_wait_while_dpkg_works_but_not_for_ever(made: Made, runs: Runs) -> None:
     assert not runs.waits(batch())
     lock = made.folder / "dpkg/lock"
-    with lock.open("w") as held:
-        fcntl.lockf(held, fcntl.LOCK_EX)
+    code = f"import fcntl, sys; f = open({str(lock)!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dpkg:
+        assert dpkg.stdout is not None and dpkg.stdout.readline() == b"\n"
         assert runs.waits(batch())
         assert not runs.waits(batch(b"/srv/x")), "no package brings that"
         assert not runs.waits(batch(age_s=MOST_WAIT_S + 1))
+        dpkg.communicate()
 
 
 def test_changes_wait_for_the_first_reading_of_archives_and_then_stand_as_they_are(
