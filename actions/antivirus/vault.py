@@ -6,6 +6,7 @@ every permission.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -139,7 +140,9 @@ class Vault:
             finally:
                 os.close(vault)
         said = (trouble.strerror or str(trouble)).lower() if trouble is not None else "no place"
-        raise NotMoved(f"{escape(path)} cannot be moved: {said}", advice="remount it writable, or remove it by hand")
+        is_full = trouble is not None and trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room on its file system" if is_full else "remount it writable"
+        raise NotMoved(f"{escape(path)} cannot be moved: {said}", advice=f"{advice}, or remove it by hand")
 
     def _rename(self, folder: int, name: bytes, vault: int, kept: Kept) -> None:
         """Rename, look whether it was the file that was meant, and close it to everybody."""

@@ -115,6 +115,19 @@ def test_a_file_on_another_mount_stays_on_it(do, tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def test_without_room_for_the_vault_the_file_stays_and_that_is_said(do, tmp_path):
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=2", "none", str(folder)], check=True)
+    try:
+        (folder / "bad").write_bytes(EICAR)
+        with pytest.raises(NotMoved, match="no space left on device") as told:
+            add(do, folder / "bad")
+        assert "make room" in told.value.advice and (folder / "bad").read_bytes() == EICAR and listed(do) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def test_a_vault_that_somebody_prepared_is_not_used(do, tmp_path):
     folder = tmp_path / "mnt"
     folder.mkdir()
