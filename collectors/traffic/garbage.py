@@ -5,7 +5,7 @@ Parsers let go of themselves when their flow ends (`Parser.release`), so that li
 
 import gc
 
-YOUNG, MIDDLE, OLD = 200_000, 10, 50
+YOUNG, MIDDLE, OLD = 500_000, 10, 50
 """Objects more than before until the young are looked at, and how often that until the older ones are, too (Python's own: 700, 10, 10)."""
 
 

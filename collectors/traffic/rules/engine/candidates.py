@@ -1,6 +1,7 @@
 """Which rules are worth evaluating for which packets of a block: all that can be told of many packets at once."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from collectors.traffic.rules.engine.prefilters import Pairs, Prefilters
 from collectors.traffic.rules.engine.rows import Rows
 from collectors.traffic.rules.engine.view import TCP
 from collectors.traffic.rules.engine.waiting import Work
-from collectors.traffic.rules.language.rule import EventTest, FieldTest, FlagsTest
+from collectors.traffic.rules.language.rule import ByteTest, EventTest, FieldTest, FlagsTest
 
 
 class Candidates:
@@ -139,6 +140,10 @@ class Candidates:
                 mask &= table.events[:, bit // 64] & np.uint64(1 << bit % 64) != 0
             elif isinstance(test, FieldTest) and (narrowed := narrow(test, table)) is not None:
                 mask &= narrowed
+        if one.rule.payload is not None and one.protocols is not None and TCP not in one.protocols:
+            for match in one.rule.payload.matches if not one.rule.payload.transforms else ():
+                if isinstance(match, ByteTest):
+                    mask = _byte(match, rows, mask)
         if one.payload is not None:
             alone = table.payload_len > 0
             if one.requires_stream and not one.requires_packet:
@@ -146,6 +151,31 @@ class Candidates:
             mask &= (table.protocol != TCP) | alone | (brought & one.requires_stream)
         chosen = np.flatnonzero(mask)
         return chosen, np.full(len(chosen), one.order, np.int64)
+
+
+def _byte(test: ByteTest, rows: Rows, mask: Bools) -> Bools:
+    """Return the rows of a mask that may pass a test of one byte at a fixed place; what is too short for it is left to the test itself."""
+    place, wanted = test.offset, test.value
+    if test.nbytes != 1 or test.relative or test.base or test.bitmask:
+        return mask
+    if not isinstance(place, int) or place < 0 or not isinstance(wanted, int):
+        return mask
+    table = rows.table
+    chosen = np.flatnonzero(mask & (table.payload_len > place) & (table.payload >= 0))
+    values = rows.block.data[table.payload[chosen] + place].astype(np.int64)
+    mask[chosen] = _BYTES[test.op](values, wanted) != test.negated
+    return mask
+
+
+_BYTES: dict[str, Callable[[I64, int], Bools]] = {
+    "=": np.equal,
+    "<": np.less,
+    ">": np.greater,
+    "<=": np.less_equal,
+    ">=": np.greater_equal,
+    "&": lambda values, wanted: np.bitwise_and(values, wanted) != 0,
+    "^": lambda values, wanted: np.bitwise_xor(values, wanted) != 0,
+}
 
 
 def _flags(test: FlagsTest, rows: Rows) -> Bools:

@@ -116,7 +116,8 @@ class Counts:
 
 def _known(sizes: I64) -> tuple[int, int] | None:
     """Return the sizes of both sides; a session that has taken any packet has sent something, if only a number for its SYN."""
-    return (int(sizes[0]), int(sizes[1])) if sizes.any() else None
+    client, server = sizes.tolist()
+    return (client, server) if client or server else None
 
 
 def _groups(slots: I64) -> tuple[I64, I64]:

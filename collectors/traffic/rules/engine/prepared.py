@@ -75,6 +75,11 @@ class Later:
         return self._match(data, state, begin, whole)
 
 
+def _now(test: BufferTest, rule: Rule) -> Matcher:
+    """Return the compiled tests of one buffer, of a rule that is about to be evaluated."""
+    return Matcher(test, rule.base64)
+
+
 def prepare(rules: Iterable[Rule]) -> Prepared:
     """Make rules ready that `checking` has found good."""
     sets = HeaderSets()
@@ -159,6 +164,6 @@ class Book:
         if found is None:
             begin = int(self._ends[number - 1]) if number else 0
             rule = self._decode(self._rules[begin : int(self._ends[number])])
-            found = self.known[number] = Compiled(rule, self.sets, Later)
+            found = self.known[number] = Compiled(rule, self.sets, _now)
             found.order = number
         return found

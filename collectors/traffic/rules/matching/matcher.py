@@ -75,7 +75,14 @@ class Matcher:
             return self._absent is not None
         if self._change is not None:
             data = self._change(data)
-        return self.transformed(data, state, begin, whole)
+        if self._first is None or self._base64 is not None:
+            return self.transformed(data, state, begin, whole)
+        scan = Scan(data, state, begin, whole)
+        found = self._first(scan)
+        if scan.steps <= 0:
+            state.asked_too_much += 1
+            return False
+        return found == YES
 
     def transformed(self, data: bytes, state: State, begin: int = 0, whole: bool = True) -> bool:
         """Return whether a buffer passes to which `transforms` have been applied already (those that share it pay once)."""

@@ -24,6 +24,8 @@ RULES = [
     "alert icmp any any -> any any (itype:8;)",
     'alert udp any any -> any any (content:"ab"; depth:2;)',
     'alert udp any any <> 10.0.0.2 53 (content:"b"; dsize:<3;)',
+    "alert udp any any -> any 53 (byte_test:1,&,2,1;)",
+    "alert udp any any -> any any (byte_test:1,!>,96,0;)",
     'alert tcp any any -> any any (content:"ab"; flow:established;)',
     'alert tcp-pkt any any -> any any (content:"ba"; offset:1; depth:4;)',
     'alert tcp any any -> any any (content:"aa"; nocase; flowbits:set,seen;)',
