@@ -15,6 +15,7 @@ from agent.antivirus_book import AntivirusBook
 from agent.antivirus_proof import AntivirusProof
 from agent.backup_book import KINDS as BACKUP_KINDS
 from agent.backup_book import BackupBook
+from agent.challenges import Challenges
 from agent.clock import Clock, Ids, StepWatch
 from agent.control_server import ControlServer
 from agent.core import Core
@@ -151,7 +152,18 @@ class Instance:
         )
         self._loop.on_tick = self._tick
         self._reporting.start(
-            self._spool, self._heartbeat_from_elsewhere, self._happened, self._plan.facts, self._plan.version
+            self._spool,
+            self._heartbeat_from_elsewhere,
+            self._happened,
+            self._plan.facts,
+            self._plan.version,
+            Challenges(
+                self._core,
+                self._loop.call_soon_threadsafe,
+                lambda: self._plan.deeds,
+                self._new_id,
+                self._reporting.beat,
+            ),
         )
         try:
             self._config_watch.start()

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from agent import transport
+from agent.challenges import Challenges
 from agent.clock import Clock
 from agent.fleet_news import FleetNews
 from agent.identity import Credentials, Identity
@@ -106,7 +107,9 @@ class Reporter:
         settings: ReporterSettings,
         clock: Clock,
         happened: Callable[[Event], None],
+        challenges: Challenges | None = None,
     ) -> None:
+        self._challenges = challenges
         self._identity = identity
         self._heartbeat = heartbeat
         self._settings = settings
@@ -253,6 +256,8 @@ class Reporter:
 
     def _exchange(self, batch: Batch, now: float) -> None:
         assert self._transport is not None
+        if self._challenges is not None:
+            batch = msgspec.structs.replace(batch, answered=self._challenges.answers())
         body = _packed(batch)
         answer = self._transport.post("/v1/report", body)
         took = self._clock.monotonic() - now
@@ -271,6 +276,9 @@ class Reporter:
         ack = _decoded(answer, Ack)
         self._outbox.acknowledged(ack)
         self._news.take(ack.newest, self._clock.now_ms())
+        if self._challenges is not None:
+            self._challenges.acknowledged(batch.answered)
+            self._challenges.take(ack.challenges)
         local = self._clock.now_ms()
         skew = (local - int(answer.round_trip_s * 500)) - ack.now_ms
         self._every_s = (

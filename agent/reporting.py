@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.challenges import Challenges
 from agent.clock import Clock
 from agent.identity import Identity
 from agent.reporter import Reporter, ReporterSettings, ReporterStatus
@@ -51,9 +52,10 @@ class Reporting:
         happened: Callable[[Event], None],
         facts: Facts,
         version: str,
+        challenges: Challenges | None = None,
     ) -> None:
         """Begin to report; enrol first where the configuration holds a token and this agent is not enrolled."""
-        self._parts = (spool, heartbeat, happened)
+        self._parts = (spool, heartbeat, happened, challenges)
         self._begin()
         console = self._settings.console
         if console.token and console.url and self._identity.credentials() is None:
@@ -93,9 +95,11 @@ class Reporting:
         return status
 
     def _begin(self) -> None:
-        spool, heartbeat, happened = self._parts
+        spool, heartbeat, happened, challenges = self._parts
         wanted = reporter_settings(self._settings)
-        self._reporter = Reporter(spool, self._state, self._identity, heartbeat, wanted, self._clock, happened)
+        self._reporter = Reporter(
+            spool, self._state, self._identity, heartbeat, wanted, self._clock, happened, challenges
+        )
         self._reporter.start()
 
     def _enrol(self, url: str, reference: str, facts: Facts, version: str) -> None:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from contracts.errors import HoldfastError, Unreachable, UsageError
 from contracts.record import Record
-from contracts.wire import CONTENT_TYPE
+from contracts.wire import CHALLENGES, CONTENT_TYPE, UNDERSTANDS
 
 MAX_ANSWER = 1 << 20
+HEADERS = {"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE, UNDERSTANDS: CHALLENGES}
 _CLOSED = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """What a kept connection shows that the console closed meanwhile."""
 
@@ -128,7 +129,7 @@ class Transport:
                 self._connection.connect()
                 self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             begun = time.monotonic()
-            self._connection.request("POST", path, body, {"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE})
+            self._connection.request("POST", path, body, HEADERS)
             response = self._connection.getresponse()
             content = response.read(MAX_ANSWER + 1)
             if len(content) > MAX_ANSWER:

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import zstandard
 
+from console.challenge_book import ChallengeBook
+from console.challenges import Challenges
 from console.enrolment import Answer, Enrolment, problem
 from console.fleet_signatures import FleetSignatures
 from console.hub import Change, Hub, Topic
@@ -20,16 +22,19 @@ from console.metrics import Metrics
 from console.peer_protocol import EXTENSION
 from console.peers import Peer, Peers
 from console.pulse import Pulse
+from console.settings import ChallengeSettings
 from console.store.interface import RefusedReport, Store, Stored
 from console.store.records import FindingKind
 from contracts.codec import Codec
 from contracts.errors import HoldfastError, Malformed, TooLarge
 from contracts.wire import (
+    CHALLENGES,
     CONTENT_TYPE,
     MAX_BATCH_BYTES,
     MAX_BATCH_RAW_BYTES,
     MAX_ENROL_BYTES,
     MAX_SUBJECT_ROW_BYTES,
+    UNDERSTANDS,
     Ack,
     Batch,
     Heartbeat,
@@ -48,6 +53,8 @@ INLINE_BYTES = 64 << 10
 MAX_WINDOW = 8 << 20
 MAX_NUMBER = 2**62
 MAX_KEY = 4096
+MAX_ANSWERED = 8
+MAX_PROOFS = 64
 DUPLICATE_EVERY_MS = 60_000
 _SUBJECT = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
 _BATCHES: Codec[Batch] = Codec(Batch, MAX_BATCH_RAW_BYTES)
@@ -67,6 +74,8 @@ class Ingest:
         pulse: Pulse,
         interval_s: float,
         now_ms: Callable[[], int],
+        challenges: ChallengeBook,
+        challenge_settings: ChallengeSettings,
     ) -> None:
         self._store = store
         self._peers = peers
@@ -80,6 +89,7 @@ class Ingest:
         self._duplicates: dict[str, int] = {}
         self._in_flight = 0
         self._signatures = FleetSignatures()
+        self.challenges = Challenges(store, challenges, challenge_settings, self._found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -134,11 +144,11 @@ class Ingest:
                     break
             if scope["path"] == "/v1/renew":
                 return await self._enrolment.renew(bytes(body), peer)
-            return await self._report(bytes(body), peer)
+            return await self._report(bytes(body), peer, _understands(scope))
         finally:
             self._in_flight -= len(body)
 
-    async def _report(self, body: bytes, peer: Peer) -> Answer:
+    async def _report(self, body: bytes, peer: Peer, understood: frozenset[str]) -> Answer:
         now = self._now_ms()
         try:
             if len(body) <= INLINE_BYTES:
@@ -161,6 +171,7 @@ class Ingest:
             return self._refused(peer.agent, result, now)
         self._announce(peer.agent, batch, result, now)
         self._signatures.take(batch.subjects)
+        challenges = await self.challenges.report(peer.agent, batch, CHALLENGES in understood, now)
         return Answer(
             status=200,
             body=_ENCODER.encode(
@@ -170,6 +181,7 @@ class Ingest:
                     now_ms=now,
                     interval_s=self._interval_s,
                     newest=self._signatures.newest,
+                    challenges=challenges,
                 )
             ),
         )
@@ -223,6 +235,8 @@ def open_report(body: bytes) -> Batch:
         _check_subject(part)
     if batch.heartbeat is not None:
         _check_heartbeat(batch.heartbeat)
+    if len(batch.answered) > MAX_ANSWERED or any(len(each.proofs) > MAX_PROOFS for each in batch.answered):
+        raise Malformed("answers more than anybody asks")
     return batch
 
 
@@ -273,6 +287,12 @@ def _announced(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])
     return 0
+
+
+def _understands(scope: Scope) -> frozenset[str]:
+    """Return what the sender says it understands (`contracts.wire.UNDERSTANDS`)."""
+    said = [value.decode("latin-1") for name, value in scope["headers"] if name == UNDERSTANDS.encode()]
+    return frozenset(" ".join(said)[:1000].split())
 
 
 async def _respond(send: Send, answer: Answer) -> None:

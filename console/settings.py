@@ -94,6 +94,24 @@ class HeartbeatSettings(Record):
     ] = 60.0
 
 
+class ChallengeSettings(Record):
+    """Hosts that watch files are asked at random moments to prove again what some of them hold."""
+
+    every: Annotated[
+        Duration,
+        Meta(description="How often each host is asked on average; 0 never asks.", ge=0.0, le=30 * 86400.0),
+    ] = 3600.0
+    patience: Annotated[
+        Duration,
+        Meta(
+            description="An answer that takes longer is none; so long a change that was found may still be told of.",
+            ge=1.0,
+            le=86400.0,
+        ),
+    ] = 1200.0
+    files: Annotated[int, Meta(description="Of how many files each proof is made.", ge=1, le=64)] = 8
+
+
 class RetentionSettings(Record):
     """How long things are kept."""
 
@@ -120,6 +138,7 @@ class ConsoleSettings(Record):
     people: PeopleSettings = PeopleSettings()
     agents: AgentsSettings = AgentsSettings()
     heartbeats: HeartbeatSettings = HeartbeatSettings()
+    challenges: ChallengeSettings = ChallengeSettings()
     retention: RetentionSettings = RetentionSettings()
     sessions: SessionSettings = SessionSettings()
 

@@ -9,6 +9,8 @@ from uvicorn.config import Config
 
 from console import tokens
 from console.authority import Authority
+from console.challenge_book import FOLDER, ChallengeBook
+from console.challenges import Challenges
 from console.enrol_protocol import Gateway
 from console.enrolment import Enrolment
 from console.hub import Hub
@@ -65,7 +67,9 @@ def make_server(parts: Parts, people: str, agents: str) -> Server:
     pulse = Pulse(hub, settings.heartbeats.grace, now_ms)
     peers.on_revoked = pulse.revoked
     enrolment = Enrolment(parts.store, holder, peers, hub, settings.agents.certificate_lifetime, now_ms)
-    ingest = Ingest(parts.store, peers, enrolment, hub, metrics, pulse, settings.heartbeats.every, now_ms)
+    book = ChallengeBook(parts.state / FOLDER)
+    every_s = settings.heartbeats.every
+    ingest = Ingest(parts.store, peers, enrolment, hub, metrics, pulse, every_s, now_ms, book, settings.challenges)
     gateway = Gateway(enrolment.enrol, metrics)
     patience = Patience(max_connections=settings.agents.max_connections)
     tls = parts.state / LISTENERS
@@ -76,7 +80,7 @@ def make_server(parts: Parts, people: str, agents: str) -> Server:
         pulse=pulse,
         metrics=metrics,
         gate=Gate(_agents_config(ingest, patience), peers, gateway, metrics, patience),
-        web=_web(parts, hub, holder, metrics, pulse, agents_url(settings, agents)),
+        web=_web(parts, hub, holder, metrics, pulse, agents_url(settings, agents), ingest.challenges),
         authority=holder,
         agents_certificate=ListenerCertificate(tls, "agents", own_names(agents, settings.agents.names)),
         people_certificate=ListenerCertificate(tls, "people", own_names(people, settings.agents.names)),
@@ -105,7 +109,15 @@ def _agents_config(ingest: Ingest, patience: Patience) -> Config:
     return config
 
 
-def _web(parts: Parts, hub: Hub, holder: AuthorityHolder, metrics: Metrics, pulse: Pulse, url: str) -> object:
+def _web(
+    parts: Parts,
+    hub: Hub,
+    holder: AuthorityHolder,
+    metrics: Metrics,
+    pulse: Pulse,
+    url: str,
+    challenges: Challenges,
+) -> object:
     from console.web.app import make_web
     from console.web.context import Console
     from console.web.streams import Streams
@@ -129,6 +141,7 @@ def _web(parts: Parts, hub: Hub, holder: AuthorityHolder, metrics: Metrics, puls
             streams=Streams(),
             metrics=partial(render_metrics, parts.store, metrics, pulse),
             metrics_token=token,
+            challenges=challenges,
         )
     )
 

@@ -24,6 +24,10 @@ MAX_BATCH_BYTES = 4 << 20
 MAX_BATCH_RAW_BYTES = 32 << 20
 """Size of a report after decompression."""
 MAX_SUBJECT_ROW_BYTES = 64 << 10
+UNDERSTANDS = "holdfast-understands"
+"""A header of requests: words for what an agent understands in an `Ack` besides what the first ones did."""
+CHALLENGES = "challenges"
+NO_PROOF = "-"
 
 
 class EnrolRequest(Record):
@@ -129,20 +133,38 @@ class SubjectPart(Record):
     more: bool = False
 
 
-class Batch(Record):
-    """One report: a heartbeat, events by lane (critical first), subjects."""
+class Challenge(Record, omit_defaults=True):
+    """Prove what files hold: SHA-256 over `nonce` (hex) and the content of each; without `paths`, of `count` that the nonce picks."""
+
+    id: str
+    nonce: str
+    paths: tuple[str, ...] = ()
+    count: int = 0
+
+
+class Answered(Record, omit_defaults=True):
+    """The answer to a challenge: by path a proof in hex, or `NO_PROOF` where none can be made; else `problem` says why there is none."""
+
+    id: str
+    proofs: dict[str, str] = {}
+    problem: str = ""
+
+
+class Batch(Record, omit_defaults=True):
+    """One report: a heartbeat, events by lane (critical first), subjects, answers to challenges."""
 
     agent: str
     heartbeat: Heartbeat | None = None
     lanes: tuple[LanePart, ...] = ()
     subjects: tuple[SubjectPart, ...] = ()
+    answered: tuple[Answered, ...] = ()
 
 
 class Ack(Record, omit_defaults=True):
     """What the console has durably stored: the last sequence number per lane, the revision per subject, its own time.
 
     A lane missing here has nothing stored. `interval_s` is how often it wants heartbeats. `newest` are the newest versions of antivirus
-    signatures that it knows of in the fleet, by product.
+    signatures that it knows of in the fleet, by product. `challenges` are only sent to an agent that said it understands them.
     """
 
     lanes: dict[Lane, int]
@@ -150,6 +172,7 @@ class Ack(Record, omit_defaults=True):
     now_ms: int
     interval_s: float = 30.0
     newest: dict[str, int] = {}
+    challenges: tuple[Challenge, ...] = ()
 
 
 class Problem(Record):

@@ -161,6 +161,10 @@ class FindingKind(StrEnum):
     """A report from this agent's certificate does not decode."""
     IMPERSONATION = "impersonation"
     """A report names another agent than its certificate does."""
+    CHALLENGE_FAILED = "challenge_failed"
+    """A file holds something else than before, and the host told of no change."""
+    UNANSWERED = "challenge_unanswered"
+    """The agent did not prove what files hold when it was asked."""
 
 
 class Finding(Record):

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 
 from console.accounts import Accounts
 from console.api_tokens import ApiTokens
+from console.challenges import Challenges
 from console.hub import Hub
 from console.store.interface import Store
 from console.store.records import Session
@@ -44,6 +45,7 @@ class Console:
     streams: Streams
     metrics: MetricsText | None = None
     metrics_token: str = ""
+    challenges: Challenges | None = None
 
     @property
     def api_tokens(self) -> ApiTokens:

@@ -15,6 +15,14 @@ FINDINGS: dict[FindingKind, tuple[str, str]] = {
     ),
     FindingKind.DUPLICATE: ("Duplicate", "Two running agents use this identity; revoke it and enrol both anew."),
     FindingKind.MALFORMED: ("Malformed report", "A report sent with this agent's certificate could not be understood."),
+    FindingKind.CHALLENGE_FAILED: (
+        "Challenge failed",
+        "A watched file holds something else than before and the host told of no change: its reports on files cannot be trusted.",
+    ),
+    FindingKind.UNANSWERED: (
+        "Challenge unanswered",
+        "The host did not prove what watched files hold when this console asked; that is not known to be in order.",
+    ),
     FindingKind.IMPERSONATION: ("Impersonation", "A report named another agent than its certificate does."),
 }
 

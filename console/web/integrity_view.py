@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from console.challenge_book import Standing
 from console.store.records import AgentDetail, EventRow, Subject
 from console.web import words
 from console.web.events_view import title, value_words
@@ -28,6 +29,19 @@ PARTLY = words.Sign(
     "Partly watched", "degraded", "warn", "Some of it is not watched at once, or could not be looked at."
 )
 UNKNOWN = words.Sign("Not known", "blind", "warn", "What the watch is doing is not known.")
+
+
+_NOT_CHECKED = words.Sign("Not checked yet", "unproven", "", "Proofs were asked for; none was asked for again yet.")
+_CHALLENGES = {
+    "held": words.Sign("Held", "up", "good", "The files that were picked hold what they held."),
+    "told": words.Sign("Changed as told", "up", "good", "What differs is what the host had told of."),
+    "unproved": words.Sign("Not proved", "unproven", "warn", "It cannot be told whether what differs was told of."),
+    "differs": words.Sign(
+        "Differs", "late", "warn", "A file holds something else; whether the host tells of it is waited for."
+    ),
+    "failed": words.Sign("Failed", "down", "bad", "A file holds something else, and the host told of no change."),
+    "unanswered": words.Sign("Unanswered", "blind", "bad", "The host did not prove what its files hold."),
+}
 
 
 class RootRow(NamedTuple):
@@ -73,10 +87,20 @@ class RunRow(NamedTuple):
     at_ms: int
 
 
+class ChallengeView(NamedTuple):
+    """How the console's last challenge ended, in words."""
+
+    sign: words.Sign
+    detail: str
+    ended_ms: int
+    held_ms: int
+
+
 class IntegrityView(NamedTuple):
     """The section, or the reason why it is empty."""
 
     sign: words.Sign
+    challenge: ChallengeView | None
     facts: tuple[tuple[str, str], ...]
     scanned_ms: int
     roots: tuple[RootRow, ...]
@@ -92,7 +116,11 @@ class IntegrityView(NamedTuple):
 
 
 def integrity_view(
-    detail: AgentDetail, subject: Subject | None, events: Sequence[EventRow], now_ms: int
+    detail: AgentDetail,
+    subject: Subject | None,
+    events: Sequence[EventRow],
+    now_ms: int,
+    challenge: ChallengeView | None = None,
 ) -> IntegrityView:
     """Return what the agent said of its watch (`subject`), and of changes (`events` of kinds `integrity.…`, in any order)."""
     known, unread, example = read(subject.rows, Row) if subject else ({}, 0, "")
@@ -112,6 +140,7 @@ def integrity_view(
     scan = known.get("scan")
     return IntegrityView(
         sign=sign,
+        challenge=challenge,
         facts=_facts(known, book) if book else (),
         scanned_ms=scan.scanned_ms if scan else 0,
         roots=roots,
@@ -120,11 +149,23 @@ def integrity_view(
         blind=blind,
         distrust=_distrust(distrusted),
         summary=_summary(book, roots),
-        tone=_tone(sign if known or unread else None, distrusted, now_ms),
+        tone=_tone(sign if known or unread else None, distrusted, now_ms, challenge),
         word=word,
         reason=reason,
         dated=_dated(subject, unread_words(unread, example)) if known else "",
     )
+
+
+def challenge_view(standing: Standing, every_s: float, now_ms: int) -> ChallengeView | None:
+    """Return how the last challenge ended; None where none was ever asked. One that held long ago is not green."""
+    if not standing.outcome:
+        if not (standing.references or standing.asked):
+            return None
+        return ChallengeView(_NOT_CHECKED, standing.detail, 0, 0)
+    sign = _CHALLENGES.get(standing.outcome, _NOT_CHECKED)
+    if sign.tone == "good" and every_s and now_ms - standing.ended_ms > 3000 * every_s:
+        sign = words.Sign("Held once", "late", "warn", "It is long ago that the host proved anything.")
+    return ChallengeView(sign, standing.detail, standing.ended_ms, standing.held_ms)
 
 
 def _sign(book: Row | None, is_blind: bool, proven: bool) -> words.Sign:
@@ -253,10 +294,11 @@ def _distrust(rows: Sequence[EventRow]) -> str:
     )
 
 
-def _tone(sign: words.Sign | None, distrusted: Sequence[EventRow], now_ms: int) -> str:
-    if distrusted and now_ms - distrusted[0].envelope.event.observed_ms < RECENT_MS:
+def _tone(sign: words.Sign | None, distrusted: Sequence[EventRow], now_ms: int, challenge: ChallengeView | None) -> str:
+    asked = challenge.sign.tone if challenge is not None else ""
+    if asked == "bad" or (distrusted and now_ms - distrusted[0].envelope.event.observed_ms < RECENT_MS):
         return "bad"
-    return "warn" if sign is not None and sign.tone == "warn" else ""
+    return "warn" if "warn" in (asked, sign.tone if sign is not None else "") else ""
 
 
 def _summary(book: Row | None, roots: Sequence[RootRow]) -> str:

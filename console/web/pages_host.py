@@ -19,11 +19,12 @@ from console.web.exposure_view import exposure_view
 from console.web.finding_words import FINDINGS, advice
 from console.web.firewall_view import firewall_view, ruleset
 from console.web.forms import field
-from console.web.integrity_view import TRANSACTION, UNPROVED, UNTRUSTED, integrity_view
+from console.web.integrity_view import TRANSACTION, UNPROVED, UNTRUSTED, ChallengeView, challenge_view, integrity_view
 from console.web.policy_view import policy_view
 from console.web.ports_view import ports_view
 from console.web.sight_view import coverage_view
 from console.web.traffic_view import traffic_view
+from contracts.errors import HoldfastError
 from contracts.event import Severity
 from contracts.outcome import Failed, Ok, Run, Unavailable
 from contracts.subjects import (
@@ -43,6 +44,7 @@ DAY_MS = 86_400_000
 OK = words.Sign("ok", "up", "good", "")
 BLIND = words.Sign("could not look", "blind", "warn", "")
 BROKE = words.Sign("failed", "down", "bad", "")
+UNREADABLE = words.Sign("Not known", "blind", "bad", "What this console remembers of its challenges cannot be read.")
 
 
 class FindingView(NamedTuple):
@@ -120,7 +122,11 @@ async def host(request: PeopleRequest, console: GivenConsole, agent: FromPath[st
             await store.subject(agent, antivirus.STATES),
         ),
         integrity=integrity_view(
-            detail, await store.subject(agent, integrity.SUBJECT), await _file_changes(console, agent), now
+            detail,
+            await store.subject(agent, integrity.SUBJECT),
+            await _file_changes(console, agent),
+            now,
+            await _challenge(console, agent, now),
         ),
         events=[event_view(row) for row in page.events],
         uptime={"chart": chart, "summary": said},
@@ -195,6 +201,17 @@ async def _file_changes(console: Console, agent: str) -> list[EventRow]:
     wanted = [(low, 15), *((EventFilter(agent=agent, kind=kind), 5) for kind in (TRANSACTION, UNPROVED))]
     wanted.append((EventFilter(agent=agent, kind=UNTRUSTED), 1))
     return [row for each, limit in wanted for row in (await console.store.events(each, limit=limit)).events]
+
+
+async def _challenge(console: Console, agent: str, now: int) -> ChallengeView | None:
+    """Return how the last challenge ended."""
+    challenges = console.challenges
+    if challenges is None:
+        return None
+    try:
+        return challenge_view(await challenges.standing(agent), challenges.settings.every, now)
+    except (HoldfastError, OSError) as error:
+        return ChallengeView(UNREADABLE, str(error), 0, 0)
 
 
 async def _audit(request: PeopleRequest, console: Console, what: str, about: str, detail: str = "") -> None:

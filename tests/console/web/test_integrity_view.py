@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from console.challenge_book import Asked, Standing
 from console.store.records import Agent, AgentDetail, EventRow, State, Subject
-from console.web.integrity_view import MOST_LISTED, RECENT_MS, integrity_view
+from console.web.integrity_view import MOST_LISTED, RECENT_MS, challenge_view, integrity_view
 from contracts.coverage import Blind, Coverage, Sight
 from contracts.errors import Why
 from contracts.event import Envelope, Event, Lane, Severity
@@ -151,3 +152,24 @@ def test_fields_of_other_types_are_shown_as_text():
     odd = event(7, before="one", after=3, changes=True, process=5, meaning=None)
     (row,) = view(events=[odd]).changes
     assert (row.before, row.after, row.lines, row.meaning) == (("one",), ("3",), ("yes",), ())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tone"),
+    [("held", "good"), ("told", "good"), ("unproved", "warn"), ("differs", "warn"), ("failed", "bad"), ("unanswered", "bad")],
+)  # fmt: skip
+def test_only_a_challenge_that_held_lately_is_green_and_a_failed_one_is_red(outcome, tone):
+    standing = Standing(outcome=outcome, detail="3 files", ended_ms=NOW - 1000, held_ms=NOW - 1000)
+    lately = challenge_view(standing, 3600, NOW)
+    assert (lately.sign.tone, lately.detail) == (tone, "3 files")
+    shown = integrity_view(server(), subject(ALL), (), NOW, lately)
+    assert shown.challenge == lately and shown.tone == {"good": ""}.get(tone, tone)
+    long_ago = challenge_view(standing, 3600, NOW + 4 * 3_600_000)
+    assert long_ago.sign.tone == {"good": "warn"}.get(tone, tone)
+
+
+def test_never_asked_shows_nothing_and_asked_but_not_checked_is_not_green():
+    assert challenge_view(Standing(), 3600, NOW) is None
+    asked = Standing(asked=(Asked(id="1", nonce="00", asked_ms=NOW),), detail="there is no baseline yet")
+    shown = challenge_view(asked, 3600, NOW)
+    assert (shown.sign.tone, shown.detail) == ("", "there is no baseline yet")
