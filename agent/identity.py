@@ -47,6 +47,15 @@ class Credentials(Record):
     authority: str
 
 
+def enrolled_url(state: Path) -> str:
+    """The address of the console that the agent of this state directory is enrolled at, "" for none. Makes nothing."""
+    try:
+        current = state / "identity" / (state / "identity" / "current").readlink()
+        return msgspec.json.decode((current / _ENROLLED).read_bytes(), type=Enrolment).url
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # what is damaged there is told by `Identity`
+
+
 class Identity:
     """The identity kept below the agent's state directory. Raises `IdentityBroken`."""
 

@@ -111,17 +111,20 @@ def _traffic(settings: AgentSettings) -> list[Rule]:
     ]
 
 
-def options(settings: AgentSettings, name: str, configured: Any) -> Any:
-    """Return the options of the action `name` with what the rest of the settings says filled in: whom never to block, where ClamAV is."""
+def options(settings: AgentSettings, name: str, configured: Any, enrolled: str = "") -> Any:
+    """Return the options of the action `name` with what the rest of the settings says filled in: whom never to block, where ClamAV is.
+
+    `enrolled` is the address of the console that this agent is enrolled at, which the settings need not name.
+    """
     if name in ANTIVIRUS:
         known = section(settings, "collectors", "antivirus").clamav
         return replace(configured, clamav=known) if configured.clamav == type(known)() else configured
     if name not in ("block", "blocklist"):
         return configured
     reasons = {host: f"it is the backup target of {job}" for job, host, _ in backup_targets(settings)}
-    console = urlsplit(settings.console.url).hostname
-    if console:
-        reasons[console] = "it is the console"
+    for url in (settings.console.url, enrolled):
+        if console := urlsplit(url).hostname:
+            reasons[console] = "it is the console"
     always = {**section(settings, "actions", "block").never, **addresses(reasons)}
     return replace(configured, never={**configured.never, **always})
 

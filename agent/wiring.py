@@ -191,8 +191,10 @@ def _enabled(settings: AgentSettings, entry: Entry) -> bool:
 
 def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mapping[str, str]) -> Iterator[WorkerSpec]:
     from agent import standing
+    from agent.identity import enrolled_url
     from agent.privileges import WORKERS
 
+    enrolled = enrolled_url(Path(settings.directories.state))
     for name, privileges in WORKERS.items():
         subjects = tuple(e.name for e in COLLECTORS if e.worker == name and e.name in looks)
         watching = tuple(e.name for e in WATCHERS if e.worker == name and e.name in watchers)
@@ -202,7 +204,8 @@ def _specs(settings: AgentSettings, looks: Mapping[str, float], watchers: Mappin
             continue
         looking = {name: section(settings, "collectors", name) for name in (*subjects, *watching)}
         options = {name: standing.looking(settings, name, configured) for name, configured in looking.items()}
-        options.update({e.name: standing.options(settings, e.name, _action_options(settings, e)) for e in hosted})
+        deeds = {e.name: standing.options(settings, e.name, _action_options(settings, e), enrolled) for e in hosted}
+        options.update(deeds)
         yield WorkerSpec(
             name=name,
             user=privileges.user,

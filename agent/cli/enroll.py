@@ -62,6 +62,9 @@ def enroll(
         )
     else:
         click.echo(f"enrolled at {enrolment.url} as agent {enrolment.agent}")
+        click.echo(
+            "an agent that runs never blocks this console from its next reload on: systemctl reload holdfast-agent"
+        )
 
 
 def _token(token: str | None, file: Path | None) -> str:

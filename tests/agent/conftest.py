@@ -185,7 +185,9 @@ class PlainHost:
 
     read_bytes = 0
     state = ""
-    files = commands = packages = processes = netfilter = nftables = programs = trees = clamd = openings = change = write = None
+    files = commands = packages = processes = netfilter = nftables = programs = trees = clamd = openings = change = (
+        write
+    ) = None
     sockets = PlainSockets()
 
     def __init__(self, dry: bool = False) -> None:

@@ -9,6 +9,7 @@ import pytest
 from agent import standing, wiring
 from agent.clock import SystemClock
 from agent.config import load_agent
+from agent.identity import Enrolment
 from agent.kinds import STARTED
 from agent.responder import Responder
 from collectors.integrity import telling
@@ -119,6 +120,19 @@ def test_the_console_is_never_blocked(tmp_path: Path) -> None:
     plan = planned(tmp_path, text)
     assert options(plan, "block")["never"] == {"198.51.100.1": "backup target", "192.0.2.9": "it is the console"}
     assert options(plan, "blocklist")["never"] == {"198.51.100.1": "backup target", "192.0.2.9": "it is the console"}
+
+
+def test_the_console_of_an_enrolled_host_is_never_blocked(tmp_path: Path) -> None:
+    kept = tmp_path / "state" / "identity" / "1"
+    kept.mkdir(parents=True)
+    (kept.parent / "current").symlink_to("1")
+    there = Enrolment(agent="a" * 32, url="https://192.0.2.77:8444", renew_after_ms=0, enrolled_ms=0)
+    text = f"directories: {{state: {tmp_path / 'state'}}}"
+    assert "192.0.2.77" not in options(planned(tmp_path, text), "block")["never"], "not enrolled yet"
+    (kept / "enrolled.json").write_bytes(msgspec.json.encode(there))
+    assert options(planned(tmp_path, text), "block")["never"]["192.0.2.77"] == "it is the console"
+    (kept / "enrolled.json").write_bytes(b"{damaged")
+    assert "192.0.2.77" not in options(planned(tmp_path, text), "block")["never"]
 
 
 def test_backup_targets_are_never_blocked(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SERVICES = ("holdfast-agent", "holdfast-netfilter", "holdfast-reader", "holdfast-console")
-SOCKETS = tuple(f"holdfast-{name}.socket" for name in ("netfilter", "reader", "messenger", "sensor", "backup", "steward"))
+SOCKETS = tuple(
+    f"holdfast-{name}.socket" for name in ("netfilter", "reader", "messenger", "sensor", "backup", "steward")
+)
 SECURITY_LIMIT = {"holdfast-reader": 2.5, "holdfast-backup": 2.5, "holdfast-steward": 2.5}
 USERS = {
     "holdfast-agent": ("holdfast", set()),
@@ -78,7 +80,9 @@ def test_nothing_of_ours_runs_as_root(system) -> None:
     assert [line for line in ours if line.split()[0] == "0"] == []
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "holdfast-messenger", "holdfast-sensor", "holdfast-backup", "holdfast-steward"])
+@pytest.mark.parametrize(
+    "unit", [*SERVICES, "holdfast-messenger", "holdfast-sensor", "holdfast-backup", "holdfast-steward"]
+)
 def test_units_are_sandboxed(system, unit: str) -> None:
     answer = system.run("systemd-analyze", "security", "--no-pager", f"{unit}.service", check=False).stdout
     score = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", answer)[1])

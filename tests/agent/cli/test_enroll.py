@@ -41,7 +41,8 @@ def test_the_token_may_come_from_a_file_or_standard_input_and_again(console, con
     done = enroll(console.url, "--token-file", str(tmp_path / "token"), "-c", str(config))
     assert (done.returncode, done.stderr) == (0, "")
     agent = (tmp_path / "state" / "agent-id").read_text().strip()
-    assert done.stdout == f"enrolled at {console.url} as agent {agent}\n"
+    assert done.stdout.splitlines()[0] == f"enrolled at {console.url} as agent {agent}"
+    assert "reload" in done.stdout.splitlines()[1]
     again = enroll(console.url, "--token-file", "-", "-c", str(config), "--json", said=token)
     assert json.loads(again.stdout)["agent"] == agent
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
