@@ -6,6 +6,7 @@ is removed without being asked, and a file among the locks that no key holder wr
 
 import os
 import pwd
+import secrets
 import socket
 import threading
 import time
@@ -28,9 +29,7 @@ SETTLE_S = 0.2
 """How long to wait before looking again, so that two that lock at once see each other."""
 
 
-_WRITE_ONCE = (
-    "a write-once target cannot be a job's own repository: save into a directory here, and name it under replicas"
-)
+_WRITE_ONCE = "do it on the server, as root: `holdfast backup forget --on-target`"
 
 
 class LockFile(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -94,15 +93,12 @@ class Lock:
             raise LockLost(f"our lock was not refreshed for {age_s:.0f} seconds")
 
     def release(self) -> None:
-        """Remove the lock; one that is gone already is no error. Denied where the place lets nothing be removed."""
+        """Remove the lock; one that is gone already is no error."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        try:
-            with suppress(NotThere):
-                self._files.store.remove(Handle(FileType.LOCK, self.name))
-        except Denied as error:
-            raise Denied(error.message, advice=error.advice or _WRITE_ONCE) from error
+        with suppress(NotThere):
+            self._files.store.remove(Handle(FileType.LOCK, self.name))
 
     def __enter__(self) -> "Lock":
         return self
@@ -129,10 +125,48 @@ class Lock:
                 continue  # `check` measures how long this may go on
 
 
+class NoLock(Lock):
+    """Instead of a lock where nothing can be removed, not even locks: nobody can take away there what we read or rely on."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files, LockFile(time="", exclusive=False, hostname="", username="", pid=0), "")
+
+    def keep(self) -> "Lock":
+        return self
+
+    def refresh(self) -> None:
+        """Nothing grows old."""
+
+    def check(self) -> None:
+        """It always holds."""
+
+    def release(self) -> None:
+        """There is nothing to remove."""
+
+
+def keeps_everything(files: Files) -> bool:
+    """Whether the place lets nothing be removed, as a write-once target: asked by removing a lock that cannot be there."""
+    try:
+        files.store.remove(Handle(FileType.LOCK, secrets.token_hex(32)))
+    except NotThere:
+        return False
+    except Denied:
+        return True
+    return False
+
+
 def take_lock(
     files: Files, *, exclusive: bool = False, wait_s: float = 0, sleep: Callable[[float], None] = time.sleep
 ) -> Lock:
-    """Lock the repository; Locked when another lock excludes ours, still after `wait_s` seconds."""
+    """Lock the repository; Locked when another lock excludes ours, still after `wait_s` seconds.
+
+    Where nothing can be removed, no lock that could never go again is left: adding and reading need none there. An exclusive one is Denied.
+    """
+    if keeps_everything(files):
+        if exclusive:
+            raise Denied(f"{files.store.location}: nothing can be removed here", advice=_WRITE_ONCE)
+        _refuse_conflicts(files, exclusive, own="")
+        return NoLock(files)
     until = time.monotonic() + wait_s
     delay = 1.0
     while True:

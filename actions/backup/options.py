@@ -190,6 +190,12 @@ class JobOptions(Record):
         tuple[ReplicaOptions, ...],
         Meta(description="Copies of a repository that is a directory here, brought up to date after every run."),
     ] = ()
+    attack: Annotated[
+        bool,
+        Meta(
+            description="Whether every run tries to destroy what is in a repository on an SFTP server, so that one that allows it is found."
+        ),
+    ] = True
     keep: KeepOptions = KeepOptions()
     proof: ProofOptions = ProofOptions()
     tripwire: TripwireOptions = TripwireOptions()

@@ -21,7 +21,7 @@ from actions.backup.full_step import RECORDS, full_step, taken_over
 from actions.backup.job import PARTIAL_TAG, own_folders
 from actions.backup.key_reminder import STATES, reminder
 from actions.backup.memory import Memory, due
-from actions.backup.options import JobOptions, PressureOptions, ReplicaOptions, beside_password
+from actions.backup.options import JobOptions, PressureOptions, ReplicaOptions, SshOptions, beside_password
 from actions.backup.places import open_place, sftp_target
 from actions.backup.proving import prove
 from actions.backup.replicate import Progress, replicate
@@ -282,6 +282,8 @@ class Upkeep:
 
     def replicate(self) -> Iterator[Event]:
         """Bring every copy up to date, and try to destroy it. What is wrong with one place keeps no other from its copy."""
+        if self.job.repository.startswith("sftp:") and self.job.attack:
+            yield self._attacked(self.job.repository, self.job.ssh)
         for replica in self.job.replicas:
             try:
                 yield from self._copied(replica)
@@ -290,7 +292,7 @@ class Upkeep:
                     self.name, job=self.name, target=replica.target, detail=_short(str(error)), problems=1
                 )
             if replica.attack:
-                yield self._attacked(replica)
+                yield self._attacked(replica.target, replica.ssh)
 
     def _copied(self, replica: ReplicaOptions) -> Iterator[Event]:
         copy = open_place(replica.target, replica.ssh)
@@ -315,11 +317,11 @@ class Upkeep:
                 self.name, job=self.name, target=done.target, detail=_short(detail), problems=len(done.problems)
             )
 
-    def _attacked(self, replica: ReplicaOptions) -> Event:
+    def _attacked(self, place: str, ssh: SshOptions) -> Event:
         try:
-            found = attack(sftp_target(replica.target, replica.ssh))
+            found = attack(sftp_target(place, ssh))
         except (HoldfastError, OSError) as error:
-            found = Attacked(replica.target, why=[str(error)])
+            found = Attacked(place, why=[str(error)])
         kind = {
             State.IMMUTABLE: kinds.TARGET_IMMUTABLE,
             State.MUTABLE: kinds.TARGET_MUTABLE,

@@ -215,14 +215,24 @@ def test_staleness_is_that_of_restic(age: int, stale: bool) -> None:
     assert is_stale(lock, now) is stale
 
 
-def test_where_nothing_may_be_removed_it_is_said_that_such_a_place_is_for_copies(
+def test_where_nothing_may_be_removed_there_is_no_lock_that_would_stay_for_ever(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(handle: Handle) -> None:
         raise Denied(f"{handle}: Permission denied")
 
-    lock = repository.lock()
+    other = repository.lock(exclusive=True)
     monkeypatch.setattr(repository.store, "remove", refuse)
+    with pytest.raises(Locked):
+        repository.lock()
+    monkeypatch.undo()
+    other.release()
+    monkeypatch.setattr(repository.store, "remove", refuse)
+    with repository.lock() as lock:
+        lock.refresh()
+        lock.check()
+        assert names(repository) == set()
     with pytest.raises(Denied) as denied:
-        lock.release()
-    assert "replicas" in denied.value.advice
+        repository.lock(exclusive=True)
+    assert "--on-target" in denied.value.advice
+    assert names(repository) == set()

@@ -21,7 +21,8 @@ from actions.backup import pack
 from actions.backup.archiver import Choices
 from actions.backup.checker import Checker
 from actions.backup.job import Done, Run
-from actions.backup.options import JobOptions, PressureOptions
+from actions.backup.memory import Memory
+from actions.backup.options import JobOptions, PressureOptions, SshOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
 from actions.backup.restorer import Restorer
@@ -29,12 +30,13 @@ from actions.backup.stores.local import TEMPORARY, LocalStore
 from actions.backup.stores.retrying import RetryingStore
 from actions.backup.stores.sftp import SftpStore, open_sftp
 from actions.backup.stores.sftp_target import SftpTarget
-from actions.backup.stores.store import NoSpace, Store, StoreError
+from actions.backup.stores.store import FileType, NoSpace, Store, StoreError
+from actions.backup.upkeep import Upkeep
 from contracts.errors import HoldfastError
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import CHEAP, PASSWORD
 from tests.actions.backup.stores.proxy import Proxy
-from tests.actions.backup.stores.sshd import Sshd, make_key, normal
+from tests.actions.backup.stores.sshd import WRITE_ONCE, Sshd, chrooted, make_key, make_write_once_folders, normal
 
 CUTS = -(-int(os.environ.get("HOLDFAST_BACKUP_CUTS", "100")) // 3)
 SEED = int(os.environ.get("HOLDFAST_SEED", "20261122"))
@@ -312,3 +314,24 @@ def test_a_changed_host_key_and_a_wrong_key_are_refused_before_anything_is_done(
     assert caught.value.advice
     assert {path: path.read_bytes() for path in Path(target.path).rglob("*") if path.is_file()} == before
     assert not (tmp_path / "restored").exists()
+
+
+def test_a_job_straight_to_a_write_once_server_leaves_no_lock_is_proved_and_attacked(
+    tree: Path, tmp_path: Path
+) -> None:
+    with chrooted(WRITE_ONCE) as vault:
+        make_write_once_folders(vault, "direct")
+        target = vault.target("/repositories/direct")
+        store = open_sftp(target)
+        Repository.create(store, PASSWORD, cost=CHEAP)
+        for _ in range(2):
+            done = back_up(tree, store)
+            grow(tree, random.Random(_))
+        ssh = SshOptions(key_file=target.key_file, known_hosts=target.known_hosts)
+        place = f"sftp://{target.user}@{target.host}:{target.port}//repositories/direct"
+        job = JobOptions(repository=place, ssh=ssh, paths=(str(tree),))
+        upkeep = Upkeep("etc", job, store, PASSWORD, "here", str(tmp_path), Memory(), [done.snapshot])
+        assert [event.kind for event in upkeep.run("prove")] == ["backup.proved"]
+        assert [event.kind for event in upkeep.run("replicate")] == ["backup.target_immutable"]
+        assert list(store.list(FileType.LOCK)) == []
+        store.close()
