@@ -97,7 +97,7 @@ class CoverageBook:
             state=state,
             blind=spots,
             since_ms=known.sight.since_ms if known.sight.state == state else now_ms,
-            last_ok_ms=now_ms if isinstance(outcome, Ok) else known.sight.last_ok_ms,
+            last_ok_ms=now_ms if state == SEEN or isinstance(outcome, Ok) else known.sight.last_ok_ms,
             rows=known.sight.rows if rows is None else rows,
         )
         told, events = _tell(subject, outcome, known.told)

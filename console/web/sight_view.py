@@ -86,6 +86,11 @@ def current(agent: Agent) -> bool:
 
 
 def _sight(sight: Sight, proven: bool) -> SightView:
+    if sight.state == "seen" and any(
+        spot.what == sight.subject and spot.why is Why.NOT_PRESENT for spot in sight.blind
+    ):
+        when = f"looked for at {words.moment(sight.last_ok_ms)}" if sight.last_ok_ms else "no dated look"
+        return SightView(sight.subject, "absent", words.sight_sign("absent"), when, sight.blind)
     if sight.state == "seen":
         when = f"at {words.moment(sight.last_ok_ms)}, {words.plural(sight.rows, 'row')}"
         if not sight.last_ok_ms:

@@ -46,6 +46,7 @@ SIGHTS = {
     "seen": Sign("Seen", "eye", "good", "Everything of this subject was seen at the time stated."),
     "partial": Sign("Partly seen", "degraded", "warn", "Some of it could not be seen; the list says what and why."),
     "unseen": Sign("Not seen", "blind", "bad", "It could not be looked at; what is true there is not known."),
+    "absent": Sign("None here", "unproven", "", "It was looked for, and this server has none of it."),
     "unknown": Sign("Not looked yet", "unproven", "", "No look has ended yet, so nothing is known."),
 }
 

@@ -74,6 +74,7 @@ def test_a_host_that_has_none_is_a_finding_not_a_failure() -> None:
     made = book("ports")
     assert kinds(made, Unavailable(why=Why.NOT_PRESENT, detail="no docker here")) == []
     assert sight(made).state == "seen"
+    assert sight(made).last_ok_ms > 0, "a dated look: the page must not say that nobody has looked yet"
     assert sight(made).blind[0].why == Why.NOT_PRESENT
 
 

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -198,8 +199,11 @@ def test_what_is_fetched_comes_in_pieces_and_is_given_once():
 
 def test_what_is_to_be_kept_travels_in_pieces_and_settings_come_while_it_watches():
     watch, said = pair()
-    watch.keep("evidence", "a.pcap", b"x" * (PAGE_BYTES + 1))
+    # More than a socket holds: sending waits until the other side reads, as the core does.
+    sending = threading.Thread(target=watch.keep, args=("evidence", "a.pcap", b"x" * (PAGE_BYTES + 1)), daemon=True)
+    sending.start()
     first, second = said(), said()
+    sending.join(5)
     assert (len(first.data), first.last, len(second.data), second.last) == (PAGE_BYTES, False, 1, True)
     watch.keep("evidence", "empty", b"")
     assert said() == Keep(watcher="t", what="evidence", name="empty", last=True)

@@ -64,3 +64,12 @@ def test_old_rows_of_a_subject_that_went_dark_are_said_to_be_old():
     assert "may no longer be true" in text
     assert dated(None, None) == ""
     assert Coverage().unseen() == ()
+
+
+@pytest.mark.parametrize("at_ms", [0, AT])
+def test_what_a_server_has_none_of_is_neither_seen_nor_waited_for(stating, at_ms):
+    none = Blind(what="suricata_eve", why=Why.NOT_PRESENT, detail="no such file")
+    sight = coverage_view(stating(Sight(subject="suricata_eve", state="seen", last_ok_ms=at_ms, blind=(none,)))).sights[
+        0
+    ]
+    assert (sight.state, sight.sign.word) == ("absent", "None here")
