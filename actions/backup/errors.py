@@ -23,6 +23,10 @@ class Locked(HoldfastError):
     exit_code = 11
 
 
+class Overtaken(Locked):
+    """Somebody who locked at the same moment excludes us: what was begun meanwhile is given up."""
+
+
 class LockLost(HoldfastError):
     """Our own lock was removed by somebody else: what relies on it must stop now."""
 

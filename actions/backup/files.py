@@ -3,7 +3,7 @@
 Source: restic's doc/design.rst, "Unpacked Data Format".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from actions.backup.compression import BadFrame, compress, decompress
 from actions.backup.crypto import Key, Unauthenticated
@@ -13,6 +13,7 @@ from actions.backup.stores.store import FileType, Handle, Store
 
 MAX_DOCUMENT = 1 << 30
 _COMPRESSED = 2
+_NAMING = frozenset({FileType.INDEX, FileType.SNAPSHOT})
 
 
 class Files:
@@ -24,9 +25,13 @@ class Files:
         self._version = version
         self.written: dict[FileType, dict[str, int]] = {}
         """Names and sizes of the files that the store has said it saved, by type."""
+        self.sure: Callable[[], None] = lambda: None
+        """Asked before an index file or a snapshot is published: they name packs that only our lock keeps others from removing."""
 
     def save(self, type: FileType, document: bytes) -> str:
-        """Publish a document; returns the name of the file."""
+        """Publish a document; returns the name of the file. What `sure` raises passes through, and nothing is published then."""
+        if type in _NAMING:
+            self.sure()
         if self._version >= 2:
             document = bytes([_COMPRESSED]) + compress(document)
         sealed = self._key.seal(document)

@@ -13,7 +13,7 @@ from actions.backup.archiver import Archiver, Choices, NothingToSave, Report
 from actions.backup.databases.saving import TAG, snapshot_source
 from actions.backup.databases.saving import Report as Dumps
 from actions.backup.databases.sources import make_sources
-from actions.backup.errors import Damaged, Locked
+from actions.backup.errors import Damaged, Locked, Overtaken
 from actions.backup.locks import Lock
 from actions.backup.options import JobOptions
 from actions.backup.pressure import Patience
@@ -86,25 +86,38 @@ class Run:
     def back_up(self, host: Host | None = None) -> Done:
         """Do it; every error that ends a run without a snapshot passes through. `host` runs the dumps of databases."""
         began = time.monotonic()
-        done = Done()
         repository = Repository.open(self.store, self.password)
-        with repository.lock(wait_s=self.lock_wait_s) as lock:
-            repository.load_index()
-            done.adopted, done.damaged = repository.adopt()
-            parent = newest(repository, self.hostname, self.name)
-            if self.job.paths:
-                self._save_paths(repository, lock, parent, done)
-            if host is not None:
-                self._save_databases(repository, lock, host, done)
-        if not done.snapshots:
-            raise NothingToSave(
-                "; ".join(str(error) for dumps in done.dumps for error in dumps.failed) or "nothing was saved"
-            )
+        try:
+            done, parent = self._save(repository, host, early=True)
+        except Overtaken:
+            done, parent = self._save(repository.anew(), host, early=False)
         done.snapshot = done.snapshot or done.snapshots[-1]
         done.seconds, done.paused_s = time.monotonic() - began, self.patience.paused_s
         if parent is not None and (ahead_ns := parent[1].time_ns - time.time_ns()) > _CLOCK_TOLERANCE_NS:
             done.ahead, done.ahead_s = parent[0], ahead_ns / _NS
         return done
+
+    def _save(
+        self, repository: Repository, host: Host | None, *, early: bool
+    ) -> tuple[Done, tuple[str, Snapshot] | None]:
+        """Save all; returns what was done and the parent that was found."""
+        done = Done()
+        with repository.lock(wait_s=self.lock_wait_s, early=early) as lock:
+            repository.load_index()
+            done.adopted, done.damaged = repository.adopt()
+            parent = newest(repository, self.hostname, self.name)
+            nothing: NothingToSave | None = None
+            if self.job.paths:
+                try:
+                    self._save_paths(repository, lock, parent, done)
+                except NothingToSave as error:
+                    nothing = error  # the databases are not to go without because a disk was not mounted
+            lock.settle()
+            if host is not None:
+                self._save_databases(repository, lock, host, done)
+        if nothing is not None or not done.snapshots:
+            raise NothingToSave(_shortfall(done, nothing))
+        return done, parent
 
     def _save_paths(self, repository: Repository, lock: Lock, parent: tuple[str, Snapshot] | None, done: Done) -> None:
         tags = [self.name, *self.job.tags]
@@ -169,6 +182,16 @@ class Run:
         return pulse
 
 
+def _shortfall(done: Done, paths: NothingToSave | None) -> str:
+    """Why a run did not save what it was to save, and what it saved nevertheless."""
+    failed = [paths.message] if paths is not None else []
+    failed += [str(error) for dumps in done.dumps for error in dumps.failed]
+    saved = [dumps.name for dumps in done.dumps if dumps.snapshot]
+    return (
+        "; ".join(failed) + (f"; saved were the databases: {', '.join(saved)}" if saved else "") or "nothing was saved"
+    )
+
+
 def newest(repository: Repository, hostname: str, job: str) -> tuple[str, Snapshot] | None:
     """The newest snapshot of paths that this job of this host made, None when there is none."""
     own = (
@@ -229,6 +252,7 @@ def own_folders(store: Store) -> frozenset[tuple[int, int]]:
 
 def _make_sure(repository: Repository, lock: Lock) -> None:
     """Before a snapshot is published: our lock holds, and the store has each pack that the index names, and each index file."""
+    lock.settle()
     lock.check()
     there = dict(repository.store.list(FileType.PACK))
     index = repository.index

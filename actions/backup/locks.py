@@ -16,10 +16,11 @@ from types import TracebackType
 
 import msgspec
 
-from actions.backup.errors import Damaged, Locked, LockLost
+from actions.backup.errors import Damaged, Locked, LockLost, Overtaken
 from actions.backup.files import Files
 from actions.backup.stores.store import Denied, FileType, Handle, NotThere, StoreError
 from actions.backup.times import format_time, parse_time
+from contracts.errors import HoldfastError
 
 STALE_S = 30 * 60
 """A lock that nobody refreshed for so long is stale."""
@@ -27,7 +28,6 @@ STALE_S = 30 * 60
 REFRESH_S = 5 * 60
 SETTLE_S = 0.2
 """How long to wait before looking again, so that two that lock at once see each other."""
-
 
 _WRITE_ONCE = "do it on the server, as root: `holdfast backup forget --on-target`"
 
@@ -63,6 +63,32 @@ class Lock:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lost: str = ""
+        self._settling: threading.Thread | None = None
+        self._unsettled: HoldfastError | None = None
+
+    def settle_meanwhile(self, look: Callable[[], None]) -> None:
+        """Let `look` find out in a thread whether the lock excludes everybody that it must; `settle` says."""
+
+        def find_out() -> None:
+            try:
+                look()
+            except HoldfastError as error:
+                self._unsettled = error
+
+        self._settling = threading.Thread(target=find_out, name="backup-lock-settles", daemon=True)
+        self._settling.start()
+
+    def settle(self) -> None:
+        """Wait until it is known that nobody locked at the same moment; Overtaken when somebody did, and what the store raised."""
+        if self._settling is not None:
+            self._settling.join()
+        self._refuse_unsettled()
+
+    def _refuse_unsettled(self) -> None:
+        if isinstance(self._unsettled, Locked):
+            raise Overtaken(self._unsettled.message, advice=self._unsettled.advice)
+        if self._unsettled is not None:
+            raise self._unsettled
 
     def keep(self) -> "Lock":
         """Refresh from now on every five minutes until released; a failure shows in `check`."""
@@ -86,6 +112,7 @@ class Lock:
 
     def check(self) -> None:
         """LockLost when the lock could not be refreshed in time or was removed; ask before every deed that relies on it."""
+        self._refuse_unsettled()
         age_s = (time.time_ns() - parse_time(self._mine.time)) / 1e9
         if self._lost:
             raise LockLost(self._lost)
@@ -95,8 +122,9 @@ class Lock:
     def release(self) -> None:
         """Remove the lock; one that is gone already is no error."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in (self._thread, self._settling):
+            if thread is not None:
+                thread.join()
         with suppress(NotThere):
             self._files.store.remove(Handle(FileType.LOCK, self.name))
 
@@ -156,9 +184,16 @@ def keeps_everything(files: Files) -> bool:
 
 
 def take_lock(
-    files: Files, *, exclusive: bool = False, wait_s: float = 0, sleep: Callable[[float], None] = time.sleep
+    files: Files,
+    *,
+    exclusive: bool = False,
+    wait_s: float = 0,
+    early: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Lock:
     """Lock the repository; Locked when another lock excludes ours, still after `wait_s` seconds.
+
+    An `early` one is returned before it is known that nobody locked at the same moment: ask its `settle` before anything is relied on.
 
     Where nothing can be removed, no lock that could never go again is left: adding and reading need none there. An exclusive one is Denied.
     """
@@ -171,7 +206,7 @@ def take_lock(
     delay = 1.0
     while True:
         try:
-            return _take_once(files, exclusive, sleep)
+            return _take_once(files, exclusive, early, sleep)
         except Locked:
             if time.monotonic() + delay > until:
                 raise
@@ -210,7 +245,7 @@ def remove_stale_locks(files: Files) -> list[LockFile]:
     return gone
 
 
-def _take_once(files: Files, exclusive: bool, sleep: Callable[[float], None]) -> Lock:
+def _take_once(files: Files, exclusive: bool, early: bool, sleep: Callable[[float], None]) -> Lock:
     _refuse_conflicts(files, exclusive, own="")
     mine = LockFile(
         time=format_time(time.time_ns()),
@@ -223,9 +258,16 @@ def _take_once(files: Files, exclusive: bool, sleep: Callable[[float], None]) ->
     )
     name = files.save(FileType.LOCK, msgspec.json.encode(mine))
     lock = Lock(files, mine, name)
-    try:
+
+    def look() -> None:
         sleep(SETTLE_S)
         _refuse_conflicts(files, exclusive, own=name)
+
+    if early:
+        lock.settle_meanwhile(look)
+        return lock
+    try:
+        look()
     except BaseException:
         lock.release()
         raise

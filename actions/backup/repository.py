@@ -67,9 +67,15 @@ class Repository:
         fresh.damaged_keys = self.damaged_keys
         return fresh
 
-    def lock(self, *, exclusive: bool = False, wait_s: float = 0) -> Lock:
-        """Lock it and keep the lock fresh; Locked when another lock excludes ours."""
-        return take_lock(self.files, exclusive=exclusive, wait_s=wait_s).keep()
+    def lock(self, *, exclusive: bool = False, wait_s: float = 0, early: bool = False) -> Lock:
+        """Lock it and keep the lock fresh; Locked when another lock excludes ours.
+
+        With an `early` one work begins while it settles; until it has, nothing that names a pack is published (Overtaken if it never does).
+        """
+        lock = take_lock(self.files, exclusive=exclusive, wait_s=wait_s, early=early)
+        if early:
+            self.files.sure = lock.settle
+        return lock.keep()
 
     def load_index(self) -> None:
         """Read every index file anew; Damaged names the first that is not what was written.

@@ -17,11 +17,13 @@ from actions.backup.archiver import Choices, NothingToSave, Report
 from actions.backup.databases.options import CommandOptions, DatabaseOptions
 from actions.backup.errors import Damaged, Locked, NoRepository, WrongPassword
 from actions.backup.job import PARTIAL_TAG, Done, Run, alone, newest, own_folders
+from actions.backup.locks import LockFile
 from actions.backup.options import JobOptions, PressureOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Handle, NoSpace
+from actions.backup.times import format_time
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import PASSWORD, Restic
 from tests.actions.backup.histories import whole
@@ -222,6 +224,45 @@ def test_databases_come_in_snapshots_of_their_own_and_one_that_fails_stops_no_ot
     assert len(done.snapshots) == 2
     assert restic("dump", done.dumps[0].snapshot, "/databases/good/output").stdout == b"dump\n"
     assert newest(repository, "here", "etc")[0] == done.snapshot  # type: ignore[index]
+
+
+def test_without_any_of_the_paths_the_databases_are_saved_and_the_run_has_failed(
+    repository: Repository, where: Path, tmp_path: Path, restic: Restic
+) -> None:
+    databases = DatabaseOptions(command=(command("good", "/bin/echo", "dump"), command("bad", "/bin/false")))
+    with pytest.raises(NothingToSave, match=r"gone: .*none of the paths.*bad.*saved were the databases: good$"):
+        run(where, tmp_path / "gone", databases=databases).back_up(HOST)  # type: ignore[arg-type]
+    (shown,) = json.loads(restic("snapshots", "--json").stdout)
+    assert shown["paths"] == ["/databases/good"]
+
+
+@pytest.mark.parametrize("paths", [True, False])
+def test_who_is_overtaken_while_its_lock_settles_begins_again_when_the_other_is_done(
+    repository: Repository, where: Path, source: Path, restic: Restic, monkeypatch: pytest.MonkeyPatch, paths: bool
+) -> None:
+    """Another locks exclusively at the same moment: what was begun must not count."""
+    theirs: list[str] = []
+    load_index = Repository.load_index
+
+    def overtaking(self: Repository) -> None:
+        if not theirs:
+            lock = LockFile(time=format_time(time.time_ns()), exclusive=True, hostname="elsewhere", username="u", pid=1)
+            theirs.append(self.files.save(FileType.LOCK, msgspec.json.encode(lock)))
+            gone = threading.Timer(0.8, self.store.remove, (Handle(FileType.LOCK, theirs[0]),))
+            gone.start()
+        load_index(self)
+
+    monkeypatch.setattr(Repository, "load_index", overtaking)
+    databases = DatabaseOptions(command=(command("good", "/bin/echo", "dump"),))
+    made = run(where, source, databases=databases)
+    made.lock_wait_s = 20.0
+    if not paths:
+        made.job = msgspec.structs.replace(made.job, paths=())
+    done = made.back_up(HOST)  # type: ignore[arg-type]
+    assert theirs
+    assert not done.partial
+    assert len(json.loads(restic("snapshots", "--json").stdout)) == 1 + paths
+    assert b"no errors were found" in restic("check", "--read-data").stdout
 
 
 def test_when_nothing_at_all_could_be_saved_it_failed(repository: Repository, where: Path, source: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from actions.backup import locks as module
-from actions.backup.errors import Damaged, Locked, LockLost
+from actions.backup.errors import Damaged, Locked, LockLost, Overtaken
 from actions.backup.locks import LockFile, is_stale, read_locks, remove_stale_locks, take_lock
 from actions.backup.repository import Repository
 from actions.backup.stores.store import Denied, FileType, Handle
@@ -130,6 +131,36 @@ def test_two_that_lock_exclusively_at_once_do_not_both_get_it(repository: Reposi
 
     with pytest.raises(Locked):
         take_lock(repository.files, exclusive=True, sleep=other)
+    assert len(names(repository)) == 1
+
+
+def test_an_early_lock_is_held_while_it_settles_and_names_no_pack_before(repository: Repository) -> None:
+    settled = threading.Event()
+    lock = take_lock(repository.files, early=True, sleep=lambda _: settled.wait(10) and None)
+    assert names(repository) == {lock.name}
+    repository.files.sure = lock.settle
+    naming = threading.Thread(target=repository.files.save, args=(FileType.INDEX, b"{}"), daemon=True)
+    naming.start()
+    naming.join(0.1)
+    assert naming.is_alive()
+    assert list(repository.files.names(FileType.INDEX)) == []
+    settled.set()
+    naming.join(10)
+    assert len(list(repository.files.names(FileType.INDEX))) == 1
+    lock.check()
+    lock.release()
+
+
+def test_an_early_lock_that_was_overtaken_says_so_and_publishes_nothing(repository: Repository) -> None:
+    lock = take_lock(repository.files, early=True, sleep=lambda _: put(repository, exclusive=True) and None)
+    repository.files.sure = lock.settle
+    for name in (FileType.INDEX, FileType.SNAPSHOT):
+        with pytest.raises(Overtaken, match="exclusively"):
+            repository.files.save(name, b"{}")
+        assert list(repository.files.names(name)) == []
+    with pytest.raises(Overtaken):
+        lock.check()
+    lock.release()
     assert len(names(repository)) == 1
 
 
