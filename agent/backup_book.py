@@ -20,6 +20,7 @@ from contracts.subjects.backup import (
     DATABASE_PROVED,
     FAILED,
     FINISHED,
+    FORGOTTEN,
     FULL_PROOF_FAILED,
     FULL_PROOF_POSTPONED,
     FULLY_PROVED,
@@ -30,7 +31,12 @@ from contracts.subjects.backup import (
     RECOVERY_KEY_UNPROVED,
     REPLICATED,
     REPLICATION_FAILED,
+    RETENTION_HELD,
     SUBJECT,
+    TARGET_IMMUTABLE,
+    TARGET_MUTABLE,
+    TARGET_UNTRIED,
+    UPKEEP_FAILED,
     BackupDatabase,
     BackupJob,
 )
@@ -41,7 +47,17 @@ TRIPWIRE = (ANOMALY_SUSPECTED, ANOMALY_ACKNOWLEDGED)
 DATABASES = (DATABASE_FAILED, DATABASE_PROVED, DATABASE_NOT_PROVED)
 COPIES = (REPLICATED, REPLICATION_FAILED)
 RUNS = (FINISHED, PARTIAL, FAILED)
-KINDS = (*RUNS, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE, *DATABASES, *COPIES)
+NOTED = {
+    TARGET_MUTABLE: "target",
+    TARGET_UNTRIED: "target",
+    TARGET_IMMUTABLE: "target",
+    RETENTION_HELD: "",
+    FORGOTTEN: "",
+    UPKEEP_FAILED: "step",
+}
+"""Of what is noted beside the snapshots: the field that names what it is about, "" for the retention."""
+CLEARING = (TARGET_IMMUTABLE, FORGOTTEN)
+KINDS = (*RUNS, PROVED, NOT_PROVED, CHECKED, DAMAGED, *FULL, *RECOVERY, *TRIPWIRE, *DATABASES, *COPIES, *NOTED)
 CONFIGURED = (
     "job",
     "repository",
@@ -156,6 +172,8 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         return row
     if event.kind in COPIES:
         return _after_copy(row, event)
+    if event.kind in NOTED:
+        return _after_note(row, event)
     if event.kind == FAILED:
         return msgspec.structs.replace(row, ran_ms=at_ms, outcome="failed", detail=_text(fields.get("detail")))
     return msgspec.structs.replace(
@@ -172,6 +190,7 @@ def after(row: BackupJob, event: Event) -> BackupJob:
         unreadable=_number(fields.get("unreadable")),
         databases=_dumped(row, event),
         copies={},  # each of them is told of after the run that was just stated; one that is not configured any more never again
+        notes={},  # likewise
     )
 
 
@@ -181,6 +200,16 @@ def _after_copy(row: BackupJob, event: Event) -> BackupJob:
     if event.kind == REPLICATION_FAILED:
         copies[target] = _text(event.fields.get("detail")) or "no reason is given"
     return msgspec.structs.replace(row, copies=copies)
+
+
+def _after_note(row: BackupJob, event: Event) -> BackupJob:
+    about = _text(event.fields.get(NOTED[event.kind])) or "retire"
+    notes = {name: what for name, what in row.notes.items() if name != about}
+    if event.kind not in CLEARING:
+        detail = _text(event.fields.get("detail")) or "no reason is given"
+        words = {UPKEEP_FAILED: f"{about} could not be done: ", RETENTION_HELD: "nothing is removed: "}
+        notes[about] = words.get(event.kind, "") + detail
+    return msgspec.structs.replace(row, notes=notes)
 
 
 def _after_database(row: BackupJob, event: Event) -> BackupJob:

@@ -68,7 +68,8 @@ def _proof(job: BackupJob, now_ms: int) -> Standing:
         why = f": {job.full_postponed}" if job.full_postponed else ""
         return Standing(state="unverified", detail=f"all of it was restored {when}{why}")
     partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" and job.unreadable else ""
-    return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}")
+    notes = "".join(f"; {note}" for _, note in sorted(job.notes.items()))
+    return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}{notes}")
 
 
 def _holds(at_ms: int, valid_s: float, now_ms: int) -> bool:

@@ -159,7 +159,7 @@ DAMAGED = Kind(
     ocsf_class=2004,
 )
 FORGOTTEN = Kind(
-    name="backup.forgotten",
+    name=names.FORGOTTEN,
     meaning="Snapshots that the settings do not keep were removed, and perhaps what only they needed.",
     title="Backup {job}: {removed} snapshots removed, {kept} kept, {bytes_freed} bytes freed",
     severity=Severity.INFORMATIONAL,
@@ -167,7 +167,7 @@ FORGOTTEN = Kind(
     ocsf_class=6002,
 )
 RETENTION_HELD = Kind(
-    name="backup.retention_held",
+    name=names.RETENTION_HELD,
     meaning="Nothing was removed, because the last snapshots are not what one expects, or not proved.",
     title="Backup {job}: nothing is removed: {detail}",
     severity=Severity.MEDIUM,
@@ -202,7 +202,7 @@ REPLICATION_FAILED = Kind(
     ocsf_class=6008,
 )
 TARGET_IMMUTABLE = Kind(
-    name="backup.target_immutable",
+    name=names.TARGET_IMMUTABLE,
     meaning="This host tried to destroy its own copies and was refused every time.",
     title="Backup {job}: {target} withstood {tried} attempts to destroy copies",
     severity=Severity.INFORMATIONAL,
@@ -210,7 +210,7 @@ TARGET_IMMUTABLE = Kind(
     ocsf_class=6002,
 )
 TARGET_MUTABLE = Kind(
-    name="backup.target_mutable",
+    name=names.TARGET_MUTABLE,
     meaning="Whoever owns this host can destroy the copies of its backups.",
     title="Backup {job}: {detail}",
     severity=Severity.MEDIUM,
@@ -220,7 +220,7 @@ TARGET_MUTABLE = Kind(
     ocsf_class=2004,
 )
 TARGET_UNTRIED = Kind(
-    name="backup.target_untried",
+    name=names.TARGET_UNTRIED,
     meaning="It is not known whether this host can destroy its copies: the attempt could not be made.",
     title="Backup {job}: {detail}",
     severity=Severity.LOW,
@@ -324,7 +324,7 @@ SHEET_SAVED = Kind(
     ocsf_class=6002,
 )
 UPKEEP_FAILED = Kind(
-    name="backup.upkeep_failed",
+    name=names.UPKEEP_FAILED,
     meaning="What follows a backup (proof, check, retention or copy) could not be done; the snapshot is there.",
     title="Backup {job}: {step} could not be done: {detail}",
     severity=Severity.MEDIUM,

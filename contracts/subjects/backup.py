@@ -28,6 +28,12 @@ DATABASE_PROVED = "backup.database_proved"
 DATABASE_NOT_PROVED = "backup.database_not_proved"
 REPLICATED = "backup.replicated"
 REPLICATION_FAILED = "backup.replication_failed"
+TARGET_IMMUTABLE = "backup.target_immutable"
+TARGET_MUTABLE = "backup.target_mutable"
+TARGET_UNTRIED = "backup.target_untried"
+FORGOTTEN = "backup.forgotten"
+RETENTION_HELD = "backup.retention_held"
+UPKEEP_FAILED = "backup.upkeep_failed"
 
 
 class Dump(Record, omit_defaults=True):
@@ -130,6 +136,8 @@ class BackupJob(Record, omit_defaults=True):
     databases: dict[str, BackupDatabase] = {}
     copies: dict[str, str] = {}
     """Copies on targets that are not whole since the last run, by target, and why."""
+    notes: dict[str, str] = {}
+    """What else is not as it should be since the last run, by target or step of the upkeep: copies that this host can destroy, nothing removed."""
 
 
 class JobState(Record):

@@ -178,3 +178,24 @@ def test_a_copy_that_is_not_whole_stands_until_it_is_or_another_run_says_nothing
     assert after(row, event("failed", 200, detail="no room")).copies, "a run that failed made no copy"
     assert after(row, event("replicated", 200, target="sftp://a//x")).copies == {}
     assert after(row, event("finished", 200, snapshot="cd")).copies == {}
+
+
+def test_what_else_is_not_as_it_should_be_stands_until_it_is() -> None:
+    row = after(JOB, event("finished", 100, snapshot="ab"))
+    for noted in (
+        event("target_mutable", 100, target="sftp://a//x", detail="this host can delete copies on sftp://a//x"),
+        event("target_untried", 100, target="sftp://b//x", detail="no answer"),
+        event("retention_held", 100, detail="the newest snapshot is not proved"),
+        event("upkeep_failed", 100, step="sheet", detail="no room"),
+    ):
+        row = after(row, noted)
+    assert row.notes == {
+        "sftp://a//x": "this host can delete copies on sftp://a//x",
+        "sftp://b//x": "no answer",
+        "retire": "nothing is removed: the newest snapshot is not proved",
+        "sheet": "sheet could not be done: no room",
+    }
+    assert after(row, event("target_immutable", 99, target="sftp://a//x")).notes == row.notes, "older than the run"
+    row = after(after(row, event("target_immutable", 150, target="sftp://a//x")), event("forgotten", 150))
+    assert set(row.notes) == {"sftp://b//x", "sheet"}
+    assert after(row, event("finished", 200, snapshot="cd")).notes == {}

@@ -34,6 +34,12 @@ def test_a_copy_that_is_not_whole_is_failing_however_good_all_is_here() -> None:
     assert (found.state, found.detail) == ("failing", "the copy on sftp://a//x is not whole: torn")
 
 
+def test_what_is_noted_beside_the_snapshots_is_said_with_green() -> None:
+    found = standing(replace(GOOD, notes={"retire": "nothing is removed: unproved", "a": "can be destroyed"}), NOW)
+    assert found.state == "ok"
+    assert found.detail.endswith("ago; can be destroyed; nothing is removed: unproved")
+
+
 def test_what_was_never_restored_is_unproven_however_often_it_ran() -> None:
     found = standing(replace(GOOD, proved_ms=0), NOW)
     assert (found.state, found.detail) == ("unproven", "never restored")
