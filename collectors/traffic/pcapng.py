@@ -44,7 +44,8 @@ class _Interface:
         elif self.units % 1_000_000_000 == 0:
             nanoseconds = ticks // min(self.units // 1_000_000_000, 1 << 62)
         else:
-            whole, part = ticks // self.units, ticks % self.units
+            # No tick reaches 2^63: a larger unit leaves nothing whole, and is more than such a number holds.
+            whole, part = (ticks // self.units, ticks % self.units) if self.units < 1 << 63 else (ticks * 0, ticks)
             nanoseconds = np.minimum(whole, 1 << 32) * 1_000_000_000 + (
                 part.astype(np.float64) * 1e9 / self.units
             ).astype(np.int64)

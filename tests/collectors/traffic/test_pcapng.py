@@ -69,6 +69,18 @@ def test_sections_interfaces_and_resolutions_are_kept_apart(order: str) -> None:
     assert problem == ""
 
 
+def test_every_resolution_that_a_file_can_name_gives_the_time_that_exact_numbers_give() -> None:
+    for resolution in range(256):
+        units = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution
+        for ticks in (0, 1, 283099365087608, (1 << 63) - 1):
+            _, times, _, problem = read(section("<") + interface("<", 1, resolution) + enhanced("<", b"packet", ticks))
+            exact = ticks * 1_000_000_000 // units
+            assert problem == ""
+            assert abs(times[0] - exact) <= 1 + exact // 10**15 or (times[0] >= 1 << 61 and exact > times[0]), (
+                resolution
+            )
+
+
 def test_what_editcap_makes_of_a_pcap_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(written("<", True, PACKETS))
     subprocess.run(["editcap", "-F", "pcapng", tmp_path / "a.pcap", tmp_path / "b.pcapng"], check=True)
