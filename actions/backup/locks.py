@@ -29,6 +29,7 @@ REFRESH_S = 5 * 60
 SETTLE_S = 0.2
 """How long to wait before looking again, so that two that lock at once see each other."""
 
+_READ_ONLY = "mount its file system writable"
 _WRITE_ONCE = "do it on the server, as root: `holdfast backup forget --on-target`"
 
 
@@ -199,7 +200,8 @@ def take_lock(
     """
     if keeps_everything(files):
         if exclusive:
-            raise Denied(f"{files.store.location}: nothing can be removed here", advice=_WRITE_ONCE)
+            advice = _READ_ONLY if files.store.location.startswith("/") else _WRITE_ONCE
+            raise Denied(f"{files.store.location}: nothing can be removed here", advice=advice)
         _refuse_conflicts(files, exclusive, own="")
         return NoLock(files)
     until = time.monotonic() + wait_s

@@ -137,7 +137,7 @@ class BackupJob(Record, omit_defaults=True):
     copies: dict[str, str] = {}
     """Copies on targets that are not whole since the last run, by target, and why."""
     notes: dict[str, str] = {}
-    """What else is not as it should be since the last run, by target or step of the upkeep: copies that this host can destroy, nothing removed."""
+    """What else is not as it should be since the last run, by target or step of the upkeep, as copies that this host can destroy."""
 
 
 class JobState(Record):
