@@ -29,7 +29,7 @@ REFRESH_S = 5 * 60
 SETTLE_S = 0.2
 """How long to wait before looking again, so that two that lock at once see each other."""
 
-_READ_ONLY = "mount its file system writable"
+_READ_ONLY = "if it is mounted read-only, mount it writable"
 _WRITE_ONCE = "do it on the server, as root: `holdfast backup forget --on-target`"
 
 

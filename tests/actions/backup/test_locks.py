@@ -265,5 +265,5 @@ def test_where_nothing_may_be_removed_there_is_no_lock_that_would_stay_for_ever(
         assert names(repository) == set()
     with pytest.raises(Denied) as denied:
         repository.lock(exclusive=True)
-    assert "--on-target" in denied.value.advice
+    assert "writable" in denied.value.advice, "it is a directory of this machine, not a server"
     assert names(repository) == set()
