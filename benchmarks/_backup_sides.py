@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from _installation import ROOT, compiled
+
 PASSWORD = "benchmark"
 
 WORKER = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
@@ -102,6 +103,7 @@ def scratch() -> Iterator[Path]:
 
 def ours(script: str, *words: str | Path) -> Cost:
     """Run a script of ours in a process of its own, with the worker's environment."""
+    compiled()
     return measured([sys.executable, "-c", script, *map(str, words)], {**os.environ, **WORKER})
 
 
