@@ -60,17 +60,18 @@ def read(
     midstream: bool,
     async_oneside: bool,
 ) -> None:
-    """Read a capture and write what rules and detectors say of it."""
+    """Read a capture (- is standard input) and write what rules and detectors say of it."""
     from agent.wiring import rules_desk
 
     if not paths and not detect:
         raise click.UsageError("nothing to hold the capture against: give --rules PATH, or --detect, or both")
     _check_networks(home)
 
+    _keep_what_is_read(eve, (capture, thresholds, *paths))
     desk = rules_desk()
     rules, config = _ruleset(desk, paths, variables, thresholds)
     with contextlib.ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(capture.open("rb"))
+        file: BinaryIO = sys.stdin.buffer if str(capture) == "-" else stack.enter_context(capture.open("rb"))
         try:
             reading = desk.read(
                 file,
@@ -112,7 +113,17 @@ def _ruleset(
         raise NotRules(str(error)) from None
     for refused in found.refused:
         click.secho(f"not loaded: {refused}", fg="yellow", err=True)
+    if paths and not found.rules:
+        click.secho("no rule loads: nothing is found by rules", fg="yellow", err=True)
     return found.rules, config
+
+
+def _keep_what_is_read(eve: str | None, sources: tuple[Path | None, ...]) -> None:
+    """Refuse to write alerts over the capture or the rules that they would come from."""
+    for source in sources if eve not in (None, "-") else ():
+        with contextlib.suppress(OSError):  # one that is not there is not written over, and named when it is read
+            if source is not None and source.is_file() and Path(str(eve)).samefile(source):
+                raise UsageError(f"--eve {eve} would write over what is read", advice="name another file")
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:

@@ -127,3 +127,26 @@ def test_neither_rules_nor_behaviour_is_nothing_to_do(tmp_path: Path) -> None:
 def test_a_network_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     result = CliRunner().invoke(traffic, ["read", _scan(tmp_path), "--detect", "--home", "ten"])
     assert result.exit_code == 2 and "--home" in result.output and "192.0.2.0/24" in result.output
+
+
+def test_a_capture_comes_over_standard_input_too(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    result = CliRunner().invoke(traffic, ["read", "-", "--rules", rules], input=Path(capture).read_bytes())
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+
+
+def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    (tmp_path / "other-name.pcap").hardlink_to(capture)
+    for target in (capture, rules, str(tmp_path / "other-name.pcap")):
+        before = Path(target).read_bytes()
+        result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules, "--eve", target])
+        assert isinstance(result.exception, HoldfastError) and "would write over what is read" in str(result.exception)
+        assert Path(target).read_bytes() == before
+
+
+def test_that_no_rule_loads_is_said(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path, "# nothing\n")
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no rule loads" in result.stderr

@@ -1,5 +1,6 @@
 """A rules file as text: which lines make a rule, and where each begins."""
 
+import io
 from collections.abc import Iterator
 
 LONGEST_RULE = 65_536
@@ -13,9 +14,9 @@ def rules(data: bytes) -> Iterator[tuple[int, str]]:
     """
     begin = 0
     parts: list[str] = []
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
-    for at, raw in enumerate(text.split("\n"), 1):
-        line = raw.rstrip("\r") if raw.endswith("\r") else raw
+    # Line by line: a large file of short lines would be many times its size as a list.
+    for at, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
+        line = raw.decode("latin-1").rstrip("\r\n")
         if not parts:
             line = line.lstrip()
             if not line or line[0] == "#":

@@ -11,6 +11,9 @@ from collectors.traffic.rules.language.parser import Parser
 from collectors.traffic.rules.language.rule import Rule
 from collectors.traffic.rules.language.variables import Variables
 
+MOST_REFUSED = 100_000
+"""Rules of one file that do not load, each named; what comes behind so many is not read: it is no file of rules for this engine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -45,8 +48,14 @@ class Loader:
         self._known: dict[tuple[int, int], int] = {}
 
     def read(self, data: bytes, name: str) -> None:
-        """Read the rules of one file's content."""
+        """Read the rules of one file's content, up to `MOST_REFUSED` that do not load; that the rest was not read is named, too."""
+        most = len(self.ruleset.refused) + MOST_REFUSED
         for line, text in rules(data):
+            if len(self.ruleset.refused) >= most:
+                reason = f"{MOST_REFUSED:,} rules before it do not load; this and the rest of the file was not read"
+                self.ruleset.refused.append(Refusal(name, line, 0, reason))
+                self.ruleset.notes.append(f"{name}:{line}: {reason}")
+                return
             try:
                 if len(text) > LONGEST_RULE:
                     raise Refused(f"the rule has {len(text)} characters, more than {LONGEST_RULE}")

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from collectors.traffic.rules.language import ruleset
 from collectors.traffic.rules.language.ruleset import Loader, load, sid_of
 
 PEERS = Path(__file__).resolve().parents[6] / "shared" / "peers"
@@ -26,6 +29,20 @@ def test_a_file_with_everything_odd_about_files() -> None:
     (refusal,) = ruleset.refused
     assert (refusal.file, refusal.line, refusal.sid) == ("a.rules", 7, 3)
     assert str(refusal) == 'a.rules:7: sid 3: "bogus" is not a keyword that is known here'
+
+
+def test_of_a_large_file_that_is_no_rules_so_much_is_read_as_needs_to_be_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ruleset, "MOST_REFUSED", 1000)
+    loader = loaded(b"alert tcp any any -> any any (sid:1;)\n" + b"x\n" * 5000)
+    loader.read(b"alert tcp any any -> any any (sid:2;)\n", "b.rules")
+    assert [rule.sid for rule in loader.ruleset.rules] == [1, 2], "other files are read all the same"
+    assert len(loader.ruleset.refused) == 1001
+    assert loader.ruleset.refused[-1].line == 1002
+    assert loader.ruleset.notes == [
+        "a.rules:1002: 1,000 rules before it do not load; this and the rest of the file was not read"
+    ]
 
 
 def test_of_two_rules_with_one_sid_the_newer_stays() -> None:
