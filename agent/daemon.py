@@ -123,8 +123,7 @@ def _serve(agent: "Instance", loop: Loop, notifier: Notifier, launcher: Launcher
         if not stopping:
             stopping = True
             notifier.stopping()
-            agent.stop(reason)
-            loop.stop()
+            agent.stop(reason, loop.stop)
 
     def orphaned() -> None:
         nonlocal code

@@ -27,7 +27,7 @@ from agent.housekeeping import Housekeeping
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import CLOCK_STEPPED, CONFIG_CHANGED, CONFIG_LOADED, CONFIG_REFUSED, STARTED, STOPPED, WATCH_GAP
-from agent.loop import Loop
+from agent.loop import Callback, Loop
 from agent.outlets import Outlets
 from agent.outputs.rendering import Rendering
 from agent.plan import Plan
@@ -171,16 +171,20 @@ class Instance:
             self._intake.put([WATCH_GAP.event("configuration", subject="configuration", detail=str(error))])
         self._notifier.ready(f"watching {len(self._plan.looks)} subjects")
 
-    def stop(self, signal_name: str) -> None:
-        """End in order: no new work, a last event, a last report."""
+    def stop(self, signal_name: str, done: Callback) -> None:
+        """End in order: no new work, what workers still hold, a last event, a last report; then `done` is called."""
         self._stopping = True
         self._config_watch.stop()
         self._scheduler.stop()
-        self._intake.put([STOPPED.event("agent", signal=signal_name)])
-        self._supervisor.stop()
-        if self._control is not None:
-            self._control.close()
-        self._reporting.stop(3.0)
+
+        def alone() -> None:
+            self._intake.put([STOPPED.event("agent", signal=signal_name)])
+            if self._control is not None:
+                self._control.close()
+            self._reporting.stop(3.0)
+            done()
+
+        self._supervisor.stop(alone)
 
     def close(self) -> None:
         """Release the files."""

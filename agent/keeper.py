@@ -93,6 +93,8 @@ class Keeper:
         self._detail = ""
         self._restarts = 0
         self._leaving = False
+        self._stopped: Callback | None = None
+        """Whom to tell once it has been let go for good; None as long as it is to stay."""
         self._next_spec: WorkerSpec | None = None
         self._since = clock.monotonic()
         self._down_since: float | None = None
@@ -107,13 +109,27 @@ class Keeper:
         if not self.spec.on_demand:
             self._connect()
 
-    def stop(self) -> None:
-        """Let the worker go for good; whatever waits is answered."""
+    def stop(self, done: Callback | None = None) -> None:
+        """Let the worker go for good; whatever waits is answered, and `done` is called.
+
+        One whose watchers have things kept hands over what it holds first, within `Timing.farewell_s`.
+        """
+        self._stopped = done or _nothing
         if self._link is not None:
             self._link.send(Goodbye())
+        if self._link is None or self._state != "running" or not self.spec.keeps:
+            self._let_go()
+            return
+        self._errands.pause()
+        self._again(self._timing.farewell_s, self._let_go)
+
+    def _let_go(self) -> None:
+        done, self._stopped = self._stopped, _nothing
         self._drop_link()
         self._become("stopped", "")
         self._errands.abandon("the agent stops", commands=True)
+        if done is not None:  # it was told to stop, as it is whenever this is called
+            done()
 
     def collect(self, subject: str, deadline_s: float, done: LookDone) -> None:
         """Ask for a look; while the worker is down the answer is `Unavailable(WORKER_DOWN)`, a moment later."""
@@ -239,7 +255,8 @@ class Keeper:
     def _pong(self, pong: Pong) -> None:
         if pong.nonce != self._nonce:
             raise Violation("an answer to a ping that was not sent")
-        self._again(self._timing.ping_s, self._ping)
+        if not self._leaving and self._stopped is None:  # else the timer is that of the farewell
+            self._again(self._timing.ping_s, self._ping)
 
     def _overran(self, detail: str) -> None:
         self._end(detail, WORKER_HUNG)
@@ -253,10 +270,15 @@ class Keeper:
             self._end(reason, WORKER_DIED)
 
     def _end(self, detail: str, kind: Kind, *, reached: bool = True) -> None:
-        """The worker is of no more use: kill what may be left of it, answer what waits, and try again later."""
+        """The worker is of no more use: kill what may be left of it, answer what waits, and try again later, if it is to stay."""
         lived_s = self._clock.monotonic() - self._since if self._state == "running" else 0.0
         if reached and kind is not WORKER_DIED:
             self._connector.kill(self.spec.name)
+        if self._stopped is not None:
+            if kind is not WORKER_DIED:
+                self._report(kind, detail, 0.0)
+            self._let_go()
+            return
         self._drop_link()
         if self._down_since is None:
             self._down_since = self._clock.monotonic()
@@ -278,6 +300,9 @@ class Keeper:
 
     def _left(self) -> None:
         """It has ended in order, as it was asked to."""
+        if self._stopped is not None:
+            self._let_go()
+            return
         self._drop_link()
         self._adopt()
         rests = self.spec.on_demand and not self._errands.waiting
@@ -287,7 +312,7 @@ class Keeper:
             self._again(self._timing.settle_s, self._connect)
 
     def _after_errand(self) -> None:
-        if self._state != "running" or self._errands.busy:
+        if self._state != "running" or self._errands.busy or self._stopped is not None:
             return
         if self._next_spec is not None:
             self._leave_if_idle()
@@ -344,6 +369,10 @@ class Keeper:
             observed_ms=self._clock.now_ms(),
         )
         self._sink.agent_event(_unique(event))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _without(spec: WorkerSpec) -> WorkerSpec:

@@ -1,11 +1,12 @@
 """Runs the workers: hands each question to the worker that hosts the subject or action, and keeps all of them alive."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 from agent.clock import Clock
 from agent.keeper import KINDS, Keeper, Timing
-from agent.loop import Loop
+from agent.loop import Callback, Loop
 from agent.supervision import Connector, Holder, Look, Sink, Snapshots, WorkerSpec
 from contracts.action import Command, Result
 from contracts.coverage import Blind
@@ -41,10 +42,19 @@ class Supervisor:
         for keeper in self._keepers.values():
             keeper.start()
 
-    def stop(self) -> None:
-        """Let every worker go; whatever waits is answered as unavailable."""
-        for keeper in self._keepers.values():
-            keeper.stop()
+    def stop(self, done: Callback | None = None) -> None:
+        """Let every worker go; whatever waits is answered as unavailable. `done` is called once all are gone, or had their time."""
+        left = set(self._keepers)
+
+        def gone(name: str) -> None:
+            left.discard(name)
+            if not left and done is not None:
+                done()
+
+        if not left and done is not None:
+            done()
+        for name, keeper in list(self._keepers.items()):
+            keeper.stop(partial(gone, name))
 
     def collect(self, subject: str, deadline_s: float, done: Callable[[Look], None]) -> None:
         """Have `subject` looked at; `done` is called exactly once."""

@@ -47,10 +47,16 @@ class Watch:
         self._come: dict[str, Fetched] = {}
         self._tuned: queue.SimpleQueue[CollectorOptions] = queue.SimpleQueue()
         self._asked_again = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{name}", daemon=True)
 
     def start(self) -> None:
         """Watch in a thread of its own."""
-        threading.Thread(target=self._run, name=f"watch-{self.name}", daemon=True).start()
+        self._thread.start()
+
+    def hand_over(self, until_s: float) -> None:
+        """Wait for the end of a watcher that has things kept for it, no longer than until then: it hands over what it still holds."""
+        if hasattr(self._watcher, "keeps") and self._thread.is_alive():
+            self._thread.join(max(0.0, until_s - time.monotonic()))
 
     def _run(self) -> None:
         try:

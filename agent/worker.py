@@ -57,6 +57,8 @@ from contracts.outcome import Cost, Failed, Ok, Outcome, Unavailable
 HELLO_S = 20.0
 SWITCH_S = 0.0005
 """How long a look that computes may keep a command (a ban) waiting each time that command has asked the kernel something."""
+FLUSH_S = 4.0
+"""How long the end waits for watchers that hand over what they hold; less than the core and the service manager wait."""
 GRACE_S = 2.0
 """How long the end waits for a look or command at work; and how long past its deadline a look may keep the interpreter to itself."""
 BIG_RUN = 500
@@ -275,7 +277,7 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         self._notifier.ready()
         patience = self._notifier.watchdog_s / 3 or None
-        code = 0
+        code, flush_s = 0, FLUSH_S
         try:
             while not self._ending.is_set():
                 frame = self._channel.receive(patience, self._ending)
@@ -283,11 +285,11 @@ class _Reader(threading.Thread):
                 if frame is not None:
                     self._take(frame)
         except CoreGone:
-            pass  # nobody to work for: the end is in order
+            flush_s = 0.0  # nobody to work for: the end is in order
         except Malformed as error:
             os.write(2, f"the core sent what is no frame: {error}\n".encode())
-            code = 1
-        self._finish(code)
+            code, flush_s = 1, 0.0
+        self._finish(code, flush_s)
 
     def _take(self, frame: FromCore) -> None:
         if isinstance(frame, Ping):
@@ -304,12 +306,14 @@ class _Reader(threading.Thread):
         else:
             self._inbox.put(frame)
 
-    def _finish(self, code: int) -> None:
+    def _finish(self, code: int, flush_s: float) -> None:
         """Let what is at work end, for a moment; then end the process from here, because the main thread may never answer."""
         self._ending.set()
         self._notifier.stopping()
         self._inbox.put(None)
-        until = time.monotonic() + GRACE_S
+        until, flushed_by = time.monotonic() + GRACE_S, time.monotonic() + flush_s
+        for watch in self._watches.values():
+            watch.hand_over(flushed_by)
         while self._deeds.busy() and time.monotonic() < until:
             time.sleep(0.02)
         if code or not self._main_done.wait(max(0.0, until - time.monotonic())):

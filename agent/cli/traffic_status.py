@@ -102,6 +102,9 @@ def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
     alerts = f"  alerts      {now['alerts']}: {now['held_back']} counted instead of stated"
     yield f"{alerts}, {now['banned']} of banned sources, {now['suppressed']} not wanted, {now['discarded']} too many for a packet"
     yield f"  evidence    {now['evidence']} captures, {now['evidence_left_out']} left out"
+    made, missing = now.get("flow_records", 0), now.get("flow_records_left_out", 0)
+    if made or missing:
+        yield f"  records     {made} of flows that ended, {missing} left out"
     share = f"{now['encrypted']} conversations encrypted ({now['encrypted_share']:.0f} % of bytes)"
     yield f"  not read    {share}, {now['undecoded']} packets malformed, {now['parsers_broken']} parsers broken"
 

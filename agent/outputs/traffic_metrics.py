@@ -16,6 +16,8 @@ _COUNTERS: tuple[tuple[str, str, str], ...] = (
     ("alerts", "alerts_total", "Alerts of rules."),
     ("held_back", "alerts_held_back_total", "Alerts that were counted instead of stated."),
     ("undecoded", "packets_malformed_total", "Packets that could not be decoded as far as they went."),
+    ("flow_records", "flow_records_total", "Records made of flows that ended."),
+    ("flow_records_left_out", "flow_records_left_out_total", "Flows that ended without a record: too many at once."),
     ("parsers_broken", "parsers_broken_total", "Conversations that a parser gave up."),
 )
 _GAUGES: tuple[tuple[str, str, str], ...] = (

@@ -23,6 +23,15 @@ EVICTED = Kind(
     advice="Raise collectors.traffic.max_flows, or look for a flood.",
     ocsf_class=6008,
 )
+NOT_RECORDED = Kind(
+    name="traffic.flow_records_left_out",
+    meaning="More flows ended at once than records are made of; what they did was seen, and there is no record of them.",
+    title="{count} flows ended without a record",
+    severity=Severity.LOW,
+    fields={"count": "int", "seconds": "float"},
+    advice="Look for a flood or a scan; a stop of the agent with very many open flows does it, too.",
+    ocsf_class=6008,
+)
 RULES_LOADED = Kind(
     name="traffic.rules_loaded",
     meaning="The sensor has taken a ruleset into use.",
@@ -82,6 +91,7 @@ KINDS = (
     HELD_BACK,
     DROPPED,
     EVICTED,
+    NOT_RECORDED,
     RULES_LOADED,
     RULES_NOT_LOADED,
     SECRET_MISSING,

@@ -1,6 +1,8 @@
 """The way of live packets through all parts, block by block; the rules in use can be exchanged between two blocks."""
 
-from collectors.traffic.block import Block
+import numpy as np
+
+from collectors.traffic.block import Block, from_packets
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.decode.table import Table
 from collectors.traffic.detectors.detectors import Detectors
@@ -37,6 +39,20 @@ class Passed:
         self.news, self.changes, self.alerts, self.findings = news, changes, alerts, findings
 
 
+Last = tuple[Block, Table, Batch, News, list[Change]]
+"""What the last parts take of a block."""
+
+
+def ending(flows: FlowTable, streams: Reassembler, protocols: Protocols, most: int = 0) -> Last:
+    """End every flow, or `most` of them: a block without packets, in which they end."""
+    ended = flows.shut_down(most)
+    batch = Batch()
+    batch.ended = [ended]
+    news = streams.finish(ended)
+    news.accepted, news.established = np.ones(0, np.bool_), np.zeros(0, np.bool_)
+    return from_packets([]), Table(0), batch, news, protocols.finish(news, ended)
+
+
 class Pipeline:
     """Decoder, flows, streams, protocols, rules and detectors. `engine` is None while no rules are in use."""
 
@@ -70,6 +86,12 @@ class Pipeline:
         if not len(block):
             findings += self.detectors.sweep(now_ns)
         return Passed(block, table, batch, news, changes, alerts, findings)
+
+    def finish(self, most: int) -> Passed:
+        """End `most` of the flows that are open, as long as there are any: what they still hold is looked at."""
+        last = ending(self.flows, self.streams, self.protocols, most)
+        alerts = self.engine.feed(*last, self.flows.columns) if self.engine is not None else []
+        return Passed(*last, alerts, self.detectors.feed(*last))
 
     def tune(self, options: DetectorOptions) -> None:
         """Go on with detectors of other limits, which count from now on."""

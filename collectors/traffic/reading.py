@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
-
-from collectors.traffic.block import Block, from_packets
+from collectors.traffic.block import Block
 from collectors.traffic.captures import open_capture
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
-from collectors.traffic.decode.table import Table
 from collectors.traffic.detectors.detectors import Detectors
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.options import DetectorOptions
-from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.garbage import seldom
+from collectors.traffic.pipeline import ending
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.parser import Limits
 from collectors.traffic.rules.engine.engine import Alert, Engine, EngineOptions
@@ -104,14 +101,7 @@ class Reading:
 
     def _end(self) -> Iterator[Alert | Finding]:
         """End all flows: what they still hold is looked at."""
-        ended = self._flows.shut_down()
-        news = self._streams.finish(ended)
-        changes = self._protocols.finish(news, ended)
-        block: Block = from_packets([])
-        batch = Batch()
-        batch.ended = [ended]
-        news.accepted = np.ones(0, np.bool_)
-        news.established = np.zeros(0, np.bool_)
+        last = ending(self._flows, self._streams, self._protocols)
         if self._detectors is not None:
-            yield from self._detectors.feed(block, Table(0), batch, news, changes)
-        yield from self._site.apply(self._engine.feed(block, Table(0), batch, news, changes, self._flows.columns))
+            yield from self._detectors.feed(*last)
+        yield from self._site.apply(self._engine.feed(*last, self._flows.columns))

@@ -17,6 +17,7 @@ from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.sealing import Sealer
 from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
+from collectors.traffic.protocols import magic
 from collectors.traffic.ring import RingOptions
 from collectors.traffic.rules.exchange import take_over
 from collectors.traffic.rules.forge import Broken
@@ -24,11 +25,14 @@ from collectors.traffic.rules.matching import domains
 from collectors.traffic.rules.rulebook import Fresh, Rulebook
 from collectors.traffic.rules.site import Site
 from contracts.collector import Emit
+from contracts.errors import Malformed, Unavailable
 from contracts.host import ReadOnlyHost, Stop
 
 CHORES_S = 0.25
 """So often the sensor looks up from the packets."""
 TICK_S = 1.0
+FLUSH_S, FLUSH_FLOWS = 3.0, 2048
+"""So long the end may take (`agent.worker.FLUSH_S` is more), and so many flows are ended at once."""
 SECRETS, BANS = "secrets", "bans"
 SOON_S, SOON_FOR_S = 0.5, 15.0
 """How often it is asked who is banned while a ban is expected, and how long it is."""
@@ -37,12 +41,13 @@ LATE_MODULES = ("numpy.ma",)
 
 
 def prepare() -> None:
-    """Do what needs files, while they can still be opened: all modules, libpcap, the public suffix list."""
+    """Do what needs files, while they can still be opened: all modules, libpcap, libmagic's kinds, the public suffix list."""
     for found in pkgutil.walk_packages(collectors.traffic.__path__, "collectors.traffic."):
         importlib.import_module(found.name)
     for name in LATE_MODULES:
         importlib.import_module(name)
     filter.load_library()
+    magic.load_library()
     domains.tld(b"example.org")
 
 
@@ -57,19 +62,24 @@ class Sensor:
         self._rules = Rulebook(options, emit, self._now_ms)
         self._reporting = Reporting(options, emit, host.monotonic())
         self._sight = Sight(emit, host.monotonic(), self._now_ms())
+        self._names: list[str] = []
         self._chores_s = self._tick_s = 0.0
         self._secret_s, self._secret_problem = -options.rules_every, ""
         self._bans, self._bans_s, self._blocked_s = "", -options.rules_every, -SOON_FOR_S
 
     def run(self, stop: Stop) -> None:
         """Watch until `stop`; raises `Unavailable` or `Malformed` where an interface cannot be read."""
-        while not stop.is_set():
-            source = _open(self.options)
-            try:
-                self._watch(source, stop)
-            finally:
-                source.close()
-        self._reporting.tick(self._host.monotonic(), self._now_ms(), at_end=True)
+        try:
+            while not stop.is_set():
+                source = _open(self.options)
+                try:
+                    self._watch(source, stop)
+                finally:
+                    source.close()
+        except (Unavailable, Malformed):
+            self._flush()
+            raise
+        self._flush()
 
     def close(self) -> None:
         """End what is under way beside the packets."""
@@ -77,6 +87,7 @@ class Sensor:
 
     def _watch(self, source: LiveSource, stop: Stop) -> None:
         """Read one set of interfaces, until `stop` or until others are wanted."""
+        self._names = source.names
         for block in source.blocks():
             now_ns = self._now_ns()
             passed = self._pipeline.feed(block, now_ns)
@@ -90,6 +101,22 @@ class Sensor:
                     source.stop()
             if stop.is_set():
                 source.stop()
+
+    def _flush(self) -> None:
+        """Look at what open flows still hold, and hand over all that was gathered, within `FLUSH_S`; what is left then is told."""
+        until_s = self._host.monotonic() + FLUSH_S
+        pipeline, reporting = self._pipeline, self._reporting
+        reporting.tick(self._host.monotonic(), self._now_ms(), at_end=True)
+        while len(pipeline.flows) and (now_s := self._host.monotonic()) < until_s:
+            passed = pipeline.finish(FLUSH_FLOWS)
+            reporting.take(passed, self._names, pipeline.flows.columns.serial, now_s)
+            reporting.tick(now_s, self._now_ms(), at_end=True)
+        if left := len(pipeline.flows):
+            reporting.leave_out(left)
+            self._emit.gap(
+                f"{left} flows were open at the end, and there was no time to look at what they still held", 0.0
+            )
+        self._sight.flush(pipeline, reporting, self._host.monotonic())
 
     def _chores(self, source: LiveSource, now_s: float) -> None:
         try:
@@ -106,7 +133,7 @@ class Sensor:
         if now_s - self._tick_s >= TICK_S:
             self._tick_s = now_s
             self._reporting.tick(now_s, self._now_ms())
-            self._sight.tick(source, self._pipeline, self._rules.state, self._reporting.unkept(), now_s)
+            self._sight.tick(source, self._pipeline, self._reporting, self._rules.state, now_s)
 
     def _use(self, fresh: Fresh) -> None:
         """Exchange the rules: flows, streams and conversations go on, with the bits and counts that rules have set."""
@@ -179,6 +206,7 @@ class Sensor:
             self._secret_s, self._secret_problem = -options.rules_every, ""
         if _of_tables(options) != _of_tables(former):
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
+            self._flush()
             # What the engine knows of flows is by their place in the tables: it is made anew, too.
             self._pipeline = Pipeline(options)
             self._rules.again()

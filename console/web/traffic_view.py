@@ -104,6 +104,9 @@ def _facts(sensor: Sensor | None, rules: Rules | None) -> list[tuple[str, str]]:
         found.append(("Lag", f"{sensor.lag_ms:,.0f} ms at most"))
         found.append(("Memory", f"{words.size(sensor.memory_bytes)} of tables"))
         found.append(("Evidence", f"{sensor.evidence:,} captures kept, {sensor.evidence_left_out:,} left out"))
+        if sensor.flow_records or sensor.flow_records_left_out:
+            made = f"{sensor.flow_records:,} of flows that ended, {sensor.flow_records_left_out:,} left out"
+            found.append(("Records", made))
         unread = (
             f"{sensor.encrypted_share:.0f} % of bytes encrypted, {words.plural(sensor.undecoded, 'malformed packet')}"
         )

@@ -1,5 +1,7 @@
 """Keeping one worker: connecting, greeting, back-off, settings that change."""
 
+import os
+import signal
 import socket
 import struct
 import time
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from agent.keeper import KINDS
 from agent.privileges import WORKERS, account
 from contracts.errors import Unreachable, Why
+from tests.agent.conftest import QUICK
 
 
 class Nowhere:
@@ -100,3 +103,35 @@ def test_a_watcher_that_takes_other_settings_while_it_watches_is_told_them_and_s
     assert crew.running().pid == pid, "not started anew"
     crew.supervisor.reconfigure([replace(live, subjects=(*live.subjects, "more"))])
     crew.until(lambda: crew.state().pid not in (0, pid))
+
+
+def test_at_the_end_one_whose_watchers_have_things_kept_is_heard_until_it_has_ended(team, spec, script):
+    last = {"ticker": {"flows": (1024, 4096)}}
+    crew = team(spec(script=script(), keeps=last), spec("netfilter", subjects=("other",)))
+    crew.running("netfilter")
+    pid = crew.running().pid
+    done = []
+    crew.supervisor.stop(lambda: done.append(1))
+    assert (crew.state("netfilter").state, done) == ("stopped", []), "that one holds nothing"
+    crew.until(lambda: done)
+    assert crew.state().state == "stopped" and not os.path.exists(f"/proc/{pid}/fd/0"), "it ended first"
+    assert crew.sink.own == [], "and not because it broke"
+
+
+def test_the_end_does_not_wait_for_ever_for_one_that_does_not_end(team, spec, script):
+    crew = team(spec(script=script(), keeps={"ticker": {"flows": (1024, 4096)}}), timing=replace(QUICK, farewell_s=0.3))
+    pid = crew.running().pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done, began = [], time.monotonic()
+        crew.supervisor.stop(lambda: done.append(1))
+        crew.until(lambda: done)
+        assert 0.2 < time.monotonic() - began < 5
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_without_workers_the_end_is_at_once(team):
+    done = []
+    team(connector=Nowhere()).supervisor.stop(lambda: done.append(1))
+    assert done == [1]

@@ -1,6 +1,7 @@
 """The sensor in a whole agent: an attack from another namespace becomes an event, and a ban in the kernel; rules and settings are exchanged
 while flows go on; what it cannot see, it says."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,6 +42,18 @@ sys.stdin.readline()
 s.sendall(b"GET /second HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
 s.recv(9999)
 time.sleep(0.3)
+"""
+OPEN = f"""
+import socket, sys, time
+for _ in range(100):
+    try:
+        s = socket.create_connection(("{SERVER}", 8081))
+        break
+    except OSError:
+        time.sleep(0.1)
+s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print(len(s.recv(9999)), flush=True)
+time.sleep(60)
 """
 FLOOD = f"""
 import socket
@@ -299,6 +312,46 @@ def test_a_scan_that_is_proven_is_banned_and_a_banned_source_does_not_fire_again
         site.curl(":81/", 1)
     time.sleep(1.5)
     assert agent.kinds().count("traffic.alert") == before
+
+
+def records(site: Site) -> str:
+    """Return the records of flows that are kept."""
+    folder = site.agent.folder / "state" / "kept" / "traffic" / "flows"
+    return "".join(one.read_text() for one in sorted(folder.glob("*.ndjson"))) if folder.is_dir() else ""
+
+
+def test_what_the_sensor_holds_is_handed_over_before_it_ends(site: Site) -> None:
+    agent = site.start(flow_records="4MiB")
+    with (
+        subprocess.Popen(site.victim.argv(sys.executable, "-c", KEEPING), stderr=subprocess.DEVNULL) as server,
+        subprocess.Popen(site.attacker.argv(sys.executable, "-c", OPEN), stdout=subprocess.PIPE) as client,
+    ):
+        try:
+            assert client.stdout is not None and client.stdout.readline()
+            site.curl("/?file=/etc/passwd")
+            agent.event("traffic.alert", 10)
+            site.curl("/?file=/etc/passwd")
+            site.curl("/?file=/etc/passwd")
+            agent.until(lambda: '"held_back": 2' in holdfast(site, "traffic", "status", "--json").decode(), 20)
+            assert "8081" not in records(site), "the session is open"
+            os.kill(agent.worker("sensor")["pid"], signal.SIGTERM)
+            agent.until(lambda: '"reason":"shutdown"' in records(site), 20)
+            ended = [json.loads(line) for line in records(site).splitlines()]
+            # Tries before that server listened are flows, too.
+            (session,) = [one for one in ended if one.get("dest_port") == 8081 and one["flow"]["bytes_toclient"] > 300]
+            assert (session["src_ip"], session["flow"]["reason"]) == (CLIENT, "shutdown")
+            alerts = [each["event"] for each in agent.ask("events", kind="traffic.alert")]
+            assert [alert.get("repeats", 0) for alert in alerts] == [0, 1], "what was only counted is told, too"
+            agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 2, 30)
+            before = records(site)
+            site.curl("/")
+            agent.until(lambda: '"flows_begun": 0' not in holdfast(site, "traffic", "status", "--json").decode(), 20)
+            began = time.monotonic()
+            assert agent.stop() == 0 and time.monotonic() - began < 10
+            assert '"dest_port":80,' in records(site).removeprefix(before), "and so it is when the whole agent stops"
+        finally:
+            for one in (client, server):
+                one.kill()
 
 
 def counted(site: Site) -> bool:

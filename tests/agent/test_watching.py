@@ -211,3 +211,44 @@ def test_what_is_to_be_kept_travels_in_pieces_and_settings_come_while_it_watches
     for every in (5.0, 7.0):
         watch.take(Retune(watcher="t", options=msgspec.msgpack.encode(CollectorOptions(every=every))))
     assert watch.retuned() == CollectorOptions(every=7.0) and watch.retuned() is None
+
+
+def held_back(until_s, keeps=True):
+    """Return what a watcher that says its last word 0.3 s after the end has got out by `until_s`, and how long that was waited for."""
+    ours, theirs = socket.socketpair()
+    ending = Ending()
+
+    class Watcher:
+        name, kinds = "t", (TICKED,)
+
+        def watch(self, host, emit, stop):
+            stop.wait(10)
+            time.sleep(0.3)
+            emit.keep("flows", "last", b"word")
+
+    if keeps:
+        Watcher.keeps = classmethod(lambda kind, options: {})
+    one = Watch("t", Watcher(), Host(), Channel(theirs), ending)
+    one.start()
+    ending.set()
+    began = time.monotonic()
+    one.hand_over(began + until_s)
+    waited = time.monotonic() - began
+    ours.setblocking(False)
+    try:
+        return [worker_codec().decode(read_frame(ours))], waited
+    except BlockingIOError:
+        return [], waited
+    finally:
+        one._thread.join(5)
+        ours.close()
+        theirs.close()
+
+
+def test_the_end_waits_for_one_that_hands_over_what_it_holds_and_not_for_ever():
+    said, _ = held_back(5.0)
+    assert said == [Keep(watcher="t", what="flows", name="last", data=b"word", last=True)]
+    said, waited = held_back(0.05)
+    assert said == [] and waited < 0.25
+    said, waited = held_back(5.0, keeps=False)
+    assert said == [] and waited < 0.25, "nothing is kept for it: it holds nothing"

@@ -116,10 +116,10 @@ class FlowTable:
         if self.emergency and len(self) <= self._options.max_flows * (100 - self._options.recovery_percent) // 100:
             self.emergency = False
 
-    def shut_down(self) -> Ended:
-        """End every flow."""
+    def shut_down(self, most: int = 0) -> Ended:
+        """End every flow, or `most` of them."""
         batch = Batch()
-        self._end(np.flatnonzero(self.columns.live), SHUT_DOWN, batch)
+        self._end(np.flatnonzero(self.columns.live)[: most or None], SHUT_DOWN, batch)
         return batch.ended[0] if batch.ended else Ended(Columns(0), np.zeros(0, np.uint8), np.zeros(0, np.int64))
 
     def _limits_ns(self) -> I64:

@@ -26,6 +26,7 @@ class FlowRecords:
         self._lines: list[bytes] = []
         self._size = 0
         self._since_s: float | None = None
+        self._number = 0
 
     def take(self, ended: Iterable[Ended], now_s: float) -> None:
         """Take the flows that ended."""
@@ -48,7 +49,8 @@ class FlowRecords:
         """Hand a piece over when it is time."""
         if self._since_s is None or not (at_end or self._size >= PIECE_BYTES or now_s - self._since_s >= PIECE_S):
             return
-        self._keep(f"{now_ms}.ndjson", b"".join(self._lines))
+        self._number += 1  # several may be handed over within a millisecond
+        self._keep(f"{now_ms}-{self._number:06d}.ndjson", b"".join(self._lines))
         self._lines, self._size, self._since_s = [], 0, None
 
 

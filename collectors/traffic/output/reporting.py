@@ -79,6 +79,11 @@ class Reporting:
         for alert in wanted:
             self._state(alert, names, now_s)
 
+    def leave_out(self, flows: int) -> None:
+        """Count flows of which there will be no record."""
+        if self._records and self.may_keep:
+            self.flows.left_out += flows
+
     def tick(self, now_s: float, now_ms: int, at_end: bool = False) -> None:
         """Tell of what was held back, and hand over records of flows."""
         self.flows.tick(now_s, now_ms, at_end)

@@ -1,8 +1,6 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
-from collections.abc import Sequence
-
-from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE
+from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE, NOT_RECORDED
 from collectors.traffic.live import LiveSource
 from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.statistics import Talkers
@@ -22,6 +20,10 @@ LEAST_BYTES = 100_000
 """Of conversations, before a share of them is told."""
 
 
+Lost = tuple[int, int, float]
+"""How many were lost, of how many, within how many seconds."""
+
+
 class _Loss:
     """Something that is lost from time to time: counted by somebody else, told once a minute, a blind spot for five."""
 
@@ -31,19 +33,27 @@ class _Loss:
         self.told_s = -AGAIN_S
         self.last_s = -LINGER_S
         self._untold = self._of = 0
+        self._since_s = 0.0
 
-    def more(self, total: int, of: int, now_s: float) -> tuple[int, int, float] | None:
-        """Take the total so far; return how many to tell of, of how many, since when; None when there is nothing to tell now."""
+    def take(self, total: int, of: int, since_s: float, now_s: float) -> None:
+        """Take the total so far, as it has become since `since_s`; one that is smaller than before was begun anew."""
+        if total < self.known or of < self.base:
+            self.known = self.base = 0
         fresh, self.known = total - self.known, total
         passed, self.base = of - self.base, of
+        if fresh and not self._untold:
+            self._since_s, self._of = since_s, 0
         self._untold += fresh
         self._of += passed
         if fresh:
             self.last_s = now_s
-        if now_s - self.told_s < AGAIN_S or not self._untold:
+
+    def due(self, now_s: float, at_end: bool = False) -> Lost | None:
+        """Return what is to be told, None when there is nothing, or it is too early."""
+        if not self._untold or (now_s - self.told_s < AGAIN_S and not at_end):
             return None
-        told = (self._untold, max(self._of, self._untold), min(now_s - self.told_s, LINGER_S))
-        self.told_s, self._untold, self._of = now_s, 0, 0
+        told = (self._untold, max(self._of, self._untold), round(now_s - self._since_s, 1))
+        self.told_s, self._untold = now_s, 0
         return told
 
     def lately(self, now_s: float) -> bool:
@@ -59,7 +69,8 @@ class Sight:
         self._talkers = Talkers()
         self._gone: dict[str, float] = {}
         self._drops: dict[str, _Loss] = {}
-        self._evicted = _Loss()
+        self._evicted, self._unrecorded = _Loss(), _Loss()
+        self._looked_s = now_s
         self._stated: tuple[Blind, ...] | None = None
         self._since_ms = now_ms
         self._packets = self._bytes = 0
@@ -79,25 +90,39 @@ class Sight:
             self._bytes += int(passed.block.wire.sum())
             self._lag_ns = max(self._lag_ns, now_ns - int(passed.block.time_ns[0]))
 
-    def tick(self, source: LiveSource, pipeline: Pipeline, rules: Rules, unkept: Sequence[str], now_s: float) -> None:
-        """State what is new of interfaces, drops and evictions, and what cannot be seen; `unkept`: what a secret is wanting for."""
+    def tick(self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float) -> None:
+        """State what is new of interfaces, drops, evictions and records, and what cannot be seen."""
         self._interfaces(source, now_s)
+        since_s, self._looked_s = self._looked_s, now_s
         for name, counts in source.counts().items():
-            told = self._drops.setdefault(name, _Loss()).more(counts.dropped, counts.seen, now_s)
-            if told is not None:
-                packets, of, seconds = told
-                share = round(100 * packets / of, 1)
-                self._emit.event(
-                    DROPPED.event(name, interface=name, packets=packets, share=share, seconds=round(seconds, 1))
-                )
-        evicted = self._evicted.more(pipeline.flows.counts.evicted, pipeline.flows.counts.begun, now_s)
-        if evicted is not None:
-            self._emit.event(EVICTED.event("flows", count=evicted[0], seconds=round(evicted[2], 1)))
+            self._drops.setdefault(name, _Loss()).take(counts.dropped, counts.seen, since_s, now_s)
+        self._count_flows(pipeline, reporting, since_s, now_s)
+        self._tell(now_s)
         spots = tuple(self._blind(pipeline, rules, now_s))
-        spots += tuple(_not_kept(what) for what in unkept)
+        spots += tuple(_not_kept(what) for what in reporting.unkept())
         if spots != self._stated:
             self._stated = spots
             self._emit.blind(spots)
+
+    def flush(self, pipeline: Pipeline, reporting: Reporting, now_s: float) -> None:
+        """Tell what has not been told yet: the sensor, or its tables, end."""
+        self._count_flows(pipeline, reporting, self._looked_s, now_s)
+        self._tell(now_s, at_end=True)
+
+    def _count_flows(self, pipeline: Pipeline, reporting: Reporting, since_s: float, now_s: float) -> None:
+        flows, records = pipeline.flows.counts, reporting.flows
+        self._evicted.take(flows.evicted, flows.begun, since_s, now_s)
+        self._unrecorded.take(records.left_out, records.made + records.left_out, since_s, now_s)
+
+    def _tell(self, now_s: float, at_end: bool = False) -> None:
+        for name, loss in self._drops.items():
+            if lost := loss.due(now_s, at_end):
+                packets, of, seconds = lost
+                share = round(100 * packets / of, 1)
+                self._emit.event(DROPPED.event(name, interface=name, packets=packets, share=share, seconds=seconds))
+        for kind, loss in ((EVICTED, self._evicted), (NOT_RECORDED, self._unrecorded)):
+            if lost := loss.due(now_s, at_end):
+                self._emit.event(kind.event("flows", count=lost[0], seconds=lost[2]))
 
     def rows(
         self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float
@@ -154,6 +179,8 @@ class Sight:
             encrypted_share=round(100 * found.bytes_encrypted / found.bytes_seen, 1) if found.bytes_seen else 0.0,
             evidence=reporting.evidence,
             evidence_left_out=reporting.evidence_left_out,
+            flow_records=reporting.flows.made,
+            flow_records_left_out=reporting.flows.left_out,
         )
 
     def _roll(self, source: LiveSource, pipeline: Pipeline, now_s: float) -> None:
@@ -197,6 +224,15 @@ class Sight:
                     why=Why.TOO_LARGE,
                     detail="some were given up within the last minutes, because there were more than collectors.traffic.max_flows",
                     fix="Raise collectors.traffic.max_flows, or look for a flood.",
+                )
+            )
+        if self._unrecorded.lately(now_s):
+            spots.append(
+                Blind(
+                    what="the records of all flows that ended",
+                    why=Why.TOO_LARGE,
+                    detail="of some within the last minutes none was made, because too many ended at once",
+                    fix="Look for a flood or a scan; flows themselves are followed all the same.",
                 )
             )
         spots += _of_rules(rules)

@@ -18,6 +18,20 @@ def test_packets_are_followed_without_rules_and_held_against_them_once_there_are
     assert pipeline.memory_bytes() > 0
 
 
+def test_at_the_end_flows_are_ended_some_at_a_time_and_what_was_never_acknowledged_is_looked_at() -> None:
+    pipeline = Pipeline(Options())
+    pipeline.engine = Engine(
+        scene.rules('alert tcp any any -> any any (content:"needle"; flow:only_stream; sid:1;)'), pipeline.flows.columns
+    )
+    talk = scene.Talk().ask(b"a needle")
+    del talk.packets[-1]  # the server has not acknowledged it
+    others = [scene.udp(b"x", sport=port) for port in range(1, 11)]
+    assert pipeline.feed(from_packets([*others, *talk.packets]), 0).alerts == []
+    passed = [pipeline.finish(4) for _ in range(3)]
+    assert [len(one.batch.ended[0]) for one in passed] == [4, 4, 3] and len(pipeline.flows) == 0
+    assert [alert.rule.sid for one in passed for alert in one.alerts] == [1]
+
+
 def test_silent_flows_end_by_the_clock_when_nothing_comes() -> None:
     pipeline = Pipeline(Options())
     pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), scene.START)

@@ -26,10 +26,10 @@ def test_a_flow_is_a_record_of_suricata_s_shape_handed_over_when_its_piece_is_ol
     records.tick(6.0, 2)
     assert not kept
     records.tick(5.0 + PIECE_S, 3)
-    (one,) = [json.loads(line) for line in kept["3.ndjson"].splitlines()]
+    (one,) = [json.loads(line) for line in kept["3-000001.ndjson"].splitlines()]
     assert (one["event_type"], one["proto"], one["dest_port"], one["src_ip"]) == ("flow", "TCP", 80, scene.CLIENT)
     assert one["flow"]["pkts_toserver"] > 2 and one["flow"]["reason"] == "shutdown" and one["flow"]["age"] > 0
     monkeypatch.setattr(flow_records, "MOST_PER_BLOCK", 3)
     records.take([ended(*(scene.udp(b"x", sport=port) for port in range(1, 11)))], 70.0)
     records.tick(71.0, 4, at_end=True)
-    assert (len(kept["4.ndjson"].splitlines()), records.left_out, records.made) == (3, 7, 4)
+    assert (len(kept["4-000002.ndjson"].splitlines()), records.left_out, records.made) == (3, 7, 4)

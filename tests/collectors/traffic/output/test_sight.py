@@ -3,7 +3,7 @@
 from typing import Any
 
 from collectors.traffic.block import from_packets
-from collectors.traffic.options import Options
+from collectors.traffic.options import EvidenceOptions, Options
 from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
@@ -32,10 +32,11 @@ class Seen:
         self.told, self.source, self.pipeline = Told(), Interfaces(), Pipeline(Options())
         self.sight = Sight(self.told, 0.0, 7)
         self.rules = Rules(loaded=5)
+        self.reporting = Reporting(Options(), self.told, 0.0)
 
-    def tick(self, now_s: float, *unkept: str) -> list[str]:
+    def tick(self, now_s: float) -> list[str]:
         source: Any = self.source
-        self.sight.tick(source, self.pipeline, self.rules, unkept, now_s)
+        self.sight.tick(source, self.pipeline, self.reporting, self.rules, now_s)
         return [spot.what for spot in self.told.spots]
 
 
@@ -47,10 +48,50 @@ def test_drops_are_told_once_a_minute_and_stay_a_blind_spot_for_five() -> None:
     seen.source.ring.seen, seen.source.ring.dropped = 2000, 150
     seen.tick(3.0)
     (first,) = seen.told.events
-    assert (first.fields["packets"], first.fields["share"]) == (100, 10.0)
+    assert (first.fields["packets"], first.fields["share"], first.fields["seconds"]) == (100, 10.0, 1.0)
     seen.tick(63.0)
     assert seen.told.events[1].fields["packets"] == 50, "what came meanwhile is told, too"
+    assert seen.told.events[1].fields["seconds"] == 61.0, "from the look before the first of them"
     assert seen.tick(310.0) == []
+
+
+def test_the_time_of_a_loss_is_its_own_and_not_that_since_something_was_told_at_last() -> None:
+    seen = Seen()
+    for second in range(1, 400):
+        seen.source.ring.seen = second * 1000
+        seen.tick(float(second))
+    seen.source.ring.seen, seen.source.ring.dropped = 400_000, 500
+    seen.tick(400.0)
+    (told,) = seen.told.events
+    assert (told.fields["packets"], told.fields["share"], told.fields["seconds"]) == (500, 50.0, 1.0)
+
+
+def test_flows_without_a_record_are_told_and_what_was_not_told_yet_is_told_at_the_end() -> None:
+    seen = Seen()
+    records = seen.reporting.flows
+    records.made, records.left_out = 20_000, 700
+    assert seen.tick(1.0) == ["the records of all flows that ended"]
+    records.left_out, seen.source.ring.dropped, seen.source.ring.seen = 900, 5, 10
+    seen.tick(2.0)
+    assert seen.told.kinds() == ["traffic.flow_records_left_out", "traffic.packets_dropped"]
+    assert seen.told.events[0].fields == {"count": 700, "seconds": 1.0}
+    seen.pipeline.flows.counts.evicted = 3
+    records.left_out = 1000
+    seen.sight.flush(seen.pipeline, seen.reporting, 4.0)
+    late = {event.kind: event.fields["count"] for event in seen.told.events[2:]}
+    assert late == {"traffic.flows_evicted": 3, "traffic.flow_records_left_out": 300}
+    assert [event.fields["seconds"] for event in seen.told.events[2:]] == [2.0, 3.0]
+
+
+def test_tables_that_are_made_anew_count_from_nothing() -> None:
+    seen = Seen()
+    seen.pipeline.flows.counts.evicted = 50
+    seen.tick(1.0)
+    seen.pipeline = Pipeline(Options())
+    seen.tick(70.0)
+    seen.pipeline.flows.counts.evicted = 4
+    seen.tick(140.0)
+    assert [event.fields["count"] for event in seen.told.events] == [50, 4]
 
 
 def test_interfaces_that_go_and_come_back() -> None:
@@ -69,7 +110,9 @@ def test_what_takes_sight_away_is_named() -> None:
     seen.pipeline.flows.counts.evicted = 9
     counts = seen.pipeline.protocols.counts
     counts.bytes_seen, counts.bytes_encrypted, counts.parsers_broken = 1_000_000, 620_000, 1
-    spots = seen.tick(1.0, "the packets of alerts", "the records of flows")
+    sealed = Options(evidence=EvidenceOptions(key="file:/none"), flow_records=1 << 20)
+    seen.reporting = Reporting(sealed, seen.told, 0.0)
+    spots = seen.tick(1.0)
     for what in (
         "what newer rules describe",
         "what rules describe",
