@@ -196,9 +196,7 @@ BUFFERS = _table(
 )  # fmt: skip
 """All sticky buffers that the parsers may fill, by name."""
 
-_UNFILLED = frozenset({
-    "file.magic", "email.body_md5", "email.command",
-})  # fmt: skip
+_UNFILLED = frozenset({"email.body_md5", "email.command"})
 """Buffers of protocols that are parsed, which their parsers leave empty."""
 _PARSED = frozenset({"http", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
 """The protocols that have a parser (`registry.py`); the others are recognised, and rules see their stream."""

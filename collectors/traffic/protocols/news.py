@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from collectors.traffic.protocols import magic
+
 UNKNOWN = ""
 FAILED = "failed"
 """A conversation's `protocol` while nothing is known, and when detection gave up."""
@@ -28,6 +30,7 @@ class File:
     truncated: bool = False
     limit: int = 102_400
     digests: tuple["hashlib._Hash", ...] = ()
+    _kind: bytes = b""
 
     def add(self, data: bytes) -> None:
         """Take bytes that follow what is there."""
@@ -42,6 +45,12 @@ class File:
         """Say that nothing more comes."""
         self.closed = True
         self.truncated = self.truncated or truncated
+
+    def kind(self, data: bytes | bytearray) -> bytes:
+        """Return file(1)'s words for the file, of which `data` is the beginning; b"" while too little of it is there."""
+        if not self._kind and (self.closed or len(data) >= magic.LEAST):
+            self._kind = magic.describe(bytes(data[: magic.LOOKED_AT]))
+        return self._kind
 
     def digest(self, algorithm: str) -> str:
         """Return the hexadecimal digest by `algorithm` (md5, sha1, sha256), "" when there is none."""
@@ -135,6 +144,9 @@ class Fields(Transaction):
             return [bytes(file.data) for file in self.files if file.to_client == to_client and file.data]
         if name == "file.name":
             return [file.name for file in self.files if file.to_client == to_client and file.name]
+        if name == "file.magic":
+            kinds = [file.kind(file.data) for file in self.files if file.to_client == to_client]
+            return [kind for kind in kinds if kind]
         make = self._later.pop((name, to_client), None)
         if make is not None:
             self._buffers[name, to_client] = [make()]

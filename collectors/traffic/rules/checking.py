@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from collectors.traffic.protocols import magic
 from collectors.traffic.protocols.events import APPLAYER, EVENTS
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.sets import HeaderSets
@@ -67,6 +68,8 @@ def compiled(ruleset: Ruleset, read: Reader = beside) -> Ruleset:
             for test in rule.tests:
                 if type(test) is EventTest:
                     _known(test)
+            if any(test.buffer == "file.magic" for test in rule.buffers) and not magic.load_library():
+                raise Refused("file.magic: libmagic is not here; install libmagic1")
             lists.resolve(rule)
             Compiled(rule, sets, lambda test, whole: Matcher(test, whole.base64))
         except (Refused, Unsupported) as refused:

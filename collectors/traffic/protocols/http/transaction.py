@@ -192,11 +192,19 @@ def _file_name(tx: HttpTransaction, to_client: bool) -> list[bytes]:
     return [file.name for file in tx.files if file.to_client == to_client and file.name]
 
 
+def _file_magic(tx: HttpTransaction, to_client: bool) -> list[bytes]:
+    """Return what kind of files there are; that of a response is its body."""
+    body = tx.response_message.body.data
+    kinds = [file.kind(body if to_client else file.data) for file in tx.files if file.to_client == to_client]
+    return [kind for kind in kinds if kind]
+
+
 _BODIES: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
     "http.request_body": _body(False),
     "http.response_body": _body(True),
     "file.data": _file_data,
     "file.name": _file_name,
+    "file.magic": _file_magic,
 }
 
 _MAKERS: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
