@@ -18,7 +18,6 @@ from collectors.traffic.output.sealing import Sealer
 from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
 from collectors.traffic.protocols import magic
-from collectors.traffic.protocols import magic
 from collectors.traffic.ring import RingOptions
 from collectors.traffic.rules.exchange import take_over
 from collectors.traffic.rules.forge import Broken
