@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from collectors.integrity import giving_way
 from collectors.integrity.book import Book
 from collectors.integrity.pace import Pacer
 from collectors.integrity.rules import Rules
@@ -123,6 +124,7 @@ class Scan:
 
     def _run(self) -> None:
         error: BaseException | None = None
+        giving_way.begin(self._book)
         try:
             book = Book(self._book)
             try:
@@ -132,6 +134,7 @@ class Scan:
         except Exception as caught:  # noqa: BLE001  # told by the engine, whose thread waits for it
             error = caught
         finally:
+            giving_way.end(self._book)
             self._put(Ended(error))
 
     def _roots(self, book: Book) -> None:

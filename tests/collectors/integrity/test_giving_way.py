@@ -1,0 +1,58 @@
+"""Archives are read when no scan is at work, at once where it is urgent, and never put off for ever."""
+
+import threading
+import time
+from pathlib import Path
+
+from collectors.integrity.giving_way import GivesWay, begin, end
+
+BOOK = Path("/state/integrity.db")
+
+
+def seconds(gives_way: GivesWay) -> float:
+    start = time.monotonic()
+    gives_way()
+    return time.monotonic() - start
+
+
+def test_without_a_scan_nothing_waits() -> None:
+    assert seconds(GivesWay(BOOK, lambda: False)) < 0.2
+    begin(Path("/other/integrity.db"))
+    try:
+        assert seconds(GivesWay(BOOK, lambda: False)) < 0.2, "another watch's scan is no matter of ours"
+    finally:
+        end(Path("/other/integrity.db"))
+
+
+def test_a_scan_comes_first_and_its_end_wakes_the_reading() -> None:
+    begin(BOOK)
+    begin(BOOK)
+    went_on = threading.Event()
+    reading = threading.Thread(target=lambda: (GivesWay(BOOK, lambda: False)(), went_on.set()))
+    reading.start()
+    try:
+        assert not went_on.wait(0.1)
+    finally:
+        end(BOOK)
+    assert not went_on.wait(0.1), "two scans were at work"
+    end(BOOK)
+    assert went_on.wait(10)
+    reading.join()
+
+
+def test_what_is_urgent_does_not_wait() -> None:
+    begin(BOOK)
+    try:
+        assert seconds(GivesWay(BOOK, lambda: True)) < 0.5
+    finally:
+        end(BOOK)
+
+
+def test_it_gives_way_for_so_long_in_all_and_then_no_more() -> None:
+    begin(BOOK)
+    try:
+        gives_way = GivesWay(BOOK, lambda: False, most_s=0.1)
+        assert seconds(gives_way) >= 0.1
+        assert seconds(gives_way) < 0.1
+    finally:
+        end(BOOK)
