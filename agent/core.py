@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import msgpack
 
 from agent.clock import Clock
-from agent.coverage import WORKER_FIX, CoverageBook, narrowed, worker_subject
+from agent.coverage import DISK, DISK_FIX, WORKER_FIX, CoverageBook, narrowed, worker_subject
 from agent.intake import Intake
 from agent.judging import Judging
 from agent.kinds import ACTION_DONE, ACTION_FAILED, ACTION_WOULD_RUN, WATCH_GAP
@@ -31,7 +31,6 @@ from contracts.wire import Work, WorkerState
 
 LOOK, JUDGE, CHORE, TIMED = "look:", "judge:", "chore:", "timed:"
 PROOFS = "proofs"
-DISK_FIX = "Free space on the file system of the state directory."
 WORKER_RETRY_S = 2.0
 """How soon to look again at what a worker that was down could not."""
 MAX_RECENT_RUNS = 64
@@ -112,6 +111,8 @@ class Core:
         self._store, self._clock = store, clock
         self._plan = Plan()
         self._asked: dict[str, list[Callable[[Look], None]]] = {}
+        self.short: Callable[[], str] = str
+        """Says what the state's disk is short of, "" for nothing."""
         self.recent_runs: list[Run] = []
         self.work: dict[str, Work] = {}
         kept = msgpack.decode(store.get(PROOFS) or b"\x90", type=list[Proof])
@@ -160,8 +161,10 @@ class Core:
             self._workers.collect(name, self._deadline_s(name), self._looked)
         elif what + ":" == JUDGE:
             if RUNS in self._judging.subjects(name):
-                self._store_runs()
-            self._ended(self._judging.judge(name), job)
+                self.intake.put((), self._store_runs)  # on a full disk it waits, and the judge after it
+                self.intake.put((), lambda: self._ended(self._judging.judge(name), job))
+            else:
+                self._ended(self._judging.judge(name), job)
         elif what + ":" == TIMED and self._timed is not None:
             self._timed.run(name, lambda: self.scheduler.finished(job))
         else:
@@ -241,7 +244,10 @@ class Core:
         if self.intake.full:
             blind = Blind(what="anything new", why=Why.OTHER, detail=self.intake.full, fix=DISK_FIX)
             for sight in self.coverage.coverage().sights:
+                if sight.subject == DISK:
+                    continue
                 taken.setdefault(sight.subject, []).append(blind)
+        self.coverage.disk(self.intake.full, self.short(), self._clock.now_ms())
         return narrowed(self.coverage.coverage(), taken, down)
 
     def _concerned(self, worker: str) -> tuple[str, ...]:

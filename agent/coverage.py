@@ -19,6 +19,9 @@ from contracts.runs import RunState
 SEEN, PARTIAL, UNSEEN, UNKNOWN = "seen", "partial", "unseen", "unknown"
 
 
+DISK = "state disk"
+"""The sight of the file system that holds the agent's state; there is one only while it is short of room."""
+DISK_FIX = "Free space on the file system of the state directory; the agent goes on by itself."
 WORKER_FIX = "It is tried again by itself; if it stays down, look at the agent's log and restart the agent."
 _FIXES = {
     Why.TOOL_MISSING: "Install the tool that is named.",
@@ -55,6 +58,7 @@ class CoverageBook:
         self._watched: dict[str, tuple[Blind, ...]] = {}
         self._watch_told: dict[str, str] = {}
         self._workers: dict[str, Sight] = {}
+        self._disk: Sight | None = None
 
     def expect(self, subject: str, every_s: float, now_ms: int, rows: int = 0) -> None:
         """Know that `subject` is to be looked at; it is `unknown` until it was. `rows` is how many are stored of it."""
@@ -131,6 +135,18 @@ class CoverageBook:
                 known = Sight(subject=subject, state=state, since_ms=now_ms)
             self._workers[subject] = known
 
+    def disk(self, full: str, short: str, now_ms: int) -> None:
+        """Know that the agent can store nothing (`full` says why) or soon can no more (`short`), or that all is well."""
+        if not full and not short:
+            self._disk = None
+            return
+        state = UNSEEN if full else PARTIAL
+        what = "what happens from now on: it waits in memory" if full else "what does not fit any more"
+        blind = Blind(what=what, why=Why.OTHER, detail=full or short, fix=DISK_FIX)
+        known = self._disk
+        since_ms = known.since_ms if known is not None and known.state == state else now_ms
+        self._disk = Sight(subject=DISK, state=state, blind=(blind,), since_ms=since_ms)
+
     def rows(self, subject: str) -> int:
         """Return how many rows the subject had when last looked at."""
         known = self._known.get(subject)
@@ -138,7 +154,8 @@ class CoverageBook:
 
     def coverage(self) -> Coverage:
         """Return every sight, those that are not wholly seen first."""
-        sights = [*(self._sight(name) for name in sorted(self._known)), *self._workers.values()]
+        own = (self._disk,) if self._disk is not None else ()
+        sights = [*own, *(self._sight(name) for name in sorted(self._known)), *self._workers.values()]
         sights = [sight for sight in sights if sight.subject not in self._judges or sight.state in (PARTIAL, UNSEEN)]
         return Coverage(sights=tuple(sorted(sights, key=lambda sight: sight.state == SEEN)))
 

@@ -2,8 +2,9 @@
 
 import os
 import secrets
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from agent.kinds import CLOCK_STEPPED, CONFIG_CHANGED, CONFIG_LOADED, CONFIG_REF
 from agent.loop import Callback, Loop
 from agent.outlets import Outlets
 from agent.outputs.rendering import Rendering
+from agent.patient_memory import PatientMemory
 from agent.plan import Plan
 from agent.reporting import Reporting
 from agent.responder import Responder
@@ -38,6 +40,7 @@ from agent.sdnotify import Notifier
 from agent.spool.spool import Spool, SpoolLimits
 from agent.start import Paths
 from agent.state import State
+from agent.state_disk import StateDisk
 from agent.supervision import Connector
 from agent.supervisor import Supervisor
 from agent.thrift import Thrift
@@ -82,6 +85,7 @@ class Instance:
         self._refused: tuple[str, ...] = ()
         self._reloading = self._stopping = False
         settings = plan.settings
+        self._disk = StateDisk(paths.state, clock.monotonic)
         self._state, state_events = State.open(paths.state / "state.db", clock, settings.ledger.keep / 86400)
         self._reporting = Reporting(paths.state, settings, self._state, clock)
         limits = SpoolLimits(total_bytes=settings.spool.max_size)
@@ -94,7 +98,8 @@ class Instance:
         self._supervisor = Supervisor(
             loop, plan.workers, connector, self._state, self._core, clock, holder=self._handover
         )
-        self._intake = Intake(self._spool, clock, loop, self._instance, self._stored)
+        self._intake = Intake(self._spool, clock, loop, self._instance, self._stored, self._disk)
+        self._core.short = lambda: self._disk.short
         self._judging = Judging(judges, self._state, clock)
         guarding = guard.rules(settings.firewall.guard)
         self._responder = Responder(settings.rules, plan.deeds, self._core.do, clock, self._new_id, guarding)
@@ -127,7 +132,7 @@ class Instance:
         self._timed.use(self._plan.timed, self._plan.deeds)
         self._timed.resume()
         self._core.follow(core_plan(self._plan))
-        self._declare()
+        self._patiently(self._declare)
         self._take_backups(self._recent(BACKUP_KINDS))
         self._core.listeners.append(lambda envelope: self._take_backups([envelope]))
         self._take_antivirus(self._recent(ANTIVIRUS_KINDS))
@@ -179,6 +184,7 @@ class Instance:
 
         def alone() -> None:
             self._intake.put([STOPPED.event("agent", signal=signal_name)])
+            self._say_what_is_lost(self._intake.last_try())
             if self._control is not None:
                 self._control.close()
             self._reporting.stop(3.0)
@@ -274,6 +280,9 @@ class Instance:
         if sights != self._told:  # what can be seen is not to wait for the next heartbeat
             self._told = sights
             self._reporting.beat()
+        told = () if self._intake.full else self._disk.look()
+        if told:
+            self._intake.put(told)
         step_s = self._steps.look()
         if step_s:
             self._intake.put([CLOCK_STEPPED.event("clock", seconds=step_s)])
@@ -327,7 +336,7 @@ class Instance:
         self._supervisor.reconfigure(made.workers)
         self._timed.use(made.timed, made.deeds)
         self._core.follow(core_plan(made))
-        self._declare()
+        self._patiently(self._declare)
         self._reporting.use(made.settings)
 
     def _declare(self) -> None:
@@ -359,13 +368,30 @@ class Instance:
 
     def _take_antivirus(self, envelopes: Sequence[Envelope]) -> None:
         told = [envelope.event for envelope in envelopes if envelope.event.kind in ANTIVIRUS_KINDS]
-        if told and self._antivirus.take(told, self._clock.now_ms()):
-            self._core.accepted(ANTIVIRUS_RUNS)
+        if told:
+            self._patiently(lambda: self._note(self._antivirus, told, ANTIVIRUS_RUNS))
 
     def _take_backups(self, envelopes: Sequence[Envelope]) -> None:
         told = [envelope.event for envelope in envelopes if envelope.event.kind in BACKUP_KINDS]
-        if told and self._backups.take(told, self._clock.now_ms()):
-            self._core.accepted(BACKUPS)
+        if told:
+            self._patiently(lambda: self._note(self._backups, told, BACKUPS))
+
+    def _note(self, book: AntivirusBook | BackupBook, told: Sequence[Event], subject: str) -> None:
+        if book.take(told, self._clock.now_ms()):
+            self._core.accepted(subject)
+
+    def _patiently(self, write: Callable[[], None]) -> None:
+        """Do what writes to the state; on a full disk it waits for room, in its turn, and is done again from its beginning."""
+        self._intake.put((), write)
+
+    def _say_what_is_lost(self, events: Sequence[Event]) -> None:
+        """Leave on standard error, which is the journal, what a full disk did not take before the end."""
+        if events:
+            kinds = ", ".join(f"{event.kind} {event.key!r}" for event in events[:20])
+            sys.stderr.write(
+                f"holdfast: {len(events)} events are lost, because until the end {self._intake.full}: {kinds}"
+                f"{' …' if len(events) > 20 else ''}\n"
+            )
 
     def _config_changed(self) -> None:
         if not self._reloading and planning.signature(self._paths.config) != self._signature:
@@ -387,29 +413,6 @@ class Instance:
                 answer.send({"digest": self._plan.digest})
 
         return Later(begin)
-
-
-class PatientMemory:
-    """Small facts for the scheduler: known at once, stored when the disk has space."""
-
-    def __init__(self, state: State, intake: Intake) -> None:
-        self._state, self._intake = state, intake
-        self._fresh: dict[str, bytes] = {}
-
-    def get(self, name: str) -> bytes | None:
-        """Return what was put under `name`."""
-        return self._fresh[name] if name in self._fresh else self._state.get(name)
-
-    def put(self, name: str, value: bytes) -> None:
-        """Keep `value` under `name`."""
-        self._fresh[name] = value
-
-        def store() -> None:
-            self._state.put(name, value)
-            if self._fresh.get(name) == value:
-                del self._fresh[name]
-
-        self._intake.put((), store)
 
 
 def core_plan(plan: Plan) -> CorePlan:

@@ -18,7 +18,8 @@ from contracts.errors import HoldfastError, TooLarge
 from contracts.event import Envelope, Event, Kind, Lane, Severity, techniques
 from contracts.title import title
 
-RETRY_S = (0.5, 1.0, 2.0, 5.0)
+RETRY_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""The first time at once: a reserve may have been given up."""
 MAX_HELD_FACTS = 4096
 """How many single facts wait while the disk is full; looks are not counted, there is at most one per subject."""
 
@@ -37,6 +38,13 @@ class Timers(Protocol):
         """Call back once after `delay_s`."""
 
 
+class Disk(Protocol):
+    """The part of `agent.state_disk.StateDisk` that this file uses."""
+
+    def ran_full(self) -> Sequence[Event]:
+        """Give up what room is kept in reserve; returns what has to be said first."""
+
+
 class _Item:
     """Events to store, and what follows once they are."""
 
@@ -51,7 +59,10 @@ After = Callable[[list[Envelope], frozenset[str]], None]
 class Intake:
     """`put` stores events and then calls back; in order, and across a full disk."""
 
-    def __init__(self, spool: Appends, clock: Clock, timers: Timers, instance: str, after: After) -> None:
+    def __init__(
+        self, spool: Appends, clock: Clock, timers: Timers, instance: str, after: After, disk: Disk | None = None
+    ) -> None:
+        self._disk = disk
         self._spool, self._clock, self._timers, self._instance, self._after = spool, clock, timers, instance, after
         self._overrides: Mapping[str, Severity] = {}
         self._kinds: Mapping[str, Kind] = {}
@@ -90,6 +101,12 @@ class Intake:
     def held(self) -> int:
         """How many results wait for space."""
         return len(self._waiting)
+
+    def last_try(self) -> tuple[Event, ...]:
+        """Try once more to store what waits, before the end; returns the events that then are lost."""
+        if self.full:
+            self._drain()
+        return tuple(event for item in self._waiting for event in item.events)
 
     def _complete(self, event: Event) -> Event:
         """Return `event` with its time, its dedup key and the severity that the configuration gives its kind."""
@@ -154,10 +171,17 @@ class Intake:
     def _rest(self, error: HoldfastError) -> None:
         if not self.full:
             self._full_since = self._clock.monotonic()
+            if isinstance(error, FileFull) and self._disk is not None:
+                self._say_first(self._disk.ran_full())
         self.full = error.message
         delay = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
         self._tries += 1
         self._timers.call_later(delay, self._drain)
+
+    def _say_first(self, events: Sequence[Event]) -> None:
+        """Put `events` before all that waits: why nothing comes any more must not wait behind it."""
+        if events:
+            self._waiting.appendleft(_Item([self._complete(event) for event in events], None, frozenset()))
 
     def _recovered(self) -> None:
         """State that there was no space, once there is."""

@@ -67,11 +67,28 @@ CLOCK_STEPPED = Kind(
 )
 DISK_FULL = Kind(
     name="agent.disk_full",
-    meaning="The agent's disk had no space; looks waited meanwhile and were stored once there was space again.",
+    meaning="The agent's disk had no space; what was seen waited meanwhile and was stored once there was space again.",
     title="The state directory had no space for {seconds:.0f} s; {held} results waited",
     severity=Severity.HIGH,
     fields={"seconds": "float", "held": "int"},
     advice="Free space on the file system of the state directory.",
+    ocsf_class=6008,
+)
+DISK_SHORT = Kind(
+    name="agent.disk_short",
+    meaning="The file system of the state directory is full or nearly so: soon what the agent sees waits in memory and cannot be told.",
+    title="Holdfast is short of room on the disk: {detail}",
+    severity=Severity.HIGH,
+    fields={"detail": "str", "free": "int"},
+    advice="Free space on the file system of the state directory; the agent goes on by itself then, nothing needs a restart.",
+    ocsf_class=6008,
+)
+DISK_ROOM_AGAIN = Kind(
+    name="agent.disk_room_again",
+    meaning="The file system of the state directory has room again.",
+    title="The disk of the state directory has room again",
+    severity=Severity.INFORMATIONAL,
+    fields={"free": "int"},
     ocsf_class=6008,
 )
 CONFIG_LOADED = Kind(
@@ -146,6 +163,8 @@ CORE = (
     WATCH_GAP,
     CLOCK_STEPPED,
     DISK_FULL,
+    DISK_SHORT,
+    DISK_ROOM_AGAIN,
     CONFIG_LOADED,
     CONFIG_CHANGED,
     CONFIG_REFUSED,

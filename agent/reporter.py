@@ -21,6 +21,7 @@ from agent.identity import Credentials, Identity
 from agent.outbox import CONSOLE_BEHIND, MAX_BUDGET, MIN_BUDGET, Outbox
 from agent.renewal import Renewal
 from agent.spool.spool import Spool
+from agent.sqlite_file import FileFull
 from agent.state import State
 from agent.transport import Answer, Interrupted, NotTrusted, Transport
 from contracts.errors import HoldfastError, Malformed, Refused, Unreachable
@@ -274,7 +275,11 @@ class Reporter:
 
     def _accept(self, answer: Answer, batch: Batch, took: float) -> None:
         ack = _decoded(answer, Ack)
-        self._outbox.acknowledged(ack)
+        try:
+            self._outbox.acknowledged(ack)
+        except FileFull:
+            # What cannot be noted now is sent again, and skipped there; the console is reached all the same.
+            self._outbox.progress = False
         self._news.take(ack.newest, self._clock.now_ms())
         if self._challenges is not None:
             self._challenges.acknowledged(batch.answered)

@@ -58,9 +58,36 @@ def translate(error: sqlite3.Error, path: Path) -> HoldfastError:
 def open_file(path: Path, application: int, steps: Sequence[Step], synchronous: str) -> sqlite3.Connection:
     """Open or create the file and bring it to the newest version.
 
-    Raises `FileDamaged`, `FileFull`, `FileBroken`, or `NewerData` before anything was written.
+    Where the disk has no room even for the index that connections share (`-shm`), the file is opened for this process alone, with the index
+    in memory (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory"): what is there can be read, and written once there is
+    room. `share` ends that. Raises `FileDamaged`, `FileFull`, `FileBroken`, or `NewerData` before anything was written.
     """
     _refuse_newer_header(path, len(steps))
+    try:
+        return _open(path, application, steps, ("NORMAL", synchronous))
+    except FileFull:
+        return _open(path, application, steps, ("EXCLUSIVE", synchronous))
+
+
+def is_alone(db: sqlite3.Connection) -> bool:
+    """Say whether the file was opened for this process alone."""
+    return bool(db.execute("PRAGMA locking_mode").fetchone()[0] == "exclusive")
+
+
+def share(db: sqlite3.Connection) -> bool:
+    """Let other connections in again, as usual; False where there is still no room for it. Not within a transaction."""
+    try:
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()  # only outside of WAL the index can move
+        db.execute("PRAGMA locking_mode = NORMAL").fetchone()
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # the lock goes with the next access
+        return bool(db.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal")
+    except sqlite3.OperationalError:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+        return False
+
+
+def _open(path: Path, application: int, steps: Sequence[Step], modes: tuple[str, str]) -> sqlite3.Connection:
+    """Open the file with these modes of locking and of synchronising."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=32)
@@ -71,7 +98,7 @@ def open_file(path: Path, application: int, steps: Sequence[Step], synchronous: 
     except sqlite3.Error as error:
         raise translate(error, path) from error
     try:
-        _prepare(db, path, application, steps, synchronous)
+        _prepare(db, path, application, steps, modes)
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             db.close()
@@ -79,8 +106,12 @@ def open_file(path: Path, application: int, steps: Sequence[Step], synchronous: 
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path, application: int, steps: Sequence[Step], synchronous: str) -> None:
+def _prepare(
+    db: sqlite3.Connection, path: Path, application: int, steps: Sequence[Step], modes: tuple[str, str]
+) -> None:
+    locking, synchronous = modes
     try:
+        db.execute(f"PRAGMA locking_mode = {locking}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("PRAGMA cache_size = -1024")

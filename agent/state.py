@@ -20,7 +20,7 @@ from pathlib import Path
 from agent import ledger, state_parts
 from agent.clock import Clock
 from agent.ledger import LedgerRow
-from agent.sqlite_file import FileBroken, FileDamaged, open_file, set_aside, translate
+from agent.sqlite_file import FileBroken, FileDamaged, is_alone, open_file, set_aside, share, translate
 from contracts.errors import HoldfastError
 from contracts.event import Event, Kind, Severity
 from contracts.outcome import Run
@@ -92,6 +92,7 @@ class State:
         self._thread_lock = threading.RLock()
         self._ledger_days = ledger_days
         self._day = ""
+        self._alone = is_alone(db)
 
     @classmethod
     def open(cls, path: Path, clock: Clock, ledger_days: float = 30.0) -> tuple["State", tuple[Event, ...]]:
@@ -255,6 +256,7 @@ class State:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            self._alone = self._alone and not share(db)  # opened on a full disk: now there is room
 
 
 def _aside(path: Path) -> Path:

@@ -28,7 +28,7 @@ from agent.spool import read, room, salvage
 from agent.spool.mark import HighWater
 from agent.spool.schema import APPLICATION, EVENTS_LOST, INSERT, LANES, ROW_OVERHEAD, SPOOL_SET_ASIDE, STEPS, LaneBook
 from agent.spool.seal import Row, Sealer, count_in, dedup_bytes, pages
-from agent.sqlite_file import FileBroken, FileDamaged, FileFull, open_file, set_aside, translate
+from agent.sqlite_file import FileBroken, FileDamaged, FileFull, is_alone, open_file, set_aside, share, translate
 from contracts.errors import HoldfastError
 from contracts.event import Envelope, Event, Lane
 from contracts.record import Record
@@ -67,7 +67,7 @@ class Spool:
         self._mark = HighWater(path.with_name(f"{path.stem}.high"))
         self._recent: set[bytes] = set()
         self._former: set[bytes] = set()
-        self._dirty = False
+        self._dirty = self._alone = False
         self._unfinished: tuple[str, Path] | None = None
 
     @classmethod
@@ -90,7 +90,11 @@ class Spool:
         Raises `SpoolFull` (nothing was stored; try again once there is space), `SpoolBroken`, or `TooLarge` for an event that
         could never be delivered.
         """
-        return self._guarded(lambda: self._append(events))
+        envelopes = self._guarded(lambda: self._append(events))
+        if self._alone and envelopes:  # opened on a full disk: now there is room
+            with self._thread_lock:
+                self._alone = not share(self._db)
+        return envelopes
 
     def pending(self, lane: Lane, max_bytes: int) -> LanePart | None:
         """Return the oldest records that the console has not acknowledged, at least one and about `max_bytes`; None when there are none."""
@@ -163,6 +167,7 @@ class Spool:
         """Open the file, or set it aside; give a new one its lanes."""
         try:
             self._db = open_file(self.path, APPLICATION, STEPS, "FULL")
+            self._alone = is_alone(self._db)
             self._rebuild()
             if not read.fresh(self._db):
                 self._change_author()
@@ -376,6 +381,7 @@ class Spool:
         self._disconnect()
         try:
             self._db = open_file(self.path, APPLICATION, STEPS, "FULL")
+            self._alone = is_alone(self._db)
             events = self._begin_chains(*self._unfinished)
         except sqlite3.Error as error:
             raise translate(error, self.path) from error

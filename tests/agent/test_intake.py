@@ -115,6 +115,39 @@ def test_on_a_full_disk_a_look_waits_whole_and_nothing_overtakes() -> None:
     assert not bench.intake.full
 
 
+class FakeDisk:
+    """Gives up a reserve, once."""
+
+    def __init__(self, spool: FakeSpool) -> None:
+        self.spool, self.asked = spool, 0
+
+    def ran_full(self) -> Sequence[Event]:
+        self.asked += 1
+        self.spool.full = False
+        return (event("the disk is full"),)
+
+
+def test_a_reserve_makes_room_and_the_fact_itself_comes_first() -> None:
+    bench = Bench()
+    disk = FakeDisk(bench.spool)
+    bench.intake = Intake(bench.spool, bench.clock, bench.timers, "instance", bench.note, disk)
+    bench.spool.full = True
+    bench.intake.put([event("a")])
+    bench.timers.fire()
+    assert bench.spool.names() == ["the disk is full", "a", "state"]
+    assert (disk.asked, bench.intake.full) == (1, "")
+
+
+def test_before_the_end_it_is_tried_once_more_and_what_is_lost_is_named() -> None:
+    bench = Bench()
+    bench.spool.full = True
+    bench.intake.put([event("a")])
+    assert [each.key for each in bench.intake.last_try()] == ["a"]
+    bench.spool.full = False
+    assert bench.intake.last_try() == ()
+    assert bench.spool.names() == ["a", "state"]
+
+
 def test_when_only_the_snapshot_does_not_fit_the_events_are_not_stored_again() -> None:
     bench = Bench()
     fits = False

@@ -2,6 +2,8 @@
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from agent.sqlite_file import (
     FileBroken,
     FileDamaged,
     FileFull,
+    is_alone,
     open_file,
     replace_file,
     set_aside,
+    share,
     translate,
 )
 from contracts.errors import NewerData
@@ -89,3 +93,52 @@ def test_sqlite_errors_become_conditions() -> None:
     locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
     kinds = [type(translate(error, Path("/x/y"))) for error in (full, garbage, locked)]
     assert kinds == [FileFull, FileDamaged, FileBroken]
+
+
+ON_A_FULL_DISK = """
+import contextlib, sqlite3, sys
+from pathlib import Path
+from agent.sqlite_file import is_alone, open_file, share
+
+path, steps = Path(sys.argv[1]) / "x.db", (("CREATE TABLE a (x INTEGER)",),)
+made = open_file(path, 77, steps, "FULL")
+made.execute("INSERT INTO a VALUES (1)")
+made.close()
+ballast = path.with_name("ballast")
+with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+    while True:
+        file.write(bytes(4096))
+db = open_file(path, 77, steps, "FULL")
+assert is_alone(db), "there was room"
+assert db.execute("SELECT x FROM a").fetchall() == [(1,)]
+for _ in range(2):
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("INSERT INTO a VALUES (2)")
+        raise AssertionError("a full disk took it")
+assert not share(db) and is_alone(db)
+assert db.execute("SELECT x FROM a").fetchall() == [(1,)], "a file that could not be shared is still read"
+ballast.unlink()
+db.execute("INSERT INTO a VALUES (3)")
+assert share(db) and not is_alone(db)
+other = sqlite3.connect(path)
+assert other.execute("SELECT x FROM a").fetchall() == [(1,), (3,)]
+other.execute("INSERT INTO a VALUES (4)")
+other.commit()
+assert db.execute("SELECT count(*) FROM a").fetchone() == (3,)
+print("ok")
+"""
+
+
+def test_on_a_full_disk_what_is_there_is_opened_and_shared_again_once_there_is_room(tmp_path: Path) -> None:
+    """A small file system in a mount namespace of its own."""
+    command = f'mount -t tmpfs -o size=512k none "{tmp_path}" && exec "{sys.executable}" -c "$0" "{tmp_path}"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", command, ON_A_FULL_DISK], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+def test_a_file_is_shared_where_there_is_room(tmp_path: Path) -> None:
+    db = open_file(tmp_path / "x.db", 77, STEPS, "FULL")
+    assert not is_alone(db)
+    assert share(db)

@@ -1,0 +1,141 @@
+"""The disk of the state directory is full: the agent answers, watches and reports that, and what it saw arrives once there is room."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import HOLDFAST, Agent, Console
+
+
+class SmallDisk:
+    """The agent's state on a small file system, in a mount namespace that one process keeps."""
+
+    def __init__(self, agent: Agent) -> None:
+        (agent.folder / "agent").mkdir(mode=0o700)
+        mount = f'mount -t tmpfs -o size=8m,mode=700 none "{agent.folder}/agent" && echo ready && exec sleep 600'
+        self._keeper = subprocess.Popen(["unshare", "--mount", "sh", "-c", mount], stdout=subprocess.PIPE)
+        assert self._keeper.stdout is not None
+        assert self._keeper.stdout.readline() == b"ready\n"
+        self.inside = ("nsenter", "-t", str(self._keeper.pid), "-m", "--wd=" + os.getcwd())
+        self.folder = Path(f"/proc/{self._keeper.pid}/root{agent.folder}/agent")
+        self._ballast = self.folder / "somebody-elses-log"
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._hog)
+
+    def fill(self) -> None:
+        """Fill it, and take every byte that becomes free, the agent's reserve included."""
+        self._end.clear()
+        self._thread = threading.Thread(target=self._hog)
+        self._thread.start()
+
+    def free(self) -> None:
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._ballast.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.free()
+        self._keeper.kill()
+        self._keeper.wait(10)
+
+    def _hog(self) -> None:
+        while not self._end.wait(0.01):
+            with self._ballast.open("ab", buffering=0) as file:
+                for size in (65536, 4096, 512, 1):
+                    with contextlib.suppress(OSError):
+                        while not self._end.is_set():
+                            file.write(bytes(size))
+
+
+@pytest.fixture
+def agent(console: Console, tmp_path: Path) -> Iterator[Agent]:
+    made = Agent(tmp_path, console)
+    made.configure("collectors: {firewall: {enabled: false}, antivirus: {enabled: false}}\n")
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def disk(agent: Agent, console: Console) -> Iterator[SmallDisk]:
+    made = SmallDisk(agent)
+    try:
+        enrol = [str(HOLDFAST), "enroll", f"https://127.0.0.1:{console.agents}", "--token", console.token()]
+        subprocess.run([*made.inside, *enrol, "-c", str(agent.config)], check=True, capture_output=True)
+        yield made
+    finally:
+        made.close()
+
+
+def _listen() -> socket.socket:
+    """Something new to see: a port that opens and stays open."""
+    made = socket.create_server(("127.0.0.1", 0))
+    made.settimeout(0)
+    return made
+
+
+@pytest.mark.timeout(180)
+def test_an_agent_on_a_full_disk_goes_on_and_loses_nothing(
+    agent: Agent, console: Console, disk: SmallDisk, until: Callable[..., None]
+) -> None:
+    argv = (*disk.inside, sys.executable, "-P", "-m", "agent.daemon", "-c", str(agent.config))
+
+    def told(kind: str, text: str = "") -> Any:
+        with console.database() as db:
+            query = "SELECT count(*) FROM events WHERE kind = ? AND text LIKE ?"
+            return db.execute(query, (kind, f"%{text}%")).fetchone()[0]
+
+    def says_full() -> bool:
+        with console.database() as db:
+            (beat,) = db.execute("SELECT heartbeat FROM agents").fetchone()
+        return b"state disk" in (beat or b"")
+
+    def all_waits_end() -> bool:
+        status = agent.ask("status")
+        return bool(status and not status["disk"] and all(not lane["waiting"] for lane in status["lanes"]))
+
+    def why() -> str:
+        with console.database() as db:
+            there = db.execute("SELECT text FROM events ORDER BY number DESC LIMIT 20").fetchall()
+        here = [each["text"] for each in agent.ask("events", "--limit", "20") or ()]
+        return f"at the console {there}, here {here}, {agent.ask('status')}, {agent.log()}"
+
+    agent.start(*argv)
+    until(lambda: told("ports.first_look"), 60, agent.log)
+    until(lambda: (disk.folder / "reserve").exists(), 30, agent.log)
+    disk.fill()
+    with _listen() as first:
+        until(lambda: (agent.ask("status") or {}).get("disk"), 60, agent.log)
+        until(says_full, 30, agent.log)
+        assert agent.process is not None and agent.process.poll() is None
+        port = first.getsockname()[1]
+        assert not told("ports.listener_opened", f"127.0.0.1:{port} "), "it was stored, so the disk was not full"
+        status = agent.ask("status")
+        assert status["console"]["connected"], status["console"]
+        disk.free()
+        until(lambda: told("ports.listener_opened", f"127.0.0.1:{port} "), 60, why)
+        assert told("agent.disk_full")
+
+        disk.fill()
+        until(lambda: not (disk.folder / "reserve").exists() and (agent.ask("status") or {}).get("disk"), 60, agent.log)
+        agent.kill(signal.SIGKILL)
+        agent.start(*argv)
+        until(lambda: (agent.ask("status") or {}).get("disk"), 60, agent.log)
+        with _listen() as second:
+            port = second.getsockname()[1]
+            disk.free()
+            until(lambda: told("ports.listener_opened", f"127.0.0.1:{port} "), 60, why)
+    until(all_waits_end, 30, agent.log)
+    assert sum(int(lane["lost"]) for lane in agent.ask("status")["lanes"]) == 0
+    assert not list(disk.folder.glob("*.damaged*")), json.dumps([path.name for path in disk.folder.iterdir()])
+    until(lambda: told("agent.disk_room_again"), 30, agent.log)
