@@ -1,6 +1,7 @@
 """A Debian root with Holdfast installed by `make install`, booted with a real systemd in a container."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,3 +217,19 @@ def container(installed: Path) -> Iterator[Container]:
         yield booted
     finally:
         booted.stop()
+
+
+def status(container: Container) -> dict[str, Any]:
+    """Return what the agent says of itself, or that it is not there."""
+    done = container.run("holdfast", "status", "--json", check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {"console": {"connected": False}, "workers": []}
+
+
+def enroll(container: Container) -> None:
+    """Start the console and the agent in the container, and enroll the agent by a real token unless it is."""
+    if not status(container)["console"]["connected"]:
+        container.run("systemctl", "start", "holdfast-console.service")
+        token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
+        container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
+        container.run("systemctl", "enable", "--now", "holdfast-agent.service")
+    container.wait_for(lambda: status(container)["console"]["connected"], 60, "the agent reports to the console")

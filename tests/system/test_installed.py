@@ -3,9 +3,10 @@
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
+
+from tests.system.conftest import enroll, status
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -26,21 +27,12 @@ USERS = {
 @pytest.fixture(scope="module")
 def system(container):
     """The container with console and agent started and the agent enrolled by a real token."""
-    container.run("systemctl", "start", "holdfast-console.service")
-    token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
-    container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
-    container.run("systemctl", "enable", "--now", "holdfast-agent.service")
-    container.wait_for(lambda: _status(container)["console"]["connected"], 60, "the agent reports to the console")
+    enroll(container)
     return container
 
 
-def _status(container) -> dict:
-    done = container.run("holdfast", "status", "--json", check=False)
-    return json.loads(done.stdout) if done.returncode == 0 else {"console": {"connected": False}, "workers": []}
-
-
 def _worker(container, name: str) -> dict:
-    return next((worker for worker in _status(container)["workers"] if worker["name"] == name), {})
+    return next((worker for worker in status(container)["workers"] if worker["name"] == name), {})
 
 
 def test_every_unit_is_active(system) -> None:
@@ -153,7 +145,7 @@ def test_the_watchdog_restarts_a_core_that_is_stopped(system) -> None:
     before = system.main_pid("holdfast-agent")
     system.run("kill", "-STOP", str(before))
     system.wait_for(lambda: system.main_pid("holdfast-agent") not in {0, before}, 60, "systemd restarts the core")
-    system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the new core reports")
+    system.wait_for(lambda: status(system)["console"]["connected"], 60, "the new core reports")
 
 
 def test_a_worker_killed_fifty_times_comes_back(system) -> None:
@@ -271,26 +263,3 @@ def test_a_reader_sees_a_file_in_every_place(system, place: str) -> None:
         assert seen.stdout == "planted"
     finally:
         system.run("rm", "-r", f"{place}/holdfast-planted")
-
-
-def test_uninstall_and_install_keep_an_admins_file(system) -> None:
-    """Runs last: an admin's file survives another install, and uninstall removes all but state and configuration."""
-    system.run("sh", "-c", "echo '# mine' >> /etc/holdfast/agent.yaml")
-    before = system.run("cat", "/etc/holdfast/agent.yaml").stdout
-    system.run("make", "-C", "/src", "install", "PIP_ARGS=--no-index --find-links=/wheels", timeout_s=600)
-    assert system.run("cat", "/etc/holdfast/agent.yaml").stdout == before
-    system.wait_for(lambda: _status(system)["console"]["connected"], 60, "the upgraded agent reports")
-    assert system.run("man", "-w", "8", "holdfast", check=False).returncode == 0
-    system.run("make", "-C", "/src", "uninstall")
-    for gone in (
-        "/usr/bin/holdfast",
-        "/opt/holdfast",
-        "/usr/lib/systemd/system/holdfast-agent.service",
-        "/run/holdfast",
-    ):
-        assert not (system.root / gone.lstrip("/")).exists() and not (system.root / gone.lstrip("/")).is_symlink(), gone
-    assert system.run("cat", "/etc/holdfast/agent.yaml").stdout == before
-    assert Path(system.root / "var/lib/holdfast/agent").is_dir()
-    system.run("make", "-C", "/src", "uninstall", "PURGE=1")
-    assert not (system.root / "etc/holdfast").exists()
-    assert system.run("getent", "passwd", "holdfast", check=False).returncode != 0

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ Restic = Callable[..., subprocess.CompletedProcess[bytes]]
 @pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
+
+
+@pytest.fixture
+def entered() -> Iterator[Path]:
+    """A folder that every user may enter: pytest's own is closed anew by any other run of pytest that begins meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-entered-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -211,17 +211,14 @@ def test_without_any_path_no_snapshot_is_made(repository: Repository, tmp_path: 
         Archiver(repository).snapshot(["relative"], hostname="here")
 
 
-def test_what_may_not_be_read_is_named_and_not_claimed(where: Path, tmp_path: Path) -> None:
-    root = tmp_path / "root"
+def test_what_may_not_be_read_is_named_and_not_claimed(entered: Path) -> None:
+    where, root = entered / "repository", entered / "root"
     root.mkdir()
     (root / "open").write_text("open")
     (root / "secret").write_text("secret")
     (root / "secret").chmod(0)
     (root / "closed").mkdir(mode=0)
-    tmp_path.chmod(0o777)
-    for parent in (root, *tmp_path.parents):
-        if parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o755)
+    entered.chmod(0o777)
     code = f"""
 import encodings.idna, os, sys
 from actions.backup.archiver import Archiver

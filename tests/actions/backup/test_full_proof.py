@@ -1,6 +1,7 @@
 """A restore of everything, compared to the last bit: it can fail, and it says what root alone can prove."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -95,19 +96,18 @@ def test_what_came_back_otherwise_is_named_with_how(
         assert part in words, words
 
 
-def test_who_is_not_root_proves_content_and_says_what_is_left(
-    repository: Repository, made: str, scratch: Path, tmp_path: Path
-) -> None:
+def test_who_is_not_root_proves_content_and_says_what_is_left(repository: Repository, made: str, entered: Path) -> None:
+    scratch, where = entered / "scratch", entered / "repository"
+    scratch.mkdir()
     scratch.chmod(0o777)
-    for place in (tmp_path, *list(tmp_path.parents)[:2]):
-        place.chmod(0o755)
-    subprocess.run(["chmod", "-R", "a+rX", repository.store.location], check=True)
+    shutil.copytree(repository.store.location, where)
+    subprocess.run(["chmod", "-R", "a+rX", where], check=True)
     script = f"""
 import os, sys
 import actions.backup.full_proof as module
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
-repository = Repository.open(LocalStore({repository.store.location!r}), "correct horse")
+repository = Repository.open(LocalStore({str(where)!r}), "correct horse")
 repository.load_index()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 proof = module.Prover(repository, {str(scratch)!r}).prove([{made!r}])

@@ -41,26 +41,23 @@ def test_it_is_wiped_however_deep_it_is_and_links_are_not_followed(tmp_path: Pat
     assert (tmp_path / "outside" / "file").read_text() == "stays"
 
 
-def test_who_is_not_root_wipes_what_is_closed_to_himself(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
+def test_who_is_not_root_wipes_what_is_closed_to_himself(entered: Path) -> None:
     script = f"""
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 os.setgid(65534); os.setuid(65534)
 from actions.backup.scratch import private_folder
-with private_folder({str(tmp_path / "open")!r}) as folder:
+with private_folder({str(entered / "open")!r}) as folder:
     os.makedirs(folder + "/closed/below")
     open(folder + "/closed/below/file", "w").close()
     os.chmod(folder + "/closed/below/file", 0)
     os.chmod(folder + "/closed/below", 0)
     os.chmod(folder + "/closed", 0)
 """
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
+    (entered / "open").mkdir()
+    (entered / "open").chmod(0o777)
     subprocess.run(["/usr/bin/python3", "-c", script], check=True)
-    assert list((tmp_path / "open").iterdir()) == []
+    assert list((entered / "open").iterdir()) == []
 
 
 def test_room_is_what_the_file_system_says(tmp_path: Path) -> None:
