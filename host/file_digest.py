@@ -17,83 +17,85 @@ CAPABILITY = "security.capability"
 
 
 class Reader:
-    """Completes nodes with what only opening tells. One for each thread: it holds the buffer."""
+    """Makes nodes, with what only opening tells. One for each thread: it holds the buffer."""
 
     def __init__(self, plan: TreePlan) -> None:
         self.plan = plan
-        self._new = _hash(plan.hash_name)
+        self._blank = _blank(plan.hash_name)
         self._buffer = memoryview(bytearray(CHUNK))
-        self._noatime = os.O_NOATIME if os.geteuid() == 0 else 0
+        self._whole = (self._buffer,)
+        self._flags = _FILE | (os.O_NOATIME if os.geteuid() == 0 else 0)
 
     def wanted(self, mode: int, size: int) -> bool:
         """Say whether the content of such a file is to be hashed."""
-        return self._new is not None and stat.S_ISREG(mode) and size <= self.plan.hash_below
+        return self._blank is not None and stat.S_ISREG(mode) and size <= self.plan.hash_below
 
-    def complete(self, node: Node, folder: int) -> Node:
-        """Return the node with link target, attributes and content."""
-        kind = stat.S_IFMT(node.mode)
-        if kind == stat.S_IFREG:
-            return self._file(node, folder)
+    def complete(self, name: bytes, found: os.stat_result, folder: int) -> Node:
+        """Return the node of a name of an open folder, of which `lstat` found this, with link target, attributes and content."""
+        if stat.S_ISREG(found.st_mode):
+            return self._file(name, found, folder)
         target, flaw = b"", ""
-        if kind == stat.S_IFLNK:
+        if stat.S_ISLNK(found.st_mode):
             try:
-                target = os.readlink(node.name, dir_fd=folder)
+                target = os.readlink(name, dir_fd=folder)
             except OSError as error:
                 flaw = why(error)
-        attributes, capabilities, unread = _attributes(_by_folder(folder, node.name), follow=False)
-        return _filled(node, target=target, attributes=attributes, capabilities=capabilities, flaw=flaw or unread)
+        attributes, capabilities, unread = _attributes(_by_folder(folder, name), follow=False)
+        return _node(name, found, attributes, capabilities, flaw=flaw or unread, target=target)
 
-    def _file(self, node: Node, folder: int) -> Node:
+    def _file(self, name: bytes, found: os.stat_result, folder: int) -> Node:
         try:
-            descriptor = os.open(node.name, _FILE | self._noatime, dir_fd=folder)
+            descriptor = os.open(name, self._flags, dir_fd=folder)
         except OSError as error:
-            attributes, capabilities, _ = _attributes(_by_folder(folder, node.name), follow=False)
-            return _filled(node, attributes=attributes, capabilities=capabilities, flaw=why(error))
+            attributes, capabilities, _ = _attributes(_by_folder(folder, name), follow=False)
+            return _node(name, found, attributes, capabilities, flaw=why(error))
         try:
-            for _ in range(TRIES):
-                opened = os.fstat(descriptor)
-                node = _restat(node, opened)
-                if not stat.S_ISREG(opened.st_mode):
-                    return _filled(node, flaw=CHANGED)
-                attributes, capabilities, flaw = _attributes(descriptor, follow=True)
-                content = b""
-                if self.wanted(opened.st_mode, opened.st_size):
-                    content, read = self._digest(descriptor, opened.st_size)
-                    if read != opened.st_size or (opened.st_size and _moved(opened, os.fstat(descriptor))):
-                        flaw = CHANGED
-                        os.lseek(descriptor, 0, os.SEEK_SET)
-                        continue
-                return _filled(node, attributes=attributes, capabilities=capabilities, content=content, flaw=flaw)
-            return _filled(node, attributes=attributes, capabilities=capabilities, content=content, flaw=CHANGED)
+            return self._opened(name, descriptor)
         except OSError as error:
-            return _filled(node, flaw=why(error))
+            return _node(name, found, flaw=why(error))
         finally:
             os.close(descriptor)
 
+    def _opened(self, name: bytes, descriptor: int) -> Node:
+        """Return the node of an open file; one that goes on changing says so."""
+        for _ in range(TRIES):
+            opened = os.fstat(descriptor)
+            size = opened.st_size
+            if not stat.S_ISREG(opened.st_mode):
+                return _node(name, opened, flaw=CHANGED)
+            attributes, capabilities, flaw = _attributes(descriptor, follow=True)
+            if self._blank is None or size > self.plan.hash_below:
+                return _node(name, opened, attributes, capabilities, flaw=flaw)
+            content, read = self._digest(descriptor, size)
+            if read == size and not (size and _moved(opened, os.fstat(descriptor))):
+                return _node(name, opened, attributes, capabilities, content, flaw)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return _node(name, opened, attributes, capabilities, content, CHANGED)
+
     def _digest(self, descriptor: int, size: int) -> tuple[bytes, int]:
         """Return hash and number of bytes read, of at most one buffer more than `size` says: a file that grows must not hold us."""
-        assert self._new is not None
-        buffer, total = self._buffer, 0
-        count = os.readv(descriptor, (buffer,))
+        digest, buffer, total = self._blank.copy(), self._buffer, 0
+        count = os.readv(descriptor, self._whole)
+        digest.update(buffer[:count])
         if count < CHUNK and count >= size:  # the common case: one read, one hash
-            return self._new(buffer[:count]).digest(), count
-        digest = self._new(buffer[:count])
+            return digest.digest(), count
         while count:
             total += count
             if total > size:
                 break
-            count = os.readv(descriptor, (buffer,))
+            count = os.readv(descriptor, self._whole)
             digest.update(buffer[:count])
         return digest.digest(), total
 
 
-def _hash(name: str) -> Any:
+def _blank(name: str) -> Any:
+    """Return a hash of nothing yet, None for none: to copy one takes half the time of making one."""
     if name == "sha256":
-        return sha256
+        return sha256()
     if name == "blake3":
         from blake3 import blake3
 
-        return blake3
+        return blake3()
     if not name:
         return None
     raise ValueError(f"no hash is called {name!r}: sha256, blake3")
@@ -130,12 +132,19 @@ def _moved(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size)
 
 
-def _restat(node: Node, found: os.stat_result) -> Node:
-    if node.inode == found.st_ino and node.ctime_ns == found.st_ctime_ns and node.size == found.st_size:
-        return node
+def _node(
+    name: bytes,
+    found: os.stat_result,
+    attributes: bytes = b"",
+    capabilities: bytes = b"",
+    content: bytes = b"",
+    flaw: str = "",
+    target: bytes = b"",
+) -> Node:
+    mode = found.st_mode
     return Node(
-        node.name,
-        found.st_mode,
+        name,
+        mode,
         found.st_uid,
         found.st_gid,
         found.st_nlink,
@@ -144,31 +153,7 @@ def _restat(node: Node, found: os.stat_result) -> Node:
         found.st_ctime_ns,
         found.st_ino,
         found.st_dev,
-    )
-
-
-def _filled(
-    node: Node,
-    target: bytes = b"",
-    attributes: bytes = b"",
-    capabilities: bytes = b"",
-    content: bytes = b"",
-    flaw: str = "",
-) -> Node:
-    if not (target or attributes or capabilities or content or flaw):
-        return node
-    return Node(
-        node.name,
-        node.mode,
-        node.uid,
-        node.gid,
-        node.links,
-        node.size,
-        node.mtime_ns,
-        node.ctime_ns,
-        node.inode,
-        node.device,
-        node.special,
+        found.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0,
         target,
         attributes,
         capabilities,

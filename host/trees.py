@@ -8,9 +8,11 @@ import errno
 import os
 import queue
 import stat
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from operator import itemgetter
 
 from contracts.errors import Unavailable, Why
 from contracts.trees import GONE, SWAPPED, Directory, Node, Notices, Place, TreePlan
@@ -20,6 +22,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NON
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 AHEAD = 16
 """Folders waiting for each thread."""
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+_FIRST = itemgetter(0)
 Known = Callable[[bytes], tuple[Node, ...]]
 
 
@@ -268,8 +272,10 @@ def _nodes(task: _Task, descriptor: int, reader: Reader, plan: TreePlan) -> Iter
     base = path if path.endswith(b"/") else path + b"/"
     excluded = plan.excluded
     with os.scandir(descriptor) as listing:
-        entries = [(os.fsencode(entry.name), entry) for entry in listing]
-    entries.sort(key=_first)
+        entries = [
+            (entry.name.encode(_ENCODING, _ERRORS), entry) for entry in listing
+        ]  # as os.fsencode, in half the time
+    entries.sort(key=_FIRST)
     for name, entry in entries:
         try:
             found = entry.stat(follow_symlinks=False)
@@ -280,30 +286,25 @@ def _nodes(task: _Task, descriptor: int, reader: Reader, plan: TreePlan) -> Iter
         yield _node(reader, descriptor, name, found, before.get(name))
 
 
-def _first(pair: tuple[bytes, object]) -> bytes:
-    return pair[0]
-
-
 def _node(reader: Reader, folder: int, name: bytes, found: os.stat_result, before: Node | None) -> Node:
-    mode = found.st_mode
-    seen = Node(
-        name,
-        mode,
-        found.st_uid,
-        found.st_gid,
-        found.st_nlink,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-        found.st_ino,
-        found.st_dev,
-        found.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0,
-    )
-    if before is None or reader.plan.read_again or before.flaw or not before.same_metadata(seen):
-        return reader.complete(seen, folder)
-    if not before.content and reader.wanted(mode, found.st_size):  # hashing was switched on meanwhile
-        return reader.complete(seen, folder)
-    return before if before.links == seen.links else _with_links(before, seen.links)
+    """Return what is known of a name where nothing about it differs, else what is there now."""
+    if (
+        before is None
+        or reader.plan.read_again
+        or before.flaw
+        or before.ctime_ns != found.st_ctime_ns
+        or before.mtime_ns != found.st_mtime_ns
+        or before.size != found.st_size
+        or before.inode != found.st_ino
+        or before.mode != found.st_mode
+        or before.device != found.st_dev
+        or before.uid != found.st_uid
+        or before.gid != found.st_gid
+    ):
+        return reader.complete(name, found, folder)
+    if not before.content and reader.wanted(found.st_mode, found.st_size):  # hashing was switched on meanwhile
+        return reader.complete(name, found, folder)
+    return before if before.links == found.st_nlink else _with_links(before, found.st_nlink)
 
 
 def _with_links(node: Node, links: int) -> Node:

@@ -15,19 +15,7 @@ def look(path: Path) -> Node:
     folder = os.open(path.parent, os.O_RDONLY)
     found = os.lstat(path)
     try:
-        node = Node(
-            os.fsencode(path.name),
-            found.st_mode,
-            found.st_uid,
-            found.st_gid,
-            found.st_nlink,
-            found.st_size,
-            found.st_mtime_ns,
-            found.st_ctime_ns,
-            found.st_ino,
-            found.st_dev,
-        )
-        return Reader(TreePlan()).complete(node, folder)
+        return Reader(TreePlan()).complete(os.fsencode(path.name), found, folder)
     finally:
         os.close(folder)
 
@@ -62,9 +50,8 @@ def test_a_file_swapped_for_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     file.unlink()
     os.mkfifo(file)
     folder = os.open(tmp_path, os.O_RDONLY)
-    node = Node(b"file", found.st_mode, 0, 0, 1, 1, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
     try:
-        assert Reader(TreePlan()).complete(node, folder).flaw == CHANGED
+        assert Reader(TreePlan()).complete(b"file", found, folder).flaw == CHANGED
     finally:
         os.close(folder)
 
