@@ -59,7 +59,10 @@ class PackageChange(Record):
 
 
 class Transaction(Record):
-    """One run of apt, dpkg, dnf, rpm, pip or npm. Times are Unix ms; `ended_ms` 0 while it runs; `who` as its own log says."""
+    """One run of apt, dpkg, dnf, rpm, pip or npm. Times are Unix ms; `ended_ms` 0 while it runs; `who` as its own log says.
+
+    `unfinished` says why it did not come to its end, "" for one that did. `told`: its event was made; what is found later is more of it.
+    """
 
     id: str
     tool: str
@@ -68,6 +71,8 @@ class Transaction(Record):
     command: str = ""
     who: str = ""
     packages: tuple[PackageChange, ...] = ()
+    unfinished: str = ""
+    told: bool = False
 
 
 class Shipped(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -113,7 +118,7 @@ class Knowledge(Protocol):
     """What the judgement asks of the package databases and of the present files. Paths are raw bytes."""
 
     transactions: Sequence[Transaction]
-    """What ran since the files were last judged, oldest first."""
+    """What ran since the files were last judged, oldest first; among them what was told already, of which there may be more to find."""
 
     def shipped(self, path: bytes) -> Sequence[Shipment]:
         """Return what known archives ship under that name, diversions and merged folders seen through; the installed ones first."""

@@ -157,6 +157,9 @@ class Notices(Protocol):
     def read(self, stop: Stopping, timeout_s: float) -> tuple[list[Notice], bool]:
         """Wait for notices; returns them, and whether the kernel had to drop some."""
 
+    def waits(self) -> bool:
+        """Say whether the kernel holds notices that were not read."""
+
     def count(self) -> int:
         """Return how many folders are watched."""
 

@@ -131,6 +131,10 @@ class LinuxNotices:
                 notices.append((place.path, name, mask))
         return notices, overflown
 
+    def waits(self) -> bool:
+        """Say whether the kernel holds notices that were not read."""
+        return bool(select.select([self._fd], [], [], 0)[0])
+
     def count(self) -> int:
         """Return how many folders are watched."""
         return len(self._numbers)

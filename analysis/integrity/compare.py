@@ -42,9 +42,9 @@ def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Ite
             continue
         if former is not None and _other_folder(former, node):
             yield Change(path=base + node.name, kinds=(DELETED,), before=former)
-            yield Change(path=base + node.name, kinds=(CREATED, *_telling(node)), after=node)
+            yield Change(path=base + node.name, kinds=(CREATED, *telling(node)), after=node)
             continue
-        kinds = differences(former, node) if former is not None else (CREATED, *_telling(node))
+        kinds = differences(former, node) if former is not None else (CREATED, *telling(node))
         if kinds:
             yield Change(path=base + node.name, kinds=kinds, before=former, after=node)
     for name, former in old.items():
@@ -60,7 +60,7 @@ def _other_folder(before: Node, after: Node) -> bool:
 def differences(before: Node, after: Node) -> tuple[str, ...]:
     """Return the words for what differs between two looks at one name, () for nothing."""
     if stat.S_IFMT(before.mode) != stat.S_IFMT(after.mode) or before.special != after.special:
-        return (TYPE, *_telling(after))
+        return (TYPE, *telling(after))
     words = [*_content(before, after), *_permissions(before, after)]
     if bool(before.flaw) != bool(after.flaw):
         words.append(UNKNOWN if after.flaw else KNOWN)
@@ -99,7 +99,7 @@ def _permissions(before: Node, after: Node) -> Iterator[str]:
         yield ATTRIBUTES
 
 
-def _telling(node: Node) -> Iterator[str]:
+def telling(node: Node) -> Iterator[str]:
     """Yield what deserves a word about something new."""
     if stat.S_ISREG(node.mode) and node.mode & SPECIAL:
         yield SETUID

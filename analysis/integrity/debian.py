@@ -222,6 +222,7 @@ def apt_history(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
                 command=fields.get("Commandline", ""),
                 who=fields.get("Requested-By", ""),
                 packages=tuple(packages),
+                unfinished=fields.get("Error", ""),
             )
         )
     return found
@@ -239,42 +240,73 @@ def _apt_change(deed: str, match: re.Match[str]) -> PackageChange:
     return PackageChange(name=match[1], architecture=match[2], deed=deed, before=before, after=after)
 
 
-def dpkg_log(text: str, to_ms: Callable[[str], int], quiet_ms: int = 60_000) -> list[Transaction]:
-    """Return the runs in dpkg.log: one begins where dpkg says that it starts on archives or removals, or after `quiet_ms` of silence."""
-    found: list[Transaction] = []
-    packages: dict[tuple[str, str], PackageChange] = {}
-    started = ended = 0
+_LEFT = frozenset({"half-installed", "unpacked", "half-configured"})
+"""States in which no run that came to its end leaves a package."""
+
+
+class _DpkgRun:
+    """What is gathered of one run of dpkg while its log is read."""
+
+    def __init__(self, started_ms: int, name: str) -> None:
+        self.started_ms = self.ended_ms = started_ms
+        self._name = name
+        self._changes: dict[tuple[str, str], PackageChange] = {}
+        self._completed: dict[tuple[str, str], PackageChange] = {}
+        self._states: dict[tuple[str, str], str] = {}
+
+    def line(self, words: list[str]) -> None:
+        """Take in one line without its time."""
+        if words[0] == "status" and len(words) >= 3:
+            name, _, architecture = words[2].partition(":")
+            self._states[name, architecture] = words[1]
+        change = _dpkg_change(words)
+        if change is not None:
+            held = self._completed if change.deed == "configure" else self._changes
+            place = change.name, change.architecture
+            held[place] = _joined(held.get(place), change)
+
+    def told(self) -> Transaction | None:
+        """Return the run, None for one that did nothing to any package. One that only completes others names those that it completed."""
+        changes = self._changes or self._completed
+        if not changes:
+            return None
+        left = [f"{name} was left {self._states.get((name, kind))}" for name, kind in changes if self._left(name, kind)]
+        return Transaction(
+            id=self._name,
+            tool="dpkg",
+            started_ms=self.started_ms,
+            ended_ms=self.ended_ms,
+            packages=tuple(changes.values()),
+            unfinished=", ".join(left[:3]),
+        )
+
+    def _left(self, name: str, architecture: str) -> bool:
+        return self._states.get((name, architecture), "") in _LEFT
+
+
+def dpkg_log(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
+    """Return the runs in dpkg.log: one begins where dpkg says that it starts, which each of its processes does."""
+    found: list[_DpkgRun] = []
     for line in text.splitlines():
         words = line.split()
         if len(words) < 4 or not re.fullmatch(r"\d{4}-\d\d-\d\d", words[0]):
             continue
         at = to_ms(f"{words[0]} {words[1]}")
-        begins = words[2:4] == ["startup", "archives"] or words[2:5] == ["startup", "packages", "remove"]
-        if started and (begins or at - ended > quiet_ms):
-            found.append(_dpkg_run(started, ended, packages))
-            packages, started = {}, 0
-        started, ended = started or at, at
-        change = _dpkg_change(words[2:])
-        if change is not None:
-            packages[change.name, change.architecture] = _joined(
-                packages.get((change.name, change.architecture)), change
-            )
-    if started:
-        found.append(_dpkg_run(started, ended, packages))
-    return [run for run in found if run.packages]
-
-
-def _dpkg_run(started: int, ended: int, packages: Mapping[tuple[str, str], PackageChange]) -> Transaction:
-    return Transaction(
-        id=f"dpkg-{started}", tool="dpkg", started_ms=started, ended_ms=ended, packages=tuple(packages.values())
-    )
+        if not found or words[2] == "startup":
+            number = sum(one.started_ms == at for one in found[-9:])
+            found.append(_DpkgRun(at, f"dpkg-{at}" + (f"-{number}" if number else "")))
+        found[-1].ended_ms = at
+        found[-1].line(words[2:])
+    return [run for one in found if (run := one.told()) is not None]
 
 
 def _dpkg_change(words: list[str]) -> PackageChange | None:
-    if words[0] not in ("install", "upgrade", "remove", "purge") or len(words) < 4:
+    if words[0] not in ("install", "upgrade", "remove", "purge", "configure", "trigproc") or len(words) < 4:
         return None
     name, _, architecture = words[1].partition(":")
     before, after = ("" if each == "<none>" else each for each in words[2:4])
+    if words[0] in ("configure", "trigproc"):
+        return PackageChange(name=name, architecture=architecture, deed="configure", before=before, after=before)
     return PackageChange(name=name, architecture=architecture, deed=words[0], before=before, after=after)
 
 

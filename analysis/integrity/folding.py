@@ -9,15 +9,33 @@ from contracts.record import Record
 Judged = tuple[Change, Provenance]
 SHOWN = 20
 """How many names of unproved changes a fold carries."""
+LATE_MS = 60_000
+"""What a run changed that was told already has a time of change no later than this after its end."""
 
 
-class Fold(Record):
-    """One run with what it changed: how many files at each level, and the first names of those that are not proved, with the reason."""
+class Part(Record):
+    """What was judged of a run so far: how many files at each level, and the first names of those that are not proved, with the reason."""
+
+    levels: dict[str, int] = {}
+    unproved: tuple[tuple[bytes, str], ...] = ()
+
+    @property
+    def files(self) -> int:
+        """How many files that are."""
+        return sum(self.levels.values())
+
+    def and_also(self, other: "Part") -> "Part":
+        """Return both together."""
+        levels = {
+            level: self.levels.get(level, 0) + other.levels.get(level, 0) for level in {**self.levels, **other.levels}
+        }
+        return Part(levels=levels, unproved=tuple(sorted({*self.unproved, *other.unproved})[:SHOWN]))
+
+
+class Fold(Part, kw_only=True):
+    """One run with what it changed."""
 
     transaction: Transaction
-    files: int
-    levels: dict[str, int]
-    unproved: tuple[tuple[bytes, str], ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -29,9 +47,9 @@ def fold(judged: Iterable[Judged], transactions: Sequence[Transaction]) -> tuple
     """Return the runs with what they account for, in their order, and the changes that none accounts for.
 
     A run of pip leaves no log: what its records account for, of one package and version, is a run of its own. A run that changed no
-    watched file is there, too: that it ran is worth a line.
+    watched file is there, too: that it ran is worth a line. One that was told before is there only with files that were found since.
     """
-    by_run: dict[str, list[Judged]] = {run.id: [] for run in transactions}
+    by_run: dict[str, list[Judged]] = {run.id: [] for run in transactions if not run.told}
     runs = {run.id: run for run in transactions}
     rest: list[Judged] = []
     for change, provenance in judged:
@@ -48,7 +66,8 @@ def _run_of(change: Change, provenance: Provenance, runs: dict[str, Transaction]
     if provenance.level is Level.NONE or provenance.contradicts:
         return None
     if provenance.transaction:
-        return runs.get(provenance.transaction)
+        run = runs.get(provenance.transaction)
+        return None if run is not None and run.told and _is_later(change, run) else run
     if provenance.level is not Level.RECORDED:
         return None
     name = f"pip-{provenance.package}-{provenance.version}"
@@ -58,23 +77,31 @@ def _run_of(change: Change, provenance: Provenance, runs: dict[str, Transaction]
     )
 
 
+def _is_later(change: Change, run: Transaction) -> bool:
+    return change.after is not None and change.after.ctime_ns // 1_000_000 > run.ended_ms + LATE_MS
+
+
 def _folded(run: Transaction, held: Sequence[Judged]) -> Fold:
     levels: dict[str, int] = {}
     for _, provenance in held:
         levels[provenance.level] = levels.get(provenance.level, 0) + 1
     weak = [(change.path, provenance.basis) for change, provenance in held if provenance.level not in PROVED]
     weak.sort(key=lambda pair: pair[0])
-    return Fold(transaction=run, files=len(held), levels=levels, unproved=tuple(weak[:SHOWN]))
+    return Fold(transaction=run, levels=levels, unproved=tuple(weak[:SHOWN]))
 
 
 def summary(run: Transaction, most: int = 3) -> str:
     """Return what a run did in words: `openssh-server 1:9.2p1-2 -> -3`; the first `most` packages, and how many more."""
     told = [_package(one) for one in run.packages[:most]]
     more = len(run.packages) - most
-    return ", ".join(told) + (f" and {more} more" if more > 0 else "") if told else f"{run.tool} without packages"
+    text = ", ".join(told) + (f" and {more} more" if more > 0 else "") if told else f"{run.tool} without packages"
+    text += f" (unfinished: {run.unfinished})" if run.unfinished else ""
+    return text + (", found later" if run.told else "")
 
 
 def _package(one: PackageChange) -> str:
+    if one.deed == "configure":
+        return f"{one.name} {one.after} configured"
     if not one.after:
         return f"{one.name} {one.before} {'purged' if one.deed == 'purge' else 'removed'}".replace("  ", " ")
     if not one.before:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from analysis.integrity.compare import differences, join_renames
+from analysis.integrity.compare import differences, join_renames, telling
 from contracts.file_change import CREATED, DELETED, RENAMED, Change
 from contracts.open_change import Open
 from contracts.trees import Node
@@ -24,6 +24,37 @@ def collapse(changes: Sequence[Change]) -> list[Change]:
         if change.kinds[0] == RENAMED and change.after is not None and stat.S_ISDIR(change.after.mode)
     }
     return [change for change in whole if not _follows(change, moved)] if moved else whole
+
+
+def net(changes: Sequence[Change]) -> list[Change]:
+    """Return what is left of changes in the order in which they were seen: one a name, from what was first there to what is last."""
+    left: dict[bytes, Change] = {}
+    for change in changes:
+        if change.kinds[0] == RENAMED and change.former:
+            _add(left, replace(change, path=change.former, kinds=(DELETED,), after=None, former=b"", new=None))
+            kinds = (CREATED, *telling(change.after)) if change.after is not None else (CREATED,)
+            change = replace(change, kinds=kinds, before=None, former=b"", old=None)
+        _add(left, change)
+    return join_renames(left.values())
+
+
+def _add(left: dict[bytes, Change], change: Change) -> None:
+    held = left.pop(change.path, None)
+    if held is None:
+        left[change.path] = change
+        return
+    before, after = held.before, change.after
+    if before is None and after is None:
+        return
+    if before is None and after is not None:
+        kinds: tuple[str, ...] = (CREATED, *telling(after))
+    elif after is None:
+        kinds = (DELETED,)
+    else:
+        assert before is not None
+        kinds = differences(before, after)
+    if kinds:
+        left[change.path] = replace(change, kinds=kinds, before=before, old=held.old)
 
 
 def _recombined(changes: Sequence[Change]) -> list[Change]:

@@ -8,11 +8,14 @@ import re
 import stat
 
 from analysis.integrity.products_derived import DERIVED_RULES, resolved
+from analysis.integrity.script_names import names
 from contracts.file_change import CAPABILITIES, SETUID, Change
 from contracts.provenance import Knowledge, Level, Provenance, Transaction
 
 SLACK_MS = 60_000
 """How long before a run's first line and after its last one its own processes may write."""
+SECOND_MS = 1000
+"""The logs know whole seconds only."""
 _EXECUTABLE = 0o111
 _TELLING = re.compile(
     rb"/(authorized_keys|sudoers|crontab|ld\.so\.preload|rc\.local|known_hosts|shadow|passwd|group|gshadow)$"
@@ -84,9 +87,14 @@ _NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 
 def product(change: Change, known: Knowledge) -> Provenance | None:
     """Return what a run of a package tool may have made of the name; None when no rule knows it or no run fits."""
-    run = _run(change, known)
-    if run is None:
-        return None
+    for run in _runs(change, known):
+        found = _of_run(change, run, known)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_run(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
     for pattern, rule in DERIVED_RULES:
         if pattern.fullmatch(change.path):
             found = rule(change, run, known)
@@ -95,18 +103,25 @@ def product(change: Change, known: Knowledge) -> Provenance | None:
     copied = _copied(change, run, known)
     if copied is not None or _is_dangerous(change):
         return copied
-    return _by_name(change, run) or _linked(change, run, known) or _by_script(change, run, known)
+    return (
+        _by_name(change, run)
+        or _linked(change, run, known)
+        or _by_script(change, run, known)
+        or _midway(change, run, known)
+    )
 
 
-def _run(change: Change, known: Knowledge) -> Transaction | None:
-    """Return the run within whose time the name changed: by the kernel's time of the change, for a deletion by when it was seen."""
+def _runs(change: Change, known: Knowledge) -> list[Transaction]:
+    """Return the runs that may have changed the name, the likeliest first: by the kernel's time of the change, of a deletion the latest."""
     if change.after is None:
-        return known.transactions[-1] if known.transactions else None
+        return list(reversed(known.transactions))
     at_ms = change.after.ctime_ns // 1_000_000
-    for run in reversed(known.transactions):
-        if run.started_ms - SLACK_MS <= at_ms and (not run.ended_ms or at_ms <= run.ended_ms + SLACK_MS):
-            return run
-    return None
+    near = [run for run in reversed(known.transactions) if _is_within(at_ms, run, SLACK_MS)]
+    return sorted(near, key=lambda run: not _is_within(at_ms, run, SECOND_MS))
+
+
+def _is_within(at_ms: int, run: Transaction, slack_ms: int) -> bool:
+    return run.started_ms - slack_ms <= at_ms and (not run.ended_ms or at_ms <= run.ended_ms + slack_ms)
 
 
 def _is_dangerous(change: Change) -> bool:
@@ -147,31 +162,31 @@ def _linked(change: Change, run: Transaction, known: Knowledge) -> Provenance | 
     if _RULED.match(change.path) or _DOORS.match(change.path):
         return None
     target = resolved(change.path, node.target)
-    names = {one.name for one in run.packages}
-    holder = next((one.package for one in known.shipped(target) if one.signed_by and one.package in names), "")
+    packages = {one.name for one in run.packages}
+    holder = next((one.package for one in known.shipped(target) if one.signed_by and one.package in packages), "")
     if not holder or (change.after is None and known.node(target) is not None):
         return None
     return Provenance(level=Level.PRODUCT, basis=f"a link to {holder}'s own file", package=holder, transaction=run.id)
+
+
+def _midway(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
+    """What dpkg had begun to unpack, or put aside, when it was ended; and that it went."""
+    base, _, suffix = change.path.rpartition(b".")
+    if suffix not in (b"dpkg-new", b"dpkg-tmp") or (change.after is not None and not run.unfinished):
+        return None
+    packages = {one.name for one in run.packages}
+    holder = next((one.package for one in known.shipped(base) if one.signed_by and one.package in packages), "")
+    if not holder:
+        return None
+    basis = f"{holder} was being unpacked to this name; its content is not proved"
+    return Provenance(level=Level.PRODUCT, basis=basis, package=holder, transaction=run.id)
 
 
 def _by_script(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
     """A file that a package's signed script names."""
     text = change.path.decode("utf-8", "surrogateescape")
     for one in run.packages:
-        if _names(known.scripts(one.name), text):
+        if names(known.scripts(one.name), text):
             basis = f"the signed script of {one.name} names it; its content is not proved"
             return Provenance(level=Level.PRODUCT, basis=basis, package=one.name, version=one.after, transaction=run.id)
     return None
-
-
-def _names(script: str, path: str) -> bool:
-    """Say whether a script has the path as a whole word."""
-    start = script.find(path)
-    while start >= 0:
-        end = start + len(path)
-        if end == len(script) or not (script[end].isalnum() or script[end] in "-_./"):
-            return True
-        if script[end : end + 1] == "/" and not script[end + 1 : end + 2].isalnum():
-            return True
-        start = script.find(path, start + 1)
-    return False

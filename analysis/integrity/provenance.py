@@ -5,6 +5,7 @@ import stat
 
 from analysis.integrity.products import product
 from analysis.integrity.records import recorded
+from analysis.integrity.script_names import names
 from contracts.file_change import MODE, OWNER, SETUID, Change
 from contracts.provenance import Knowledge, Level, Listing, Provenance, Shipment, Transaction
 from contracts.trees import Node
@@ -39,10 +40,14 @@ def transaction_of(package: str, known: Knowledge) -> Transaction | None:
 
 
 def _or_product(change: Change, signed: Provenance, known: Knowledge) -> Provenance:
-    """Of what contradicts its package only dpkg's own list of names may be excused: it also keeps names of former versions."""
-    if not signed.contradicts or not _NAMES.fullmatch(change.path):
+    """Of what contradicts its package two things may be excused: dpkg's own list, which also keeps names of former versions, and what
+    it had not unpacked to its end.
+    """
+    if not signed.contradicts:
         return signed
-    found = product(change, known)
+    if change.path.endswith((b".dpkg-new", b".dpkg-tmp")):
+        return product(change, known) or signed
+    found = product(change, known) if _NAMES.fullmatch(change.path) else None
     return found if found is not None and found.level is Level.DERIVED else signed
 
 
@@ -143,8 +148,8 @@ def _script_names(path: bytes, package: str, known: Knowledge) -> bool:
     if not script:
         return False
     text = path.decode("utf-8", "surrogateescape")
-    names = [text, text.removeprefix("/usr")] if text.startswith("/usr/") else [text]
-    return any(name in script for name in names)
+    known_as = [text, text.removeprefix("/usr")] if text.startswith("/usr/") else [text]
+    return any(names(script, name) for name in known_as)
 
 
 def _folder(change: Change, known: Knowledge) -> Provenance | None:

@@ -32,7 +32,7 @@ _RING = 1 << 2048
 """The root is a sum in this ring (Bellare and Micciancio's AdHash), so that writing one folder changes it without reading the others."""
 _OPENING = threading.Lock()
 """Setting up a new file takes it alone, without waiting for others."""
-LED = 64
+LED = 256
 """Folders of which the names of those below are kept at hand: a scan asks for the same ones again and again."""
 FILE = "integrity.db"
 ADVICE = "Move it away: the next scan makes a new baseline, unproved."
@@ -74,10 +74,14 @@ class Book:
     def folders(self, path: bytes) -> frozenset[bytes]:
         """Return the names of the folders in a folder as this book wrote them last; for the one who writes."""
         names = self._led.get(path)
-        if names is None:
-            if len(self._led) >= LED:
-                self._led.clear()
-            names = self._led[path] = frozenset(node.name for node in self.known(path) if stat.S_ISDIR(node.mode))
+        return names if names is not None else self._lead(path, self.known(path))
+
+    def _lead(self, path: bytes, nodes: tuple[Node, ...]) -> frozenset[bytes]:
+        """Keep the names of the folders among nodes at hand, those of the folder that was kept first go; returns them."""
+        names = frozenset(node.name for node in nodes if stat.S_ISDIR(node.mode))
+        if len(self._led) >= LED:
+            del self._led[next(iter(self._led))]
+        self._led[path] = names
         return names
 
     def holds(self, path: bytes) -> bool:
@@ -93,6 +97,7 @@ class Book:
         self._begin()
         self._base.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (path, raw))
         self._add(path, former, raw)
+        self._lead(path, nodes)  # a scan comes to what is below it next
         return True
 
     def forget(self, path: bytes) -> Iterator[Directory]:

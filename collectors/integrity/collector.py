@@ -63,53 +63,70 @@ class IntegrityCollector:
         own = rows.get(BOOK, Row(kind="book", name="", state="starting"))
         former = before.rows.get(BOOK)
         same = former is not None and former.name == own.name
-        reported = former.reported if former is not None and same else 0
+        reported, ahead = (former.reported, former.ahead) if former is not None and same else (0, 0)
         self._settle(book, reported)
         root, position = book.standing()
         told: list[Event] = _distrust(former, own, root.hex(), position) if former is not None else []
-        changes, stated, shells, reported = self._read(host, book, reported)
-        told += stated
-        explained = self._runs_of(host).explained(changes)
+        found = self._read(host, book, reported, ahead)
+        told += found.stated
+        explained = self._runs_of(host).explained(found.changes, more_waits=found.ahead > found.reported)
         told += explained.events
         notes = {id(change): note for change, note in explained.standing_out}
-        accounted_for = {id(change) for change in changes if explained.judged and by_packages(change.path)} - set(notes)
-        left = [change for change in changes if id(change) not in accounted_for]
+        left = found.changes
+        if explained.judged:
+            left = [change for change in left if not by_packages(change.path)]
+            left += [change for change, _ in explained.standing_out]
         told += events(left, self._options.single_events, notes, self._options.packages.maintenance)
-        told += shells
+        told += found.shells
         rows[BOOK] = msgspec.structs.replace(
-            own, root=root.hex(), position=position, reported=reported, open=book.count_opened()
+            own,
+            root=root.hex(),
+            position=position,
+            reported=found.reported,
+            ahead=found.ahead,
+            open=book.count_opened(),
         )
         blind = (*_blind(book), *explained.blind, *self._shells_of(host).blind())
         return Report(events=tuple(told), changes=compare(before.rows, rows), blind=blind)
 
-    def _read(
-        self, host: ReadOnlyHost, book: "Book", reported: int
-    ) -> tuple[list[Change], list[Event], list[Event], int]:
-        """Return what the journal holds after an entry: changes, facts, what was found in web roots; and the last entry read."""
+    def _read(self, host: ReadOnlyHost, book: "Book", reported: int, ahead: int) -> "_Read":
+        """Return what the journal holds after an entry.
+
+        What waits for a run of a package tool keeps nothing else waiting: the rest was told up to `ahead`, and goes on from there.
+        """
         from collectors.integrity.keeper import ENTRY
+        from collectors.integrity.runs import by_packages
         from collectors.integrity.telling import statement
         from contracts.open_change import Batch
 
-        changes: list[Change] = []
-        stated: list[Event] = []
-        shells: list[Event] = []
         runs, web, until_s = self._runs_of(host), self._shells_of(host), host.monotonic() + MOST_WEIGHING_S
-        is_based = False
-        for number, body in book.told(reported, MOST_CHANGES):
+        runs.begin()
+        runs.look()
+        found = _Read(reported, max(reported, ahead))
+        is_waiting = False
+        entries = book.told(reported, MOST_CHANGES)
+        for number, body in entries:
+            if is_waiting and number <= found.ahead:
+                continue
             entry = ENTRY.decode(body)
             if isinstance(entry, Batch):
-                if runs.waits(entry):
-                    break
-                changes += entry.changes
-                shells += filter(None, map(web.look, self._reachable(entry.changes)))
-            else:
-                stated.append(statement(entry))
-                is_based |= entry.kind == kinds.BASELINE_MADE.name
-            reported = number
-            if len(changes) >= MOST_CHANGES or host.monotonic() > until_s:
+                is_waiting = is_waiting or runs.waits(entry)
+                is_new = number > found.ahead
+                for change in entry.changes:
+                    if by_packages(change.path):
+                        found.changes += [change] * (not is_waiting)
+                    elif is_new:
+                        found.changes.append(change)
+                if is_new:
+                    found.shells += filter(None, map(web.look, self._reachable(entry.changes)))
+            elif number > found.ahead:
+                found.stated.append(statement(entry))
+            found.ahead = max(found.ahead, number)
+            if not is_waiting:
+                found.reported = number
+            if len(found.changes) >= MOST_CHANGES or host.monotonic() > until_s:
                 break
-        runs.begin(is_new=is_based)
-        return changes, stated, shells, reported
+        return found
 
     def _reachable(self, changes: Sequence[Change]) -> list[Change]:
         """Return what changed in web roots."""
@@ -148,6 +165,16 @@ class IntegrityCollector:
         if done:
             book.settle(done)
             book.commit()
+
+
+class _Read:
+    """What the journal held: changes to be told, facts, what was found in web roots, and how far that goes (`Row.reported`, `ahead`)."""
+
+    def __init__(self, reported: int, ahead: int) -> None:
+        self.reported, self.ahead = reported, ahead
+        self.changes: list[Change] = []
+        self.stated: list[Event] = []
+        self.shells: list[Event] = []
 
 
 def _distrust(former: Row, now: Row, root: str, position: int) -> list[Event]:

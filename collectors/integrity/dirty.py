@@ -111,6 +111,21 @@ class Dirty:
             self._woken = True
             self._changed.notify()
 
+    def hurry(self, now: float) -> None:
+        """Have all that waits looked at now, whether it has settled or not."""
+        with self._changed:
+            for names in self._names.values():
+                for name, due in names.items():
+                    names[name] = min(due, now)
+            self._changed.notify()
+
+    def is_due(self, now: float) -> bool:
+        """Say whether something waits that was due by then."""
+        with self._changed:
+            return bool(self._whole or self._overflows) or any(
+                due <= now for names in self._names.values() for due in names.values()
+            )
+
     def pending(self) -> bool:
         """Say whether anything waits, due or not."""
         with self._changed:

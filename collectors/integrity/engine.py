@@ -15,7 +15,7 @@ from collectors.integrity.keeper import Keeper
 from collectors.integrity.looks import Looks
 from collectors.integrity.options import Options, Watched, watched
 from collectors.integrity.pace import Pacer
-from collectors.integrity.requests import Request, requests
+from collectors.integrity.requests import Request, Rest, requests
 from collectors.integrity.rules import Rules
 from collectors.integrity.scan import Ended, Mark, RootSeen, Scan, Seen
 from collectors.integrity.scanned import Scanned
@@ -36,6 +36,8 @@ IDLE_S = 5.0
 ROOTS_EVERY_S = 10.0
 """How often roots outside of every watched folder are looked for."""
 SEAL_EVERY_S = 300.0
+CALM_S = 0.1
+"""So long no notice may wait in the kernel until all of them count as heard."""
 NO_STATE = "this worker has no folder of its own to keep the baseline in"
 _RULES = msgspec.msgpack.Decoder(dict[str, Watched])
 _MARK = msgspec.msgpack.Decoder(Mark)
@@ -63,6 +65,8 @@ class Engine:
         self._scans: dict[str, Scan] = {}
         self._asked: dict[str, Request] = {}
         self._again: list[str] = []
+        self._rests: list[Rest] = []
+        self._calm_since = self._hurried = 0.0
         self._asked_again = self._committed = self._sealed = self._looked_for_roots = time.monotonic()
         self._told = 0
 
@@ -84,9 +88,13 @@ class Engine:
             if self._notices is not None:
                 self._notices.close()
 
-    def _round(self, asked: Sequence[Request]) -> None:
+    def _round(self, asked: Sequence[Request | Rest]) -> None:
         for request in asked:
-            self._take_request(request)
+            if isinstance(request, Rest):
+                self._rests.append(request)
+                self._calm_since, self._hurried = time.monotonic(), 0.0
+            else:
+                self._take_request(request)
         busy = self._follow()
         for name in list(self._scans):
             busy |= self._advance(name, self._scans[name])
@@ -94,11 +102,29 @@ class Engine:
         if now - self._committed > COMMIT_S or not busy:
             self._commit()
         self._due(now)
+        if self._rests:
+            self._come_to_rest(now)
         if not busy:
             if self._book.told(0, 1) and now - self._asked_again > IDLE_S:
                 self._asked_again = now
                 self._emit.changed(SUBJECT)  # the rest of a long list, or what the core has to confirm
-            self._dirty.wait(now, IDLE_S)
+            self._dirty.wait(now, CALM_S / 2 if self._rests else IDLE_S)
+
+    def _come_to_rest(self, now: float) -> None:
+        """Hear all that the kernel holds, look at all of it, write it down: then what asked for that has it."""
+        if any(scan.why in ("start", "overflow") for scan in self._scans.values()):
+            return  # what they find is told when they end
+        if self._notices is not None and self._notices.waits():
+            self._calm_since, self._hurried = now, 0.0
+        elif not self._hurried and now - self._calm_since >= CALM_S:
+            self._hurried = now
+            self._dirty.hurry(now)
+        elif self._hurried and not self._dirty.is_due(self._hurried):
+            self._commit()
+            for rest in self._rests:
+                rest.finish()
+            self._rests.clear()
+            self._emit.changed(SUBJECT)
 
     def _follow(self) -> bool:
         """Look at what notices named; returns whether there was something."""

@@ -6,7 +6,8 @@ Loaded by whoever tells changes, once there are some; without dpkg there is no p
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis.integrity.folding import fold
+from analysis.integrity.folding import Fold, Part, fold
+from analysis.integrity.net import net
 from analysis.integrity.provenance import judge
 from analysis.integrity.records import recorded
 from analysis.integrity.semantic.explain import explain
@@ -18,7 +19,7 @@ from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
 from contracts.file_change import Change
 from contracts.host import ReadOnlyHost
-from contracts.provenance import Provenance
+from contracts.provenance import Provenance, Transaction
 from contracts.record import Record
 
 _WHAT = "which package accounts for a change"
@@ -53,6 +54,12 @@ class Explained(Record):
     judged: bool = False
     """Whether the changes were judged at all; if not, all of them stand as they are."""
     blind: tuple[Blind, ...] = ()
+    is_owed: bool = False
+    """Whether a part of a run was judged whose event is made when it ends."""
+
+
+def _at_once() -> None:
+    """Wait for nothing."""
 
 
 class Explainer:
@@ -77,24 +84,42 @@ class Explainer:
         """Say whether a run of dpkg is under way: what it changes is told when it has ended."""
         return self._desk.is_busy()
 
-    def learn(self) -> tuple[Event, ...]:
-        """Learn archives that have appeared; returns a word on keys that are new. Call it at each notice from apt's folder."""
-        learnt = self._desk.learn()
+    def learn(self, between: Callable[[], None] = _at_once) -> tuple[Event, ...]:
+        """Learn archives that have appeared, each after a call of `between`; returns a word on keys that are new.
+
+        Call it at each notice from apt's folder.
+        """
+        learnt = self._desk.learn(between)
         self._flaws |= dict.fromkeys(learnt.flaws)
         return tuple(KEY_NEW.event(key, what=what) for what, key in _new_keys(learnt.flaws))
 
-    def begin(self) -> tuple[Event, ...]:
-        """Learn, and keep dpkg's state as what is before: call it when a baseline is made. Without dpkg nothing is kept."""
-        told = self.learn()
-        try:
+    def begin(self) -> None:
+        """Keep dpkg's state as what is before, when none is kept yet. Call it before the first archive is read, which may take long:
+
+        what a run does meanwhile is to be told. Raises `Unavailable` without dpkg.
+        """
+        if not self._desk.is_begun():
             self._desk.begin()
             self._desk.settle()
-        except Unavailable as error:
-            self._flaws[error.message] = None
-        return told
+
+    def has_news(self) -> bool:
+        """Say whether a run is known whose event was not made."""
+        return self._desk.has_news()
+
+    def logs(self) -> tuple[int, ...]:
+        """Return a mark of apt's and dpkg's logs, another one after each line that is written there."""
+        return self._desk.logs()
+
+    def is_held(self, path: bytes) -> bool:
+        """Say whether a package held the name when files were last settled."""
+        return bool(self._desk.former(path))
 
     def explain(self, changes: Sequence[Change]) -> Explained:
-        """Judge changes that came together, after the run that brought them; what they explain is settled by this."""
+        """Judge changes that came together; what they explain is settled by this.
+
+        What belongs to a run that is still under way is kept until it ends, then its one event speaks of all. Changes of one name that
+        came during runs are judged by what is left of them: dpkg writes `x.dpkg-new` before `x`.
+        """
         told = list(self.learn())
         blind: tuple[Blind, ...] = ()
         try:
@@ -103,13 +128,41 @@ class Explainer:
             judged = [(change, recorded(change, self._desk) or Provenance(basis=error.message)) for change in changes]
             blind = (Blind(what=_WHAT, why=error.why, detail=error.message, fix=error.advice),)
         else:
+            if any(not run.told for run in self._desk.transactions):
+                changes = net(changes)
             judged = [(change, judge(change, self._desk)) for change in changes]
         folds, rest = fold(judged, () if blind else self._desk.transactions)
-        told += [transaction_event(one) for one in folds]
+        told += [transaction_event(one) for one in (folds if blind else self._whole(folds))]
         notes = tuple((change, self._note(change, provenance)) for change, provenance in rest)
         if not blind:
             self._desk.settle()
-        return Explained(events=tuple(told), standing_out=notes, judged=True, blind=(*blind, *self.blind()))
+        return Explained(
+            events=tuple(told), standing_out=notes, judged=True, blind=(*blind, *self.blind()), is_owed=self.is_owed()
+        )
+
+    def is_owed(self) -> bool:
+        """Say whether a part of a run was judged whose event is made when it ends."""
+        return bool(self._desk.parts())
+
+    def _whole(self, folds: Sequence[Fold]) -> list[Fold]:
+        """Return the runs that are over, with what was judged of them before; the others are kept."""
+        parts = self._desk.parts()
+        if not folds and not parts:
+            return []
+        over, kept = [], {}
+        for one in folds:
+            run, part = one.transaction, one.and_also(parts.get(one.transaction.id, Part()))
+            if run.ended_ms:
+                over.append(Fold(transaction=run, levels=part.levels, unproved=part.unproved))
+            else:
+                kept[run.id] = part
+        known = {run.id for run in self._desk.transactions}
+        for name, part in parts.items():
+            if name not in known:
+                run = Transaction(id=name, tool=name.partition("-")[0], started_ms=0, unfinished="its log is gone")
+                over.append(Fold(transaction=run, levels=part.levels, unproved=part.unproved))
+        self._desk.keep_parts(kept)
+        return over
 
     def _note(self, change: Change, provenance: Provenance) -> Note:
         if change.old is None and change.new is None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from analysis.integrity.compare import compare, join_renames
 from analysis.integrity.net import collapse, waiting
+from analysis.integrity.semantic.accounts import redacted
 from collectors.integrity.book import Book
 from collectors.integrity.rules import Rules
 from contracts.event import Value
@@ -25,6 +26,8 @@ _OPEN = msgspec.msgpack.Decoder(Open)
 ENTRY = msgspec.msgpack.Decoder(Batch | Statement)
 AT_ONCE = 400
 """Changes in one entry of the journal."""
+_REDACTED = frozenset({b"/etc/shadow", b"/etc/gshadow"})
+"""Kept without what is secret in them, so that it can be said what came and went there."""
 TOPS = b""
 """The book's folder that holds the roots themselves, by their whole paths."""
 
@@ -174,12 +177,15 @@ class Keeper:
     def _keep_text(self, path: bytes, node: Node) -> bytes | None:
         """Keep the content of a file where the settings say so; returns it."""
         rule = self.rules.rule(path)
-        if rule is None or not rule.shows(path, node.mode, node.size):
+        is_redacted = path in _REDACTED
+        if rule is None or not rule.shows(path, node.mode, node.size, secrets=is_redacted):
             return None
         content = self._trees.content(path, node, rule.watched.diff_below)
         if content is None or b"\0" in content:
             self.book.keep_text(path, None)
             return None
+        if is_redacted:
+            content = redacted(content)
         self.book.keep_text(path, zlib.compress(content, 6))
         return content
 

@@ -22,20 +22,17 @@ class Learner:
     ) -> None:
         self._host, self._folder, self._archives, self._is_secret = host, folder, archives, is_secret
         self._began_s: float | None = None
-        self._is_new = False
         self._lock = threading.Lock()
         self._events: tuple[Event, ...] = ()
         self._blind: tuple[Blind, ...] = ()
         self.is_ready = False
         self.is_at_work = False
 
-    def start(self, *, is_new: bool = False) -> None:
-        """Read what has appeared, unless that is under way or was done a moment ago; with `is_new` what is installed is what was before."""
+    def start(self) -> None:
+        """Read what has appeared, unless that is under way or was done a moment ago."""
         now_s = self._host.monotonic()
         with self._lock:
-            self._is_new |= is_new
-            is_early = self._began_s is not None and now_s - self._began_s < EVERY_S
-            if self.is_at_work or (is_early and not is_new):
+            if self.is_at_work or (self._began_s is not None and now_s - self._began_s < EVERY_S):
                 return
             self._began_s, self.is_at_work = now_s, True
         threading.Thread(target=self._run, name="packages", daemon=True).start()
@@ -48,24 +45,22 @@ class Learner:
         return found
 
     def _run(self) -> None:
-        while True:
-            with self._lock:
-                is_new, self._is_new = self._is_new, False
-            events, blind = self._round(is_new)
-            with self._lock:
-                self._events += events
-                self._blind = (*self._blind, *(spot for spot in blind if spot not in self._blind))[:10]
-                self.is_at_work, self.is_ready = self._is_new, True
-                if not self._is_new:
-                    return
+        events, blind = self._round()
+        with self._lock:
+            self._events += events
+            self._blind = (*self._blind, *(spot for spot in blind if spot not in self._blind))[:10]
+            self.is_at_work, self.is_ready = False, True
 
-    def _round(self, is_new: bool) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
+    def _round(self) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
+        from collectors.integrity.book import FILE
         from collectors.integrity.explaining import Explainer
+        from collectors.integrity.giving_way import GivesWay
 
         try:
             explainer = Explainer(self._host, self._folder, self._archives, no_diff=self._is_secret)
             try:
-                return (explainer.begin() if is_new else explainer.learn()), explainer.blind()
+                gives_way = GivesWay(self._folder.parent / FILE, explainer.is_busy)
+                return explainer.learn(gives_way), explainer.blind()
             finally:
                 explainer.close()
         except Exception as error:  # noqa: BLE001  # it is told, not lost with the thread

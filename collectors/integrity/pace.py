@@ -37,18 +37,20 @@ class Pacer:
         """Wait no more."""
         self._stop.set()
 
-    def read(self, count: int) -> None:
-        """Take note of so many bytes, and wait as long as the pace wants."""
+    def read(self, count: int, before_waiting: Callable[[], None] = lambda: None) -> None:
+        """Take note of so many bytes, and wait as long as the pace wants, after a call of `before_waiting`."""
         self._read += count
         if self._pace.read_per_s:
             ahead = self._read / self._pace.read_per_s - (self._monotonic() - self._started)
             if ahead > 0.05:
+                before_waiting()
                 self._stop.wait(min(ahead, 60.0))
         now = self._monotonic()
         if now - self._asked < ASK_EVERY_S:
             return
         self._asked = now
         while self.paused_s < self._pace.pause_at_most and self._pressing() and not self._stop.is_set():
+            before_waiting()
             self._stop.wait(STEP_S)
             self.paused_s += STEP_S
         self._asked = self._monotonic()

@@ -44,12 +44,28 @@ class Request:
         return ended
 
 
+class Rest:
+    """A wish that everything the kernel has told of by now is looked at and written down, names too that change all the time."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.error = ""
+
+    def finish(self) -> None:
+        """Say that it is."""
+        self.done = True
+
+    def fail(self, error: str) -> None:
+        """Say why it will not be."""
+        self.error = error
+
+
 class Requests:
     """The wishes of one watch."""
 
     def __init__(self) -> None:
-        self._waiting: list[Request] = []
-        self._under_way: list[Request] = []
+        self._waiting: list[Request | Rest] = []
+        self._under_way: list[Request | Rest] = []
         self._wake: Callable[[], None] | None = None
         self._lock = threading.Lock()
 
@@ -57,21 +73,21 @@ class Requests:
         """The watch is at work; `wake` tells it that there is something."""
         self._wake = wake
 
-    def put(self, request: Request) -> None:
-        """Ask for a scan; raises `Unavailable` when nobody watches."""
+    def put(self, request: Request | Rest) -> None:
+        """Ask for something; raises `Unavailable` when nobody watches."""
         with self._lock:
             if self._wake is None:
                 raise Unavailable(Why.OTHER, "files are not being watched yet", advice="See `holdfast coverage`.")
             self._waiting.append(request)
             self._wake()
 
-    def take(self) -> list[Request]:
+    def take(self) -> list[Request | Rest]:
         """Return what was asked for since."""
         if not self._waiting:
             return []
         with self._lock:
             taken, self._waiting = self._waiting, []
-            self._under_way += taken
+            self._under_way = [one for one in self._under_way if not one.done and not one.error] + taken
             return taken
 
     def close(self) -> None:

@@ -62,13 +62,13 @@ class Rule:
         """Say whether a path is passed over."""
         return self._excludes.match(os.fsdecode(path))
 
-    def shows(self, path: bytes, mode: int, size: int) -> bool:
-        """Say whether the content of such a file is kept and its changes are shown."""
+    def shows(self, path: bytes, mode: int, size: int, *, secrets: bool = False) -> bool:
+        """Say whether the content of such a file is kept and its changes are shown; `secrets` as if none were secret."""
         return (
             0 < self.watched.diff_below >= size
             and stat.S_ISREG(mode)
             and "content" in self.watched.aspects
-            and not self.is_secret(path)
+            and (secrets or not self.is_secret(path))
         )
 
     def is_secret(self, path: bytes) -> bool:

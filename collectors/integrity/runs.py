@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collectors.integrity.book import FILE
 from collectors.integrity.learning import WHAT, Learner
+from collectors.integrity.requests import Rest, requests
 from contracts.coverage import Blind
-from contracts.errors import HoldfastError, Why
+from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.event import Event
 from contracts.file_change import Change
 from contracts.host import ReadOnlyHost
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
     from collectors.integrity.rules import Rules
     from contracts.open_change import Batch
 
+_NEVER_PACKAGED = (b"/var/tmp/", b"/var/run/", b"/var/lock/")
 _PACKAGED = (b"/usr/", b"/etc/", b"/var/", b"/boot/", b"/opt/", b"/bin/", b"/sbin/", b"/lib/", b"/lib32/", b"/lib64/")
 LEARNING = "the archives of packages are still being read; changes are told as they are"
 MOST_WAIT_S = 600
 """So long changes wait for the end of a run of dpkg, which tells what brought them; then they are told as they are."""
 MOST_LEARNING_S = 60
 """So long they wait after a start for the archives to be read."""
+MOST_REST_S = 30.0
+"""So long, after a run has ended, what it wrote last is waited for, which may be a name that changes all the time."""
 
 
 class Runs:
@@ -33,50 +38,110 @@ class Runs:
         self._folder = Path(getattr(host, "state", "")) / "packages"
         self._learner: Learner | None = None
         self._explainer: Explainer | None = None
-        self._begun = False
+        self._mark: tuple[int, ...] = ()
+        """The logs as they were when nothing in them was left to tell."""
+        self._flaw: Blind | None = None
+        self._rest: Rest | None = None
+        self._rest_logs: tuple[int, ...] = ()
+        self._asked_s = 0.0
+        self._rested: tuple[int, ...] | None = None
+        """The logs for whose last line everything is in the journal, as asked before it was read."""
+        self.is_owed = True
+        """Whether part of a run may have been judged that is to be told when it ends."""
 
-    def begin(self, *, is_new: bool) -> None:
-        """Have archives read, where packages ship what is watched: `is_new` with a baseline, whose packages are what was before."""
-        if self._begun or (self._learner is not None and not is_new):
+    def begin(self) -> None:
+        """Take note of dpkg's state as it was before all that will be told, and have archives read, where packages ship what is watched."""
+        if self._learner is not None:
             return
-        self._begun = is_new
         rules = self._rules()
+        learner = self._learning(rules)
         if any(by_packages(root) for root in rules.by_root):
-            self._learning(rules).start(is_new=is_new)
+            try:
+                self._explaining().begin()
+            except (HoldfastError, OSError, ValueError) as error:
+                self._flaw = _blind(error)
+            learner.start()
+
+    def look(self) -> None:
+        """Call it before the journal is read: only what was written there by then is known to be all that a run has brought."""
+        rest = self._rest
+        late = self._host.monotonic() > self._asked_s + MOST_REST_S
+        self._rested = self._rest_logs if rest is not None and (rest.done or rest.error or late) else None
 
     def waits(self, batch: "Batch") -> bool:
-        """Say whether changes are told only when the run of dpkg that is under way has ended, but none of them for long."""
-        if not any(by_packages(change.path) for change in batch.changes):
+        """Say whether changes are told only when the run that is under way has ended and all of it was seen, but none of them for long."""
+        theirs = [change for change in batch.changes if by_packages(change.path)]
+        if not theirs:
             return False
         waited_s = self._host.now().timestamp() - batch.changes[-1].at_ms / 1000
+        try:
+            return self._waits(theirs, waited_s)
+        except (HoldfastError, OSError, ValueError):
+            return False  # `explained` asks again, and says it
+
+    def _waits(self, theirs: Sequence[Change], waited_s: float) -> bool:
         learner = self._learning()
         if not learner.is_ready:
             learner.start()
-            return waited_s < MOST_LEARNING_S
+            return waited_s < MOST_LEARNING_S and self._concerns_archives(theirs)
         if waited_s >= MOST_WAIT_S:
             return False
         if self._explaining().is_busy():
+            self._rest = None
             learner.start()  # apt may delete the archives when it is done
             return True
-        return learner.is_at_work
+        return learner.is_at_work or self._is_unrested()
 
-    def explained(self, changes: Sequence[Change]) -> "Explained":
-        """Return what packages account for; a failure to ask them is said, and takes no change away."""
+    def _concerns_archives(self, changes: Sequence[Change]) -> bool:
+        """Say whether what archives ship may account for a change: a package holds it, or a run was not told yet."""
+        explainer = self._explaining()
+        return explainer.is_busy() or explainer.has_news() or any(explainer.is_held(one.path) for one in changes)
+
+    def _is_unrested(self) -> bool:
+        """Say whether a run has ended of which more may come: names that were written last are looked at last, or still wait for a look."""
+        logs = self._explaining().logs()
+        if logs in (self._mark, self._rested):
+            return False
+        if not self._explaining().has_news():
+            self._mark = logs
+            return False
+        if self._rest is None or self._rest_logs != logs:
+            self._rest, self._rest_logs, self._asked_s = Rest(), logs, self._host.monotonic()
+            try:
+                requests(Path(getattr(self._host, "state", "")) / FILE).put(self._rest)
+            except Unavailable as error:  # nobody watches: there is nothing to wait for
+                self._rest.fail(error.message)
+        return True
+
+    def explained(self, changes: Sequence[Change], *, more_waits: bool = False) -> "Explained":
+        """Return what packages account for; a failure to ask them is said, and takes no change away.
+
+        With `more_waits` a run that was judged in part is not over, whatever its log says.
+        """
         from collectors.integrity.explaining import Explained
 
         theirs = [change for change in changes if by_packages(change.path)]
         events, blind = self._learner.take() if self._learner is not None else ((), ())
-        if not theirs:
+        if self._flaw is not None:
+            blind, self._flaw = (*blind, self._flaw), None
+        if not theirs and (more_waits or not self._owes()):
             return Explained(events=events, blind=blind)
         if not self._learning().is_ready:
             return Explained(events=events, blind=(*blind, Blind(what=WHAT, why=Why.OTHER, detail=LEARNING)))
         try:
             found = self._explaining().explain(theirs)
         except (HoldfastError, OSError, ValueError) as error:
-            detail = f"{type(error).__name__}: {error}"[:500]
-            return Explained(events=events, blind=(*blind, Blind(what=WHAT, why=Why.OTHER, detail=detail)))
+            return Explained(events=events, blind=(*blind, _blind(error)))
+        self.is_owed = found.is_owed
         told = (*events, *(one for one in found.events if not _is_told(one, events)))
         return Explained(events=told, standing_out=found.standing_out, judged=True, blind=(*blind, *found.blind))
+
+    def _owes(self) -> bool:
+        """Say whether a run that was judged in part is over, so that its event is due though nothing else changed."""
+        if not self.is_owed or self._learner is None or not self._learner.is_ready or self._explaining().is_busy():
+            return False
+        self.is_owed = self._explaining().is_owed()
+        return self.is_owed
 
     def _learning(self, rules: "Rules | None" = None) -> Learner:
         if self._learner is None:
@@ -101,7 +166,11 @@ class Runs:
 
 def by_packages(path: bytes) -> bool:
     """Say whether packages ship files there."""
-    return (path + b"/").startswith(_PACKAGED)
+    return (path + b"/").startswith(_PACKAGED) and not (path + b"/").startswith(_NEVER_PACKAGED)
+
+
+def _blind(error: Exception) -> Blind:
+    return Blind(what=WHAT, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500])
 
 
 def _is_told(event: Event, others: Sequence[Event]) -> bool:

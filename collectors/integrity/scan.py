@@ -15,8 +15,12 @@ from collectors.integrity.pace import Pacer
 from collectors.integrity.rules import Rules
 from contracts.trees import Directory, Node, Place, TreePlan, Trees
 
-AHEAD = 64
-"""Folders that may wait for being compared."""
+TOGETHER = 16
+"""So many folders are handed over at once: each hand-over makes two threads change places."""
+HELD_S = 0.05
+"""No longer than this a folder waits for others."""
+AHEAD = 4
+"""Hand-overs that may wait for being compared."""
 MARK_EVERY_S = 5.0
 
 Entering = Callable[[Place, int], None]
@@ -85,7 +89,10 @@ class Scan:
         self._threads, self._entering, self._strip = threads, entering or {}, strip or (lambda _, nodes: nodes)
         self._arrived = arrived
         self._stop = threading.Event()
-        self._queue: queue.Queue[Item] = queue.Queue(AHEAD)
+        self._queue: queue.Queue[list[Item]] = queue.Queue(AHEAD)
+        self._held: list[Item] = []
+        self._held_since = 0.0
+        self._taken: list[Item] = []
         self._thread = threading.Thread(target=self._run, name=f"scan-{why}", daemon=True)
 
     def start(self) -> None:
@@ -106,10 +113,12 @@ class Scan:
         """Yield what it has found, for at most so long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            try:
-                yield self._queue.get_nowait()
-            except queue.Empty:
-                return
+            if not self._taken:
+                try:
+                    self._taken = self._queue.get_nowait()[::-1]
+                except queue.Empty:
+                    return
+            yield self._taken.pop()
 
     def count(self, seen: Seen) -> None:
         """Take a folder into the figures."""
@@ -171,19 +180,33 @@ class Scan:
         for directory in walk:
             nodes, at = begun.pop(directory.path)
             seen = _seen(directory, nodes, at, root)
-            self._put(seen)
+            self._hold(seen)
             if self._stop.is_set():
                 return
             if self._pacer is not None:
-                self._pacer.read(seen.read_bytes)
+                self._pacer.read(seen.read_bytes, self._hand_over)
             if time.monotonic() - marked > MARK_EVERY_S:
                 marked = time.monotonic()
                 self._put(Mark(tuple(waiting), root, tuple(walk.left())))
 
+    def _hold(self, item: Seen) -> None:
+        """Hand over a folder, with others."""
+        if not self._held:
+            self._held_since = time.monotonic()
+        self._held.append(item)
+        if len(self._held) >= TOGETHER or time.monotonic() - self._held_since > HELD_S:
+            self._hand_over()
+
     def _put(self, item: Item) -> None:
-        while not self._stop.is_set():
+        """Hand over what is no folder, at once."""
+        self._held.append(item)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        items, self._held = self._held, []
+        while items and not self._stop.is_set():
             try:
-                self._queue.put(item, timeout=0.5)
+                self._queue.put(items, timeout=0.5)
             except queue.Full:
                 continue
             self._arrived()

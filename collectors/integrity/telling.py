@@ -24,6 +24,8 @@ LISTED_CHARS = 64_000
 ALWAYS_SINGLE = 100
 """So many changes that stand out by themselves stay events of their own among many."""
 KEY_CHARS = 1000
+SECRET = frozenset({b"/etc/shadow", b"/etc/gshadow"})
+"""Whose lines are never shown, though what came and went in them is known."""
 
 _BY_WORD: dict[str, Kind] = {
     words.SETUID: kinds.SETUID,
@@ -82,7 +84,7 @@ def event(change: Change, note: "Note | None" = None, windows: Sequence[Window] 
     """Return the event of one change: its kind is that of its most telling word."""
     kind = next(kind for word, kind in _BY_WORD.items() if word in change.kinds)
     before, after = before_and_after(change)
-    diff = text_diff(change.old, change.new) if note is None else note.diff
+    diff = note.diff if note is not None else _lines_that_differ(change)
     author = change.author
     fields: dict[str, Any] = {
         "path": escape(change.path),
@@ -111,6 +113,10 @@ def event(change: Change, note: "Note | None" = None, windows: Sequence[Window] 
     severity = max(kind.severity, note.severity) if note is not None else kind.severity
     evidence = {"diff": diff} if diff else None
     return kind.event(key(change.path), evidence=evidence, severity=severity, observed_ms=change.at_ms, **fields)
+
+
+def _lines_that_differ(change: Change) -> str:
+    return text_diff(change.old, change.new) if change.path not in SECRET else ""
 
 
 def _window(at_ms: int, windows: Sequence[Window]) -> str | None:

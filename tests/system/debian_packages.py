@@ -92,13 +92,13 @@ def inside(root: Path, *argv: str, check: bool = True, text: str = "") -> subpro
 
 
 class Judge:
-    """`driver.py` inside the root: `look`, `learn`, `judge`, `watch`."""
+    """`driver.py` inside the root: `look`, `learn`, `judge`, `watch`; or `wired.py`: `begin`, `told`."""
 
-    def __init__(self, root: Path, *roots: str) -> None:
+    def __init__(self, root: Path, *roots: str, driver: str = "driver.py") -> None:
         site = next(Path(os.fspath(ROOT), ".venv/lib").glob("python3.*/site-packages")).relative_to(ROOT)
         self._process = subprocess.Popen(
             ["chroot", str(root), *ENVIRONMENT, "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH=/holdfast:/holdfast/{site}",
-             "/usr/bin/python3", "/holdfast/tests/collectors/integrity/packages/driver.py", "/var/lib/holdfast-test", *roots],
+             "/usr/bin/python3", f"/holdfast/tests/collectors/integrity/packages/{driver}", "/var/lib/holdfast-test/state", *roots],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

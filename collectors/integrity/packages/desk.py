@@ -6,9 +6,12 @@ from a descriptor that outlives its name. What was never seen stays unproved; se
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from analysis.integrity.folding import Part
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from collectors.integrity.packages.indices import Found, find
@@ -30,6 +33,13 @@ _SECOND_MS = 2000
 AT_ONCE = 1000
 """Archives held open at once."""
 _PLAN = TreePlan(hash_name="sha256", threads=1)
+LATE_MS = 86_400_000
+"""How long after a run changes that belong to it may still be found, where only scans look."""
+_MIDWAY = (b".dpkg-new", b".dpkg-tmp")
+
+
+def _at_once() -> None:
+    """Wait for nothing."""
 
 
 class Learnt(Record):
@@ -54,6 +64,7 @@ class PackageDesk:
         self._merged = frozenset(top for top in _MERGED if Path(os.fsdecode(top)).is_symlink())
         self._present: dict[str, frozenset[bytes]] = {}
         self._before: dict[str, str] = {}
+        self._arriving: frozenset[tuple[str, str]] = frozenset()
         self.transactions: Sequence[Transaction] = ()
 
     def close(self) -> None:
@@ -64,10 +75,11 @@ class PackageDesk:
         """Say whether a run of dpkg is under way."""
         return self._state.is_busy()
 
-    def learn(self) -> Learnt:
+    def learn(self, between: Callable[[], None] = _at_once) -> Learnt:
         """Read archives that have appeared and compare them with the signed indices; cheap when there are none.
 
-        All of them are opened before the first is read, because apt may delete them meanwhile; one is in memory at a time.
+        All of them are opened before the first is read, because apt may delete them meanwhile; one is in memory at a time. `between` is
+        called before each, and may wait.
         """
         flaws: list[str] = []
         self._forget_unsigned()
@@ -77,6 +89,7 @@ class PackageDesk:
             local = self._lacking() if self._signatures.has_local() else frozenset()
             if not waiting and not local:
                 return Learnt(flaws=tuple(flaws))
+            between()
             releases, unsigned = self._signatures.releases()
             waiting |= self._opened(self._local(releases, local), flaws)
             names = frozenset(_named(path) for _, path in waiting.values())
@@ -84,10 +97,10 @@ class PackageDesk:
             flaws += [*unsigned, *unverified]
             trusted = self._trusted({key for release in releases for key in release.signers})
             by_digest = {one.stanza.sha256: one for one in found}
-            fresh = {
-                stamp: self._learnt(descriptor, path, by_digest, trusted, flaws)
-                for stamp, (descriptor, path) in waiting.items()
-            }
+            fresh = {}
+            for stamp, (descriptor, path) in waiting.items():
+                between()
+                fresh[stamp] = self._learnt(descriptor, path, by_digest, trusted, flaws)
         finally:
             for descriptor, _ in waiting.values():
                 os.close(descriptor)
@@ -202,25 +215,65 @@ class PackageDesk:
         ]
         return sorted(f"{one.name}={one.version}" for one in lacking)
 
+    def is_begun(self) -> bool:
+        """Say whether a state of dpkg's is kept as what was before."""
+        return bool(self._store.fact("settled_ms"))
+
     def begin(self) -> None:
         """Read dpkg's state and the runs since the files were last settled; raises `Unavailable` where there is no dpkg."""
         self._state.refresh()
         self._present.clear()
         self._before = self._store.versions()
         self.transactions = self._runs()
+        self._arriving = frozenset(self._left_midway())
+
+    def has_news(self) -> bool:
+        """Say whether a run is known that was not told."""
+        return any(not run.told for run in self._runs())
+
+    def logs(self) -> tuple[int, ...]:
+        """Return a mark of apt's and dpkg's logs, another one after each line that is written there."""
+        return self._state.logs()
 
     def _runs(self) -> list[Transaction]:
-        """Return the runs of the logs that were not settled yet; the logs know whole seconds only."""
+        """Return the runs that were not settled yet, and those of late that were; the logs know whole seconds only."""
         since = int(self._store.fact("settled_ms") or 0)
-        settled = set(self._store.fact("settled_runs").split())
-        return [run for run in self._state.runs(since - _SECOND_MS) if run.id not in settled] if since else []
+        if not since:
+            return []
+        told = self._told()
+        oldest = min(since - _SECOND_MS, self._now_ms() - LATE_MS)
+        runs = [replace(run, told=run.id in told) for run in self._state.runs(oldest, told)]
+        return [run for run in runs if run.told or not run.ended_ms or run.ended_ms >= since - _SECOND_MS]
+
+    def _told(self) -> dict[str, int]:
+        """Return the runs that were told or are older than what we know, with their ends, by id."""
+        pairs = (word.partition("=") for word in self._store.fact("settled_runs").split())
+        return {name: int(ended or 0) for name, _, ended in pairs}
+
+    def _left_midway(self) -> Iterator[tuple[str, str]]:
+        """Yield packages and versions of which a part may be there, as their run is under way or did not come to its end."""
+        states = {one.name: one.state for one in self._state.packages().values()}
+        for run in self.transactions:
+            if not run.ended_ms or run.unfinished:
+                for one in run.packages:
+                    if states.get(one.name) != "installed":
+                        yield from ((one.name, version) for version in (one.before, one.after) if version)
 
     def settle(self) -> None:
-        """Keep dpkg's present state as what was before: call it when the changes of a run were judged and stated."""
+        """Keep dpkg's present state as what was before: call it when the changes of runs were judged and stated.
+
+        While a run is under way, what was before it stays so.
+        """
+        now_ms = self._now_ms()
+        self._keep_told(now_ms)
+        if any(not run.ended_ms for run in self.transactions):
+            return
         before = self._store.versions()
         packages = self._state.packages()
         now = {key: one.version for key, one in packages.items()}
-        touched = {one.name for run in self.transactions for one in run.packages}
+        touched = {one.name for run in self.transactions if not run.told for one in run.packages}
+        if now == before and not touched and self.is_begun():
+            return
         lists = [
             (one.name, self._state.names(one))
             for key, one in packages.items()
@@ -231,11 +284,30 @@ class PackageDesk:
             (key.partition(":")[0], []) for key in before if key not in now and key.partition(":")[0] not in names
         ]
         self._store.settle(now, [*_united(lists), *gone])
-        now_ms = int(self._host.now().timestamp() * 1000)
+        if not self.is_begun():
+            self.transactions = self._state.runs(now_ms - LATE_MS)  # they were before all that will be told
+            self._keep_told(now_ms)
         self._store.keep("settled_ms", str(now_ms))
-        recent = [run.id for run in self._state.runs(now_ms - 2 * _SECOND_MS)]
-        self._store.keep("settled_runs", " ".join({*recent, *(run.id for run in self.transactions)}))
         self._store.drop({one.name: one.version for one in packages.values()}, now_ms - KEPT_MS)
+
+    def _keep_told(self, now_ms: int) -> None:
+        """Keep which runs were told, for as long as more of them may be found."""
+        held = self._told()
+        told = held | {run.id: run.ended_ms for run in self.transactions if run.ended_ms}
+        told = {name: ended for name, ended in told.items() if ended >= now_ms - 2 * LATE_MS}
+        if told != held:
+            self._store.keep("settled_runs", " ".join(f"{name}={ended}" for name, ended in told.items()))
+
+    def parts(self) -> dict[str, Part]:
+        """Return what was judged so far of runs that were not told yet, by their id."""
+        return self._store.parts()
+
+    def keep_parts(self, parts: Mapping[str, Part]) -> None:
+        """Keep what was judged so far of runs that are not over."""
+        self._store.keep_parts(parts)
+
+    def _now_ms(self) -> int:
+        return int(self._host.now().timestamp() * 1000)
 
     # What the judgement asks.
 
@@ -255,7 +327,8 @@ class PackageDesk:
                 one.version,
                 one.architecture,
                 one.signed_by,
-                self._state.is_installed(one.package, one.version, one.architecture),
+                self._state.is_installed(one.package, one.version, one.architecture)
+                or (one.package, one.version) in self._arriving,
             )
             for one in found
         ]
@@ -276,7 +349,7 @@ class PackageDesk:
         """Return the packages that list one of the names now; asked of the last settled lists, and of those of changed packages."""
         held = {package for name in names for package in self._store.former(name)}
         before = self._before
-        changed = {one.name for run in self.transactions for one in run.packages}
+        changed = {one.name for run in self.transactions if not run.told for one in run.packages}
         for key, one in self._state.packages().items():
             if before.get(key) == one.version and one.name not in changed:
                 continue
@@ -357,6 +430,8 @@ class PackageDesk:
 
     def _names_of(self, path: bytes) -> list[bytes]:
         """Return the names under which an archive may ship what stands at `path`, after the merge of /bin and the like into /usr."""
+        if self._arriving and path.endswith(_MIDWAY):
+            path = path.rpartition(b".")[0]  # what dpkg has unpacked, or put aside, and not yet moved to its name
         top, _, rest = path.removeprefix(b"/usr").removeprefix(b"/").partition(b"/")
         if path.startswith(b"/usr/") and b"/" + top in self._merged and rest:
             return [path, path.removeprefix(b"/usr")]

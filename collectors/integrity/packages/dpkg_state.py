@@ -7,8 +7,11 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from analysis.integrity.debian import INSTALLED, Installed, apt_history, dpkg_log, installed, md5_lines
 from contracts.errors import Unavailable, Why
@@ -29,7 +32,8 @@ class DpkgState:
 
     def __init__(self, host: ReadOnlyHost) -> None:
         self._host = host
-        self._stamp: tuple[int, int, int] = (0, 0, 0)
+        self._stamp: tuple[int, ...] = ()
+        self._logs: dict[str, tuple[tuple[int, ...], list[Transaction]]] = {}
         self._packages: dict[str, Installed] = {}
         self._sums: dict[str, dict[bytes, str]] = {}
         self.diversions: list[tuple[bytes, bytes, str]] = []
@@ -38,14 +42,24 @@ class DpkgState:
     def refresh(self) -> None:
         """Read again what changed; raises `Unavailable` where there is no dpkg, or its state may not be read."""
         found = self._host.files.stat(f"{DPKG}/status")
-        stamp = (found.mtime_ns, found.ctime_ns, found.inode)
+        updates = self._updates()
+        stamp = (found.mtime_ns, found.ctime_ns, found.inode, *map(int, updates))
         if stamp == self._stamp:
             return
-        with Path(DPKG, "status").open(encoding="utf-8", errors="surrogateescape") as lines:
-            self._packages = {f"{one.name}:{one.architecture}": one for one in installed(lines)}
+        self._packages = {}
+        for path in (f"{DPKG}/status", *(f"{DPKG}/updates/{name}" for name in updates)):
+            with Path(path).open(encoding="utf-8", errors="surrogateescape") as lines:
+                self._packages |= {f"{one.name}:{one.architecture}": one for one in installed(lines)}
         self._stamp = stamp
         self._sums.clear()
         self.diversions = self._diverted()
+
+    def _updates(self) -> list[str]:
+        """Return dpkg's notes on what `status` does not say yet, in their order: a run that was killed leaves them there."""
+        try:
+            return sorted(name.decode() for name in self._host.files.names(f"{DPKG}/updates") if name.isdigit())
+        except Unavailable:
+            return []  # there is no such folder
 
     def packages(self) -> Mapping[str, Installed]:
         """Return what is installed, by name and architecture (`openssh-server:amd64`)."""
@@ -82,12 +96,31 @@ class DpkgState:
         config = next((digest for name, digest in package.configs if name == text), "")
         return Listing(package.name, config or self._sums[package.key].get(path, ""), "md5", bool(config))
 
-    def runs(self, since_ms: int) -> list[Transaction]:
-        """Return the runs that apt's and dpkg's logs tell of, that ended after a time or have not ended, oldest first."""
-        apt = self._log(LOGS[0], lambda text: apt_history(text, _to_ms), since_ms)
-        dpkg = self._log(LOGS[1], lambda text: dpkg_log(text, _to_ms), since_ms)
-        own = [run for run in dpkg if not any(_within(run, other) for other in apt)]
-        return sorted([*apt, *own], key=lambda run: run.started_ms)
+    def runs(self, since_ms: int, ends: Mapping[str, int] | None = None) -> list[Transaction]:
+        """Return the runs that apt's and dpkg's logs tell of, that ended after a time or have not ended, oldest first.
+
+        Of one whose log has no end, while no process holds a lock, `unfinished` says so; it ended when that was found (`ends`, by id).
+        """
+        was_busy = self.is_busy()
+        apt, dpkg = self._read_logs()
+        is_busy = was_busy or self.is_busy()
+        if not is_busy:
+            # What was read may have ended since, but is over: all of it is there now. What has begun since is left for the next time.
+            known = {run.id for run in (*apt, *dpkg)}
+            apt, dpkg = ([run for run in runs if run.id in known] for runs in self._read_logs())
+        dated = _dated(apt, is_busy, ends or {}, self._now_ms())
+        own = [run for run in dpkg if not any(_within(run, other) for other in dated)]
+        if is_busy and own and own[-1] is dpkg[-1]:
+            own[-1] = replace(own[-1], ended_ms=0, unfinished="")
+        told = [run for run in (*dated, *own) if not run.ended_ms or run.ended_ms >= since_ms]
+        return sorted(told, key=lambda run: run.started_ms)
+
+    def logs(self) -> tuple[int, ...]:
+        """Return a mark of the logs, another one after each line that a run writes."""
+        return (*self._log_stamp(LOGS[0]), *self._log_stamp(LOGS[1]))
+
+    def _now_ms(self) -> int:
+        return int(self._host.now().timestamp() * 1000)
 
     def is_busy(self) -> bool:
         """Say whether some process holds a lock of dpkg: asked of the kernel by file, and by number where the file may not be opened."""
@@ -105,14 +138,29 @@ class DpkgState:
                 continue
         return any(word.rpartition(":")[2] in inodes for line in held.splitlines() for word in line.split()[5:6])
 
-    def _log(self, path: str, parse: "object", since_ms: int) -> list[Transaction]:
+    def _read_logs(self) -> tuple[list[Transaction], list[Transaction]]:
+        return (
+            self._log(LOGS[0], lambda text: apt_history(text, _to_ms)),
+            self._log(LOGS[1], lambda text: dpkg_log(text, _to_ms)),
+        )
+
+    def _log(self, path: str, parse: Callable[[str], list[Transaction]]) -> list[Transaction]:
+        """Return the runs of a log, read again when it has changed."""
+        stamp = self._log_stamp(path)
+        if path not in self._logs or self._logs[path][0] != stamp:
+            try:
+                _, content = self._host.files.end(path, _TAIL)
+            except Unavailable:
+                return []
+            self._logs[path] = stamp, parse(content.decode("utf-8", "replace"))
+        return self._logs[path][1]
+
+    def _log_stamp(self, path: str) -> tuple[int, ...]:
         try:
-            _, content = self._host.files.end(path, _TAIL)
+            found = self._host.files.stat(path)
         except Unavailable:
-            return []
-        assert callable(parse)
-        found: Sequence[Transaction] = parse(content.decode("utf-8", "replace"))
-        return [run for run in found if not run.ended_ms or run.ended_ms >= since_ms]
+            return ()
+        return found.mtime_ns, found.inode, found.size
 
     def _diverted(self) -> list[tuple[bytes, bytes, str]]:
         try:
@@ -124,9 +172,23 @@ class DpkgState:
         ]
 
 
+def _dated(runs: Sequence[Transaction], is_busy: bool, ends: Mapping[str, int], now_ms: int) -> list[Transaction]:
+    """Return runs of apt with an end each, but for the one under way: a dead one ended before the next began, for apt works alone."""
+    found = []
+    for run, following in zip_longest(runs, runs[1:]):
+        if not run.ended_ms and (following is not None or not is_busy):
+            ended = ends.get(run.id) or (following.started_ms if following is not None else now_ms)
+            run = replace(run, ended_ms=ended, unfinished="its log has no end")
+        found.append(run)
+    return found
+
+
 def _within(run: Transaction, other: Transaction) -> bool:
-    """Say whether a run of dpkg was one of apt's."""
-    return other.started_ms - 2000 <= run.started_ms and (not other.ended_ms or run.started_ms <= other.ended_ms + 2000)
+    """Say whether a run of dpkg was one of apt's: of its time, by whole seconds, and about its packages or completing what was left."""
+    if run.started_ms < other.started_ms or (other.ended_ms and run.started_ms > other.ended_ms):
+        return False
+    names = {one.name for one in other.packages}
+    return all(one.deed == "configure" or one.name in names for one in run.packages)
 
 
 def _to_ms(text: str) -> int:

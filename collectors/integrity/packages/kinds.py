@@ -16,6 +16,7 @@ _FIELDS = {
     "who": "str",
     "command": "str",
     "what": "str",
+    "unfinished": "str",
 }
 
 TRANSACTION = Kind(
@@ -62,8 +63,10 @@ def transaction_event(fold: Fold) -> Event:
     run, levels = fold.transaction, fold.levels
     unproved = levels.get(Level.LISTED, 0) + levels.get(Level.RECORDED, 0)
     kind = TRANSACTION if fold.proved else TRANSACTION_UNPROVED
+    severity = max(kind.severity, Severity.MEDIUM) if run.unfinished else kind.severity
     return kind.event(
         run.id,
+        severity=severity,
         observed_ms=run.ended_ms or run.started_ms,
         evidence={escape(path): basis for path, basis in fold.unproved},
         what=summary(run),
@@ -76,4 +79,5 @@ def transaction_event(fold: Fold) -> Event:
         paths=[escape(path) for path, _ in fold.unproved],
         who=run.who or None,
         command=run.command[:500] or None,
+        unfinished=run.unfinished[:500] or None,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from analysis.integrity.folding import Part
 from collectors.integrity.packages.deb import Deb
 from contracts.errors import Malformed
 from contracts.provenance import Shipment, Shipped
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 """
 _SHIPPED = msgspec.msgpack.Decoder(Shipped)
 _encode = msgspec.msgpack.Encoder().encode
+_PARTS = msgspec.json.Decoder(dict[str, Part])
 
 
 class PackageStore:
@@ -155,6 +157,16 @@ class PackageStore:
         with self._writing():
             self._base.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", stamps.items())
             self._base.executemany("DELETE FROM seen WHERE stamp = ?", ((stamp,) for stamp in gone))
+
+    def parts(self) -> dict[str, Part]:
+        """Return what was judged so far of runs that are not over, by their id."""
+        return _PARTS.decode(self.fact("parts") or "{}")
+
+    def keep_parts(self, parts: Mapping[str, Part]) -> None:
+        """Keep what was judged so far of runs that are not over."""
+        text = msgspec.json.encode(parts).decode()
+        if text != (self.fact("parts") or "{}"):
+            self.keep("parts", text)
 
     def fact(self, name: str) -> str:
         """Return a small value, "" for none."""

@@ -37,7 +37,7 @@ def runs(made: Made, tmp_path: Path) -> Runs:
     host: Any = LinuxHost()
     host.state = str(tmp_path)
     one = Runs(host, Options(enabled=True, profiles=("configuration",)))
-    one.begin(is_new=True)
+    one.begin()
     end = time.monotonic() + 20
     while not one._learning().is_ready:
         assert time.monotonic() < end
@@ -69,7 +69,13 @@ def test_changes_wait_for_the_first_reading_of_archives_and_then_stand_as_they_a
     host: Any = LinuxHost()
     host.state = str(tmp_path)
     one = Runs(host, Options(enabled=True))
-    assert one.waits(batch()) and not one.waits(batch(age_s=MOST_LEARNING_S + 1))
+    one.begin()
+    held = b"/usr/bin/hf-tool"
+    assert one.waits(batch(held)) and not one.waits(batch(held, age_s=MOST_LEARNING_S + 1))
+    assert not one.waits(batch(b"/var/www/x")), (
+        "no package has it, and none was installed since: no archive says anything of it"
+    )
+    assert not one.waits(batch(b"/var/tmp/x"))
     explained = one.explained(batch().changes)
     assert not explained.judged and explained.standing_out == () and "still being read" in explained.blind[0].detail
 

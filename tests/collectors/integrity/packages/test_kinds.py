@@ -17,7 +17,7 @@ RUN = Transaction(
 
 
 def test_a_proved_run_is_informational_and_counts_what_it_changed() -> None:
-    event = transaction_event(Fold(transaction=RUN, files=31, levels={"signed": 29, "product": 2}))
+    event = transaction_event(Fold(transaction=RUN, levels={"signed": 29, "product": 2}))
     assert (event.kind, event.severity, event.key, event.observed_ms) == (
         "integrity.transaction",
         Severity.INFORMATIONAL,
@@ -29,7 +29,7 @@ def test_a_proved_run_is_informational_and_counts_what_it_changed() -> None:
 
 
 def test_a_run_that_rests_on_lists_is_told_with_its_names() -> None:
-    fold = Fold(transaction=RUN, files=1, levels={"listed": 1}, unproved=((b"/usr/bin/\xff", "as the list says"),))
+    fold = Fold(transaction=RUN, levels={"listed": 1}, unproved=((b"/usr/bin/\xff", "as the list says"),))
     event = transaction_event(fold)
     assert event.kind == "integrity.transaction_unproved" and event.severity is Severity.MEDIUM
     assert event.evidence == {"/usr/bin/\\xff": "as the list says"} and event.fields["unproved"] == 1
