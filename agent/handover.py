@@ -3,7 +3,8 @@
 A watcher says by its class what it may fetch: under a name, and by role, paths of files and folders; the core reads them piece by
 piece as the worker takes them, so that no file is ever in its memory as a whole. A role that begins with `secret` holds references to
 secrets. The role `kept` holds two words: a sort of thing that is kept for the watcher, of which it gets the newest with the key that
-belongs to it, and the name of the material whose signature goes with that. The role `subject` names subjects whose keys are handed over.
+belongs to it, and the name of the material whose signature goes with that. The role `all-kept` names a sort of which it gets everything.
+The role `subject` names subjects whose keys are handed over.
 
 What a worker hands over is untrusted: names are checked, sizes are bounded, the oldest gives way.
 """
@@ -31,7 +32,9 @@ SUFFIXES: Mapping[str, str] = {"rules": ".rules"}
 MAX_FILES = 4096
 MAX_BYTES = 256 << 20
 """Of one file; a larger one is refused by name."""
-KEPT = "kept"
+LIMITS: Mapping[str, int] = {"list": 64 << 20, "reputation": 64 << 20, "categories": 1 << 20}
+"""Of all files of a role together, where that is less."""
+KEPT, ALL_KEPT = "kept", "all-kept"
 SUBJECT = "subject"
 SECRET = "secret"
 KEY = "kept.key"
@@ -89,6 +92,9 @@ class Handover:
         if KEPT in roles:
             what, of = roles[KEPT]
             yield from self._hand_back(watcher, name, what, signature(spec.materials[watcher].get(of, {})))
+            return
+        if ALL_KEPT in roles:
+            yield from self._hand_all_back(watcher, name, roles[ALL_KEPT])
             return
         files = list(_files(roles))
         mark = self._revisions(roles) if SUBJECT in roles else _signature(files)
@@ -204,6 +210,14 @@ class Handover:
             )
         yield Material(watcher=watcher, name=name, signature=mark, last=True)
 
+    def _hand_all_back(self, watcher: str, name: str, sorts: tuple[str, ...]) -> Iterator[Material]:
+        blank = Material(watcher=watcher, name=name, signature="", role=KEPT)
+        for what in sorts:
+            for one in self.listed(watcher, what):
+                file = _File(role=KEPT, path=str(self._place(watcher, what) / one.name))
+                yield from _pieces(file, replace(blank, path=one.name))
+        yield replace(blank, role="", last=True)
+
     def _key(self) -> bytes:
         """Return the key by which a worker knows again what it handed over; made at the first need."""
         path = self._folder / KEY
@@ -241,12 +255,21 @@ def _files(roles: Mapping[str, tuple[str, ...]]) -> Iterator[_File]:
     """Yield the files of a material in the order of the configuration, those of a folder by name."""
     count = 0
     for role, paths in roles.items():
+        left = LIMITS.get(role, -1)
         for path in paths if role != SUBJECT else ():
             for file in _secret(role, path) if role.startswith(SECRET) else _under(role, path):
                 count += 1
                 if count > MAX_FILES:
                     yield _File(role=role, path=path, problem=f"more than {MAX_FILES} files are named")
                     return
+                if left >= 0 and file.mark and not file.problem:
+                    left -= file.mark[2]
+                    if left < 0:
+                        most = LIMITS[role] >> 20
+                        problem = f"the files of this sort are larger than {most} MiB together; this one was not read"
+                        yield replace(file, problem=problem)
+                        left += file.mark[2]
+                        continue
                 yield file
 
 
@@ -267,7 +290,11 @@ def _under(role: str, path: str) -> Iterator[_File]:
         suffix = SUFFIXES.get(role, "")
         found = sorted(one for one in Path(path).iterdir() if one.name.endswith(suffix) and one.is_file())
         if not found:
-            yield _File(role=role, path=path, problem=f"no file in this folder ends with {suffix or 'anything'}")
+            yield _File(
+                role=role,
+                path=path,
+                problem="no file is in this folder" + (f" that ends with {suffix}" if suffix else ""),
+            )
         for one in found:
             status = one.stat()
             yield _File(role=role, path=str(one), mark=_mark(status), problem=_unfit(status))

@@ -11,5 +11,5 @@ compile() {
         --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
         "$@" --output-file "$output" setup.cfg requirements/build.in
 }
-compile requirements/run.lock --extra console --extra notify --extra backup --extra integrity
+compile requirements/run.lock --extra console --extra notify --extra backup --extra integrity --extra sensor
 compile requirements/test.lock --extra console --extra notify --extra backup --extra integrity --extra yara --extra sensor --extra test

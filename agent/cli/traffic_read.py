@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from agent.cli.traffic_rules import NotRules, given_variables, variable_option
+from agent.cli.traffic_rules import NotRules, categories_option, given_variables, reputation_option, variable_option
 from contracts.errors import HoldfastError, Malformed, UsageError
 
 
@@ -25,6 +25,8 @@ class NotACapture(HoldfastError):
     type=click.Path(path_type=Path),
     help="A threshold.config: suppress, threshold, event_filter and rate_filter.",
 )
+@categories_option
+@reputation_option
 @click.option("--detect", is_flag=True, help="Look for behaviour: scans, floods, guessed logins, tunnels and others.")
 @click.option(
     "--home",
@@ -52,6 +54,8 @@ def read(
     paths: tuple[Path, ...],
     variables: tuple[str, ...],
     thresholds: Path | None,
+    categories: Path | None,
+    reputation: tuple[Path, ...],
     detect: bool,
     home: tuple[str, ...],
     eve: str | None,
@@ -69,7 +73,7 @@ def read(
 
     _keep_what_is_read(eve, (capture, thresholds, *paths))
     desk = rules_desk()
-    rules, config = _ruleset(desk, paths, variables, thresholds)
+    rules, config = _ruleset(desk, paths, variables, thresholds, categories=categories, reputation=reputation)
     with contextlib.ExitStack() as stack:
         file: BinaryIO = sys.stdin.buffer if str(capture) == "-" else stack.enter_context(capture.open("rb"))
         try:
@@ -99,7 +103,7 @@ def read(
 
 
 def _ruleset(
-    desk: Any, paths: tuple[Path, ...], variables: tuple[str, ...], thresholds: Path | None
+    desk: Any, paths: tuple[Path, ...], variables: tuple[str, ...], thresholds: Path | None, **lists: Any
 ) -> tuple[Any, Any]:
     """Return the rules that load, and what the site says beside them; those that do not are named."""
     try:
@@ -107,10 +111,12 @@ def _ruleset(
     except ValueError as error:
         raise UsageError(f"--var {error}") from None
     try:
-        found = desk.check(paths, groups, None)
+        found = desk.check(paths, groups, None, **lists)
         config = desk.thresholds(thresholds, groups, found.rules) if thresholds is not None else None
     except ValueError as error:
         raise NotRules(str(error)) from None
+    for note in found.notes:
+        click.secho(note, fg="yellow", err=True)
     for refused in found.refused:
         click.secho(f"not loaded: {refused}", fg="yellow", err=True)
     if paths and not found.rules:

@@ -27,6 +27,21 @@ variable_option = click.option(
 )
 
 
+categories_option = click.option(
+    "--categories",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The names of categories of reputation (iprep), as Suricata's reputation-categories-file has them.",
+)
+reputation_option = click.option(
+    "--reputation",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A list of reputations of addresses, as Suricata's reputation-files are; can be given more than once.",
+)
+
+
 @click.group()
 def rules() -> None:
     """Look at detection rules, in the language of Suricata."""
@@ -40,8 +55,17 @@ def rules() -> None:
     type=click.Path(path_type=Path),
     help="A classification.config: names and priorities of classes.  [default: Suricata's]",
 )
+@categories_option
+@reputation_option
 @json_option
-def check(paths: tuple[Path, ...], variables: tuple[str, ...], classification: Path | None, as_json: bool) -> int:
+def check(
+    paths: tuple[Path, ...],
+    variables: tuple[str, ...],
+    classification: Path | None,
+    categories: Path | None,
+    reputation: tuple[Path, ...],
+    as_json: bool,
+) -> int:
     """Say how many rules load, and why the others do not; exit code 0 when all load, 1 when some do not.
 
     Rules that load and can never match here, because nothing fills a buffer that they look into, are named, too.
@@ -54,7 +78,7 @@ def check(paths: tuple[Path, ...], variables: tuple[str, ...], classification: P
     except ValueError as error:
         raise UsageError(f"--var {error}") from None
     try:
-        found = desk.check(paths, groups, classification)
+        found = desk.check(paths, groups, classification, categories, reputation)
     except ValueError as error:
         raise NotRules(str(error)) from None
     refused = [_refusal(one) for one in found.refused]

@@ -73,6 +73,23 @@ class Options(CollectorOptions):
     thresholds: Annotated[
         str, Meta(description="A threshold.config: suppress, threshold, event_filter and rate_filter.")
     ] = ""
+    lists: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files that rules name with `load` (dataset, datarep), or folders of them; rules that name others are refused.",
+            examples=[["/etc/holdfast/rules/lists"]],
+        ),
+    ] = ()
+    reputation_categories: Annotated[
+        str, Meta(description="Names of the categories of reputation (iprep): Suricata's reputation-categories-file.")
+    ] = ""
+    reputation: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Reputations of addresses (iprep): files as Suricata's reputation-files, or folders of such files.",
+            examples=[["/etc/holdfast/reputation"]],
+        ),
+    ] = ()
     rules_every: Annotated[Duration, Meta(description="How often files are looked at for changes.", ge=1.0)] = 10.0
     filter: Annotated[
         str,

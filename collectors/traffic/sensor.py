@@ -19,8 +19,10 @@ from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
 from collectors.traffic.protocols import magic
 from collectors.traffic.ring import RingOptions
+from collectors.traffic.rules.engine.lookups import Lookups
 from collectors.traffic.rules.exchange import take_over
 from collectors.traffic.rules.forge import Broken
+from collectors.traffic.rules.kept_sets import KeptSets
 from collectors.traffic.rules.matching import domains
 from collectors.traffic.rules.rulebook import Fresh, Rulebook
 from collectors.traffic.rules.site import Site
@@ -60,6 +62,9 @@ class Sensor:
         self._board = board.of(host)
         self._pipeline = Pipeline(options)
         self._rules = Rulebook(options, emit, self._now_ms)
+        self._sets = KeptSets(emit)
+        self._fresh: Fresh | None = None
+        """Rules that wait for what was kept of their sets."""
         self._reporting = Reporting(options, emit, host.monotonic())
         self._sight = Sight(emit, host.monotonic(), self._now_ms())
         self._names: list[str] = []
@@ -116,16 +121,20 @@ class Sensor:
             self._emit.gap(
                 f"{left} flows were open at the end, and there was no time to look at what they still held", 0.0
             )
+        if (lookups := self._lookups()) is not None:
+            self._sets.tick(lookups, self._host.monotonic(), at_end=True)
         self._sight.flush(pipeline, reporting, self._host.monotonic())
 
     def _chores(self, source: LiveSource, now_s: float) -> None:
         try:
-            fresh = self._rules.poll(now_s, self._pipeline.flows.columns)
+            self._fresh = self._rules.poll(now_s, self._pipeline.flows.columns) or self._fresh
         except Broken as broken:
             self._emit.event(RULES_NOT_LOADED.event("rules", detail=str(broken), errors=[str(broken)]))
-        else:
-            if fresh is not None:
-                self._use(fresh)
+        if self._fresh is not None and self._sets.ready(self._fresh.engine.evaluator.lookups, self._lookups()):
+            fresh, self._fresh = self._fresh, None
+            self._use(fresh)
+        if (lookups := self._lookups()) is not None:
+            self._sets.tick(lookups, now_s)
         self._seal(now_s)
         self._learn_bans(now_s)
         if self._board.wanted:
@@ -134,6 +143,10 @@ class Sensor:
             self._tick_s = now_s
             self._reporting.tick(now_s, self._now_ms())
             self._sight.tick(source, self._pipeline, self._reporting, self._rules.state, now_s)
+
+    def _lookups(self) -> Lookups | None:
+        """Return the sets of the rules in use."""
+        return self._pipeline.engine.evaluator.lookups if self._pipeline.engine is not None else None
 
     def _use(self, fresh: Fresh) -> None:
         """Exchange the rules: flows, streams and conversations go on, with the bits and counts that rules have set."""
@@ -145,9 +158,10 @@ class Sensor:
         self._reporting.site = Site(fresh.config)
         self._reporting.site.suppressed = suppressed
         state = fresh.state
-        if fresh.problems:
-            detail = fresh.problems[0] + (f" (and {len(fresh.problems) - 1} more)" if len(fresh.problems) > 1 else "")
-            self._emit.event(RULES_NOT_LOADED.event("files", detail=detail, errors=fresh.problems[:50]))
+        problems = fresh.problems + self._sets.problems
+        if problems:
+            detail = problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+            self._emit.event(RULES_NOT_LOADED.event("files", detail=detail, errors=problems[:50]))
         self._emit.event(
             RULES_LOADED.event(
                 "rules",
@@ -208,7 +222,7 @@ class Sensor:
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
             self._flush()
             # What the engine knows of flows is by their place in the tables: it is made anew, too.
-            self._pipeline = Pipeline(options)
+            self._pipeline, self._fresh = Pipeline(options), None
             self._rules.again()
             self._bans = ""
         elif options.detectors != former.detectors:

@@ -15,8 +15,10 @@ from contracts.subjects.traffic import SUBJECT
 if TYPE_CHECKING:
     from collectors.traffic.sensor import Sensor
 
-EVIDENCE_BYTES, FLOWS_BYTES, CACHE_BYTES = 2 << 20, 32 << 20, 256 << 20
+EVIDENCE_BYTES, FLOWS_BYTES, CACHE_BYTES, SET_BYTES = 2 << 20, 32 << 20, 256 << 20, 16 << 20
 """Of one thing: more than the largest that the settings allow."""
+SETS_BYTES = 64 << 20
+"""Of all sets that rules fill and have kept; beyond it the one that was kept first goes."""
 
 
 _MISSING: list[str] = []
@@ -44,17 +46,21 @@ class TrafficWatcher:
 
     @classmethod
     def materials(cls, options: Options) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return the paths, by role, of what the sensor fetches: rules with what belongs to them, and what it had kept."""
+        """Return the paths, by role, of what the sensor fetches: rules and lists with what belongs to them, and what it had kept."""
         files = {
             "rules": options.rules,
             "classification": _named(options.classification),
             "threshold": _named(options.thresholds),
+            "categories": _named(options.reputation_categories),
+            "reputation": options.reputation,
+            "list": options.lists,
         }
         secrets = {"secret-evidence": _named(options.evidence.key or "")}
         return {
             "rules": {role: paths for role, paths in files.items() if paths},
             "cache": {"kept": ("cache", "rules")},
             "bans": {"subject": ("bans",)},
+            "sets": {"all-kept": ("sets",)},
             "secrets": {role: paths for role, paths in secrets.items() if paths},
         }
 
@@ -65,6 +71,7 @@ class TrafficWatcher:
             "evidence": (EVIDENCE_BYTES, options.evidence.total),
             "flows": (FLOWS_BYTES, options.flow_records),
             "cache": (CACHE_BYTES, CACHE_BYTES),
+            "sets": (SET_BYTES, SETS_BYTES),
         }
 
     def watch(self, host: ReadOnlyHost, emit: Emit, stop: Stop) -> None:

@@ -28,7 +28,12 @@ class Held:
     def __init__(self, folder: Path, roles: dict[str, tuple[str, ...]]) -> None:
         self.state = State()
         self.holder = Handover(folder / "kept", self.state)
-        materials = {"rules": roles, "cache": {"kept": ("cache", "rules")}, "bans": {"subject": ("bans",)}}
+        materials = {
+            "rules": roles,
+            "cache": {"kept": ("cache", "rules")},
+            "bans": {"subject": ("bans",)},
+            "sets": {"all-kept": ("evidence",)},
+        }
         keeps = {"evidence": (1000, 2500), "cache": (1 << 20, 1 << 20)}
         self.spec = WorkerSpec(
             name="sensor", watchers=("traffic",), materials={"traffic": materials}, keeps={"traffic": keeps}
@@ -71,7 +76,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     held = Held(tmp_path, {"rules": (str(tmp_path / "empty"), "/dev/null"), "secret-x": (f"file:{secret}",)})
     empty, device, missing, _ = held.fetch()
     assert (
-        "ends with .rules" in empty.problem
+        "that ends with .rules" in empty.problem
         and device.problem == "it is no file"
         and "cannot be read" in missing.problem
     )
@@ -142,3 +147,33 @@ def test_a_disk_that_takes_nothing_loses_that_and_no_more(tmp_path: Path) -> Non
     held.keep("a", b"x", last=False)
     held.keep("a", b"y")
     assert held.holder.lost == 1
+
+
+def test_everything_of_a_sort_is_handed_back(tmp_path: Path) -> None:
+    held = Held(tmp_path, {})
+    assert [one.last for one in held.fetch("sets")] == [True], "nothing is kept"
+    held.keep("a.lst", b"one")
+    held.keep("b.lst", b"two")
+    found = held.fetch("sets")
+    assert sorted((one.role, one.path, one.data) for one in found[:-1]) == [
+        ("kept", "a.lst", b"one"),
+        ("kept", "b.lst", b"two"),
+    ]
+    assert found[-1].last and not found[-1].role
+
+
+def test_lists_beyond_what_all_of_them_may_have_are_named_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.handover.LIMITS", {"list": 1 << 20})
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    for name, size in (("a", 700_000), ("b", 700_000), ("c", 300_000)):
+        (folder / name).write_bytes(b"x" * size)
+    found = Held(tmp_path, {"list": (str(folder),), "rules": (str(folder / "b"),)}).fetch()
+    sizes: dict[str, int] = {}
+    for one in found:
+        sizes[f"{one.role} {Path(one.path).name}"] = sizes.get(f"{one.role} {Path(one.path).name}", 0) + len(one.data)
+    assert (sizes["list a"], sizes["list b"], sizes["list c"], sizes["rules b"]) == (700_000, 0, 300_000, 700_000)
+    (told,) = [one.problem for one in found if one.problem]
+    assert told == "the files of this sort are larger than 1 MiB together; this one was not read"

@@ -15,13 +15,20 @@ from collectors.traffic.rules.language.ruleset import Loader, Refusal, Ruleset
 from collectors.traffic.rules.language.variables import Variables
 from collectors.traffic.rules.lists import Lists, Reader, beside, lookups, unfilled
 from collectors.traffic.rules.matching.matcher import Matcher
+from collectors.traffic.rules.reputation import Reputation
 from collectors.traffic.streams.events import NAMES as STREAM_EVENTS
 
 SUFFIX = ".rules"
 LARGEST = 256 << 20
 
 
-def check(paths: Iterable[Path], variables: Variables | None = None, classification: Path | None = None) -> Ruleset:
+def check(
+    paths: Iterable[Path],
+    variables: Variables | None = None,
+    classification: Path | None = None,
+    categories: Path | None = None,
+    reputation: Iterable[Path] = (),
+) -> Ruleset:
     """Return the rules of files and folders (their `*.rules`), with those refused whose tests cannot be compiled.
 
     Raises `OSError` for a path that cannot be read, and `ValueError` for one that is no rules file.
@@ -32,7 +39,16 @@ def check(paths: Iterable[Path], variables: Variables | None = None, classificat
         loader.read(_content(path), str(path))
     if classes is not None and classification is not None:
         loader.ruleset.notes += [f"{classification}:{line}: not a classification" for line in classes.bad_lines]
-    return compiled(loader.ruleset)
+    scores = Reputation()
+    if categories is not None:
+        scores.categories(_content(categories), str(categories))
+    for path in reputation:
+        try:
+            scores.scores(_content(path), str(path))
+        except ValueError as error:
+            raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+    loader.ruleset.notes += scores.notes
+    return compiled(loader.ruleset, reputation=scores)
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -57,12 +73,12 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def compiled(ruleset: Ruleset, read: Reader = beside) -> Ruleset:
+def compiled(ruleset: Ruleset, read: Reader = beside, reputation: Reputation | None = None) -> Ruleset:
     """Move the rules that cannot be compiled to the refused ones: a bad expression, a list that cannot be had (`read` gets them),
-    what the engine does not evaluate.
+    a category that `reputation` does not name, what the engine does not evaluate.
     """
     kept: list[Rule] = []
-    sets, lists = HeaderSets(), Lists(read)
+    sets, lists, scores = HeaderSets(), Lists(read), reputation or Reputation()
     for rule in ruleset.rules:
         try:
             for test in rule.tests:
@@ -71,26 +87,27 @@ def compiled(ruleset: Ruleset, read: Reader = beside) -> Ruleset:
             if any(test.buffer == "file.magic" for test in rule.buffers) and not magic.load_library():
                 raise Refused("file.magic: libmagic is not here; install libmagic1")
             lists.resolve(rule)
+            scores.resolve(rule)
             Compiled(rule, sets, lambda test, whole: Matcher(test, whole.base64))
         except (Refused, Unsupported) as refused:
             ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, str(refused)))
         else:
             kept.append(rule)
     ruleset.rules = kept
-    _unfilled(ruleset)
+    _unfilled(ruleset, lists)
     return ruleset
 
 
-def _unfilled(ruleset: Ruleset) -> None:
-    """Refuse rules that ask a set which is kept between runs and which no rule here fills: it is always empty here."""
-    empty = unfilled(ruleset.rules)
+def _unfilled(ruleset: Ruleset, lists: Lists) -> None:
+    """Refuse rules that ask a set which is kept between runs, whose file is not there, and which no rule here fills: it is always empty."""
+    empty = unfilled(ruleset.rules, lists.found)
     kept: list[Rule] = []
     for rule in ruleset.rules:
         asked = next((match for match in lookups(rule) if match.name in empty and isinstance(match, Dataset)), None)
         if asked is None:
             kept.append(rule)
             continue
-        reason = f"dataset: {asked.name} is kept in {empty[asked.name]}, which is not read here, and no rule fills it"
+        reason = f"dataset: {asked.name} is kept in {empty[asked.name]}, which is not there, and no rule fills it"
         ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, reason))
     ruleset.rules = kept
 

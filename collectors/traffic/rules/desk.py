@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 class RulesDesk:
     """Stateless; see `agent/wiring.py`."""
 
-    def check(self, paths: Iterable[Path], variables: Variables, classification: Path | None) -> Ruleset:
+    def check(
+        self,
+        paths: Iterable[Path],
+        variables: Variables,
+        classification: Path | None,
+        categories: Path | None = None,
+        reputation: Iterable[Path] = (),
+    ) -> Ruleset:
         """Return what loads and what does not; raises `OSError` and `ValueError` for bad paths."""
-        return checking.check(paths, variables, classification)
+        return checking.check(paths, variables, classification, categories, reputation)
 
     def never(self, rules: Iterable[Rule]) -> Iterator[tuple[Rule, str]]:
         """Yield the rules that can never match here, each with the reason."""

@@ -25,6 +25,7 @@ from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from collectors.traffic.rules.language.threshold_config import read as read_thresholds
 from collectors.traffic.rules.language.variables import Variables
 from collectors.traffic.rules.lists import handed_over
+from collectors.traffic.rules.reputation import Reputation
 from collectors.traffic.rules.silent import never
 from contracts.collector import Piece
 from contracts.record import Record
@@ -90,7 +91,8 @@ def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]
             continue
         files += 1
         loader.read(piece.data, piece.path)
-    ruleset = compiled(loader.ruleset, handed_over)
+    lists = handed_over(piece for piece in pieces if piece.role == "list")
+    ruleset = compiled(loader.ruleset, lists, _reputation(readable, problems))
     text = b"\n".join(piece.data for piece in readable if piece.role == "threshold")
     config = thresholds(text, variables)
     config.apply(ruleset.rules)
@@ -199,6 +201,20 @@ def _child(outgoing: int, work: Callable[[], bytes]) -> None:
 def _close_all_but(kept: int) -> None:
     os.closerange(3, kept)
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _reputation(pieces: Sequence[Piece], problems: list[str]) -> Reputation:
+    found = Reputation()
+    for piece in pieces:
+        try:
+            if piece.role == "categories":
+                found.categories(piece.data, piece.path)
+            elif piece.role == "reputation":
+                found.scores(piece.data, piece.path)
+        except ValueError as error:
+            problems.append(f"{piece.path}: {error}")
+    problems += found.notes
+    return found
 
 
 def _classes(pieces: Sequence[Piece], problems: list[str]) -> Classes | None:

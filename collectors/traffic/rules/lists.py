@@ -1,16 +1,19 @@
 """Lists of values that rules name (`dataset`, `datarep`): which set each rule means, and what its file holds.
 
 Formats are Suricata 8's: a value per line, base64 for `string`, hexadecimal for `md5` and `sha256`, an address for `ip` and `ipv4`; for
-`datarep` a comma and a number from 0 to 65535 behind it. A file is named relative to that of its rule.
+`datarep` a comma and a number from 0 to 65535 behind it. A file is named relative to that of its rule. A set with `state` begins with what
+that file holds, if it is there.
 """
 
 import binascii
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Container, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import BufferTest, Datarep, Dataset, Rule
+from contracts.collector import Piece
 
 LARGEST = 256 << 20
 DIGESTS = {"md5": 16, "sha256": 32}
@@ -20,6 +23,10 @@ OVERHEAD = 64
 
 Reader = Callable[[str, str], bytes]
 """(the rule's file, the name that the rule gives) -> content; raises `OSError` or `ValueError`."""
+
+
+class NotHandedOver(FileNotFoundError):
+    """The core has not handed over a list of this path: the settings do not name it."""
 
 
 def beside(rule_file: str, name: str) -> bytes:
@@ -32,15 +39,28 @@ def beside(rule_file: str, name: str) -> bytes:
     return content
 
 
-def handed_over(rule_file: str, name: str) -> bytes:  # noqa: ARG001 - every reader is called with the same arguments
-    """Refuse: the live sensor opens no files, and lists are not handed over to it."""
-    raise ValueError("lists are not handed over to the live sensor; `holdfast traffic read` reads them")
+def handed_over(lists: Iterable[Piece]) -> Reader:
+    """Return the reader for one that opens no files: it has the lists that were handed over, by their paths."""
+    known = {os.path.normpath(piece.path): piece for piece in lists}
+
+    def read(rule_file: str, name: str) -> bytes:
+        path = os.path.normpath(Path(rule_file).parent / name)
+        piece = known.get(path)
+        if piece is None:
+            raise NotHandedOver(f"{path} is not among the files of collectors.traffic.lists")
+        if piece.problem:
+            raise ValueError(piece.problem)
+        return piece.data
+
+    return read
 
 
 class Lists:
     """The sets of a ruleset. `resolve` takes the rules in their order and gives each the values of the lists it names."""
 
     def __init__(self, read: Reader = beside) -> None:
+        self.found: set[str] = set()
+        """Sets that are kept between runs, and whose file is there."""
         self._read = read
         self._values: dict[tuple[str, str, str, bool], dict[bytes, int]] = {}
         self._known: dict[tuple[str, bool], Dataset | Datarep] = {}
@@ -56,6 +76,8 @@ class Lists:
             else:
                 _agree(match, known)
                 match.type, match.values, match.memcap = known.type, known.values, known.memcap
+                if isinstance(match, Dataset) and isinstance(known, Dataset):
+                    match.load, match.state, match.save_only = known.load, known.state, known.save_only
 
     def _declare(self, rule: Rule, match: Dataset | Datarep) -> None:
         word = type(match).__name__.lower()
@@ -63,22 +85,29 @@ class Lists:
             raise Refused(f"{word}: {match.name} has no type, and no rule before this one gives it one")
         if isinstance(match, Datarep) and not match.load:
             raise Refused(f"datarep: {match.name} has no list to load, and no rule before this one names it")
-        if not match.load:
+        file = match.load or (match.state if isinstance(match, Dataset) and not match.save_only else "")
+        if not file:
             return
-        key = (rule.file, match.load, match.type, isinstance(match, Datarep))
+        key = (rule.file, file, match.type, isinstance(match, Datarep))
         if key not in self._values:
             try:
-                content = self._read(rule.file, match.load)
-                self._values[key] = dict(_entries(content, match.type, isinstance(match, Datarep)))
+                content = self._read(rule.file, file)
+                self._values[key] = dict(entries(content, match.type, isinstance(match, Datarep)))
+            except FileNotFoundError as error:
+                if match.load:
+                    raise Refused(f"{word}: {file}: {_why(error)}") from None
+                return  # a set that has not been kept yet
             except OSError as error:
-                raise Refused(f"{word}: {match.load}: {(error.strerror or str(error)).lower()}") from None
+                raise Refused(f"{word}: {file}: {_why(error)}") from None
             except ValueError as error:
-                raise Refused(f"{word}: {match.load}: {error}") from None
+                raise Refused(f"{word}: {file}: {error}") from None
         values = self._values[key]
-        size = sum(map(len, values)) + OVERHEAD * len(values)
+        size = size_of(values)
         if match.memcap and size > match.memcap:
-            raise Refused(f"{word}: {match.load} needs {size} bytes, more than its memcap of {match.memcap}")
+            raise Refused(f"{word}: {file} needs {size} bytes, more than its memcap of {match.memcap}")
         match.values = values
+        if not match.load:
+            self.found.add(match.name)
 
 
 def lookups(rule: Rule) -> Iterator[Dataset | Datarep]:
@@ -89,11 +118,23 @@ def lookups(rule: Rule) -> Iterator[Dataset | Datarep]:
                 yield match
 
 
-def unfilled(rules: Iterable[Rule]) -> dict[str, str]:
-    """Return the sets that are kept between runs and that no rule here fills: name -> file. Whoever asks them is answered wrongly."""
+def size_of(values: Iterable[bytes]) -> int:
+    """Return what values cost, for `memcap`."""
+    return sum(len(value) + OVERHEAD for value in values)
+
+
+def unfilled(rules: Iterable[Rule], found: Container[str] = ()) -> dict[str, str]:
+    """Return the sets that are kept between runs, that no rule here fills and whose file is not there: name -> file.
+
+    Whoever asks them is answered wrongly.
+    """
     tests = [match for rule in rules for match in lookups(rule) if isinstance(match, Dataset)]
     filled = {match.name for match in tests if match.cmd == "set"}
-    return {match.name: match.state for match in tests if match.state and match.name not in filled}
+    return {
+        match.name: match.state
+        for match in tests
+        if match.state and match.name not in filled and match.name not in found
+    }
 
 
 def value_of(kind: str, data: bytes) -> bytes | None:
@@ -127,7 +168,7 @@ def _agree(match: Dataset | Datarep, known: Dataset | Datarep) -> None:
         )
 
 
-def _entries(content: bytes, kind: str, rated: bool) -> Iterator[tuple[bytes, int]]:
+def entries(content: bytes, kind: str, rated: bool) -> Iterator[tuple[bytes, int]]:
     """Yield the values of a list's content, each with its reputation; raises `ValueError` that names the line."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         text = line.strip()
@@ -141,6 +182,19 @@ def _entries(content: bytes, kind: str, rated: bool) -> Iterator[tuple[bytes, in
         except ValueError as error:
             shown = text[:60].decode("ascii", "backslashreplace")
             raise ValueError(f'line {number}: "{shown}": {error}') from None
+
+
+def written(kind: str, value: bytes) -> bytes:
+    """Return the line of a list that `entries` reads as a value."""
+    if kind in DIGESTS:
+        return binascii.hexlify(value)
+    if kind == "string":
+        return binascii.b2a_base64(value, newline=False)
+    return str(ip_address(value)).encode()
+
+
+def _why(error: OSError) -> str:
+    return str(error) if isinstance(error, NotHandedOver) else (error.strerror or str(error)).lower()
 
 
 def _value(text: bytes, kind: str) -> bytes:

@@ -3,19 +3,28 @@
 from collections.abc import Iterable
 
 from collectors.traffic.rules.language.rule import Datarep, Dataset
-from collectors.traffic.rules.lists import OVERHEAD, value_of
+from collectors.traffic.rules.lists import OVERHEAD, entries, size_of, value_of, written
 from contracts.record import Record
 
+KEPT_BYTES = 12 << 20
+"""Of a set that is kept between runs: as it is written, it is a third larger at most."""
 MOST = 1_000_000
 """Values that rules may put into one set; what would be one more is not taken, so that the rule does not match."""
 
 
 class Loaded(Record):
-    """What the file of a set held: values with their reputations (0 in a dataset)."""
+    """What the file of a set held: values with their reputations (0 in a dataset).
+
+    `kept`: it is kept between runs; `lasting`: and begins with what was kept; `filled`: by rules alone, no file is read for it anew.
+    """
 
     name: str
     rated: bool
     values: dict[bytes, int]
+    type: str = ""
+    kept: bool = False
+    lasting: bool = False
+    filled: bool = False
 
 
 class Lookups:
@@ -26,13 +35,21 @@ class Lookups:
         self._sizes: dict[str, int] = {}
         self._rated: dict[str, dict[bytes, int]] = {}
         self._loaded: set[str] = set()
+        self._kept: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._lasting: set[str] = set()
         for one in loaded:
-            self._loaded.add(one.name)
+            if one.kept:
+                self._kept[one.name] = one.type
+            if one.lasting:
+                self._lasting.add(one.name)
+            if not one.filled:
+                self._loaded.add(one.name)
             if one.rated:
                 self._rated[one.name] = one.values
             else:
                 self._sets[one.name] = set(one.values)
-                self._sizes[one.name] = sum(map(len, one.values)) + OVERHEAD * len(one.values)
+                self._sizes[one.name] = size_of(one.values)
         self.refused = 0
 
     def take_over(self, former: "Lookups") -> None:
@@ -40,6 +57,29 @@ class Lookups:
         for name, have in former._sets.items():
             if name not in self._loaded and name not in former._loaded:
                 self._sets[name], self._sizes[name] = have, former._sizes.get(name, 0)
+                if name in former._changed and name in self._kept:
+                    self._changed.add(name)
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """Return the sets that begin with what was kept of them."""
+        return frozenset(self._lasting)
+
+    def restore(self, name: str, content: bytes) -> None:
+        """Go on with a set as it was kept, besides what has been added since; raises `ValueError` for what is no list of its type."""
+        values = {value for value, _ in entries(content, self._kept[name], rated=False)}
+        fresh = self._sets.get(name, set()) if name in self._changed else set()
+        self._sets[name] = values | fresh
+        self._sizes[name] = size_of(self._sets[name])
+
+    def changed(self) -> list[tuple[str, bytes]]:
+        """Return the sets that are kept and have changed since the last time, each as the list that `restore` takes."""
+        found = [
+            (name, b"".join(written(self._kept[name], value) + b"\n" for value in sorted(self._sets[name])))
+            for name in sorted(self._changed)
+        ]
+        self._changed.clear()
+        return found
 
     def holds(self, test: object, data: bytes) -> bool:
         """Return whether a test of a set holds for a value; `set` holds when the value is new, `unset` when it was there."""
@@ -71,11 +111,13 @@ class Lookups:
         if value in have:
             return False
         size = self._sizes.get(test.name, 0) + len(value) + OVERHEAD
-        if len(have) >= MOST or (test.memcap and size > test.memcap):
+        most = min(test.memcap or KEPT_BYTES, KEPT_BYTES) if test.name in self._kept else test.memcap
+        if len(have) >= MOST or (most and size > most):
             self.refused += 1
             return False
         have.add(value)
         self._sizes[test.name] = size
+        self._change(test.name)
         return True
 
     def _drop(self, test: Dataset, have: set[bytes], value: bytes) -> bool:
@@ -83,4 +125,9 @@ class Lookups:
             return False
         have.discard(value)
         self._sizes[test.name] -= len(value) + OVERHEAD
+        self._change(test.name)
         return True
+
+    def _change(self, name: str) -> None:
+        if name in self._kept:
+            self._changed.add(name)

@@ -14,6 +14,7 @@ from collectors.traffic.rules.engine.tests import (
     flow_check,
     fragment_check,
     of_packet,
+    rated,
 )
 from collectors.traffic.rules.engine.transactions import TxCheck, is_of_transaction, tx_check
 from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
@@ -27,6 +28,7 @@ from collectors.traffic.rules.language.rule import (
     FlagsTest,
     FlowBits,
     FlowInt,
+    IpRep,
     Rule,
     State,
     StreamSize,
@@ -133,7 +135,7 @@ class Compiled:
         self.applications = _applications(rule)
         self.within_tx = rule.direction == "=>"
         self._state(rule)
-        self._tests(rule)
+        self._tests(rule, sets)
         self.packet_parts = [
             BufferPart(test, compile_buffer(test, rule)) for test in rule.buffers if test.buffer in PACKET_BUFFERS
         ]
@@ -157,7 +159,7 @@ class Compiled:
         self.looks: list[FlowInt | XBits] = [state for state in looks if not isinstance(state, FlowBits)]
         self.changes: list[State] = [state for state in rule.state if state.cmd not in _LOOKS]
 
-    def _tests(self, rule: Rule) -> None:
+    def _tests(self, rule: Rule, sets: HeaderSets) -> None:
         self.checks: list[Check] = []
         self.headers = False
         if rule.hook == "flow_start":
@@ -175,6 +177,11 @@ class Compiled:
                 self.events.append(test.name)
             elif is_of_transaction(test):
                 self.tx_checks.append(tx_check(test))
+            elif isinstance(test, IpRep):
+                if (listed := sets.rated(test)) is None:
+                    raise Unsupported(f"iprep: no list of the category {test.category} has been read")
+                self.checks.append(rated(test, listed))
+                self.headers = True
             else:
                 self.checks.append(check(test))
                 self.headers = self.headers or of_packet(test)

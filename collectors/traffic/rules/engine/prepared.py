@@ -12,13 +12,14 @@ from collectors.traffic.rules.engine.lookups import Loaded
 from collectors.traffic.rules.engine.needs import NeedTable
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
 from collectors.traffic.rules.engine.prefilters import KeptPrefilters, Prefilters
-from collectors.traffic.rules.engine.sets import HeaderSets
+from collectors.traffic.rules.engine.sets import HeaderSets, RatedKey, common
 from collectors.traffic.rules.language.rule import (
     Addresses,
     BufferTest,
     Datarep,
     Dataset,
     FieldTest,
+    IpRep,
     Ports,
     Rule,
     StreamSize,
@@ -34,7 +35,7 @@ class Prepared(Record):
 
     `listed`: rules about addresses alone, with their headers; `unlisted`: rules about packets that no pattern stands for. `counting`,
     `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload. `lists`: what
-    the lists that rules name hold.
+    the lists that rules name hold. `rated`: which addresses tests of reputation mean.
     """
 
     rules: bytes
@@ -53,6 +54,7 @@ class Prepared(Record):
     sizing: bool
     streaming: bool
     lists: list[Loaded] = []
+    rated: list[tuple[RatedKey, Addresses]] = []
 
     def __len__(self) -> int:
         return len(self.ends) // 8
@@ -84,6 +86,8 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
     """Make rules ready that `checking` has found good."""
     sets = HeaderSets()
     compiled = [Compiled(rule, sets, Later) for rule in rules]
+    for one in compiled:
+        _narrow(one, sets)
     order(compiled)
     encoder = msgspec.msgpack.Encoder()
     lists = _lists(compiled)
@@ -107,7 +111,27 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
         sizing=any(isinstance(test, StreamSize) for test in tests),
         streaming=any(one.payload is not None for one in compiled),
         lists=lists,
+        rated=list(sets.rated_of.items()),
     )
+
+
+def _narrow(one: Compiled, sets: HeaderSets) -> None:
+    """Narrow the header, by which candidates are found, to the lists of reputation that the rule asks for."""
+    rule, ends, either = one.rule, [one.rule.source, one.rule.destination], None
+    tests = [test for test in rule.tests if isinstance(test, IpRep) and test.op != "isnotset"]
+    if not tests or one.header_back >= 0 or one.within_tx:
+        return
+    for test in tests:
+        assert test.listed is not None  # else it would not have been compiled
+        if test.side == "any":
+            either = test.listed
+        for side, name in enumerate(("src", "dst")):
+            if test.side in (name, "both"):
+                ends[side] = common(ends[side], test.listed)
+    if either is not None:
+        one.header_back = sets.add(ends[0], rule.source_ports, common(ends[1], either), rule.destination_ports)
+        ends[0] = common(ends[0], either)
+    one.header = sets.add(ends[0], rule.source_ports, ends[1], rule.destination_ports)
 
 
 def _lists(compiled: list[Compiled]) -> list[Loaded]:
@@ -115,14 +139,27 @@ def _lists(compiled: list[Compiled]) -> list[Loaded]:
     found: dict[tuple[str, bool], Loaded] = {}
     for one in compiled:
         for match in lookups(one.rule):
-            if match.values:
-                rated = isinstance(match, Datarep)
-                found[match.name, rated] = Loaded(name=match.name, rated=rated, values=match.values)
+            rated = isinstance(match, Datarep)
+            kept = isinstance(match, Dataset) and bool(match.state)
+            if match.values or kept:
+                filled = kept and not match.load
+                found[match.name, rated] = Loaded(
+                    name=match.name,
+                    rated=rated,
+                    values=match.values,
+                    type=match.type,
+                    kept=kept,
+                    lasting=filled and isinstance(match, Dataset) and not match.save_only,
+                    filled=filled,
+                )
     return list(found.values())
 
 
 def _without(rule: Rule) -> Rule:
     """Return a rule without the values of its lists: they are kept beside the rules, once."""
+    if any(isinstance(test, IpRep) for test in rule.tests):
+        tests = [replace(test, listed=None) if isinstance(test, IpRep) else test for test in rule.tests]
+        rule = replace(rule, tests=tests)
     if not any(match.values for match in lookups(rule)):
         return rule
 
@@ -149,6 +186,7 @@ class Book:
     def __init__(self, prepared: Prepared) -> None:
         self.sets = HeaderSets()
         self.sets.restore(prepared.addresses, prepared.ports, prepared.headers)
+        self.sets.rated_of = dict(prepared.rated)
         self._rules = prepared.rules
         self._ends = np.frombuffer(prepared.ends, np.int64)
         self._decode: Callable[[bytes], Rule] = msgspec.msgpack.Decoder(Rule).decode

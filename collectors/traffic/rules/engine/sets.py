@@ -4,8 +4,11 @@ from bisect import bisect_right
 
 import numpy as np
 
-from collectors.traffic.rules.language.rule import Addresses, Ports, Ranges
+from collectors.traffic.rules.language.rule import Addresses, IpRep, Ports, Ranges
+from collectors.traffic.rules.language.values import packed
 
+RatedKey = tuple[str, str, int]
+"""Category, operator and score of a test of reputation."""
 _EVERY_PORT = bytes([255]) * 8192
 
 
@@ -62,6 +65,27 @@ def _edges(ranges: Ranges) -> list[int]:
     return edges
 
 
+def common(one: Addresses, other: Addresses) -> Addresses:
+    """Return the addresses that are in both."""
+    if one.any or other.any:
+        return other if one.any else one
+    return Addresses(any=False, v4=_common(one.v4, other.v4), packed_v6=packed(_common(one.v6, other.v6)))
+
+
+def _common(one: Ranges, other: Ranges) -> Ranges:
+    found: list[tuple[int, int]] = []
+    at = behind = 0
+    while at < len(one) and behind < len(other):
+        low, high = max(one[at][0], other[behind][0]), min(one[at][1], other[behind][1])
+        if low <= high:
+            found.append((low, high))
+        if one[at][1] < other[behind][1]:
+            at += 1
+        else:
+            behind += 1
+    return tuple(found)
+
+
 class HeaderSets:
     """All distinct sets of a ruleset's headers, and which of them each header is made of. `add` gives a header its number.
 
@@ -75,6 +99,9 @@ class HeaderSets:
         self.address_of: dict[Addresses, int] = {}
         self.port_of: dict[Ports, int] = {}
         self._header_of: dict[tuple[int, int, int, int], int] = {}
+        self.rated_of: dict[RatedKey, Addresses] = {}
+        """What tests of reputation mean."""
+        self._rated: dict[RatedKey, AddressSet] = {}
 
     def restore(self, addresses: list[Addresses], ports: list[Ports], headers: list[tuple[int, int, int, int]]) -> None:
         """Take sets and headers as they were in another one."""
@@ -94,6 +121,16 @@ class HeaderSets:
             number = self._header_of[key] = len(self.headers)
             self.headers.append(key)
         return number
+
+    def rated(self, test: IpRep) -> AddressSet | None:
+        """Return the addresses that a test of reputation means, None while no list has said so."""
+        key = (test.category, test.op, test.value)
+        if test.listed is not None:
+            self.rated_of.setdefault(key, test.listed)
+        found = self._rated.get(key)
+        if found is None and key in self.rated_of:
+            found = self._rated[key] = AddressSet(self.rated_of[key])
+        return found
 
     def holds(self, number: int, family: int, source: int, sport: int, destination: int, dport: int) -> bool:
         """Return whether a header fits one packet; ports of -1 are none."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collectors.traffic.decode import table as columns
 from collectors.traffic.decode.events import BITS
 from collectors.traffic.rules.engine.fields import FIELDS, Field
+from collectors.traffic.rules.engine.sets import AddressSet
 from collectors.traffic.rules.engine.view import TCP, Packet
 from collectors.traffic.rules.language.rule import (
     AppProtocol,
@@ -56,9 +57,27 @@ def check(test: Test) -> Check:
         return _event(test)
     if isinstance(test, WordTest):
         return _word(test)
-    if isinstance(test, IpRep):
-        raise Unsupported("iprep: no reputation files are read by this sensor")
     raise Unsupported(f"{type(test).__name__} is not a test of a packet")
+
+
+def rated(test: IpRep, listed: AddressSet) -> Check:
+    """Return the function of a test of reputation, by the addresses for which it holds (that have a score, for `isset` and `isnotset`)."""
+    wanted = test.op != "isnotset"
+
+    def source(packet: Packet) -> bool:
+        return packet.family != 0 and listed.has(packet.family, packet.source) == wanted
+
+    def destination(packet: Packet) -> bool:
+        return packet.family != 0 and listed.has(packet.family, packet.destination) == wanted
+
+    match test.side:
+        case "src":
+            return source
+        case "dst":
+            return destination
+        case "both":
+            return lambda packet: source(packet) and destination(packet)
+    return lambda packet: source(packet) or destination(packet)
 
 
 def of_packet(test: Test) -> bool:

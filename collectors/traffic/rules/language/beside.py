@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from collectors.traffic.rules.language.values import Number, Ranges
+from collectors.traffic.rules.language.values import Addresses, Number, Ranges
 
 
 class FieldTest(Struct, array_like=True, gc=False, tag_field="is", tag="field"):
@@ -60,12 +60,16 @@ class IpProto(Struct, array_like=True, gc=False, tag_field="is", tag="ip_proto")
 
 
 class IpRep(Struct, array_like=True, gc=False, tag_field="is", tag="iprep"):
-    """Reputation of an address in a category. `side`: any, src, dst, both; `op` also `isset`, `isnotset`."""
+    """Reputation of an address in a category. `side`: any, src, dst, both; `op` also `isset`, `isnotset`.
+
+    `listed` are the addresses for which it holds (that have a score at all, for these two): `rules/reputation.py` fills it in.
+    """
 
     side: str
     category: str
     op: str
     value: int
+    listed: Addresses | None = None
 
 
 class FileTest(Struct, array_like=True, gc=False, tag_field="is", tag="file"):

@@ -75,6 +75,7 @@ def _dataset(draft: Draft, argument: str, negated: bool) -> None:
             given.get("save", given.get("state", "")),
             size(given.get("memcap", "0")),
             size(given.get("hashsize", "0")),
+            save_only="save" in given,
         )
     )
 

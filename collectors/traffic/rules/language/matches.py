@@ -140,7 +140,8 @@ class Base64Decode(Struct, array_like=True, gc=False, tag_field="is", tag="base6
 class Dataset(Struct, array_like=True, gc=False, tag_field="is", tag="dataset"):
     """Look the buffer up in, or add it to, a named set. `cmd`: isset, isnotset, set, unset.
 
-    `values` are what the file that `load` names holds (`rules/lists.py`); `state` is where Suricata would keep the set between two runs.
+    `values` are what the file holds that `load` (or `state` without it) names (`rules/lists.py`). `state`: the set is kept between runs
+    by this name; `save_only`: it is only written there, and begins without it.
     """
 
     cmd: str
@@ -151,6 +152,7 @@ class Dataset(Struct, array_like=True, gc=False, tag_field="is", tag="dataset"):
     memcap: int = 0
     hashsize: int = 0
     values: dict[bytes, int] = {}
+    save_only: bool = False
 
 
 class Datarep(Struct, array_like=True, gc=False, tag_field="is", tag="datarep"):

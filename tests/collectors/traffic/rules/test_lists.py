@@ -12,7 +12,8 @@ from collectors.traffic.reading import Reading, ReadOptions
 from collectors.traffic.rules.checking import check, compiled
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.ruleset import Loader, Ruleset
-from collectors.traffic.rules.lists import Lists, handed_over, value_of
+from collectors.traffic.rules.lists import Lists, entries, handed_over, lookups, value_of, written
+from contracts.collector import Piece
 from tests.collectors.traffic.rules.engine import scene
 
 BAD, GOOD = "bad.example", "good.example"
@@ -94,15 +95,55 @@ def test_a_list_that_is_not_there_or_not_handed_over_refuses_its_rule(tmp_path: 
     assert (refused.line, refused.sid) == (1, 1) and "no.lst: no such file" in refused.reason
     loader = Loader()
     loader.read(path.read_bytes(), str(path))
-    (refused,) = compiled(loader.ruleset, handed_over).refused
-    assert "not handed over" in refused.reason
+    (refused,) = compiled(loader.ruleset, handed_over([])).refused
+    assert f"no.lst: {tmp_path}/no.lst is not among the files of collectors.traffic.lists" in refused.reason
 
 
-def test_a_set_kept_elsewhere_is_asked_only_where_a_rule_fills_it() -> None:
+def test_lists_that_were_handed_over_are_found_by_where_their_rule_looks_for_them() -> None:
+    rule = "alert dns any any -> any any (dns.query; dataset:isset,x,type string,load ../lists/x.lst; sid:1;)\n"
+    pieces = [
+        Piece(role="list", path="/etc/lists/x.lst", data=b"YQ==\n"),
+        Piece(role="list", path="/etc/lists/y.lst", problem="permission denied"),
+    ]
+
+    def ruleset(text: str) -> Ruleset:
+        loader = Loader()
+        loader.read(text.encode(), "/etc/rules/a.rules")
+        return compiled(loader.ruleset, handed_over(pieces))
+
+    (match,) = lookups(ruleset(rule).rules[0])
+    assert match.values == {b"a": 0}
+    assert "y.lst: permission denied" in ruleset(rule.replace("x.lst", "y.lst")).refused[0].reason
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=8, unique=True), st.sampled_from(["string", "sha256", "ip"])
+)
+def test_a_set_that_is_written_is_read_as_it_was(values: list[bytes], kind: str) -> None:
+    digests = {
+        "string": lambda one: one,
+        "sha256": lambda one: hashlib.sha256(one).digest(),
+        "ip": lambda one: one[:1] * 4,
+    }
+    given_values = {digests[kind](one) for one in values}
+    content = b"".join(written(kind, one) + b"\n" for one in given_values)
+    assert {value for value, _ in entries(content, kind, rated=False)} == given_values
+
+
+def test_a_set_kept_elsewhere_is_asked_only_where_a_rule_fills_it_or_its_file_is_there() -> None:
     ask = "alert dns any any -> any any (dns.query; dataset:isnotset,x,type string,state x.lst; sid:1;)\n"
     fill = "alert dns any any -> any any (dns.query; dataset:set,x,type string,state x.lst; sid:2;)\n"
-    assert "no rule fills it" in _loaded(ask, b"").refused[0].reason
-    assert [rule.sid for rule in _loaded(ask + fill, b"").rules] == [1, 2]
+
+    def ruleset(text: str) -> Ruleset:
+        loader = Loader()
+        loader.read(text.encode(), "a.rules")
+        return compiled(loader.ruleset, handed_over([]))
+
+    assert "no rule fills it" in ruleset(ask).refused[0].reason
+    assert [rule.sid for rule in ruleset(ask + fill).rules] == [1, 2]
+    (rule,) = _loaded(ask, b"YQ==").rules
+    assert next(lookups(rule)).values == {b"a": 0}
+    assert "base64" in _loaded(fill, b"%%").refused[0].reason, "a file that is there and is none"
 
 
 @pytest.mark.parametrize("other", ["type md5", "type string,load y.lst", "type string,save y.lst"])
