@@ -69,7 +69,17 @@ class Pipeline:
         )
         self.protocols = Protocols(Limits())
         self.detectors = Detectors(options.detectors, self.flows.columns)
-        self.engine: Engine | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine | None:
+        """The rules in use."""
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine | None) -> None:
+        self._engine = engine
+        self.protocols.hash_files(engine.digests if engine is not None else ())
 
     def feed(self, block: Block, now_ns: int) -> Passed:
         """Take a block; an empty one lets flows end that were silent until `now_ns`."""

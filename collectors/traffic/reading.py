@@ -59,6 +59,7 @@ class Reading:
         )
         self._protocols = Protocols(Limits(inline=options.inline))
         self._engine = Engine(rules, self._flows.columns, EngineOptions(inline=options.inline))
+        self._protocols.hash_files(self._engine.digests)
         seldom()
         self._detectors: Detectors | None = None
         if options.detect:

@@ -48,4 +48,5 @@ def decode(data: U8, table: Table, span: Span) -> None:
     for who in ("sender_mac", "target_mac"):
         arps[who] = fields[f"{who}_hi"].astype(np.uint64) << np.uint64(32) | fields[f"{who}_lo"]
     rows = span.rows[chosen]
+    table.l3[rows] = span.start[chosen]
     table.arps = merge([table.arps, Side(rows, arps)])

@@ -2,7 +2,7 @@
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 import numpy as np
@@ -63,6 +63,10 @@ class Protocols:
         self._finished: dict[int, Conversation] = {}
         self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
         self._changes: list[Change] = []
+
+    def hash_files(self, algorithms: tuple[str, ...]) -> None:
+        """Compute these digests (md5, sha1, sha256) of files, in conversations that begin from now on."""
+        self._limits = replace(self._limits, hash_files=algorithms)
 
     def conversation(self, slot: int) -> Conversation | None:
         """Return what is known of a flow, or None while that is nothing."""

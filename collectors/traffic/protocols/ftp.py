@@ -1,9 +1,8 @@
 """FTP: commands with their replies, and the data connections that they announce."""
 
-import hashlib
 import re
 
-from collectors.traffic.protocols.news import Conversation, Fields, File
+from collectors.traffic.protocols.news import Conversation, Fields, File, begun_digests
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
 MAX_LINE = 4096
@@ -183,7 +182,7 @@ class FtpDataParser(Parser):
             self._tx = self.fields()
             retrieved, name = self.expectation if self.expectation is not None else (to_client, b"")
             self._tx.set("ftpdata_command", to_client, b"retr" if retrieved else b"stor")
-            digests = (hashlib.md5(), hashlib.sha1(), hashlib.sha256()) if self.limits.hash_files else ()
+            digests = begun_digests(self.limits.hash_files)
             self._file = File(to_client, name, limit=self.limits.file_bytes, digests=digests)
             self._tx.files.append(self._file)
         if self._file is not None and self._file.to_client == to_client:

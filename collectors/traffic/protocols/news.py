@@ -59,6 +59,21 @@ class File:
         return next((one.hexdigest() for one in self.digests if one.name == algorithm), "")
 
 
+DIGESTS = {"file.md5": "md5", "file.sha1": "sha1", "file.sha256": "sha256"}
+"""The buffers that are digests of files, and how each is made."""
+
+
+def begun_digests(algorithms: tuple[str, ...]) -> tuple["hashlib._Hash", ...]:
+    """Return digests of nothing yet."""
+    return tuple(hashlib.new(name, usedforsecurity=False) for name in algorithms)
+
+
+def digests_of(files: list[File], buffer: str, to_client: bool) -> list[bytes]:
+    """Return what one of `DIGESTS` holds: of each file that went that way and is whole, its digest as bytes."""
+    found = (file.digest(DIGESTS[buffer]) for file in files if file.to_client == to_client)
+    return [bytes.fromhex(digest) for digest in found if digest]
+
+
 class Transaction:
     """One request with its answer. What the rules see of it are buffers by sticky-buffer name, numbers by keyword, files and events.
 
@@ -147,6 +162,8 @@ class Fields(Transaction):
         if name == "file.magic":
             kinds = [file.kind(file.data) for file in self.files if file.to_client == to_client]
             return [kind for kind in kinds if kind]
+        if name in DIGESTS:
+            return digests_of(self.files, name, to_client)
         make = self._later.pop((name, to_client), None)
         if make is not None:
             self._buffers[name, to_client] = [make()]

@@ -28,8 +28,8 @@ class Limits:
     """How much of a file is kept for `file.data` in mail and FTP."""
     inline: bool = False
     """Packets are held until the verdict (`--simulate-ips`): bodies are looked at as they come."""
-    hash_files: bool = False
-    """Compute digests of files: some rule asks for them."""
+    hash_files: tuple[str, ...] = ()
+    """Digests of files to compute (md5, sha1, sha256): those that some rule asks for."""
 
 
 class Facts(NamedTuple):

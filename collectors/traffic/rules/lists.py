@@ -16,7 +16,9 @@ from collectors.traffic.rules.language.rule import BufferTest, Datarep, Dataset,
 from contracts.collector import Piece
 
 LARGEST = 256 << 20
-DIGESTS = {"md5": 16, "sha256": 32}
+DIGESTS_OF_FILES = {"filemd5": 16, "filesha1": 20, "filesha256": 32}
+"""Lists of `filemd5` and its like: as md5sum(1) writes them, with what else stands in a line, and comments."""
+DIGESTS = {"md5": 16, "sha256": 32, **DIGESTS_OF_FILES}
 U16 = 65_535
 OVERHEAD = 64
 """Bytes that a value costs beside its own, for `memcap`."""
@@ -68,6 +70,9 @@ class Lists:
     def resolve(self, rule: Rule) -> None:
         """Fill in the types and values of a rule's lists; raises `Refused` for a list that cannot be had, or that is not as it was."""
         for match in lookups(rule):
+            if match.type in DIGESTS_OF_FILES:
+                # Such a list is its file, and a name is relative to the rule's: two rules may mean two files by one.
+                match.name = f"{match.type}:{Path(rule.file).parent / match.load}"
             key = (match.name, isinstance(match, Datarep))
             known = self._known.get(key)
             if known is None:
@@ -80,7 +85,7 @@ class Lists:
                     match.load, match.state, match.save_only = known.load, known.state, known.save_only
 
     def _declare(self, rule: Rule, match: Dataset | Datarep) -> None:
-        word = type(match).__name__.lower()
+        word = match.type if match.type in DIGESTS_OF_FILES else type(match).__name__.lower()
         if not match.type:
             raise Refused(f"{word}: {match.name} has no type, and no rule before this one gives it one")
         if isinstance(match, Datarep) and not match.load:
@@ -102,6 +107,8 @@ class Lists:
             except ValueError as error:
                 raise Refused(f"{word}: {file}: {error}") from None
         values = self._values[key]
+        if match.type in DIGESTS_OF_FILES and not values:
+            raise Refused(f"{word}: {file} names no file's digest")
         size = size_of(values)
         if match.memcap and size > match.memcap:
             raise Refused(f"{word}: {file} needs {size} bytes, more than its memcap of {match.memcap}")
@@ -172,6 +179,8 @@ def entries(content: bytes, kind: str, rated: bool) -> Iterator[tuple[bytes, int
     """Yield the values of a list's content, each with its reputation; raises `ValueError` that names the line."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         text = line.strip()
+        if kind in DIGESTS_OF_FILES:
+            text = text.partition(b"#")[0].partition(b" ")[0]
         if not text:
             continue
         try:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from collectors.traffic.protocols.names import FILLED
+from collectors.traffic.rules.engine.view import BUFFERS
 from collectors.traffic.rules.language.rule import Absent, Rule
 
-OF_PACKETS = frozenset(
-    {"payload", "ipv4.hdr", "ipv6.hdr", "tcp.hdr", "udp.hdr", "icmpv4.hdr", "icmpv6.hdr", "ether.hdr"}
-)
+OF_PACKETS = frozenset({"payload", *BUFFERS})
 """Buffers that are parts of packets (`engine/view.py`)."""
 
 

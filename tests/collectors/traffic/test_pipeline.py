@@ -1,5 +1,7 @@
 """Live packets through all parts."""
 
+from pathlib import Path
+
 from collectors.traffic.block import from_packets
 from collectors.traffic.options import Options
 from collectors.traffic.pipeline import Pipeline
@@ -38,3 +40,12 @@ def test_silent_flows_end_by_the_clock_when_nothing_comes() -> None:
     assert len(pipeline.feed(from_packets([]), scene.START + 10**9).batch.ended) == 0
     (ended,) = pipeline.feed(from_packets([]), scene.START + 400 * 10**9).batch.ended
     assert len(ended) == 1 and len(pipeline.flows) == 0
+
+
+def test_digests_of_files_are_made_while_rules_ask_for_them(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text("0" * 32 + "\n")
+    pipeline = Pipeline(Options())
+    asked = scene.rules(f"alert http any any -> any any (filemd5:{tmp_path / 'bad'};)")
+    for rules, wanted in ((asked, ("md5",)), (scene.rules('alert udp any any -> any any (content:"a";)'), ())):
+        pipeline.engine = Engine(rules, pipeline.flows.columns)
+        assert pipeline.protocols._limits.hash_files == wanted

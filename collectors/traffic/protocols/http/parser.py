@@ -1,11 +1,9 @@
 """HTTP/1 over one connection: both sides' readers, and the transactions that join them."""
 
-import hashlib
-
 from collectors.traffic.protocols.http.request import RequestHalf
 from collectors.traffic.protocols.http.response import ResponseHalf
 from collectors.traffic.protocols.http.transaction import COMPLETE, HttpTransaction
-from collectors.traffic.protocols.news import Conversation, File
+from collectors.traffic.protocols.news import Conversation, File, begun_digests
 from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, Facts, Limits, Parser
 
 MAX_FILES = 64
@@ -100,7 +98,7 @@ class HttpParser(Parser):
             self.next_protocol = "?"
 
     def _file(self, tx: HttpTransaction, to_client: bool, name: bytes) -> File:
-        digests = (hashlib.md5(), hashlib.sha1(), hashlib.sha256()) if self.limits.hash_files else ()
+        digests = begun_digests(self.limits.hash_files)
         limit = self.limits.response_body if to_client else self.limits.request_body
         file = File(to_client, name, limit=0 if to_client else limit, digests=digests)
         if len(tx.files) < MAX_FILES:

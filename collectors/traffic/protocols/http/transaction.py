@@ -6,7 +6,7 @@ from collectors.traffic.protocols.http.body import Body
 from collectors.traffic.protocols.http.headers import Headers
 from collectors.traffic.protocols.http.lines import INVALID
 from collectors.traffic.protocols.http.uri import Uri, normalise
-from collectors.traffic.protocols.news import Transaction
+from collectors.traffic.protocols.news import DIGESTS, Transaction, digests_of
 from collectors.traffic.protocols.parser import Limits
 
 START, LINE, HEADERS, BODY, TRAILER, COMPLETE = range(6)
@@ -199,12 +199,17 @@ def _file_magic(tx: HttpTransaction, to_client: bool) -> list[bytes]:
     return [kind for kind in kinds if kind]
 
 
+def _digests(name: str) -> Callable[[HttpTransaction, bool], list[bytes]]:
+    return lambda tx, to_client: digests_of(tx.files, name, to_client)
+
+
 _BODIES: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
     "http.request_body": _body(False),
     "http.response_body": _body(True),
     "file.data": _file_data,
     "file.name": _file_name,
     "file.magic": _file_magic,
+    **{name: _digests(name) for name in DIGESTS},
 }
 
 _MAKERS: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {

@@ -1,9 +1,7 @@
 """SMTP: commands, replies, and the messages between them; a transaction is a mail."""
 
-import hashlib
-
 from collectors.traffic.protocols.mail.message import FIELDS, Message
-from collectors.traffic.protocols.news import Conversation, Fields, File
+from collectors.traffic.protocols.news import Conversation, Fields, File, begun_digests
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
 MAX_LINE = 4096
@@ -218,7 +216,7 @@ class SmtpParser(Parser):
             tx.add("email.url", False, url)
 
     def _file(self, name: bytes) -> File:
-        digests = (hashlib.md5(), hashlib.sha1(), hashlib.sha256()) if self.limits.hash_files else ()
+        digests = begun_digests(self.limits.hash_files)
         file = File(False, name, limit=self.limits.file_bytes, digests=digests)
         if len(self.tx.files) < MAX_FILES:
             self.tx.files.append(file)

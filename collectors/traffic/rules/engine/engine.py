@@ -58,6 +58,9 @@ class Engine:
         self.verdicts = Verdicts(self.options.inline)
         self.evaluator = Evaluator(self.book.sets, self.verdicts.memory, prepared.lists)
         self.evaluated: Counter[str] = Counter()
+        asked = {one.name.partition(":")[0] for one in prepared.lists}
+        self.digests = tuple(name for name in ("md5", "sha1", "sha256") if f"file{name}" in asked)
+        """Of files, for whoever parses protocols: the rules look them up."""
         self._listed = [number for number, _ in prepared.listed]
         self._counts = Counts(prepared.counting, prepared.sizing)
         self._sessions = Sessions(len(flows))

@@ -18,6 +18,7 @@ from collectors.traffic.rules.engine.tests import (
 )
 from collectors.traffic.rules.engine.transactions import TxCheck, is_of_transaction, tx_check
 from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
+from collectors.traffic.rules.engine.view import Packet
 from collectors.traffic.rules.language.protocols import APPLICATION
 from collectors.traffic.rules.language.rule import (
     AppProtocol,
@@ -162,6 +163,8 @@ class Compiled:
     def _tests(self, rule: Rule, sets: HeaderSets) -> None:
         self.checks: list[Check] = []
         self.headers = False
+        if rule.protocol == "arp":
+            self.checks.append(_is_arp)
         if rule.hook == "flow_start":
             self.checks.append(lambda packet: packet.begins)
         self.flow = flow_check(rule.flow) if rule.flow is not None else None
@@ -256,6 +259,10 @@ class Compiled:
             self.literal = chosen.literal
 
 
+def _is_arp(packet: Packet) -> bool:
+    return bool(packet.arp)
+
+
 def _literal(test: BufferTest) -> bytes:
     """Return the longest bytes that are in every buffer that passes, b"" for none."""
     if test.transforms:
@@ -278,8 +285,10 @@ def _layers(rule: Rule) -> tuple[frozenset[int] | None, frozenset[int]]:
     families = frozenset({4, 6})
     if word == "pkthdr":
         return None, frozenset({0, 4, 6})
-    if word in ("ether", "arp"):
+    if word == "ether":
         return None, frozenset({0, 4, 6})
+    if word == "arp":
+        return None, frozenset({0})
     if word in ("ipv4", "ipv6"):
         return None, frozenset({4 if word == "ipv4" else 6})
     if word in APPLICATION:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from collectors.traffic.protocols import names
 from collectors.traffic.protocols.news import Transaction
 from collectors.traffic.rules.engine.tests import Unsupported
-from collectors.traffic.rules.language.rule import EventTest, FieldTest, FileTest, Test, WordTest
+from collectors.traffic.rules.language.rule import EventTest, FieldTest, Test, WordTest
 
 TxCheck = Callable[[Transaction, bool, bool], bool]
 """Of a transaction, a side (to client), and whether the rule names that side."""
@@ -32,8 +32,6 @@ def is_of_transaction(test: Test) -> bool:
         return test.name in names.INTEGERS or test.name in ("filesize", "file.size")
     if isinstance(test, EventTest):
         return test.layer == "app-layer"
-    if isinstance(test, FileTest):
-        return True
     return isinstance(test, WordTest) and (test.name in _WORDS or test.name in names.INTEGERS)
 
 

@@ -147,6 +147,12 @@ class Packet:
         return self.layer(begin, end if end > begin else begin + 40)
 
     @later
+    def arp(self) -> bytes:
+        """Return an ARP packet's own bytes, b"" for anything else."""
+        begin = -1 if self.family else int(self.table.l3[self.row])
+        return self.layer(begin, begin + 28)
+
+    @later
     def header4(self) -> bytes:
         """Return the transport header with its options."""
         begin, end = int(self.table.l4[self.row]), int(self.table.payload[self.row])
@@ -201,6 +207,19 @@ BUFFERS: dict[str, Callable[[Packet], bytes]] = {
     "udp.hdr": lambda packet: packet.header4 if packet.protocol == UDP else b"",
     "icmpv4.hdr": lambda packet: packet.header4 if packet.protocol == ICMP else b"",
     "icmpv6.hdr": lambda packet: packet.header4 if packet.protocol == ICMPV6 else b"",
+    "arp.hdr": lambda packet: packet.arp,
+    "ip.src": lambda packet: _address(packet, packet.source),
+    "ip.dst": lambda packet: _address(packet, packet.destination),
     "ether.hdr": lambda packet: packet.layer(int(packet.table.l2[packet.row]), int(packet.table.l2[packet.row]) + 14),
 }
 """Sticky buffers that are parts of a packet."""
+
+
+def _address(packet: Packet, number: int) -> bytes:
+    """Return an address as it is on the wire."""
+    match packet.family:
+        case 4:
+            return (number & 0xFFFF_FFFF).to_bytes(4, "big")
+        case 6:
+            return number.to_bytes(16, "big")
+    return b""

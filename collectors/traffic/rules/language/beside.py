@@ -72,14 +72,6 @@ class IpRep(Struct, array_like=True, gc=False, tag_field="is", tag="iprep"):
     listed: Addresses | None = None
 
 
-class FileTest(Struct, array_like=True, gc=False, tag_field="is", tag="file"):
-    """A file's hash in a list: `name` is filemd5, filesha1 or filesha256, `argument` the list's name."""
-
-    name: str
-    argument: str
-    negated: bool = False
-
-
 class DceIface(Struct, array_like=True, gc=False, tag_field="is", tag="dce_iface"):
     """A DCERPC interface that was bound: its UUID in lower case, its version, and whether any fragment will do."""
 
@@ -134,7 +126,6 @@ Test = (
     | StreamSize
     | IpProto
     | IpRep
-    | FileTest
     | DceIface
     | DceOpnum
     | Modbus

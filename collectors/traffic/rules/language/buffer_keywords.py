@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG001 - every keyword is called with the same arguments
 
-from collectors.traffic.rules.language.buffers import BUFFERS, MODIFIERS, STICKY_ALIASES
+from collectors.traffic.rules.language.buffers import BUFFERS, MODIFIERS, NO_KEYWORDS, STICKY_ALIASES
 from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.keyword import NONE, OPTIONAL, Keyword
@@ -140,7 +140,7 @@ def _frame(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _table() -> dict[str, Keyword]:
-    table = {name: _sticky(name) for name in BUFFERS if name != "payload"}
+    table = {name: _sticky(name) for name in BUFFERS if name not in NO_KEYWORDS}
     table |= {alias: _sticky(name) for alias, name in STICKY_ALIASES.items()}
     table |= {keyword: _modifier(keyword, name) for keyword, name in MODIFIERS.items()}
     table |= {name: _transform(name) for name in PLAIN_TRANSFORMS}

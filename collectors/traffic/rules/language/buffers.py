@@ -27,7 +27,7 @@ _LISTS = (
     ("", BOTH, False, "payload"),
     ("", BOTH, False, "ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr ether.hdr arp.hdr"),
     ("", BOTH, False, "ip.src ip.dst"),
-    ("", BOTH, True, "file.data file.name file.magic"),
+    ("", BOTH, True, "file.data file.name file.magic file.md5 file.sha1 file.sha256"),
     ("http", TO_SERVER, False, "http.uri http.uri.raw http.method http.request_line http.request_body http.user_agent"),
     ("http", TO_SERVER, False, "http.host http.host.raw http.referer http.accept http.accept_lang http.accept_enc"),
     ("http", TO_SERVER, True, "http.request_header"),
@@ -102,6 +102,9 @@ _LISTS = (
 )
 
 BUFFERS = _table()
+
+NO_KEYWORDS = frozenset(["payload", "file.md5", "file.sha1", "file.sha256"])
+"""Buffers that a rule cannot name: what no buffer is named for, and the digests that `filemd5` and its like look up."""
 
 STICKY_ALIASES: dict[str, str] = {
     "file_data": "file.data",

@@ -8,7 +8,7 @@ from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.keyword import OPTIONAL, Keyword
 from collectors.traffic.rules.language.numbers import U16, U64, integer, number, size
-from collectors.traffic.rules.language.rule import BufferTest, Content, Datarep, Dataset, FieldTest, FileTest
+from collectors.traffic.rules.language.rule import BufferTest, Content, Datarep, Dataset, FieldTest
 
 TYPES = frozenset({"string", "md5", "sha256", "ipv4", "ip"})
 
@@ -33,9 +33,15 @@ def _filesize(draft: Draft, argument: str, negated: bool) -> None:
     draft.rule.tests.append(FieldTest("filesize", number(amount if comma else side, U64), side if comma else ""))
 
 
-def _hashes(name: str) -> Keyword:
+def _hashes(algorithm: str) -> Keyword:
+    """Return a keyword that looks the digest of a whole file up in a list: a set of its own, which is its file."""
+
     def apply(draft: Draft, argument: str, negated: bool) -> None:
-        draft.rule.tests.append(FileTest(name, argument, negated))
+        kind, name = f"file{algorithm}", argument.strip()
+        if not name:
+            raise Refused(f"{kind}: no list is named")
+        match = Dataset("isnotset" if negated else "isset", f"{kind}:{name}", kind, name)
+        draft.rule.buffers.append(BufferTest(f"file.{algorithm}", matches=[match]))
 
     return Keyword(apply, quotes=OPTIONAL, negation=True)
 
@@ -96,9 +102,9 @@ KEYWORDS: dict[str, Keyword] = {
     "fileext": _named("file.name", b".", True),
     "filemagic": _named("file.magic"),
     "filesize": Keyword(_filesize),
-    "filemd5": _hashes("filemd5"),
-    "filesha1": _hashes("filesha1"),
-    "filesha256": _hashes("filesha256"),
+    "filemd5": _hashes("md5"),
+    "filesha1": _hashes("sha1"),
+    "filesha256": _hashes("sha256"),
     "dataset": Keyword(_dataset),
     "datarep": Keyword(_datarep),
 }

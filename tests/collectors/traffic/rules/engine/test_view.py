@@ -37,7 +37,7 @@ def test_headers_end_where_they_end() -> None:
     assert packet.tcp_options == {2: (1460).to_bytes(2, "big"), 3: b"\x07"}
     assert BUFFERS["ether.hdr"](packet) == data[:14]
     have = {name for name, part in BUFFERS.items() if part(packet)}
-    assert have == {"ether.hdr", "ipv4.hdr", "tcp.hdr"}
+    assert have == {"ether.hdr", "ipv4.hdr", "tcp.hdr", "ip.src", "ip.dst"}
 
 
 def test_ip_options_are_told_by_kind() -> None:

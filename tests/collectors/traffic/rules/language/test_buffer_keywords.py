@@ -2,7 +2,7 @@
 
 import pytest
 
-from collectors.traffic.rules.language.buffers import BUFFERS, MODIFIERS, STICKY_ALIASES
+from collectors.traffic.rules.language.buffers import BUFFERS, MODIFIERS, NO_KEYWORDS, STICKY_ALIASES
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.parser import Parser
 from collectors.traffic.rules.language.rule import Rule, Transform
@@ -12,7 +12,7 @@ def rule(options: str, header: str = "alert ip any any -> any any") -> Rule:
     return Parser().rule(f"{header} ({options} sid:1;)")
 
 
-@pytest.mark.parametrize("name", sorted(set(BUFFERS) - {"payload"}))
+@pytest.mark.parametrize("name", sorted(set(BUFFERS) - NO_KEYWORDS))
 def test_every_buffer_can_be_named(name: str) -> None:
     content = ":".join(["ab"] * 20) if "cert_" in name else "a" * 32
     found = rule(f'{name}; content:"{content}";')

@@ -4,7 +4,7 @@ import pytest
 
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.parser import Parser
-from collectors.traffic.rules.language.rule import Content, Datarep, Dataset, FieldTest, FileTest, Number, Rule
+from collectors.traffic.rules.language.rule import Content, Datarep, Dataset, FieldTest, Number, Rule
 
 
 def rule(options: str) -> Rule:
@@ -20,7 +20,11 @@ def test_names_and_endings_of_files_are_contents() -> None:
 
 def test_sizes_and_hashes() -> None:
     found = rule("filesize:>1kb; filesha256:!list.txt; filestore:response,flow;")
-    assert found.tests == [FieldTest("filesize", Number(">", 1024)), FileTest("filesha256", "list.txt", True)]
+    assert found.tests == [FieldTest("filesize", Number(">", 1024))]
+    (digest,) = found.buffers
+    assert digest.buffer == "file.sha256"
+    (match,) = digest.matches
+    assert isinstance(match, Dataset) and (match.cmd, match.type, match.load) == ("isnotset", "filesha256", "list.txt")
     assert found.filestore == ("response", "flow")
 
 
