@@ -88,6 +88,16 @@ class Workers(Protocol):
         """Carry out a command; `done` is called exactly once."""
 
 
+class Beside(Protocol):
+    """What follows every deed without leading it (`agent.scan_first.ScanFirst`)."""
+
+    def prepare(self, command: Command) -> Command:
+        """Return the command as it is to be carried out."""
+
+    def ended(self, command: Command, result: Result) -> None:
+        """Take note of how it ended."""
+
+
 class Plan(Record):
     """What the configuration asks of the core: what to look at and how often, what watches, what is switched off."""
 
@@ -118,6 +128,7 @@ class Core:
         kept = msgpack.decode(store.get(PROOFS) or b"\x90", type=list[Proof])
         self.proofs = {(proof.subject, str(proof.verb)): proof for proof in kept}
         self.listeners: list[Callable[[Envelope], None]] = []
+        self.beside: Beside | None = None
 
     def bind(
         self,
@@ -190,6 +201,7 @@ class Core:
 
     def do(self, deed: Deed, command: Command, rule: str, trail: frozenset[str]) -> None:
         """Carry out a rule's command and state what came of it."""
+        command = self._prepared(command)
         self._workers.do(
             deed.worker,
             command,
@@ -206,6 +218,7 @@ class Core:
         progress: Callable[[Advance], None],
     ) -> None:
         """Carry out a person's command; state what came of it and tell him."""
+        command = self._prepared(command)
 
         def finished(result: Result, cost: Cost) -> None:
             self._did(command, "", frozenset(), result, cost)
@@ -216,6 +229,9 @@ class Core:
             progress(advance)
 
         self._workers.do(deed.worker, command, deed.deadline_s, finished, advanced)
+
+    def _prepared(self, command: Command) -> Command:
+        return self.beside.prepare(command) if self.beside is not None else command
 
     def stored(self, envelopes: list[Envelope], trail: frozenset[str]) -> None:
         """Take what has become durable: tell who listens, and answer by the rules."""
@@ -365,6 +381,8 @@ class Core:
     def _did(self, command: Command, rule: str, trail: frozenset[str], result: Result, cost: Cost) -> None:
         cause, action, who = command.cause, command.action, command.who or None
         self.work.pop(command.id, None)
+        if self.beside is not None:
+            self.beside.ended(command, result)
         match result.outcome:
             case Ok() if command.dry_run:
                 told = ACTION_WOULD_RUN.event(action, rule=rule, action=action, detail=result.summary, cause=cause)

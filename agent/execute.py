@@ -1,5 +1,6 @@
 """The one central execute: whatever a collector or action does, exactly one outcome comes of it, with its times and its cost."""
 
+import errno
 import resource
 import signal
 import time
@@ -25,6 +26,13 @@ AnswerT = TypeVar("AnswerT")
 
 MAX_MESSAGE = 500
 """How much of an exception's text is kept: it may quote what a hostile host says."""
+
+
+ROOM_FIX = (
+    "Free space on the file system that is named, or on the one of the state directory; it is tried again by itself."
+)
+_SQLITE_FULL = frozenset({13, 4874})
+"""SQLITE_FULL and SQLITE_IOERR_SHMSIZE; `sqlite3` itself is not loaded for it in workers that need none."""
 
 
 class DeadlinePassed(BaseException):
@@ -100,6 +108,9 @@ def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcom
     except DeadlinePassed as error:
         return ends.Failed(error=f"timeout: not done after {deadline_s:g} s{_place(error)}"), None
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the one place where a defect becomes an outcome
+        if _no_room(error):
+            detail = f"there is no room on the disk: {_plain(str(error))}{_place(error)}"
+            return ends.Unavailable(why=Why.OTHER, detail=detail, fix=ROOM_FIX), None
         return ends.Failed(error=f"{type(error).__name__}: {_plain(str(error))}{_place(error)}"), None
     finally:
         if deadline_s is not None:
@@ -166,6 +177,13 @@ def _plain(text: str) -> str:
     """Return `text` short and always encodable."""
     cut = text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
     return cut.encode("utf-8", "backslashreplace").decode()
+
+
+def _no_room(error: BaseException) -> bool:
+    """Say whether the disk, a quota or a limit did not take what was written: a condition of this host, and no defect."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", 0) in _SQLITE_FULL
 
 
 def _place(error: BaseException) -> str:

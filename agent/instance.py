@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import guard, housekeeping, kept, privileges
+from agent import guard, housekeeping, kept, privileges, scan_first
 from agent import plan as planning
 from agent.antivirus_book import KINDS as ANTIVIRUS_KINDS
 from agent.antivirus_book import AntivirusBook
@@ -108,6 +108,7 @@ class Instance:
         self._housekeeping = Housekeeping([paths.state / "spool.db", paths.state / "state.db"], self._happened)
         chores = {housekeeping.NAME: self._housekeeping.run}
         self._timed = TimedDeeds(self._core, self._new_id, loop.call_later, memory, clock.now_ms)
+        self._scan_first = scan_first.ScanFirst(memory, loop.call_later)
         self._backups = BackupBook(self._state)
         self._antivirus = AntivirusBook(self._state)
         self._core.bind(
@@ -138,6 +139,9 @@ class Instance:
         self._take_antivirus(self._recent(ANTIVIRUS_KINDS))
         self._core.listeners.append(lambda envelope: self._take_antivirus([envelope]))
         self._core.listeners.append(self._antivirus_proof().take)
+        self._scan_first.resume(self._recent(scan_first.KINDS, self._scan_first.until_ms))
+        self._core.listeners.append(lambda envelope: self._scan_first.take(envelope.event))
+        self._core.beside = self._scan_first
         self._supervisor.start()
         verbs = Verbs(
             self._core,
@@ -361,9 +365,9 @@ class Instance:
             lambda: bool(self._plan.settings.console.url) or self._reporting.status().enrolled,
         )
 
-    def _recent(self, kinds: Sequence[str]) -> list[Envelope]:
+    def _recent(self, kinds: Sequence[str], since_ms: int = 0) -> list[Envelope]:
         """What was stated last of these kinds, oldest first: a crash may have come between an event and the row that follows from it."""
-        found = [envelope for kind in kinds for envelope in self._spool.recent(100, kind)]
+        found = [envelope for kind in kinds for envelope in self._spool.recent(100, kind, since_ms)]
         return sorted(found, key=lambda envelope: envelope.event.observed_ms)
 
     def _take_antivirus(self, envelopes: Sequence[Envelope]) -> None:

@@ -24,6 +24,16 @@ class Command(Record):
     """The event that led to it, for actions that speak of it."""
 
 
+class Changed(Record):
+    """Files that a deed found new or changed on this host, for whoever looks at content: paths as `contracts.text.escape` writes them.
+
+    A bounded number; `beyond` counts those that were not named.
+    """
+
+    paths: tuple[str, ...] = ()
+    beyond: int = 0
+
+
 class Result(Record):
     """What came of a command: its outcome, a sentence for people, the facts and the proof it yields."""
 
@@ -34,6 +44,7 @@ class Result(Record):
     answer: Mapping[str, Value] = {}
     looks: Mapping[str, float] = {}
     """Subjects to look at once more, each after so many seconds: what was done ends then, and nothing else tells of it."""
+    changed: Changed = Changed()
 
 
 class Progress(Protocol):

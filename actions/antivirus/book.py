@@ -1,7 +1,7 @@
 """The scan book: which files were found clean, as they were then, and with which signatures; one row a folder, 20 bytes a file.
 
 A name is kept as 8 bytes of its digest and so is what `lstat` said (device, inode, size, times): enough to pass over what was scanned, and
-of no use to whoever reads the book. What is not in it is scanned.
+of no use to whoever reads the book. What is not in it is scanned. A full disk only makes it forget: a scan goes on without it.
 """
 
 import sqlite3
@@ -29,14 +29,15 @@ class Book:
         self._known: dict[bytes, tuple[bytes, int]] = {}
         self._seen: dict[bytes, tuple[bytes, int] | None] = {}
         self._late: dict[bytes, dict[bytes, tuple[bytes, int]]] = {}
+        self.trouble = ""
+        """Why nothing more is noted, "" while it is."""
 
     def epoch(self, text: str) -> int:
         """The number of these signatures (what clamd answers to VERSION), a new one where they were not met before."""
         if text not in self._epochs:
-            cursor = self._database.execute("INSERT INTO epoch (text) VALUES (?)", (text,))
-            assert cursor.lastrowid is not None
-            self._epochs[text] = cursor.lastrowid
-            self._database.commit()
+            self._epochs[text] = self._database.execute("SELECT coalesce(max(id), 0) + 1 FROM epoch").fetchone()[0]
+            self._execute("INSERT INTO epoch (id, text) VALUES (?, ?)", (self._epochs[text], text))
+            self._commit()
         return int(self._epochs[text])
 
     def scanned(self, path: bytes, stamp: Stamp) -> int:
@@ -63,7 +64,7 @@ class Book:
         """Write what is left."""
         self._turn(None)
         self._flush_late()
-        self._database.commit()
+        self._commit()
 
     def _turn(self, folder: bytes | None) -> None:
         """Leave a folder: what was not seen in it is not there any more."""
@@ -87,23 +88,44 @@ class Book:
     def _write(self, folder: bytes, entries: dict[bytes, tuple[bytes, int]]) -> None:
         raw = b"".join(_ENTRY.pack(key, stamp, epoch) for key, (stamp, epoch) in entries.items())
         if raw:
-            self._database.execute("INSERT OR REPLACE INTO folder (path, entries) VALUES (?, ?)", (folder, raw))
+            self._execute("INSERT OR REPLACE INTO folder (path, entries) VALUES (?, ?)", (folder, raw))
         else:
-            self._database.execute("DELETE FROM folder WHERE path = ?", (folder,))
+            self._execute("DELETE FROM folder WHERE path = ?", (folder,))
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        """Write; where that fails (a full disk) nothing more is written, and `trouble` says why: what is not noted is scanned again."""
+        if not self.trouble:
+            try:
+                self._database.execute(statement, values)
+            except sqlite3.OperationalError as error:
+                self.trouble = _said(error)
+
+    def _commit(self) -> None:
+        try:
+            self._database.commit()
+        except sqlite3.OperationalError as error:
+            self.trouble = _said(error)
+            self._database.rollback()
 
 
 @contextmanager
 def opened(state: str) -> Iterator[Book]:
-    """Open the book in this worker's folder; one that is damaged or of another version is begun anew: everything is scanned then."""
-    path = Path(state, FILE)
+    """Open the book in this worker's folder; one that is damaged or of another version is begun anew: everything is scanned then.
+
+    So it is where it cannot be opened now (a full disk, a lock): it stays as it is, and what is noted is forgotten with the end.
+    """
+    path, trouble = Path(state, FILE), ""
     try:
         database = _connect(path)
+    except sqlite3.OperationalError as error:  # nothing is wrong with the file
+        database, trouble = _connect(Path(":memory:")), _said(error)
     except sqlite3.DatabaseError:
         for each in (path, path.with_name(f"{FILE}-wal"), path.with_name(f"{FILE}-shm")):
             each.unlink(missing_ok=True)
         database = _connect(path)
     try:
         book = Book(database)
+        book.trouble = trouble
         try:
             yield book
         finally:
@@ -130,6 +152,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _said(error: sqlite3.OperationalError) -> str:
+    """What went wrong; SQLite calls it an I/O error where a full disk does not take even the index of the file."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return "the disk is full" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE) else str(error)
 
 
 def _short(name: bytes) -> bytes:

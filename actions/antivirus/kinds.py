@@ -58,6 +58,7 @@ SCANNED = Kind(
         "infected": "int",
         "unscanned": "int",
         "unchanged": "int",
+        "first": "int",
         "complete": "bool",
         "seconds": "float",
         "paused_s": "float",

@@ -1,7 +1,7 @@
 """Scans: daily what changed, and then what the signatures have moved past; or, for a person, what he names, as a whole."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from actions.antivirus.book import opened as opened_book
@@ -31,8 +31,18 @@ class ScanFiles:
     name: ClassVar[str] = "scan"
     kinds: ClassVar[tuple[Kind, ...]] = (FOUND, NOT_SCANNED, SCANNED, SCAN_FAILED)
     options: ClassVar[type[AntivirusOptions]] = AntivirusOptions
-    arguments: ClassVar[Mapping[str, str]] = {"path": "str", "paths": "list", "delta": "bool", "told": "str"}
-    """`path` or `paths` (in `contracts.text.escape` form) instead of those of the settings; with `delta` what the book does not know."""
+    arguments: ClassVar[Mapping[str, str]] = {
+        "path": "str",
+        "paths": "list",
+        "delta": "bool",
+        "told": "str",
+        "first": "list",
+        "beyond": "int",
+    }
+    """`path` or `paths` (in `contracts.text.escape` form) instead of those of the settings; with `delta` what the book does not know.
+
+    The core adds `first` (`agent.scan_first`): files that somebody saw change, wherever they are; `beyond` of them it could not remember.
+    """
     deadline_s: ClassVar[float] = 7 * 86400.0
     capabilities: ClassVar[tuple[str, ...]] = ("CAP_DAC_READ_SEARCH",)
 
@@ -56,7 +66,8 @@ class ScanFiles:
                 return Result(summary=f"{error.message}: nothing is scanned", answer={"code": 69})  # EX_UNAVAILABLE
             raise
         # A person waits for what he asked for; the daily scan waits for everybody else.
-        pace = Pace(host, self._options.scan, self._options.scan.at_most if is_delta else 0.0, patient=is_delta)
+        at_most_s = self._options.scan.at_most if is_delta else 0.0
+        pace = Pace(host, self._options.scan, at_most_s, patient=command.who == SCHEDULE)
         scan = Scan(
             host,
             address,
@@ -68,29 +79,44 @@ class ScanFiles:
             tell=_teller(progress, pace),
         )
         try:
-            self._scan(host, scan, roots, clamav.version(address)[0], is_delta)
+            if is_delta:
+                trouble = self._delta(
+                    host, scan, roots, clamav.version(address)[0], list(_first(command, self._options.scan.excludes))
+                )
+            else:
+                trouble = self._whole(scan, roots)
         except HoldfastError as error:
             return _failed(scan.tally, error, host.monotonic() - began, str(command.arguments.get("told", "")))
-        return _ended(scan.tally, roots, host.monotonic() - began, pace, is_delta)
+        beyond = command.arguments.get("beyond")
+        left = [f"{beyond} changed files were too many to remember"] if beyond else []
+        return _ended(scan.tally, roots, host.monotonic() - began, pace, is_delta, [*trouble, *left])
 
-    def _scan(self, host: Host, scan: Scan, roots: list[bytes], signatures: str, is_delta: bool) -> None:
+    def _whole(self, scan: Scan, roots: list[bytes]) -> list[str]:
         options = self._options.scan
         excluded = _excluded(options.excludes, roots)
-        if not is_delta:
-            for root in roots:
-                scan.tree(root, excluded, options.one_file_system, _everything, _nothing)
-            return
+        for root in roots:
+            scan.tree(root, excluded, options.one_file_system, _everything, _nothing)
+        return []
+
+    def _delta(self, host: Host, scan: Scan, roots: list[bytes], signatures: str, first: list[bytes]) -> list[str]:
+        """Scan what was seen to change, then what the book does not know; returns what went wrong beside it."""
+        options = self._options.scan
+        excluded = _excluded(options.excludes, roots)
         with opened_book(host.state) as book:
             epoch = book.epoch(signatures)
 
             def clean(path: bytes, stamp: Stamp) -> None:
                 book.clean(path, stamp, epoch)
 
+            scan.seen_to_change(first, clean)
             for again in (False, True):
                 wanted = delta(book, epoch, scan.tally, again)
                 for root in roots:
                     if scan.tally.complete:
                         scan.tree(root, excluded, options.one_file_system, wanted, clean, again)
+        return (
+            [f"what was scanned could not all be noted ({book.trouble}): it is scanned again"] if book.trouble else []
+        )
 
 
 def _everything(path: bytes, stamp: Stamp) -> bool:  # noqa: ARG001  # whatever it is
@@ -118,6 +144,19 @@ def _roots(command: Command, options: ScanOptions) -> Iterator[bytes]:
             yield root
 
 
+def _first(command: Command, excludes: tuple[str, ...]) -> Iterator[bytes]:
+    """The files that were seen to change; b"" in the place of one that is left out, or that does not read as a path."""
+    named = command.arguments.get("first")
+    for each in named if isinstance(named, list) else ():
+        try:
+            path = unescape(str(each))
+        except ValueError:
+            path = b""
+        fits = path.startswith(b"/") and b"\0" not in path and b"/../" not in path + b"/"
+        out = any((path + b"/").startswith(os.fsencode(other).rstrip(b"/") + b"/") for other in excludes)
+        yield path if fits and not out else b""
+
+
 def _excluded(excludes: tuple[str, ...], roots: list[bytes]) -> Callable[[bytes, bool], bool]:
     """What is left out; not what somebody names himself."""
     raw = frozenset(path for each in excludes if (path := os.fsencode(each).rstrip(b"/")) not in roots)
@@ -133,10 +172,13 @@ def _teller(progress: Progress, pace: Pace) -> Callable[[Tally, bytes], None]:
     return tell
 
 
-def _ended(tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delta: bool) -> Result:
+def _ended(
+    tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delta: bool, trouble: Sequence[str]
+) -> Result:
     detail = "its time was up: the next one goes on"
     if tally.complete:
         detail = "gone through to the end" if tally.unscanned else "all of it"
+    detail = "; ".join((detail, *trouble))
     scanned = SCANNED.event(
         "scan",
         files=tally.files,
@@ -144,6 +186,7 @@ def _ended(tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delt
         infected=tally.infected,
         unscanned=tally.unscanned,
         unchanged=tally.unchanged,
+        first=tally.first,
         complete=tally.complete,
         seconds=round(seconds, 1),
         paused_s=round(pace.paused_s, 1),
@@ -166,6 +209,7 @@ def _ended(tally: Tally, roots: list[bytes], seconds: float, pace: Pace, is_delt
             "infected": tally.infected,
             "unscanned": tally.unscanned,
             "unchanged": tally.unchanged,
+            "first": tally.first,
             "seconds": round(seconds, 3),
             "found": [f"{event.key}: {event.fields['signature']} FOUND"[:4200] for event in tally.found],
             "not_scanned": tally.named,

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -20,6 +20,16 @@ MOST_EVENTS = 300
 """Findings that are stated one by one; the rest is counted."""
 NAMED = 30
 _OTHER_FILESYSTEM = "another filesystem"
+_NOTHING_TO_SCAN = frozenset(
+    {
+        "gone",
+        "not a directory",
+        "not a regular file",
+        "a link stands on the way",
+        "another file stands there now than was listed",
+    }
+)
+"""Why a file that was seen to change is not opened (`host.openings`) that needs no word: what stands there now is seen by itself."""
 
 
 class Tally:
@@ -27,6 +37,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.files = self.bytes = self.infected = self.unchanged = 0
+        self.first = 0
+        """How many of the files that were seen to change were gone through, those that are no more among them."""
         self.failed = False
         self.reasons: Counter[str] = Counter()
         self.named: list[str] = []
@@ -84,7 +96,29 @@ class Scan:
         `again` when the tree was gone through before by this scan: what could not be looked at was noted then.
         """
         self._clean, self._again_through = clean, again
-        files = self._files(root, self._host.openings.below(root, wanted, excluded, one_filesystem))
+        self._hand_over(self._files(root, self._host.openings.below(root, wanted, excluded, one_filesystem)))
+
+    def seen_to_change(self, paths: Sequence[bytes], clean: Callable[[bytes, Stamp], None]) -> None:
+        """Scan these files whatever is known of them; `tally.first` says how far it came. Raises `Unavailable` as `tree` does."""
+        self._clean, self._again_through = clean, False
+        self._hand_over(self._named(paths))
+
+    def _named(self, paths: Sequence[bytes]) -> Iterator[Opened]:
+        """Yield those of `paths` that can be scanned (b"" is none); what is gone, a folder or a link by now is nothing to scan."""
+        for path in paths:
+            opened = self._host.openings.one(path) if path else Opened(path=path, flaw="gone")
+            try:
+                if opened.flaw not in _NOTHING_TO_SCAN:
+                    yield from self._files(path, iter((opened,)))
+            finally:
+                if opened.descriptor >= 0:
+                    os.close(opened.descriptor)
+            if not self.tally.complete:
+                return
+            self.tally.first += 1
+
+    def _hand_over(self, files: Iterator[Opened]) -> None:
+        """Have clamd look at each of `files`, several at once where it takes descriptors."""
         if self._address.startswith("unix:"):
             with self._host.clamd.session(self._address) as session:
                 try:

@@ -139,10 +139,11 @@ class Vault:
                 trouble = error
             finally:
                 os.close(vault)
-        said = (trouble.strerror or str(trouble)).lower() if trouble is not None else "no place"
-        is_full = trouble is not None and trouble.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "make room on its file system" if is_full else "remount it writable"
-        raise NotMoved(f"{escape(path)} cannot be moved: {said}", advice=f"{advice}, or remove it by hand")
+        said = "no place on its file system"
+        if trouble is not None:
+            said = trouble.strerror or str(trouble)
+            said = said if trouble.errno == errno.EPERM else said.lower()  # ours, with a path in it
+        raise NotMoved(f"{escape(path)} cannot be moved: {said}", advice=f"{_advice(trouble)}, or remove it by hand")
 
     def _rename(self, folder: int, name: bytes, vault: int, kept: Kept) -> None:
         """Rename, look whether it was the file that was meant, and close it to everybody."""
@@ -216,7 +217,8 @@ class Vault:
         found = os.fstat(vault)
         if found.st_uid != os.geteuid() or found.st_mode & 0o077:
             os.close(vault)
-            raise PermissionError(1, f"{escape(place)} is not this worker's alone")
+            who = f"it belongs to user {found.st_uid}, with mode {stat.S_IMODE(found.st_mode):04o}"
+            raise PermissionError(errno.EPERM, f"{escape(place)} is not this worker's alone: {who}", escape(place))
         return vault
 
     def _opened(self, kept: Kept) -> int:
@@ -240,6 +242,16 @@ class Vault:
 
     def _forget(self, kept: Kept) -> None:
         (self._home / f"{kept.entry}{_SUFFIX}").unlink(missing_ok=True)
+
+
+def _advice(trouble: OSError | None) -> str:
+    """What would do where nothing could be moved."""
+    number = trouble.errno if trouble is not None else 0
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on its file system"
+    if number == errno.EPERM and trouble is not None and trouble.filename:
+        return f"look at who made {trouble.filename} and move it away"
+    return "remount it writable"
 
 
 def _pinned(folder: int, name: bytes, path: bytes) -> int:

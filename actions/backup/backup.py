@@ -219,7 +219,12 @@ def _ended(name: str, job: JobOptions, done: "Done", after: Sequence[Event], hos
     summary += "".join(f"; {event.kind}: {_said(event)}" for event in troubles)
     answer: dict[str, Value] = {**fields, "code": PARTIAL_CODE if done.partial else 0}
     return Result(
-        outcome=Ok(), summary=summary[:2000], events=tuple(events), proof=_proof(name, job, after, host), answer=answer
+        outcome=Ok(),
+        summary=summary[:2000],
+        events=tuple(events),
+        proof=_proof(name, job, after, host),
+        answer=answer,
+        changed=done.changed,
     )
 
 

@@ -23,8 +23,11 @@ from actions.backup.snapshot import Snapshot
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Store
 from actions.backup.tripwire.tripwire import Tripwire
+from actions.backup.watched import Noting
+from contracts.action import Changed
 from contracts.event import Event
 from contracts.host import Host
+from contracts.text import escape
 
 PARTIAL_TAG = "partial"
 """What a snapshot bears that does not hold everything it was to hold."""
@@ -47,6 +50,8 @@ class Done:
 
     snapshot: str = ""
     report: Report = field(default_factory=Report)
+    changed: Changed = field(default_factory=Changed)
+    """Which files were not as the run before had them."""
     dumps: list[Dumps] = field(default_factory=list)
     seconds: float = 0.0
     paused_s: float = 0.0
@@ -122,7 +127,8 @@ class Run:
     def _save_paths(self, repository: Repository, lock: Lock, parent: tuple[str, Snapshot] | None, done: Done) -> None:
         tags = [self.name, *self.job.tags]
         gauge = self.tripwire.gauge(parent) if self.tripwire is not None else None
-        archiver = Archiver(repository, self.choices, self._pulse(lock), gauge)
+        noting = Noting(gauge)
+        archiver = Archiver(repository, self.choices, self._pulse(lock), noting)
 
         def sure() -> None:
             _make_sure(repository, lock)
@@ -139,6 +145,8 @@ class Run:
             sure=sure,
         )
         _holds_what_it_said(repository, FileType.SNAPSHOT, "the run has no snapshot")
+        if parent is not None:  # of a first run everything is new, and nothing is news
+            done.changed = Changed(paths=tuple(map(escape, noting.paths)), beyond=noting.beyond)
         if self.tripwire is not None:
             done.suspicions = self.tripwire.settle(done.snapshot)
 

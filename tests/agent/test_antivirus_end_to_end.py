@@ -144,3 +144,49 @@ def test_a_proof_that_is_missed_is_critical(home, lab):
     missed = json.loads(done.stdout)
     assert missed["kind"] == "antivirus.proof_missed" and missed["severity"] == 5
     started.agent.until(lambda: not list(started.drill.iterdir()), 10)
+
+
+def test_what_integrity_and_a_backup_saw_change_is_the_first_of_the_next_scan_also_after_a_restart(folder, lab):
+    """Neither file lies below the paths of the scan, and the agent is killed between the changes and the scan."""
+    home = Home(folder, lab)
+    programs, data, scanned = folder / "programs", folder / "data", folder / "scanned"
+    for each in (programs, data, scanned):
+        each.mkdir()
+        (each / "clean").write_bytes(b"nothing to see")
+    job = f"{{repository: {folder}/repository, password: 'file:{folder}/key', paths: [{data}], at: '02:15', splay: 0s}}"
+    home.agent.config.write_text(
+        home.agent.config.read_text().replace("within: 8s}", f"within: 8s}}, scan: {{paths: ['{scanned}']}}")
+        + f"backup: {{pressure: {{pause_at_most: 0s}}, jobs: {{system: {job}}}}}\n"
+    )
+    text = home.agent.config.read_text().replace(
+        "collectors: {",
+        f"collectors: {{integrity: {{enabled: true, profiles: [], watch: {{it: {{paths: ['{programs}']}}}}}}, ",
+    )
+    home.agent.config.write_text(text)
+
+    def backup(verb: str) -> None:
+        argv = [str(HOLDFAST), "backup", verb, "-c", str(home.agent.config), "system"]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+
+    try:
+        backup("init")
+        home.agent.start()
+        home.agent.event("integrity.baseline_made", 60)
+        backup("run")
+        (programs / "sshd").write_bytes(EICAR)
+        (data / "upload").write_bytes(EICAR)
+        home.agent.event("integrity.created", 60)
+        backup("run")
+        home.agent.stop(signal.SIGKILL)
+        home.agent.start()
+        done = home.holdfast("scan", "--delta", "--json", code=1)
+        told = json.loads(done.stdout)
+        found = {line.partition(":")[0] for line in told["answer"]["found"]}
+        assert found == {str(programs / "sshd"), str(data / "upload")}, told
+        assert told["answer"]["first"] == 2
+        again = json.loads(home.holdfast("scan", "--delta", "--json").stdout)["answer"]
+        assert (again["first"], again["files"], again["unchanged"]) == (0, 0, 1), "what was gone through is not kept"
+    finally:
+        if home.agent.process is not None:
+            home.agent.stop(signal.SIGKILL)

@@ -1,6 +1,9 @@
 """The one central execute: exactly one outcome, whatever a plug-in does."""
 
+import errno
+import os
 import signal
+import sqlite3
 import time
 from datetime import UTC, datetime
 
@@ -105,6 +108,16 @@ def test_a_defect_is_failed_with_its_type_and_line_and_never_empty_ok(error):
     assert len(found.outcome.error) < 5000
     msgspec.msgpack.encode(found.outcome)
     assert not found.events and not found.changes
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_a_condition_with_advice_and_no_defect(number):
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    for error in (OSError(number, os.strerror(number), "/var/x"), full):
+        outcome = look(Looks(throw(error)), Host(), BEFORE).outcome
+        assert isinstance(outcome, CouldNot) and "no room on the disk" in outcome.detail
+        assert outcome.fix.startswith("Free space")
 
 
 def test_no_report_or_an_undeclared_kind_is_failed():

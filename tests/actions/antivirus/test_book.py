@@ -1,5 +1,8 @@
 """The book knows what was scanned as it is, and nothing else."""
 
+import subprocess
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,3 +50,52 @@ def test_it_never_says_more_than_was_noted(tmp_path_factory, operations):
         for path, number in sorted(noted.items(), key=lambda pair: pair[0].rpartition(b"/")):
             assert book.scanned(path, stamp(number)) == epoch
             assert book.scanned(path, stamp(number + 7)) == 0
+
+
+ON_A_FULL_DISK = """
+import sys
+from pathlib import Path
+from actions.antivirus.book import opened
+from contracts.openings import Stamp
+
+folder = sys.argv[1]
+
+def stamp(number):
+    return Stamp(device=1, inode=number, size=number, mtime_ns=number, ctime_ns=number)
+
+def fill():
+    try:
+        with Path(folder, "ballast").open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    except OSError:
+        pass
+
+with opened(folder) as book:
+    book.clean(b"/a/f", stamp(1), book.epoch("one"))
+    assert not book.trouble
+fill()
+with opened(folder) as book:  # not even the index of the file fits
+    assert "full" in book.trouble, book.trouble
+    assert book.scanned(b"/a/f", stamp(1)) == 0
+    book.clean(b"/a/f", stamp(1), book.epoch("two"))
+Path(folder, "ballast").unlink()
+with opened(folder) as book:
+    assert book.scanned(b"/a/f", stamp(1)) == book.epoch("one"), "a full disk cost what was known"
+    fill()
+    for number in range(20000):
+        book.clean(b"/a/%d/%d" % (number, number), stamp(number), 1)
+        book.scanned(b"/b/%d" % number, stamp(number))
+assert "full" in book.trouble, book.trouble
+Path(folder, "ballast").unlink()
+with opened(folder) as book:
+    assert (book.scanned(b"/a/f", stamp(1)), book.trouble) == (book.epoch("one"), "")
+print("ok")
+"""
+
+
+def test_on_a_full_disk_a_scan_goes_on_and_what_is_known_stays(tmp_path):
+    command = f'mount -t tmpfs -o size=512k none "{tmp_path}" && exec "{sys.executable}" -c "$0" "{tmp_path}"'
+    argv = ["unshare", "-m", "sh", "-c", command, ON_A_FULL_DISK]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr

@@ -141,8 +141,9 @@ def test_a_vault_that_somebody_prepared_is_not_used(do, tmp_path):
         (folder / ".holdfast-quarantine").unlink()
         (folder / ".holdfast-quarantine").mkdir(mode=0o777)
         (folder / ".holdfast-quarantine").chmod(0o777)
-        with pytest.raises(NotMoved, match="alone"):
+        with pytest.raises(NotMoved, match="alone: it belongs to user 0, with mode 0777") as told:
             add(do, folder / "bad")
+        assert f"look at who made {folder}/.holdfast-quarantine" in told.value.advice
         assert (folder / "bad").exists() and os.listdir(folder / "trap") == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from actions.antivirus import scan as scan_module
 from actions.antivirus.scan import ScanFiles
 from contracts.outcome import Failed, Ok
 from tests import clamav_lab
@@ -108,6 +109,37 @@ def reload(lab, version):
     end = time.monotonic() + 10
     while f"/{version}/" not in LinuxClamd().ask(lab.address, "VERSION") and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def test_what_was_seen_to_change_comes_first_wherever_it_is(do, tree, tmp_path):
+    """The book knows it as clean, and it lies outside of the paths of the scan: it is scanned nevertheless."""
+    elsewhere = tmp_path / "usr" / "bin"
+    elsewhere.mkdir(parents=True)
+    settings = {"scan": {"paths": [str(tree)], "excludes": [str(tmp_path / "out")]}}
+    do(ScanFiles, settings, delta=True)
+    (elsewhere / "sshd").write_bytes(EICAR)
+    (elsewhere / "link").symlink_to("sshd")
+    os.mkfifo(elsewhere / "fifo")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "bad").write_bytes(EICAR)
+    here = [elsewhere / name for name in ("gone", "link", "fifo", "sshd/below", ".", "sshd")]
+    first = [str(tree / "d0" / "f0"), "\\odd", "relative", str(tmp_path / "out" / "bad"), *map(str, here)]
+    result = do(ScanFiles, settings, delta=True, first=first, beyond=3)
+    assert (result.answer["first"], result.answer["files"], result.answer["unchanged"]) == (len(first), 2, 30)
+    assert (names(result), result.answer["not_scanned"]) == ({"sshd"}, [])
+    (scanned,) = [event for event in result.events if event.kind == "antivirus.scanned"]
+    assert scanned.fields["first"] == len(first) and "3 changed files were too many" in scanned.fields["detail"]
+
+
+def test_a_person_does_not_wait_for_others_and_the_schedule_does(do, tree, monkeypatch):
+    patient = []
+    pace = scan_module.Pace
+    monkeypatch.setattr(
+        scan_module, "Pace", lambda *given, **more: patient.append(more["patient"]) or pace(*given, **more)
+    )
+    scan(do, tree, delta=True)
+    scan(do, tree)
+    assert patient == [False, False]
 
 
 def test_a_timestomped_file_is_scanned_again(do, tree):
