@@ -30,6 +30,7 @@ from agent.transport import Answer, NotTrusted, Transport, address, context
 from contracts.errors import HoldfastError, Refused, Unreachable, UsageError
 from contracts.host import Facts
 from contracts.record import Record
+from contracts.tolerant import Tolerant
 from contracts.wire import Enrolled, EnrolRequest, Problem, RenewRequest
 
 TIMEOUT_S = 20.0
@@ -202,7 +203,7 @@ def _install(identity: Identity, purpose: str, url: str, key: bytes, answer: Ans
     if answer.status != 200:
         raise _refusal(answer)
     try:
-        enrolled = msgspec.msgpack.decode(answer.body, type=Enrolled)
+        enrolled = Tolerant(Enrolled).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreachable(
             f"the console's answer does not decode: {error}", advice="check that both have versions that fit"
@@ -220,7 +221,7 @@ def _install(identity: Identity, purpose: str, url: str, key: bytes, answer: Ans
 
 def _refusal(answer: Answer) -> HoldfastError:
     try:
-        problem = msgspec.msgpack.decode(answer.body, type=Problem)
+        problem = Tolerant(Problem).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Unreachable(
             f"the server answered {answer.status} and not as a console does",

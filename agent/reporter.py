@@ -28,6 +28,7 @@ from contracts.errors import HoldfastError, Malformed, Refused, Unreachable
 from contracts.event import Event, Kind, Severity
 from contracts.options import Duration
 from contracts.record import Record
+from contracts.tolerant import Tolerant
 from contracts.wire import Ack, Batch, Heartbeat, Problem
 
 T = TypeVar("T", bound=Record)
@@ -378,7 +379,7 @@ def _packed(batch: Batch) -> bytes:
 
 def _decoded(answer: Answer, kind: type[T]) -> T:
     try:
-        return msgspec.msgpack.decode(answer.body, type=kind)
+        return Tolerant(kind).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(
             f"the console's answer does not decode: {error}",

@@ -19,7 +19,7 @@ from contracts.wire import MAX_BATCH_RAW_BYTES, LanePart
 
 MAX_SEQ = 2**62
 NEW_EPOCH = "agent.spool_set_aside"
-ENVELOPES: Codec[Envelope] = Codec(Envelope, MAX_BATCH_RAW_BYTES)
+ENVELOPES: Codec[Envelope] = Codec(Envelope, MAX_BATCH_RAW_BYTES, tolerant=True)
 
 HeldChains = Callable[[Sequence[int]], Mapping[int, bytes]]
 """Given sequence numbers, the chain values held for them; one that is not held (lost, or past retention) is left out."""

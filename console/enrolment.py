@@ -61,8 +61,8 @@ class Enrolment:
         self._now_ms = now_ms
         self._guesses = limiter or Limiter(burst=10, refill_s=6.0, overall_burst=200, overall_refill_s=0.3)
         self._renewals = Limiter(burst=20, refill_s=120.0, overall_burst=10_000, overall_refill_s=0.01)
-        self._requests: Codec[EnrolRequest] = Codec(EnrolRequest, MAX_ENROL_BYTES)
-        self._renew_requests: Codec[RenewRequest] = Codec(RenewRequest, MAX_ENROL_BYTES)
+        self._requests: Codec[EnrolRequest] = Codec(EnrolRequest, MAX_ENROL_BYTES, tolerant=True)
+        self._renew_requests: Codec[RenewRequest] = Codec(RenewRequest, MAX_ENROL_BYTES, tolerant=True)
 
     async def enrol(self, body: bytes, source: str) -> Answer:
         """Answer an enrolment from the address `source`."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts.subjects.antivirus import CLAMAV, SUBJECT, Product
+from contracts.tolerant import Tolerant
 from contracts.wire import SubjectPart
 
-_DECODER = msgspec.json.Decoder(Product)
+_DECODER = Tolerant(Product, msgspec.json)
 MOST_VERSION = 1 << 31
 
 

@@ -57,7 +57,7 @@ MAX_ANSWERED = 8
 MAX_PROOFS = 64
 DUPLICATE_EVERY_MS = 60_000
 _SUBJECT = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
-_BATCHES: Codec[Batch] = Codec(Batch, MAX_BATCH_RAW_BYTES)
+_BATCHES: Codec[Batch] = Codec(Batch, MAX_BATCH_RAW_BYTES, tolerant=True)
 _ENCODER = msgspec.msgpack.Encoder()
 
 

@@ -5,17 +5,23 @@ from typing import Generic, TypeVar
 import msgspec
 
 from contracts.errors import Malformed, TooLarge
+from contracts.tolerant import Tolerant
 
 T = TypeVar("T")
 
 
 class Codec(Generic[T]):
-    """MessagePack for one type, with a limit in bytes for both directions."""
+    """MessagePack for one type, with a limit in bytes for both directions.
 
-    def __init__(self, kind: type[T], max_bytes: int) -> None:
+    Unknown fields are an error, unless the other side may be of another version (`tolerant`): then they are passed over.
+    """
+
+    def __init__(self, kind: type[T], max_bytes: int, *, tolerant: bool = False) -> None:
         self.max_bytes = max_bytes
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+        self._decoder: Tolerant[T] | msgspec.msgpack.Decoder[T] = (
+            Tolerant(kind) if tolerant else msgspec.msgpack.Decoder(kind)
+        )
 
     def encode(self, value: T) -> bytes:
         """Return `value` encoded; raises `TooLarge`, or `Malformed` for a value MessagePack cannot carry."""

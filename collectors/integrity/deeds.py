@@ -27,8 +27,6 @@ MOST_JOINED = 20_000
 MOST_SHOWN = 1000
 MOST_PROOFS = 64
 LISTED = 1000
-NOTHING = "-"
-"""Stands for the proof of a file that is not there."""
 
 
 class _Deed:
@@ -160,6 +158,7 @@ class Prove(_Deed):
         """Return paths, and for each SHA-256 over nonce and content in hex; without paths, of some that are picked by the nonce."""
         from collectors.integrity.book import Book
         from collectors.integrity.picking import pick
+        from contracts.wire import NO_PROOF
 
         try:
             nonce = bytes.fromhex(str(command.arguments.get("nonce") or ""))
@@ -177,7 +176,7 @@ class Prove(_Deed):
         finally:
             book.close()
         proofs = {path: host.trees.proof(path, nonce) if path in watched else None for path in paths[:MOST_PROOFS]}
-        answers = [proof.hex() if proof is not None else NOTHING for proof in proofs.values()]
+        answers = [proof.hex() if proof is not None else NO_PROOF for proof in proofs.values()]
         return Result(
             summary=f"{len(watched)} files proved",
             answer={"paths": [escape(path) for path in proofs], "proofs": answers, "nonce": nonce.hex()},

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from contracts.record import Record
+from contracts.tolerant import Tolerant
 
 RowT = TypeVar("RowT", bound=Record)
 _DIGITS = re.compile(r"(\d+)")
@@ -14,7 +15,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 def read(raw: Mapping[str, bytes], row_type: type[RowT]) -> tuple[dict[str, RowT], int, str]:
     """Return the rows of `raw` that decode as `row_type`, how many do not, and why the first of those does not."""
-    decoder = msgspec.json.Decoder(row_type)
+    decoder = Tolerant(row_type, msgspec.json)
     rows: dict[str, RowT] = {}
     example = ""
     for key, body in raw.items():

@@ -12,10 +12,11 @@ BOOK = "book"
 class Row(Record, omit_defaults=True):
     """One row; paths in `contracts.text.escape` form, times Unix ms.
 
-    Of the book: `root` is the digest over all of it (hex), `position` how often it was written, `reported` up to which entry of its journal
-    the core has everything, `ahead` up to which it has all but what waits for the end of a run of a package tool, `open` how many changes
-    wait to be accepted, `watches` how many folders are watched of `limit` (0: not known), `unwatched` how many could not be. Of a root: which entry of the settings it belongs to, whether its baseline is made, and what the last
-    scan saw; `flaws` counts what could not be looked at. Of a scan: why it was made, what it cost, how many changes it found.
+    Of the book: `root` is the digest over all of it (hex), `position` how often it was written, `reported` up to which entry of its
+    journal the core has everything, `ahead` up to which it has all but what waits for the end of a run of a package tool, `open` how many
+    changes wait to be accepted, `watches` how many folders are watched of `limit` (0: not known), `unwatched` how many could not be. Of a
+    root: which entry of the settings it belongs to, whether its baseline is made, and what the last scan saw; `flaws` counts what could
+    not be looked at. Of a scan: why it was made, what it cost, how many changes it found.
     """
 
     kind: str

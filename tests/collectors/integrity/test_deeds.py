@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from collectors.integrity.deeds import NOTHING, Accept, Diff, Prove, Scan
+from collectors.integrity.deeds import Accept, Diff, Prove, Scan
 from collectors.integrity.packages.desk import PackageDesk
 from contracts.action import Command, Result
 from contracts.errors import HoldfastError, Unavailable, UsageError
 from contracts.options import ActionOptions
+from contracts.wire import NO_PROOF
 from tests.collectors.integrity.packages.repository import Made
 from tests.collectors.integrity.running import Running, options, running
 
@@ -83,7 +84,7 @@ def test_files_are_proved_with_a_nonce_and_no_others_are_read(tmp_path: Path) ->
         assert picked["proofs"] == wanted
         assert do(watch, Prove, nonce=nonce.hex(), count=5).answer["paths"] == picked["paths"]
         asked = do(watch, Prove, nonce=nonce.hex(), paths=[f"{tmp_path}/outside", f"{tree}/3"]).answer
-        assert asked["proofs"] == [NOTHING, sha256(nonce + b"3").hexdigest()]
+        assert asked["proofs"] == [NO_PROOF, sha256(nonce + b"3").hexdigest()]
         for bad in ("", "00", "no hex"):
             with pytest.raises(UsageError, match="nonce"):
                 do(watch, Prove, nonce=bad)

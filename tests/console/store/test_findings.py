@@ -20,6 +20,18 @@ def test_equal_findings_grow_and_different_ones_stay_apart(tried: Any, facts: An
     ]
 
 
+def test_an_open_finding_of_challenges_names_every_file_once(tried: Any, facts: Any) -> None:
+    tried.admit(A, facts=facts())
+    for at, path in ((1, "/etc/x"), (2, "/etc/y"), (3, "/etc/x")):
+        tried.do(tried.store.note(A, FindingKind.CHALLENGE_FAILED, f"untold: {path}", at))
+    (one,) = tried.do(tried.store.findings(A))
+    assert (one.count, one.detail) == (3, "untold: /etc/x; untold: /etc/y")
+    for at in range(10):
+        tried.do(tried.store.note(A, FindingKind.CHALLENGE_FAILED, f"{at}" * 900, 4 + at))
+    (one,) = tried.do(tried.store.findings(A))
+    assert len(one.detail) == 4000 and one.detail.endswith("…")
+
+
 def test_a_stranger_leaves_no_finding(tried: Any) -> None:
     tried.do(tried.store.note("f" * 32, FindingKind.MALFORMED, "x", 1))
     assert tried.do(tried.store.findings()) == ()
