@@ -41,7 +41,10 @@ class Options(CollectorOptions):
 
     enabled: Annotated[
         bool,
-        Meta(description="Whether traffic is watched; needs the sensor's libraries (`pip install holdfast[sensor]`)."),
+        Meta(
+            description="Whether traffic is watched; needs the sensor's libraries, which `make install` brings"
+            " (else: `pip install holdfast[sensor]`)."
+        ),
     ] = False
     every: Annotated[Duration, Meta(description="How often the sensor's numbers are looked at.", ge=1.0)] = 30.0
     interfaces: Annotated[

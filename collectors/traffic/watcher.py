@@ -1,6 +1,7 @@
 """Watches the traffic of interfaces: hosts the sensor in its worker. What needs numpy and Hyperscan is loaded by that worker alone."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from collectors.traffic import board
@@ -91,7 +92,8 @@ class TrafficWatcher:
 def _sensor(options: Options, host: ReadOnlyHost, emit: Emit) -> "Sensor":
     if _MISSING:
         detail = f"the sensor's libraries are not all there: {_MISSING[0]}"
-        raise Unavailable(Why.TOOL_MISSING, detail, advice="Install them: pip install 'holdfast[sensor]'.")
+        advice = f"Install them for this Python: {sys.prefix}/bin/python -m pip install 'holdfast[sensor]'."
+        raise Unavailable(Why.TOOL_MISSING, detail, advice=advice)
     module: Any = importlib.import_module("collectors.traffic.sensor")
     sensor: Sensor = module.Sensor(options, host, emit)
     return sensor

@@ -1,17 +1,13 @@
 """The sensor in its unit under a real systemd: the sandbox lets it read rules and see packets, and lets it do nothing else."""
 
-import configparser
 import json
 import re
-import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import CACHE, ROOT, Container, _run
+from tests.system.conftest import Container
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -28,38 +24,9 @@ except urllib.error.HTTPError as error:
 """
 
 
-def sensor_lock() -> str:
-    """Return what the lock of the tests says of the libraries of `holdfast[sensor]`, hashes and all."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    wanted = {line.split()[0] for line in setup["options.extras_require"]["sensor"].splitlines() if line.strip()}
-    blocks = re.split(r"(?m)^(?=[a-z])", (ROOT / "requirements" / "test.lock").read_text())
-    found = [block for block in blocks if block.partition("==")[0] in wanted]
-    assert {block.partition("==")[0] for block in found} == wanted
-    return "".join(found)
-
-
-@pytest.fixture(scope="session")
-def sensor_wheels() -> Path:
-    """The locked packages of the sensor, downloaded once."""
-    target, lock = CACHE / "sensor-wheels", sensor_lock()
-    stamp = target / "sensor.lock"
-    if not stamp.exists() or stamp.read_text() != lock:
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        (target / "wanted").write_text(lock)
-        _run(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:",
-             "-r", str(target / "wanted"), "-d", str(target))  # fmt: skip
-        (target / "wanted").rename(stamp)
-    return target
-
-
 @pytest.fixture
-def system(container: Container, sensor_wheels: Path) -> Iterator[Container]:
-    """The container with the libraries of the sensor and one rule."""
-    shutil.copytree(sensor_wheels, container.root / "sensor-wheels")
-    container.run("/opt/holdfast/current/bin/python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
-                  "--require-hashes", "--find-links=/sensor-wheels", "-r", "/sensor-wheels/sensor.lock")  # fmt: skip
+def system(container: Container) -> Iterator[Container]:
+    """The container as `make install` leaves it, with one rule; the sensor's libraries came with it."""
     container.run("mkdir", "-p", "/etc/holdfast/rules")
     container.run("tee", "/etc/holdfast/rules/local.rules", text=RULE)
     container.run("tee", "/etc/holdfast/agent.d/traffic.yaml", text=CONFIG)
@@ -91,3 +58,19 @@ def test_the_unit_reads_rules_sees_a_packet_and_may_nothing_else(system: Contain
     assert "Sensor: watching" in told and "1 in use, 0 refused" in told, told
     assert system.main_pid("holdfast-sensor") == pid, "the same worker all along"
     assert system.property("holdfast-sensor.service", "NRestarts") == "0"
+
+
+def test_a_capture_filter_without_libpcap_says_what_is_missing_and_the_sensor_needs_it_for_nothing_else(
+    system: Container,
+) -> None:
+    assert system.run("find", "/usr/lib", "-name", "libpcap*").stdout == "", "a fresh Debian has none"
+    system.run("tee", "/etc/holdfast/agent.d/traffic.yaml", text=CONFIG.replace("enabled", 'filter: "tcp", enabled'))
+    system.run("systemctl", "reload", "holdfast-agent.service")
+    system.wait_for(
+        lambda: "install libpcap0.8" in system.run("holdfast", "coverage", check=False).stdout, 30, "libpcap is named"
+    )
+    system.run("tee", "/etc/holdfast/agent.d/traffic.yaml", text=CONFIG)
+    system.run("systemctl", "reload", "holdfast-agent.service")
+    system.wait_for(
+        lambda: "Sensor: watching" in system.run("holdfast", "traffic", "status", check=False).stdout, 60, "it watches"
+    )
