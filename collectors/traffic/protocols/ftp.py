@@ -105,18 +105,16 @@ class FtpParser(Parser):
             port = numbers[4] << 8 | numbers[5]
             if self.facts.family == 4:
                 tx.number_is("ftpbounce", False, int(address != self.facts.client))
-            self._dynamic(tx, False, self.facts.client, port, b"active")
+            self._dynamic(tx, False, self.facts.client, port, False)
         elif word == b"EPRT" and (extended := _EPRT.search(rest)):
-            self._dynamic(tx, False, self.facts.client, int(extended[4]) & 0xFFFF, b"active")
+            self._dynamic(tx, False, self.facts.client, int(extended[4]) & 0xFFFF, False)
         elif word in (b"RETR", b"STOR", b"STOU", b"APPE") and self._announced is not None:
             address, port = self._announced
             self.expected.append((address, port, "ftp-data", (word == b"RETR", rest)))
-        elif word == b"AUTH" and rest.upper() in (b"TLS", b"SSL", b"TLS-C"):
-            tx.set("ftp.mode", False, b"")
 
-    def _dynamic(self, tx: Fields, to_client: bool, address: tuple[int, int], port: int, mode: bytes) -> None:
+    def _dynamic(self, tx: Fields, to_client: bool, address: tuple[int, int], port: int, passive: bool) -> None:
         self._announced = (address, port)
-        tx.set("ftp.mode", to_client, mode)
+        tx.number_is("ftp.mode", to_client, int(passive))
         tx.number_is("ftp.dynamic_port", to_client, port)
 
     def _reply(self, line: bytes) -> None:
@@ -151,9 +149,9 @@ class FtpParser(Parser):
     def _passive(self, tx: Fields, code: bytes, line: bytes) -> None:
         if code == b"227" and (found := _SIX.search(line)):
             port = (int(found[5]) & 255) << 8 | int(found[6]) & 255
-            self._dynamic(tx, True, self.facts.server, port, b"passive")
+            self._dynamic(tx, True, self.facts.server, port, True)
         elif code == b"229" and (extended := _EXTENDED.search(line)):
-            self._dynamic(tx, True, self.facts.server, int(extended[2]) & 0xFFFF, b"passive")
+            self._dynamic(tx, True, self.facts.server, int(extended[2]) & 0xFFFF, True)
 
     def _finish(self, tx: Fields, code: bytes) -> None:
         tx.response = 1

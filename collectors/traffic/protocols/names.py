@@ -156,7 +156,6 @@ BUFFERS = _table(
     ("email.received", "smtp", SERVER, 0, True),
     ("ftp.command", "ftp", SERVER, 0, False),
     ("ftp.command_data", "ftp", SERVER, 0, False),
-    ("ftp.mode", "ftp", BOTH, 0, False),
     ("ftp.reply", "ftp", CLIENT, 0, True),
     ("ftp.completion_code", "ftp", CLIENT, 0, True),
     ("smb.named_pipe", "smb", BOTH, 0, False),
@@ -221,8 +220,9 @@ INTEGERS: dict[str, tuple[tuple[str, ...], int]] = {
     "tls_cert_notafter": (("tls",), BOTH),
     "ftp.reply_received": (("ftp",), CLIENT),
     "ftp.dynamic_port": (("ftp",), BOTH),
+    "ftp.mode": (("ftp",), BOTH),
     "ftpbounce": (("ftp",), SERVER),
 }
 """Keywords that compare `Transaction.integers`: protocols and sides. Versions are the wire's (0x0303); times are Unix seconds;
 `ssl_state` is bits (1 client hello, 2 server hello, 4 client key exchange, 8 server key exchange, 16 unknown); `ftp.reply_received` and
-`ftpbounce` are 1 or 0."""
+`ftpbounce` are 1 or 0; `ftp.mode` is 0 (active) or 1 (passive)."""

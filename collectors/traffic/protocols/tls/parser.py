@@ -54,9 +54,8 @@ class TlsParser(Parser):
             if not self._header(kind, buffer[at + 1], buffer[at + 2], length, to_client):
                 break
             if len(buffer) - at - 5 < length:
-                if not (kind == HANDSHAKE and len(buffer) - at < MAX_HANDSHAKE):
-                    # Bodies of other records are of no use: what is there of them is passed over as it comes.
-                    pass
+                if kind == HANDSHAKE:
+                    self.touch(self.tx)  # it has begun: `app-layer-state` may ask for that
                 break
             self._take(kind, buffer[at + 5 : at + 5 + length], to_client)
             at += 5 + length

@@ -84,6 +84,12 @@ class Evaluator:
         to_client = packet.to_client
         if one.hook_progress is not None and (one.hook_progress[0] != to_client or progress < one.hook_progress[1]):
             return False
+        for side, first, last in one.reach:
+            if side != to_client or not first <= progress <= last:
+                return False
+        for timed in one.timed:
+            if not timed(transaction, to_client, packet.time_ns // 1_000_000_000):
+                return False
         for test in one.tx_checks:
             if not test(transaction, to_client, one.direction != BOTH):
                 return False

@@ -16,7 +16,14 @@ from collectors.traffic.rules.engine.tests import (
     of_packet,
     rated,
 )
-from collectors.traffic.rules.engine.transactions import TxCheck, is_of_transaction, tx_check
+from collectors.traffic.rules.engine.transactions import (
+    AT_A_TIME,
+    TimedCheck,
+    TxCheck,
+    is_of_transaction,
+    timed_check,
+    tx_check,
+)
 from collectors.traffic.rules.engine.view import BUFFERS as PACKET_BUFFERS
 from collectors.traffic.rules.engine.view import Packet
 from collectors.traffic.rules.language.protocols import APPLICATION
@@ -34,6 +41,7 @@ from collectors.traffic.rules.language.rule import (
     State,
     StreamSize,
     Transform,
+    WordTest,
     XBits,
 )
 
@@ -41,6 +49,8 @@ IP_ONLY, PACKET, TRANSACTION = range(3)
 """When a rule is looked at: once for each direction of a flow; for packets and stream; for transactions."""
 
 BOTH, TO_SERVER, TO_CLIENT = -1, 0, 1
+
+LAST_STEP = 255
 
 WEAK = 8
 """A literal of so many bytes may be met by chance."""
@@ -89,7 +99,7 @@ class Compiled:
     """A rule with all that the engine works out once. `order` is its place among all rules; the lower, the earlier it is looked at.
 
     `literal` is in every payload that passes (b"": not known). `bits` and `looks` are the states that it asks for; `of_packet`: the end of
-    a flow in the place of a packet cannot pass it.
+    a flow in the place of a packet cannot pass it. `reach`: a side, and its first and last step of `app-layer-state`.
     """
 
     __slots__ = (
@@ -118,9 +128,11 @@ class Compiled:
         "parts",
         "payload",
         "protocols",
+        "reach",
         "requires_packet",
         "requires_stream",
         "rule",
+        "timed",
         "tx_checks",
         "within_tx",
     )
@@ -171,6 +183,8 @@ class Compiled:
         if rule.flow is not None and (found := fragment_check(rule.flow)) is not None:
             self.checks.append(found)
         self.tx_checks: list[TxCheck] = []
+        self.timed: list[TimedCheck] = []
+        self.reach: list[tuple[int, int, int]] = []
         self.app_tests: list[AppProtocol] = []
         self.events: list[str] = []
         for test in rule.tests:
@@ -178,6 +192,10 @@ class Compiled:
                 self.app_tests.append(test)
             elif isinstance(test, EventTest) and test.layer == "app-layer" and test.name.startswith("applayer_"):
                 self.events.append(test.name)
+            elif isinstance(test, WordTest) and test.name == "app-layer-state":
+                self.reach.append(_reach(rule, test))
+            elif isinstance(test, WordTest) and test.name in AT_A_TIME:
+                self.timed.append(timed_check(test))
             elif is_of_transaction(test):
                 self.tx_checks.append(tx_check(test))
             elif isinstance(test, IpRep):
@@ -193,7 +211,15 @@ class Compiled:
 
     def _kind(self, rule: Rule) -> int:
         tracks_tx = any(isinstance(state, XBits) and state.track == "tx" for state in rule.state)
-        if self.parts or self.tx_checks or self.hook_progress is not None or tracks_tx or self.within_tx:
+        if (
+            self.parts
+            or self.tx_checks
+            or self.timed
+            or self.reach
+            or self.hook_progress is not None
+            or tracks_tx
+            or self.within_tx
+        ):
             return TRANSACTION
         plain = not (rule.payload or rule.buffers or rule.tests or rule.flow or rule.app_protocol or rule.hook)
         if (plain or _only_ip(rule)) and all(_once(state) for state in rule.state):
@@ -207,6 +233,8 @@ class Compiled:
             return BOTH
         if self.hook_progress is not None:
             return self.hook_progress[0]
+        if self.reach:
+            return self.reach[0][0]
         sides = {part.side for part in self.parts} - {BOTH}
         return sides.pop() if len(sides) == 1 else BOTH
 
@@ -310,13 +338,24 @@ def _hook(rule: Rule) -> tuple[int, int] | None:
     """Return side and progress that a hook of an application protocol waits for."""
     if not rule.hook or rule.protocol not in APPLICATION:
         return None
+    return _step(rule, rule.hook)
+
+
+def _step(rule: Rule, name: str) -> tuple[int, int]:
+    """Return side and progress that a state of the rule's protocol means."""
     for side, steps in enumerate(names.progress("http" if rule.protocol == "http1" else rule.protocol)):
-        if rule.hook in steps:
-            return side, steps.index(rule.hook)
+        if name in steps:
+            return side, steps.index(name)
     for side, steps in enumerate(names.STEPS):
-        if rule.hook in steps:
-            return side, steps.index(rule.hook)
-    raise Unsupported(f"{rule.protocol}:{rule.hook} is not a state that the parser knows")
+        if name in steps:
+            return side, steps.index(name)
+    raise Unsupported(f"{rule.protocol}:{name} is not a state that the parser knows")
+
+
+def _reach(rule: Rule, test: WordTest) -> tuple[int, int, int]:
+    """Return the side that `app-layer-state` is about, and between which steps it has to be."""
+    side, step = _step(rule, test.words[1])
+    return (side, 0, step - 1) if test.words[0] == "<" else (side, step + 1, LAST_STEP)
 
 
 def _only_ip(rule: Rule) -> bool:

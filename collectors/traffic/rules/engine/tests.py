@@ -1,12 +1,13 @@
 """Tests of a packet beside its payload: keywords of headers, flows, streams and events, each made into a function of the packet."""
 
+import struct
 from collections.abc import Callable
 
 from collectors.traffic.decode import table as columns
 from collectors.traffic.decode.events import BITS
 from collectors.traffic.rules.engine.fields import FIELDS, Field
 from collectors.traffic.rules.engine.sets import AddressSet
-from collectors.traffic.rules.engine.view import TCP, Packet
+from collectors.traffic.rules.engine.view import TCP, UDP, Packet
 from collectors.traffic.rules.language.rule import (
     AppProtocol,
     EventTest,
@@ -21,6 +22,9 @@ from collectors.traffic.rules.language.rule import (
 )
 
 Check = Callable[[Packet], bool]
+
+_CALL = struct.Struct("!4x5I")
+"""Of a call: its number (passed over), kind, version of RPC, program, version, procedure."""
 
 IP_OPTIONS = {
     "rr": 7,
@@ -251,7 +255,25 @@ def _word(test: WordTest) -> Check:
             return lambda packet: (packet.family in families) != negated
         case "tcpv4-csum" | "tcpv6-csum" | "udpv4-csum" | "udpv6-csum" | "icmpv4-csum" | "icmpv6-csum" | "ipv4-csum":
             return _checksum(test)
+        case "rpc":
+            return _rpc(test.words)
     raise Unsupported(f"{test.name} is not evaluated")
+
+
+def _rpc(words: tuple[str, ...]) -> Check:
+    """Return the function of `rpc`: a call (RFC 5531) of that program, version and procedure; over TCP behind the mark of its record."""
+    wanted = [None if word == "*" else int(word) for word in words]
+
+    def call(packet: Packet) -> bool:
+        data = packet.payload[4:] if packet.protocol == TCP else packet.payload
+        if packet.protocol not in (TCP, UDP) or len(data) < _CALL.size:
+            return False
+        kind, version, *named = _CALL.unpack_from(data)
+        return (
+            kind == 0 and version == 2 and all(want in (None, have) for want, have in zip(wanted, named, strict=False))
+        )
+
+    return call
 
 
 def _checksum(test: WordTest) -> Check:

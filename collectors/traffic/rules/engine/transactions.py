@@ -13,8 +13,14 @@ TxCheck = Callable[[Transaction, bool, bool], bool]
 TLS_VERSIONS = {"1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304}
 SSL_VERSIONS = {"sslv2": 0x0002, "sslv3": 0x0300, **{f"tls{name}": number for name, number in TLS_VERSIONS.items()}}
 SSL_STATES = {"client_hello": 1, "server_hello": 2, "client_keyx": 4, "server_keyx": 8, "unknown": 16}
+AT_A_TIME = frozenset({"tls_cert_expired", "tls_cert_valid"})
+"""Words about a transaction at the time of a packet."""
+TimedCheck = Callable[[Transaction, bool, int], bool]
+"""Of a transaction, a side (to client), and Unix seconds."""
+
 _WORDS = frozenset(
     {
+        "ftpdata_command",
         "tls.version",
         "ssl_version",
         "ssl_state",
@@ -44,6 +50,20 @@ def tx_check(test: Test) -> TxCheck:
     if isinstance(test, WordTest):
         return _word(test)
     raise Unsupported(f"{getattr(test, 'name', type(test).__name__)} is not evaluated")
+
+
+def timed_check(test: WordTest) -> TimedCheck:
+    """Return the function of one of `AT_A_TIME`: a certificate is over, or is in force."""
+    over = test.name == "tls_cert_expired"
+
+    def certificate(transaction: Transaction, to_client: bool, now_s: int) -> bool:
+        ends = transaction.integers("tls_cert_notafter", to_client)
+        if over:
+            return any(end < now_s for end in ends)
+        begins = transaction.integers("tls_cert_notbefore", to_client)
+        return any(begin < now_s < end for begin, end in zip(begins, ends, strict=False))
+
+    return certificate
 
 
 def _event(test: EventTest) -> TxCheck:
@@ -93,6 +113,14 @@ def _word(test: WordTest) -> TxCheck:
         want = 1 if test.words and test.words[0] in ("yes", "true", "1", "on") else 0
         # Suricata asks when the server has spoken: an answer is there by then.
         return lambda transaction, to_client, _named: to_client and want in transaction.integers(name, True)
+    if name == "ftpdata_command":
+        # The command was said on another connection: what it asked for is told of both sides of this one.
+        words = {word.encode() for word in test.words}
+        return lambda transaction, to_client, _named: any(
+            value in words
+            for side in (to_client, not to_client)
+            for value in transaction.buffers("ftpdata_command", side)
+        )
     if name == "ftpbounce":
         return lambda transaction, to_client, _named: any(transaction.integers(name, to_client))
     raise Unsupported(f"{name} is not evaluated")

@@ -281,10 +281,15 @@ def _app_event(draft: Draft, argument: str, negated: bool) -> None:
 
 
 def _app_state(draft: Draft, argument: str, negated: bool) -> None:
-    found = re.match(r"\s*(<=|>=|<|>|=)?\s*([a-z_]+)\s*$", argument)
+    found = re.match(r"\s*([<>])?\s*([a-z_]+)\s*$", argument)
     if not found or not draft.rule.app_protocol:
         raise Refused(f'app-layer-state: "{argument}" is not a state of the rule\'s protocol')
-    draft.rule.tests.append(WordTest("app-layer-state", (found[1] or "=", found[2])))
+    if found[1]:
+        draft.rule.tests.append(WordTest("app-layer-state", (found[1], found[2])))
+    elif draft.rule.hook:
+        raise Refused(f"app-layer-state: the rule waits for {draft.rule.hook} already")
+    else:
+        draft.rule.hook = found[2]
 
 
 def _choice(protocol: str, name: str, values: Mapping[str, int]) -> Keyword:

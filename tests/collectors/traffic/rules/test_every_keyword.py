@@ -1,6 +1,7 @@
 """Keyword by keyword, as Suricata's manual has it: a small rule speaks on what is as it asks, and is silent on what is not."""
 
 import hashlib
+import struct
 from base64 import b64encode
 from pathlib import Path
 
@@ -281,3 +282,45 @@ def test_events() -> None:
     rule = "alert http any any -> any any (app-layer-event:http.invalid_content_length_field_in_request;)"
     assert counts(Talk().ask(bad).close().packets, rule) == {1: 1}
     assert counts(Talk().ask(request("/")).close().packets, rule) == {}
+
+
+def test_calls_of_remote_procedures() -> None:
+    call = struct.pack("!6I", 7, 0, 2, 100_000, 2, 3)
+    marked = struct.pack("!I", 0x8000_0000 | len(call)) + call
+    for packets, protocol in (([udp(call)], "udp"), (Talk(dport=111).ask(marked).close().packets, "tcp")):
+        for words, wanted in (
+            ("100000,2,3", 1),
+            ("100000,*,*", 1),
+            ("100000", 1),
+            ("100000,3,*", 0),
+            ("100001,2,3", 0),
+        ):
+            assert counts(packets, f"alert {protocol} any any -> any any (rpc:{words};)").get(1, 0) == wanted, words
+    assert counts([udp(call[:20])], "alert udp any any -> any any (rpc:*,*,*;)") == {}
+
+
+def test_ftp_says_where_and_what() -> None:
+    talk = Talk(dport=21).answer(b"220 hi\r\n").ask(b"PASV\r\n").answer(b"227 Passive (10,0,0,2,200,11)\r\n")
+    talk.ask(b"STOR up.txt\r\n").answer(b"150 go\r\n")
+    packets = [*talk.packets, *Talk(sport=50_000, dport=200 * 256 + 11).ask(b"root:x:0:0").close().packets]
+    for rule, wanted in (
+        ("ftp any any -> any any (ftp.mode:passive;)", 1),
+        ("ftp any any -> any any (ftp.mode:active;)", 0),
+        ("ftp any any -> any any (ftp.dynamic_port:51211;)", 1),
+        ("ftp-data any any -> any any (ftpdata_command:stor;)", 1),
+        ("ftp-data any any -> any any (ftpdata_command:retr;)", 0),
+    ):
+        assert counts(packets, f"alert {rule}").get(1, 0) == wanted, rule
+
+
+def test_how_far_a_side_of_a_transaction_is() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n"
+    packets = Talk().ask(head).ask(b"\r\n").answer(response(b"hello")).close().packets
+    for state, wanted in (
+        ("<request_headers", 1),
+        (">request_headers", 1),
+        ("request_headers", 1),
+        ("<request_started", 0),
+    ):
+        rule = f"alert http any any -> any any (app-layer-state:{state};)"
+        assert counts(packets, rule, inline=True).get(1, 0) == wanted, state

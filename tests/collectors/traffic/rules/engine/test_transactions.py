@@ -4,7 +4,7 @@ import pytest
 
 from collectors.traffic.protocols.news import Fields, File
 from collectors.traffic.rules.engine.tests import Unsupported
-from collectors.traffic.rules.engine.transactions import is_of_transaction, tx_check
+from collectors.traffic.rules.engine.transactions import is_of_transaction, timed_check, tx_check
 from collectors.traffic.rules.language.rule import EventTest, FieldTest, Number, WordTest
 from tests.collectors.traffic.rules.engine import scene
 
@@ -99,3 +99,17 @@ def test_a_rule_means_the_transactions_that_hold_all_its_tests(words: str, numbe
     found = scene.alerts(TALK, f"alert http any any -> any any ({words})")
     assert [one.transaction.number for one in found if one.transaction is not None] == numbers
     assert len(found) == len(numbers)
+
+
+def test_a_certificate_is_in_force_or_over_at_a_time() -> None:
+    tx = Fields(0, "tls")
+    expired, valid = (timed_check(WordTest(f"tls_cert_{word}")) for word in ("expired", "valid"))
+    assert not expired(tx, True, 250) and not valid(tx, True, 250), "there is none yet"
+    tx.number_is("tls_cert_notbefore", True, 200)
+    tx.number_is("tls_cert_notafter", True, 300)
+    assert [(expired(tx, True, now), valid(tx, True, now)) for now in (100, 250, 400)] == [
+        (False, False),
+        (False, True),
+        (True, False),
+    ]
+    assert not expired(tx, False, 400), "the client showed none"
