@@ -1,7 +1,8 @@
 """The relay: serves ClamAV's signed databases out of one folder, read-only, to the freshclam of other hosts (`PrivateMirror`).
 
 Files pass through unchanged, and every freshclam checks the signature itself; so nothing is served that bears none: no CLD (made from
-differences), no CUD, nothing of third parties. Plain HTTP, as mirrors of ClamAV are.
+differences), no CUD, nothing of third parties. The signatures beside them (`daily-27695.cvd.sign`, ClamAV 1.5) pass through, too.
+Plain HTTP, as mirrors of ClamAV are: whoever is on the way can withhold or hold back, which shows as age, and cannot forge.
 """
 
 import http.server
@@ -14,6 +15,8 @@ from email.utils import formatdate, parsedate_to_datetime
 from contracts.errors import HoldfastError
 
 NAME = re.compile(r"/(main|daily|bytecode)\.cvd")
+SIGNATURE = re.compile(r"/(main|daily|bytecode)-[0-9]{1,12}\.cvd\.sign")
+_MOST_OF_A_SIGNATURE = 1 << 20
 AT_ONCE = 32
 TIMEOUT_S = 60.0
 _HEAD = 512
@@ -80,7 +83,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _opened(self) -> int:
         """The database that is asked for, open; -1 for anything else, and for one without a signature."""
-        if not NAME.fullmatch(self.path):
+        is_signature = SIGNATURE.fullmatch(self.path) is not None
+        if not NAME.fullmatch(self.path) and not is_signature:
             return -1
         try:
             descriptor = os.open(
@@ -88,7 +92,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             )
         except OSError:
             return -1
-        fields = os.pread(descriptor, _HEAD, 0).split(b":") if stat.S_ISREG(os.fstat(descriptor).st_mode) else []
+        found = os.fstat(descriptor)
+        if is_signature and stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_OF_A_SIGNATURE:
+            return descriptor
+        fields = os.pread(descriptor, _HEAD, 0).split(b":") if stat.S_ISREG(found.st_mode) else []
         if len(fields) == 9 and fields[0] == b"ClamAV-VDB" and len(fields[6]) > 1:
             return descriptor
         os.close(descriptor)

@@ -9,6 +9,8 @@ from contracts.host import Host
 from contracts.record import Record
 
 RECORD = "current.cvd.clamav.net"
+RECORD_VALID_MS = 3 * 3600 * 1000
+"""An older record decides nothing: a name server may answer with one of last year for ever (freshclam, too, asks a mirror then)."""
 TIMEOUT_S = 15.0
 _NAMES = ("daily.cvd", "daily.cld", "daily.cud")
 _AGENT = "ClamAV/holdfast"

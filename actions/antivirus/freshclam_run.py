@@ -5,6 +5,7 @@ left out. What it has brought is put in place by `placing`, whole file by whole 
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,9 @@ FORMS = frozenset(
     ["cvd", "cld", "cud", "hdb", "hsb", "mdb", "msb", "ndb", "ldb", "db", "fp", "sfp", "ign2", "cbc", "crb", "cdb", "wdb", "pdb",
      "gdb", "ftm", "idb", "yar", "yara"]
 )  # fmt: skip
-"""What freshclam brings; nothing else is taken over."""
+"""What freshclam brings; nothing else is taken over but `SIGNATURE`."""
+SIGNATURE = re.compile(r"([a-z]+)-([0-9]{1,12})\.(cvd|cld|cud)\.sign")
+"""The signature of one version of a container, a file beside it (ClamAV 1.5): `daily-27695.cvd.sign`."""
 _LEFT_OUT = frozenset(
     ["databasedirectory", "databaseowner", "updatelogfile", "logsyslog", "logfilemaxsize", "logrotate", "pidfile", "notifyclamd",
      "foreground", "checks", "onupdateexecute", "onerrorexecute", "onoutdatedexecute", "allowsupplementarygroups", "logtime",
@@ -77,7 +80,11 @@ def databases(folder: str) -> list[str]:
         names = [path.name for path in Path(folder).iterdir()]
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if name.rpartition(".")[2] in FORMS and not name.startswith("."))
+    return sorted(name for name in names if not name.startswith(".") and _is_ours(name))
+
+
+def _is_ours(name: str) -> bool:
+    return name.rpartition(".")[2] in FORMS or SIGNATURE.fullmatch(name) is not None
 
 
 def cooling_until_ms(host: Host, *folders: str) -> int:

@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 
-from actions.antivirus.freshclam_run import databases
+from actions.antivirus.freshclam_run import SIGNATURE, databases
 from analysis.antivirus import cvd
 from contracts.errors import HoldfastError, Malformed
 
@@ -28,6 +28,9 @@ def place(source: str, target: str) -> list[str]:
         raise NotPlaced(f"{target}: {(error.strerror or str(error)).lower()}") from error
     try:
         placed = [name for name in databases(source) if _newer(source, name, folder)]
+        placed.sort(
+            key=lambda name: SIGNATURE.fullmatch(name) is None
+        )  # before what they sign, so that it is never without
         for name in placed:
             _put(f"{source}/{name}", name, folder)
             _drop_older(name, folder)
@@ -40,7 +43,10 @@ def place(source: str, target: str) -> list[str]:
 
 
 def _newer(source: str, name: str, folder: int) -> bool:
-    """Whether a file is to be placed: a container by its version, another one when it differs."""
+    """Whether a file is to be placed: a container by its version, its signature with it, another one when it differs."""
+    signature = SIGNATURE.fullmatch(name)
+    if signature is not None and not _signs(source, signature[1], signature[3], int(signature[2]), folder):
+        return False
     ours = os.open(f"{source}/{name}", _FILE)
     try:
         if name.rpartition(".")[2] in _CONTAINERS:
@@ -50,6 +56,19 @@ def _newer(source: str, name: str, folder: int) -> bool:
         return not _same(ours, name, folder)
     finally:
         os.close(ours)
+
+
+def _signs(source: str, stem: str, form: str, version: int, folder: int) -> bool:
+    """Whether a signature is that of the container it came with, and that one is in place or comes there."""
+    beside = os.open(source, _FOLDER)
+    try:
+        ours, theirs = (
+            _version_in(beside, f"{stem}.{form}"),
+            max(_version_in(folder, f"{stem}.{each}") for each in _CONTAINERS),
+        )
+    finally:
+        os.close(beside)
+    return version == ours and theirs <= version
 
 
 def _version_in(folder: int, name: str) -> int:
@@ -126,3 +145,7 @@ def _drop_older(name: str, folder: int) -> None:
     for other in _CONTAINERS:
         if other != form and -1 < _version_in(folder, f"{stem}.{other}") <= version:
             os.unlink(f"{stem}.{other}", dir_fd=folder)
+    for each in os.listdir(folder):  # signatures of versions that are no more
+        signature = SIGNATURE.fullmatch(each)
+        if signature is not None and signature[1] == stem and int(signature[2]) < version:
+            os.unlink(each, dir_fd=folder)

@@ -116,6 +116,9 @@ class _Update:
                 announced_ms=known.announced_ms,
             )
         )
+        now_ms = round(self._host.now().timestamp() * 1000)
+        if known.source == "dns" and abs(now_ms - known.announced_ms) > current.RECORD_VALID_MS:
+            return -1, f"the record in DNS is of {_when(known.announced_ms)}: what it says may be long past"
         return known.version, ""
 
     def _held(self, conf: clamav_conf.Conf, target: str) -> Result | None:
@@ -123,8 +126,7 @@ class _Update:
         until_ms = freshclam_run.cooling_until_ms(self._host, target, freshclam_run.own_folder(self._host.state))
         now_ms = round(self._host.now().timestamp() * 1000)
         if until_ms > now_ms:
-            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(until_ms / 1000))
-            return self._hold(f"the servers asked to be left alone until {when}", until_ms)
+            return self._hold(f"the servers asked to be left alone until {_when(until_ms)}", until_ms)
         if freshclam_run.tests_databases(conf) and (short := self._short_of_memory(target)):
             return self._hold(f"{short} to test new signatures")
         return None
@@ -233,6 +235,10 @@ class NotUpdated(HoldfastError):
     """The update did not come to its end; another try may."""
 
     permanent = False
+
+
+def _when(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_ms / 1000))
 
 
 def _said(newest: int, trouble: str) -> str:

@@ -20,6 +20,9 @@ def relay(tmp_path):
     (folder / "daily.cvd").write_bytes(SIGNED)
     (folder / "main.cvd").write_bytes(database(1))
     (folder / "daily.cud").write_bytes(database(1))
+    (folder / "daily-27100.cvd.sign").write_bytes(b"#clamsign-1.0\n")
+    (folder / "main-1.cvd.sign").symlink_to(tmp_path / "outside.cvd")
+    (folder / "bytecode-1.cvd.sign").write_bytes(bytes((1 << 20) + 1))
     (folder / "freshclam.dat").write_bytes(b"secret")
     (tmp_path / "outside.cvd").write_bytes(SIGNED)
     (folder / "bytecode.cvd").symlink_to(tmp_path / "outside.cvd")
@@ -47,6 +50,10 @@ def test_a_signed_database_passes_through_unchanged(relay):
     assert ask(relay, "/daily.cvd", **{"If-Modified-Since": headers["Last-Modified"]})[0] == 304
 
 
+def test_the_signature_beside_it_passes_through_too(relay):
+    assert ask(relay, "/daily-27100.cvd.sign")[:2] == (200, b"#clamsign-1.0\n")
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -57,6 +64,11 @@ def test_a_signed_database_passes_through_unchanged(relay):
         "/bytecode.cvd",
         "/freshclam.dat",
         "/../outside.cvd",
+        "/main-1.cvd.sign",
+        "/bytecode-1.cvd.sign",
+        "/daily-27101.cvd.sign",
+        "/daily-27100.cld.sign",
+        "/daily-.cvd.sign",
         "/daily.cvd/",
         "/daily.cvd?x",
     ],

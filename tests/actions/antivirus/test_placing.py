@@ -48,6 +48,23 @@ def test_the_same_database_in_an_older_form_goes(folders):
     assert [path.name for path in theirs.iterdir()] == ["daily.cvd"]
 
 
+def test_a_signature_beside_a_container_comes_and_goes_with_it(folders):
+    ours, theirs = folders
+    (ours / "daily.cvd").write_bytes(database(7))
+    (ours / "daily-7.cvd.sign").write_text("#seven")
+    (ours / "daily-6.cvd.sign").write_text("#left over")
+    (ours / "main-3.cvd.sign").write_text("#of nothing")
+    (theirs / "daily.cvd").write_bytes(database(6))
+    (theirs / "daily-6.cvd.sign").write_text("#six")
+    (theirs / "main-62.cvd.sign").write_text("#main")
+    assert place(str(ours), str(theirs)) == ["daily-7.cvd.sign", "daily.cvd"], "first the signature"
+    assert sorted(path.name for path in theirs.iterdir()) == ["daily-7.cvd.sign", "daily.cvd", "main-62.cvd.sign"]
+    assert place(str(ours), str(theirs)) == [], "nothing comes twice"
+    (theirs / "daily.cvd").write_bytes(database(8))
+    (theirs / "daily-7.cvd.sign").unlink()
+    assert place(str(ours), str(theirs)) == [], "a newer one is in place"
+
+
 def test_a_broken_one_is_replaced_and_never_placed(folders):
     ours, theirs = folders
     (ours / "daily.cud").write_bytes(database(7))

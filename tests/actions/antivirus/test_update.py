@@ -76,6 +76,22 @@ def test_what_is_current_is_left_alone(do, lab, mirror):
     assert mirror.asked == ["/daily.cvd", "/daily.cld", "/daily.cud"], "the header alone"
 
 
+@pytest.mark.parametrize(
+    ("age_s", "told"),
+    [
+        (600, "version 27001 is current"),
+        (4 * 3600, "would run freshclam"),
+        (-4 * 3600, "what it says may be long past"),
+    ],
+)
+def test_an_old_record_in_dns_does_not_make_old_signatures_current(do, lab, mirror, host, monkeypatch, age_s, told):
+    """A name server that answers with one record for ever is not believed that there is nothing newer."""
+    text = f"1.4.3:62:27001:{round(time.time() - age_s)}:0:90:49192:336"
+    monkeypatch.setattr(type(host), "texts", lambda _, name: (text,) if name == "current.cvd.clamav.net" else ())
+    result = do(UpdateSignatures, {"update": {"memory": 0.0}}, dry_run=True)
+    assert told in result.summary, result.summary
+
+
 def test_a_dry_run_and_a_switched_off_update_fetch_nothing(do, lab, mirror):
     assert "would run freshclam" in do(UpdateSignatures, settings(mirror), dry_run=True).summary
     assert "is off" in do(UpdateSignatures, settings(mirror, enabled=False)).summary

@@ -25,6 +25,26 @@ def test_another_form_is_refused(wrong):
         freshclam.retry_after_ms(wrong)
 
 
+@pytest.mark.parametrize(
+    ("record", "daily", "bytecode"),
+    [
+        ("0.94.2:49:8931:1233238140:1:38:8930", None, None),
+        ("0.98.7:55:20698:1437229740:1:63:42996:266", 20698, 266),
+        ("0.100.2:58:25083:1541286540:1:63:47913:327", 25083, 327),
+        ("0.103.8:62:26911:1684567740:1:90:49192:334", 26911, 334),
+        ("1.0.8-rc:62:27529:1737643740:1:90:49192:335", 27529, 335),
+    ],
+)
+def test_records_in_the_form_of_many_years_are_read_and_the_oldest_is_refused(record, daily, bytecode):
+    """The form is that of freshclam's `dnsquery` (libfreshclam): eight fields, of which older records lack the last."""
+    if daily is None:
+        with pytest.raises(Malformed):
+            freshclam.current(record)
+    else:
+        found = freshclam.current(record)
+        assert (found.daily, found.bytecode) == (daily, bytecode)
+
+
 def test_the_record_of_versions_is_read():
     current = freshclam.current("0.103.12:62:27695:1751900000:0:90:49192:336")
     assert (current.main, current.daily, current.bytecode, current.at_ms) == (62, 27695, 336, 1751900000000)
