@@ -80,6 +80,9 @@ def _signed(change: Change, node: Node, shipments: list[Shipment], known: Knowle
     for one in installed:
         if _same_content(node, one):
             return _as_shipped(change, node, one, known)
+    kept = next((one for one in shipments if not one.installed and _was_left(one, change.path, known)), None)
+    if kept is not None and _same_content(node, kept):
+        return _as_shipped(change, node, kept, known)
     stale = next((one for one in shipments if not one.installed and _same_content(node, one)), None)
     if stale is not None and not stat.S_ISDIR(node.mode):
         held = f"; installed is {installed[0].version}" if installed else ""
@@ -95,6 +98,14 @@ def _signed(change: Change, node: Node, shipments: list[Shipment], known: Knowle
         return Provenance(basis=basis, package=one.package, version=one.version)
     basis = f"{one.package} {one.version} ships something else under this name (signed by {one.signed_by[-16:]})"
     return Provenance(basis=basis, package=one.package, version=one.version, contradicts=True)
+
+
+def _was_left(one: Shipment, path: bytes, known: Knowledge) -> bool:
+    """Say whether it is a configuration file of a package that a run has removed but not purged: its script may take a mode away."""
+    run = transaction_of(one.package, known)
+    if run is None or not _is_config(path, known):
+        return False
+    return any(each.name == one.package and not each.after and each.before == one.version for each in run.packages)
 
 
 def _same_content(node: Node, one: Shipment) -> bool:

@@ -79,9 +79,10 @@ class Book:
     def _lead(self, path: bytes, nodes: tuple[Node, ...]) -> frozenset[bytes]:
         """Keep the names of the folders among nodes at hand, those of the folder that was kept first go; returns them."""
         names = frozenset(node.name for node in nodes if stat.S_ISDIR(node.mode))
-        if len(self._led) >= LED:
-            del self._led[next(iter(self._led))]
-        self._led[path] = names
+        if names:
+            if len(self._led) >= LED:
+                del self._led[next(iter(self._led))]
+            self._led[path] = names
         return names
 
     def holds(self, path: bytes) -> bool:

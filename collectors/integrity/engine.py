@@ -11,8 +11,9 @@ from collectors.integrity import kinds
 from collectors.integrity.audit import Audit
 from collectors.integrity.book import FILE, Book
 from collectors.integrity.dirty import Dirty
-from collectors.integrity.keeper import Keeper
+from collectors.integrity.keeper import TOPS, Keeper
 from collectors.integrity.looks import Looks
+from collectors.integrity.mounts import Mounts
 from collectors.integrity.options import Options, Watched, watched
 from collectors.integrity.pace import Pacer
 from collectors.integrity.requests import Request, Rest, requests
@@ -35,6 +36,7 @@ COMMIT_S = 0.5
 IDLE_S = 5.0
 ROOTS_EVERY_S = 10.0
 """How often roots outside of every watched folder are looked for."""
+MOUNTS_EVERY_S = 2.0
 SEAL_EVERY_S = 300.0
 CALM_S = 0.1
 """So long no notice may wait in the kernel until all of them count as heard."""
@@ -65,6 +67,8 @@ class Engine:
         self._scans: dict[str, Scan] = {}
         self._asked: dict[str, Request] = {}
         self._again: list[str] = []
+        self._mounts = Mounts(host.files)
+        self._looked_for_mounts = 0.0
         self._rests: list[Rest] = []
         self._calm_since = self._hurried = 0.0
         self._asked_again = self._committed = self._sealed = self._looked_for_roots = time.monotonic()
@@ -281,6 +285,10 @@ class Engine:
 
     def _due(self, now: float) -> None:
         """Do what time asks for."""
+        if now - self._looked_for_mounts > MOUNTS_EVERY_S:
+            self._looked_for_mounts = now
+            for path in self._mounts.changed():
+                self._covered(path, now)
         if now - self._looked_for_roots > ROOTS_EVERY_S:
             self._looked_for_roots = now
             self._looks.check_roots()
@@ -295,6 +303,14 @@ class Engine:
             self._start("read again")
         elif wall - self._status.last_ms("scan") > self._options.scan_every * 1000:
             self._start("scan")
+
+    def _covered(self, path: bytes, now: float) -> None:
+        """Look at a name over which something was mounted, or is not any more."""
+        folder, _, name = path.rpartition(b"/")
+        if path in self._rules.tops:
+            self._dirty.whole(TOPS, now)
+        if self._rules.rule(folder or b"/") is not None:
+            self._dirty.name(folder or b"/", name, now)
 
     def _commit(self) -> None:
         self._committed = time.monotonic()

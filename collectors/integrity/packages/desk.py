@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from analysis.integrity.folding import Part
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from collectors.integrity.packages.indices import Found, find
@@ -57,6 +56,7 @@ class PackageDesk:
         folder.mkdir(parents=True, exist_ok=True)
         self._host = host
         self._store = PackageStore(folder / "packages.db")
+        self.parts, self.keep_parts = self._store.parts, self._store.keep_parts
         self._signatures = Signatures(host, folder / "keyrings")
         self._state = DpkgState(host)
         self._folders = (ARCHIVES, *extra)
@@ -167,11 +167,14 @@ class PackageDesk:
             return frozenset()  # no dpkg, no packages
         before = self._store.versions()
         known = {each[:3] for each in self._store.archives()}
-        return frozenset(
+        came = {
             one.name
             for key, one in self._state.packages().items()
             if before.get(key) != one.version and (one.name, one.version, one.architecture) not in known
-        )
+        }
+        versions = {each[:2] for each in known}
+        began = (one for run in self._runs() if not run.told for one in run.packages)
+        return frozenset(came | {one.name for one in began if one.after and (one.name, one.after) not in versions})
 
     def _local(self, releases: list[SignedRelease], names: frozenset[str]) -> Iterator[str]:
         """Yield where the archives of such packages lie that apt took from a folder of this machine, without a copy of its own."""
@@ -251,13 +254,12 @@ class PackageDesk:
         return {name: int(ended or 0) for name, _, ended in pairs}
 
     def _left_midway(self) -> Iterator[tuple[str, str]]:
-        """Yield packages and versions of which a part may be there, as their run is under way or did not come to its end."""
+        """Yield packages and versions of which a part may be there, as their last run is under way or did not come to its end."""
         states = {one.name: one.state for one in self._state.packages().values()}
-        for run in self.transactions:
-            if not run.ended_ms or run.unfinished:
-                for one in run.packages:
-                    if states.get(one.name) != "installed":
-                        yield from ((one.name, version) for version in (one.before, one.after) if version)
+        last = {one.name: (run, one) for run in self.transactions for one in run.packages}
+        for run, one in last.values():
+            if (not run.ended_ms or run.unfinished) and states.get(one.name) != "installed":
+                yield from ((one.name, version) for version in (one.before, one.after) if version)
 
     def settle(self) -> None:
         """Keep dpkg's present state as what was before: call it when the changes of runs were judged and stated.
@@ -297,14 +299,6 @@ class PackageDesk:
         told = {name: ended for name, ended in told.items() if ended >= now_ms - 2 * LATE_MS}
         if told != held:
             self._store.keep("settled_runs", " ".join(f"{name}={ended}" for name, ended in told.items()))
-
-    def parts(self) -> dict[str, Part]:
-        """Return what was judged so far of runs that were not told yet, by their id."""
-        return self._store.parts()
-
-    def keep_parts(self, parts: Mapping[str, Part]) -> None:
-        """Keep what was judged so far of runs that are not over."""
-        self._store.keep_parts(parts)
 
     def _now_ms(self) -> int:
         return int(self._host.now().timestamp() * 1000)
