@@ -1,8 +1,10 @@
 """Reads one file's content and extended attributes by descriptor, and makes hashes of them, for one thread."""
 
 import errno
+import fcntl
 import os
 import stat
+import struct
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +16,11 @@ CHUNK = 1 << 18
 CHANGED = "changed while it was read"
 TRIES = 2
 CAPABILITY = "security.capability"
+_GET_FLAGS = 0x80086601
+"""FS_IOC_GETFLAGS, where a long has 64 bits; the kernel writes 32 of them."""
+_FLAGS = struct.Struct("Ixxxx")
+_HOLDING = 0x10 | 0x20
+"""FS_IMMUTABLE_FL, FS_APPEND_FL."""
 
 
 class Reader:
@@ -109,14 +116,25 @@ def _attributes(place: int | bytes, follow: bool) -> tuple[bytes, bytes, str]:
     """Return digest, file capabilities and flaw."""
     try:
         names = os.listxattr(place) if follow else os.listxattr(place, follow_symlinks=False)
-        if not names:
+        held = _held(place) if isinstance(place, int) else b""
+        if not names and not held:
             return b"", b"", ""
         pairs = [(name, os.getxattr(place, name, follow_symlinks=follow or isinstance(place, int))) for name in names]
+        pairs += [("", held)] * bool(held)
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENOENT, errno.ENODATA):
             return b"", b"", ""
         return b"", b"", "extended attributes: " + why(error)
     return xattr_digest(pairs), dict(pairs).get(CAPABILITY, b""), ""
+
+
+def _held(descriptor: int) -> bytes:
+    """Return a mark for a file that its inode flags make immutable or append-only (ioctl_iflags(2)), b"" for others."""
+    try:
+        flags = _FLAGS.unpack(fcntl.ioctl(descriptor, _GET_FLAGS, bytes(_FLAGS.size)))[0] & _HOLDING
+    except OSError:
+        return b""  # its file system has no such flags
+    return b"%d" % flags if flags else b""
 
 
 def xattr_digest(pairs: list[tuple[str, bytes]]) -> bytes:

@@ -1,6 +1,7 @@
 """A file is hashed whole and as it stands; one that changes meanwhile says so instead of being believed."""
 
 import os
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -64,3 +65,17 @@ def test_attributes_make_one_digest_in_any_order() -> None:
 def test_an_unknown_hash_is_refused() -> None:
     with pytest.raises(ValueError, match="sha256, blake3"):
         Reader(TreePlan(hash_name="md5"))
+
+
+def test_a_file_that_is_made_immutable_or_append_only_has_other_attributes(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("x")
+    before = look(file).attributes
+    try:
+        subprocess.run(["chattr", "+i", str(file)], check=True)
+        immutable = look(file).attributes
+        subprocess.run(["chattr", "-i", "+a", str(file)], check=True)
+        assert len({before, immutable, look(file).attributes}) == 3
+    finally:
+        subprocess.run(["chattr", "-ia", str(file)], check=True)
+    assert look(file).attributes == before
