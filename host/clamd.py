@@ -145,7 +145,8 @@ def _translated(address: str) -> Iterator[None]:
         message = f"clamd at {address} did not answer within {time.monotonic() - began:.0f} s"
         raise Unavailable(Why.TIMEOUT, message, advice=_ADVICE) from error
     except FileNotFoundError as error:
-        raise Unavailable(Why.NOT_PRESENT, f"there is no socket at {address}", advice=_ADVICE) from error
+        # Not `NOT_PRESENT`: it is configured, so that nobody answers is a failure to look and no finding.
+        raise Unavailable(Why.OTHER, f"there is no socket at {address}", advice=_ADVICE) from error
     except OSError as error:
         raise _unreachable(address, error) from error
     except Malformed as error:

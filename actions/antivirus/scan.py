@@ -51,7 +51,8 @@ class ScanFiles:
 
     def do(self, host: Host, command: Command, progress: Progress) -> Result:
         """Scan; the answer holds `code` as clamscan's, the counts, and `found` and `not_scanned` as lines."""
-        roots = list(_roots(command, self._options.scan))
+        named = _named(command, self._options.scan)
+        roots = list(_roots(named))
         if command.dry_run:
             return Result(summary=f"would scan {', '.join(escape(root) for root in roots)}")
         if not host.state:
@@ -78,30 +79,31 @@ class ScanFiles:
             how="in a scan",
             tell=_teller(progress, pace),
         )
+        _note_what_is_not_there(host, scan.tally, [path for path in named if path not in roots])
         try:
             if is_delta:
                 trouble = self._delta(
-                    host, scan, roots, clamav.version(address)[0], list(_first(command, self._options.scan.excludes))
+                    host, scan, named, clamav.version(address)[0], list(_first(command, self._options.scan.excludes))
                 )
             else:
-                trouble = self._whole(scan, roots)
+                trouble = self._whole(scan, named)
         except HoldfastError as error:
             return _failed(scan.tally, error, host.monotonic() - began, str(command.arguments.get("told", "")))
         beyond = command.arguments.get("beyond")
         left = [f"{beyond} changed files were too many to remember"] if beyond else []
         return _ended(scan.tally, roots, host.monotonic() - began, pace, is_delta, [*trouble, *left])
 
-    def _whole(self, scan: Scan, roots: list[bytes]) -> list[str]:
+    def _whole(self, scan: Scan, named: list[bytes]) -> list[str]:
         options = self._options.scan
-        excluded = _excluded(options.excludes, roots)
-        for root in roots:
+        excluded = _excluded(options.excludes, named)
+        for root in _roots(named):
             scan.tree(root, excluded, options.one_file_system, _everything, _nothing)
         return []
 
-    def _delta(self, host: Host, scan: Scan, roots: list[bytes], signatures: str, first: list[bytes]) -> list[str]:
+    def _delta(self, host: Host, scan: Scan, named: list[bytes], signatures: str, first: list[bytes]) -> list[str]:
         """Scan what was seen to change, then what the book does not know; returns what went wrong beside it."""
         options = self._options.scan
-        excluded = _excluded(options.excludes, roots)
+        excluded = _excluded(options.excludes, named)
         with opened_book(host.state) as book:
             epoch = book.epoch(signatures)
 
@@ -111,7 +113,7 @@ class ScanFiles:
             scan.seen_to_change(first, clean)
             for again in (False, True):
                 wanted = delta(book, epoch, scan.tally, again)
-                for root in roots:
+                for root in _roots(named):
                     if scan.tally.complete:
                         scan.tree(root, excluded, options.one_file_system, wanted, clean, again)
         return (
@@ -127,8 +129,8 @@ def _nothing(path: bytes, stamp: Stamp) -> None:
     """What a person has scanned is not noted: the daily scan looks at it in its own turn."""
 
 
-def _roots(command: Command, options: ScanOptions) -> Iterator[bytes]:
-    """The trees to scan, each without a slash at its end; one below another is scanned with it."""
+def _named(command: Command, options: ScanOptions) -> list[bytes]:
+    """The files and folders that are asked for, each once and without a slash at its end."""
     named = command.arguments.get("paths") or command.arguments.get("path")
     given = [named] if isinstance(named, str) else named if isinstance(named, list) else []
     try:
@@ -138,10 +140,24 @@ def _roots(command: Command, options: ScanOptions) -> Iterator[bytes]:
     for path in raw:
         if not path.startswith(b"/") or b"\0" in path or b"/../" in path + b"/":
             raise UsageError(f'"{escape(path)}" is no absolute path', advice="begin it with /, without ..")
-    roots = sorted({path.rstrip(b"/") or b"/" for path in raw})
-    for root in roots:
-        if not any(root != other and root.startswith(other.rstrip(b"/") + b"/") for other in roots):
+    return sorted({path.rstrip(b"/") or b"/" for path in raw})
+
+
+def _roots(named: list[bytes]) -> Iterator[bytes]:
+    """The trees to scan: what is named below another one is scanned with it."""
+    for root in named:
+        if not any(root != other and root.startswith(other.rstrip(b"/") + b"/") for other in named):
             yield root
+
+
+def _note_what_is_not_there(host: Host, tally: Tally, paths: list[bytes]) -> None:
+    """Note what is named below another tree and does not exist: the walk does not meet it."""
+    for path in paths:
+        opened = host.openings.one(path)
+        if opened.descriptor >= 0:
+            os.close(opened.descriptor)
+        if opened.flaw == "gone":
+            tally.miss(path, "there is no such file or folder")
 
 
 def _first(command: Command, excludes: tuple[str, ...]) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """`holdfast antivirus`: how products and signatures are, scans, updates, quarantine, and the proof that malware would be found."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 import msgspec
 
 from agent.cli.antivirus_ask import have_done
-from agent.cli.antivirus_quarantine import absolute, quarantine
+from agent.cli.antivirus_quarantine import quarantine
 from agent.cli.antivirus_relay import relay
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, blind_lines, plain, to_json
@@ -18,6 +19,7 @@ from analysis.antivirus.standing import findings, span, working
 from contracts.coverage import Coverage
 from contracts.errors import HoldfastError, Unreachable, UsageError
 from contracts.subjects.antivirus import RUNS, STATES, SUBJECT, Done, Finding, Product
+from contracts.text import escape
 
 _MEDIUM, _HIGH = 3, 4
 _PROOF_SLACK_S = 15.0
@@ -71,7 +73,8 @@ def scan(path: Path, as_json: bool, delta: bool, dry_run: bool, quiet: bool, pat
     """Scan PATHS (those of the settings) through clamd; exit codes as clamscan's: 0 clean, 1 found, 2 something was not scanned."""
     if not all(paths):
         raise UsageError("an empty name is no file or folder", advice="write . for the folder you are in")
-    named = {"paths": [absolute(Path(each)) for each in paths]} if paths else {}
+    # A link that is named here is meant as what it points to, as with clamscan; the scan itself follows none.
+    named = {"paths": [escape(os.path.realpath(each)) for each in paths]} if paths else {}
     arguments: dict[str, Any] = {"delta": delta, **named}
     try:
         told = have_done(path, "scan", arguments, dry_run=dry_run, quiet=quiet or as_json)
@@ -127,7 +130,9 @@ def prove(path: Path, as_json: bool, timeout: float) -> int:
                     click.echo(to_json(event, indent=2) if as_json else plain(event["text"] or shown.get("text", "")))
                     return int(kind != "antivirus.proved")
         time.sleep(0.1)
-    raise Unreachable("the proof has not ended", advice="see `holdfast events`")
+    full = ask(path, "status").get("disk", "")
+    why = f": nothing can be stored ({plain(full)})" if full else ""
+    raise Unreachable(f"the proof has not ended{why}", advice="see `holdfast status` and `holdfast events`")
 
 
 def _number(version: int) -> str:

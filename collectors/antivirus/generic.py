@@ -28,7 +28,10 @@ def look(host: ReadOnlyHost, options: Options, name: str, wanted: ProductOptions
         return replace(bare, built_ms=_built_ms(host, wanted))
     except Unavailable as error:
         what = f"how fresh the signatures of {name} are"
-        blind.append(Blind(what=what, why=error.why, detail=error.message, fix=error.advice))
+        # It is named in the settings: that nothing of it is there is no finding, but a failure to look.
+        why = Why.OTHER if error.why is Why.NOT_PRESENT else error.why
+        fix = error.advice or "install it, or correct collectors.antivirus.products"
+        blind.append(Blind(what=what, why=why, detail=error.message, fix=fix))
         return replace(bare, unknown=(error.message,))
 
 

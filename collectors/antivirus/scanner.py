@@ -26,7 +26,7 @@ class Scanner:
     def __init__(self, host: ReadOnlyHost, options: Options, tell: Callable[[Event], None]) -> None:
         self._host, self._options, self._tell = host, options, tell
         self.skipped: dict[bytes, str] = {}
-        self._told: dict[tuple[int, int, int], None] = {}
+        self._told: dict[tuple[int, int, int, bytes], None] = {}
         """What was stated of late: two notices of one change are one finding."""
 
     def scan(self, paths: list[bytes]) -> None:
@@ -94,7 +94,7 @@ class Scanner:
 
     def _judge(self, opened: Opened, verdict: Verdict, limits: Limits) -> None:
         if verdict.state == INFECTED:
-            what = (opened.device, opened.inode, opened.ctime_ns)
+            what = (opened.device, opened.inode, opened.ctime_ns, opened.path)
             if what not in self._told:
                 self._told[what] = None
                 if len(self._told) > MOST_TOLD:

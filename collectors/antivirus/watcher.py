@@ -34,7 +34,11 @@ from contracts.trees import (
 )
 
 MOST_WAITING = 20_000
-"""Paths that wait for the daemon; beyond that a pass finds them again."""
+"""Paths that wait for the daemon; what comes while so many wait is found again by a pass, once half of them are done."""
+MOST_AGAIN = 1000
+"""Folders that are to be gone through once more, each by itself; more of them, and it is everything."""
+AT_START_NS = 86_400 * 1_000_000_000
+"""At the start what changed within a day is scanned: nobody watched meanwhile. What is older was in reach of a daily scan."""
 RETRY_S = 5.0
 WAKE_S = 1.0
 IDLE_S = 5.0
@@ -81,32 +85,38 @@ class _Watching:
         self._blind: dict[bytes, Blind] = {}
         self._daemon: Blind | None = None
         self._stated: tuple[Blind, ...] = ()
-        self._full = False
+        self._again: dict[bytes, int] = {}
+        """Folders of which not everything could be wanted, and since when what changed in them is."""
         self._retry_at = 0.0
+        self._passed_ns = 0
+        """When the last pass over everything began."""
 
     def run(self, stop: Stop) -> None:
-        passed_ns = self._now_ns()
+        self._passed_ns = self._now_ns() - AT_START_NS
         due = 0.0
         while not stop.is_set():
             _look_again(self._emit)
             now = self._host.monotonic()
             missing = [root for root in self._roots if root not in self._watched]
-            if now >= due or self._full:
+            if now >= due:
                 began_ns = self._now_ns()
-                self._full = False
                 for root in self._roots:
                     # Of a folder that was not there before, everything is new.
-                    self._pass(root, 0 if due and root in missing else passed_ns - _SLACK_NS)
-                passed_ns, due = began_ns, now + self._options.watch_again
+                    self._pass(root, 0 if due and root in missing else self._passed_ns - _SLACK_NS)
+                self._passed_ns, due = began_ns, now + self._options.watch_again
             elif missing:
                 for root in missing:
                     self._pass(root, 0)
+            if len(self._waiting) <= MOST_WAITING // 2:
+                again, self._again = self._again, {}
+                for folder, since_ns in again.items():
+                    self._pass(folder, since_ns)
             self._state()
             self._scan()
-            heard, overflown = self._notices.read(stop, WAKE_S)
+            heard, overflown = self._notices.read(stop, 0.0 if self._waiting and self._daemon is None else WAKE_S)
             if overflown:
                 self._emit.gap("the kernel dropped notices of changed files", 0.0)
-                self._full = True
+                self._everything_again(self._passed_ns - _SLACK_NS)
             for folder, name, mask in heard:
                 self._hear(folder, name, mask)
 
@@ -122,14 +132,27 @@ class _Watching:
         elif mask & IS_FOLDER:
             if mask & (CREATE | MOVED_TO):
                 self._pass(path, 0)
-        elif mask & (CLOSE_WRITE | MOVED_TO | CREATE):
-            self._want(path)
+        elif mask & (CLOSE_WRITE | MOVED_TO | CREATE) and not self._want(path):
+            self._everything_again(self._passed_ns - _SLACK_NS)
 
-    def _want(self, path: bytes) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            self._full = True
-            return
+    def _want(self, path: bytes) -> bool:
+        """Have a file scanned; False where too many wait already, and there is no daemon that makes them fewer."""
+        if len(self._waiting) >= MOST_WAITING and path not in self._waiting:
+            self._scan()
+            if len(self._waiting) >= MOST_WAITING:
+                return False
         self._waiting[path] = None
+        return True
+
+    def _once_more(self, folder: bytes, since_ns: int) -> None:
+        """Go through a folder again when fewer files wait."""
+        self._again[folder] = min(since_ns, self._again.get(folder, since_ns))
+        if len(self._again) > MOST_AGAIN:
+            self._everything_again(min(self._again.values()))
+
+    def _everything_again(self, since_ns: int) -> None:
+        since_ns = min((since_ns, *self._again.values()))
+        self._again = dict.fromkeys(self._roots, since_ns)
 
     def _pass(self, root: bytes, since_ns: int) -> None:
         """Go through a folder: hear of changes in each below it from now on, and want every file that changed since."""
@@ -148,8 +171,11 @@ class _Watching:
             entering=self._entering,
             excluded=lambda path, _: self._is_excluded(path),
         )
+        whole = True
         for directory in self._host.trees.walk([Place(root, found.st_dev, found.st_ino)], lambda _: (), plan):
-            self._look(directory, since_ns)
+            whole = self._look(directory, since_ns) and whole
+        if not whole:
+            self._once_more(root, since_ns)
         self._watched.add(root)
 
     def _entering(self, place: Place, descriptor: int) -> None:
@@ -164,14 +190,17 @@ class _Watching:
         except OSError as error:
             self._blind[place.path] = self._unseen(place.path, (error.strerror or str(error)).lower())
 
-    def _look(self, directory: Directory, since_ns: int) -> None:
+    def _look(self, directory: Directory, since_ns: int) -> bool:
+        """Want what changed in a folder; False where not all of it could be."""
         if directory.flaw:
             if directory.flaw != "gone":
                 self._blind[directory.path] = self._unseen(directory.path, directory.flaw)
-            return
+            return True
+        whole = True
         for node in directory.nodes:
             if stat.S_ISREG(node.mode) and _changed_ns(node) >= since_ns:
-                self._want(directory.path.rstrip(b"/") + b"/" + node.name)
+                whole = self._want(directory.path.rstrip(b"/") + b"/" + node.name) and whole
+        return whole
 
     def _scan(self) -> None:
         """Scan what waits, in batches, so that what is new meanwhile is heard of; without a daemon it goes on waiting."""

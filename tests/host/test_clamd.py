@@ -75,7 +75,7 @@ def test_what_is_sent_is_scanned_and_what_is_too_long_is_skipped(lab, tmp_path):
 def test_no_socket_and_nobody_behind_it_are_told_apart(tmp_path):
     with pytest.raises(Unavailable) as missing:
         CLAMD.ask(f"unix:{tmp_path}/none", "PING")
-    assert missing.value.why is Why.NOT_PRESENT
+    assert missing.value.why is Why.OTHER, "it is configured: no finding, but a failure to look"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(f"{tmp_path}/s")
         with pytest.raises(Unavailable, match="refused"):

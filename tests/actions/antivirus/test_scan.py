@@ -49,6 +49,18 @@ def test_a_name_that_is_not_there_was_not_scanned_and_is_named(do, tree, tmp_pat
     assert "all of it" not in result.summary
 
 
+def test_what_is_named_twice_is_scanned_once_and_what_is_not_there_is_named_below_a_tree_too(do, tree):
+    result = scan(do, tree, tree / "none", tree / "d0", tree)
+    assert (result.answer["code"], result.answer["files"]) == (2, 30)
+    assert result.answer["not_scanned"] == [f"{tree}/none: there is no such file or folder"]
+
+
+def test_an_excluded_folder_that_is_named_below_another_one_is_scanned(do, tree):
+    excluded = {"scan": {"excludes": [str(tree / "d0"), str(tree / "d1")]}}
+    assert scan(do, tree, settings=excluded).answer["files"] == 10
+    assert scan(do, tree, tree / "d0", settings=excluded).answer["files"] == 20
+
+
 def test_debians_test_files_are_found_in_their_archives(do, tmp_path):
     (tmp_path / "files").mkdir()
     for name in ("clam.exe", "clam.zip", "clam.tar.gz", "clam.cab", "clam.mail"):

@@ -10,7 +10,7 @@ from tests import clamav_lab
     [
         (lambda raw: raw[:300], "within its header"),
         (lambda raw: raw[:-10], "half-written"),
-        (lambda raw: raw[:600] + b"x" + raw[601:], "half-written, or changed"),
+        (lambda raw: raw[:600] + bytes([raw[600] ^ 1]) + raw[601:], "half-written, or changed"),
         (lambda raw: b"rubbish" * 200, "does not begin like"),
         (lambda raw: b"", "within its header"),
     ],

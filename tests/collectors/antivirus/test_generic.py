@@ -8,6 +8,7 @@ import pytest
 
 from collectors.antivirus import generic
 from collectors.antivirus.options import Options, ProductOptions
+from contracts.errors import Why
 from host.linux import LinuxHost
 
 MOMENT = 1_751_900_000
@@ -71,3 +72,10 @@ def test_what_cannot_be_read_is_unknown(tmp_path):
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(msgspec.ValidationError, match=r"command|pattern"):
         msgspec.convert(wrong, ProductOptions)
+
+
+def test_a_configured_product_that_is_not_there_is_a_failure_to_look_and_no_finding(tmp_path):
+    blind = []
+    generic.look(LinuxHost(), Options(), "other", ProductOptions(file=f"{tmp_path}/gone"), blind)
+    (spot,) = blind
+    assert spot.why is Why.OTHER and "does not exist" in spot.detail and "products" in spot.fix
