@@ -78,4 +78,4 @@ def test_a_configured_product_that_is_not_there_is_a_failure_to_look_and_no_find
     blind = []
     generic.look(LinuxHost(), Options(), "other", ProductOptions(file=f"{tmp_path}/gone"), blind)
     (spot,) = blind
-    assert spot.why is Why.OTHER and "does not exist" in spot.detail and "products" in spot.fix
+    assert spot.why is Why.OTHER and "does not exist" in spot.detail and spot.fix
