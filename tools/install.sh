@@ -33,10 +33,18 @@ mkdir "$build/src"
 for name in actions agent analysis collectors console contracts host settings setup.cfg pyproject.toml README.md LICENSE MANIFEST.in; do
     [ -e "$here/$name" ] && cp -R "$here/$name" "$build/src/$name"
 done
+rm -rf "$build/src/collectors/traffic/_native"
 find "$build/src" -name __pycache__ -type d -prune -exec rm -rf {} +
 # shellcheck disable=SC2086
 $pip --no-deps --no-build-isolation --no-index "$build/src" || { rm -rf "$build"; fail "the package did not build"; }
 rm -rf "$build"
+# What `make native` built comes along; it is taken only where it was built of these sources for this Python.
+compiled=$here/collectors/traffic/_native
+if [ -f "$compiled/manifest.json" ]; then
+    cp -R "$compiled" "$("$DESTDIR$target/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/collectors/traffic/"
+else
+    say "the traffic sensor's hot path is not compiled; to have it faster: make native && sudo make install"
+fi
 "$DESTDIR$target/bin/python" -m compileall -q "$DESTDIR$target/lib" -s "$DESTDIR" >/dev/null || :
 if [ -n "$DESTDIR" ]; then
     find "$DESTDIR$target/bin" -type f -exec sed -i "1s|^#!$DESTDIR|#!|" {} +

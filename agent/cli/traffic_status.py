@@ -107,6 +107,8 @@ def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
         yield f"  records     {made} of flows that ended, {missing} left out"
     share = f"{now['encrypted']} conversations encrypted ({now['encrypted_share']:.0f} % of bytes)"
     yield f"  not read    {share}, {now['undecoded']} packets malformed, {now['parsers_broken']} parsers broken"
+    if now.get("code"):
+        yield f"  code        {plain(now['code'])}"
 
 
 def _rules(rules: Mapping[str, Any]) -> Iterator[str]:

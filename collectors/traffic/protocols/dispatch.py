@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import Final
 
 import numpy as np
 
@@ -18,16 +19,17 @@ from collectors.traffic.protocols.registry import parser_of
 from collectors.traffic.protocols.talk import Ends, Talk
 from collectors.traffic.streams.news import News, Run
 
-MAX_EXPECTED = 4096
+MAX_EXPECTED: Final = 4096
 """Data connections that were announced and have not come."""
-MAX_DATAGRAMS = 4
+MAX_DATAGRAMS: Final = 4
 """Datagrams of a flow without a known protocol that are looked at."""
 
-_ROW = attrgetter("row")
-_NEW, _LEFT = 0, 255
+_ROW: Final = attrgetter("row")
+_NEW: Final = 0
+_LEFT: Final = 255
 """Of a flow of datagrams: none was looked at (else how many, while they show nothing); none is to be looked at any more."""
 
-_BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
+_BROKEN: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
 """What a defect in a parser would raise: it ends that conversation's parsing, is counted, and nothing else."""
 
 
@@ -145,13 +147,14 @@ class Protocols:
     def _run(self, talk: Talk, run: Run) -> None:
         """Take bytes that somebody wants."""
         if run.data or run.gap:
-            if talk.parser is None:
+            parser = talk.parser
+            if parser is None:
                 self._look(talk, run)
             else:
                 if not talk.looked[run.to_client]:
                     self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
                 self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
-                if type(talk.parser) is Recognised and all(talk.looked):
+                if type(parser) is Recognised and talk.parser is parser and talk.looked[0] and talk.looked[1]:
                     talk.leave()
         if run.end and talk.parser is not None:
             self._close(talk, run.to_client, run.row, run.time_ns)

@@ -1,17 +1,18 @@
 """DNS over UDP and TCP: every message is a transaction, as in Suricata."""
 
 import struct
+from typing import Final
 
 from collectors.traffic.protocols.news import Conversation, Transaction
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
-MAX_NAME = 1025
-MAX_LABELS = 255
-MAX_JUMPS = 64
-MAX_RECORDS = 512
-MAX_MESSAGE = 65_535
+MAX_NAME: Final = 1025
+MAX_LABELS: Final = 255
+MAX_JUMPS: Final = 64
+MAX_RECORDS: Final = 512
+MAX_MESSAGE: Final = 65_535
 
-_BUFFERS = {
+_BUFFERS: Final = {
     "dns.query.name": 0,
     "dns.answer.name": 1,
     **{f"{name}.{section}.rrname": number for name in ("dns", "mdns") for number, section in
@@ -19,9 +20,9 @@ _BUFFERS = {
 }  # fmt: skip
 
 
-_HEADER = struct.Struct(">6H").unpack_from
-_QUESTION = struct.Struct(">HH").unpack_from
-_RECORD = struct.Struct(">HHIH").unpack_from
+_HEADER: Final = struct.Struct(">6H").unpack_from
+_QUESTION: Final = struct.Struct(">HH").unpack_from
+_RECORD: Final = struct.Struct(">HHIH").unpack_from
 
 
 class Malformed(Exception):

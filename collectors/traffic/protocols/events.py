@@ -1,11 +1,13 @@
 """The app-layer events that rules may name (`app-layer-event:http.…`), and those of a flow as a whole, as in Suricata 8."""
 
+from typing import Final
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-APPLAYER = frozenset(
+APPLAYER: Final = frozenset(
     {
         "applayer_mismatch_protocol_both_directions",
         "applayer_wrong_direction_first_data",
@@ -17,7 +19,7 @@ APPLAYER = frozenset(
 )
 """Of a conversation as a whole."""
 
-EVENTS: dict[str, frozenset[str]] = {
+EVENTS: Final[dict[str, frozenset[str]]] = {
     "http": _words(
         """unknown_error gzip_decompression_failed request_field_missing_colon response_field_missing_colon invalid_request_chunk_len
         invalid_response_chunk_len invalid_transfer_encoding_value_in_request invalid_transfer_encoding_value_in_response

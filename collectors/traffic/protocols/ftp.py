@@ -1,17 +1,18 @@
 """FTP: commands with their replies, and the data connections that they announce."""
 
 import re
+from typing import Final
 
 from collectors.traffic.protocols.news import Conversation, Fields, File, begun_digests
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
-MAX_LINE = 4096
-MAX_OPEN = 1024
+MAX_LINE: Final = 4096
+MAX_OPEN: Final = 1024
 """Commands without a reply that are remembered (Suricata's stock `max-tx`)."""
 
-_SIX = re.compile(rb"(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3})")
-_EXTENDED = re.compile(rb"(.)\1\1(\d{1,5})\1")
-_EPRT = re.compile(rb"(.)([12])\1([^|]{2,45})\1(\d{1,5})\1")
+_SIX: Final = re.compile(rb"(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3})")
+_EXTENDED: Final = re.compile(rb"(.)\1\1(\d{1,5})\1")
+_EPRT: Final = re.compile(rb"(.)([12])\1([^|]{2,45})\1(\d{1,5})\1")
 
 
 class FtpParser(Parser):

@@ -2,12 +2,14 @@
 
 import ctypes
 from functools import cache
+from typing import Final
 
-LOOKED_AT = 4096
+LOOKED_AT: Final = 4096
 """Bytes of a file's beginning that are looked at: more would let hostile text take a tenth of a second each."""
-LEAST = 512
+LEAST: Final = 512
 """Bytes of a file that is still open from which it is looked at, as in Suricata: less may look like something else."""
-_REGEX_MAX, _REGEX_BYTES = 5, 256
+_REGEX_MAX: Final = 5
+_REGEX_BYTES: Final = 256
 """MAGIC_PARAM_REGEX_MAX (libmagic(3)), and how many bytes an expression looks through here; 8,192 take 300 ms for empty lines."""
 
 

@@ -1,8 +1,11 @@
 """The names that rules may use of protocols: protocols, sticky buffers, numbers and events, as in Suricata 8, and what is known of each."""
 
 from dataclasses import dataclass
+from typing import Final
 
-SERVER, CLIENT, BOTH = 1, 2, 3
+SERVER: Final = 1
+CLIENT: Final = 2
+BOTH: Final = 3
 """Which way the bytes of a buffer go: to the server, to the client, either."""
 
 
@@ -22,7 +25,7 @@ def _table(*rows: tuple[str, str, int, int, bool]) -> dict[str, Buffer]:
     return {row[0]: Buffer(row[0], tuple(row[1].split()), row[2], row[3], row[4]) for row in rows}
 
 
-PROTOCOLS: dict[str, frozenset[str]] = {
+PROTOCOLS: Final[dict[str, frozenset[str]]] = {
     name: frozenset((meaning or name).split())
     for name, meaning in {
         "http": "http http2", "http1": "http", "http2": "", "dns": "dns doh2", "doh2": "", "mdns": "", "tls": "", "ssl": "tls",
@@ -36,7 +39,7 @@ PROTOCOLS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """The protocols that a rule's header or `app-layer-protocol` may name, and the conversations' `protocol` that each stands for."""
 
-PROGRESS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+PROGRESS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "http": (
         ("request_started", "request_line", "request_headers", "request_body", "request_trailer", "request_complete"),
         ("response_started", "response_line", "response_headers", "response_body", "response_trailer", "response_complete"),
@@ -57,7 +60,7 @@ PROGRESS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 PROGRESS["quic"] = PROGRESS["tls"]
 """The names of the steps of each side, by protocol: the number is the index. A protocol that is not here has `STEPS`."""
 
-STEPS = (("request_started", "request_complete"), ("response_started", "response_complete"))
+STEPS: Final = (("request_started", "request_complete"), ("response_started", "response_complete"))
 
 
 def progress(protocol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -65,10 +68,10 @@ def progress(protocol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return PROGRESS.get(protocol, STEPS)
 
 
-_HTTP = "http http2"
-_FILES = "http http2 smtp ftp-data ftp smb nfs"
+_HTTP: Final = "http http2"
+_FILES: Final = "http http2 smtp ftp-data ftp smb nfs"
 
-BUFFERS = _table(
+BUFFERS: Final = _table(
     ("http.uri", _HTTP, SERVER, 1, False),
     ("http.uri.raw", _HTTP, SERVER, 1, False),
     ("http.method", _HTTP, SERVER, 1, False),
@@ -198,17 +201,17 @@ BUFFERS = _table(
 )  # fmt: skip
 """All sticky buffers that the parsers may fill, by name."""
 
-_UNFILLED = frozenset({"email.body_md5", "email.command"})
+_UNFILLED: Final = frozenset({"email.body_md5", "email.command"})
 """Buffers of protocols that are parsed, which their parsers leave empty."""
-_PARSED = frozenset({"http", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
+_PARSED: Final = frozenset({"http", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
 """The protocols that have a parser (`registry.py`); the others are recognised, and rules see their stream."""
 
-FILLED = frozenset(
+FILLED: Final = frozenset(
     name for name, buffer in BUFFERS.items() if _PARSED & set(buffer.protocols) and name not in _UNFILLED
 )
 """The buffers that some parser here fills: a rule that asks for what is in any other one never matches."""
 
-INTEGERS: dict[str, tuple[tuple[str, ...], int]] = {
+INTEGERS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "dns.opcode": (("dns", "doh2"), BOTH),
     "dns.rcode": (("dns", "doh2"), CLIENT),
     "dns.rrtype": (("dns", "doh2"), BOTH),

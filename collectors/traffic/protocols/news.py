@@ -3,14 +3,16 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from collectors.traffic.protocols import magic
 
-UNKNOWN = ""
-FAILED = "failed"
+UNKNOWN: Final = ""
+FAILED: Final = "failed"
 """A conversation's `protocol` while nothing is known, and when detection gave up."""
 
-TO_SERVER, TO_CLIENT = 0, 1
+TO_SERVER: Final = 0
+TO_CLIENT: Final = 1
 """The two sides, as indexes."""
 
 
@@ -59,7 +61,7 @@ class File:
         return next((one.hexdigest() for one in self.digests if one.name == algorithm), "")
 
 
-DIGESTS = {"file.md5": "md5", "file.sha1": "sha1", "file.sha256": "sha256"}
+DIGESTS: Final = {"file.md5": "md5", "file.sha1": "sha1", "file.sha256": "sha256"}
 """The buffers that are digests of files, and how each is made."""
 
 

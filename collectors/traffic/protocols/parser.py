@@ -1,11 +1,11 @@
 """What a protocol's parser is: an object per flow that takes both sides' bytes and tells which transactions they changed."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from collectors.traffic.protocols.news import Conversation, Fields, Transaction
 
-MAX_TRANSACTIONS = 512
+MAX_TRANSACTIONS: Final = 512
 """Transactions of one conversation that may be open at once (Suricata's stock `max-tx`)."""
 
 

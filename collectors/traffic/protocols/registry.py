@@ -1,5 +1,7 @@
 """Which parser a protocol has."""
 
+from typing import Final
+
 from collectors.traffic.protocols.dns import DnsParser, MdnsParser
 from collectors.traffic.protocols.ftp import FtpDataParser, FtpParser
 from collectors.traffic.protocols.http.parser import HttpParser
@@ -9,7 +11,7 @@ from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognise
 from collectors.traffic.protocols.ssh import SshParser
 from collectors.traffic.protocols.tls.parser import TlsParser
 
-_PARSERS: dict[str, type[Parser]] = {
+_PARSERS: Final[dict[str, type[Parser]]] = {
     "http": HttpParser,
     "dns": DnsParser,
     "mdns": MdnsParser,

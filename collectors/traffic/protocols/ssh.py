@@ -1,13 +1,15 @@
 """SSH up to where it is encrypted: both banners, and the key exchange they begin with (HASSH)."""
 
 import hashlib
+from typing import Final
 
 from collectors.traffic.protocols.news import Conversation, Fields
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
-MAX_BANNER = 256
-MAX_PACKET = 65_536
-_KEX_INIT, _NEW_KEYS = 20, 21
+MAX_BANNER: Final = 256
+MAX_PACKET: Final = 65_536
+_KEX_INIT: Final = 20
+_NEW_KEYS: Final = 21
 
 
 class SshParser(Parser):

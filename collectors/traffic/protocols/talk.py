@@ -1,12 +1,14 @@
 """What is kept of a flow that has said something; and who its two ends are, looked up for all flows of a block at once."""
 
+from typing import Final
+
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
 from collectors.traffic.flows.store import Columns
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Parser
 
-_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "family")
+_FIELDS: Final = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "family")
 
 
 class Talk:

@@ -1,6 +1,9 @@
 """Between the two ways: a session's columns become an object when something asks for care, and columns again when all is in order."""
 
+from typing import Final
+
 from collectors.traffic.streams import columns as codes
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.numbers import MASK
@@ -8,15 +11,14 @@ from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 
-_SIMPLE = {
-    codes.NOTHING: State.NONE,
-    codes.SYN_SENT: State.SYN_SENT,
-    codes.SYN_RECV: State.SYN_RECV,
-    codes.FINISHED: State.CLOSED,
-    codes.RESET: State.CLOSED,
-    codes.REFUSED: State.CLOSED,
+_SIMPLE: Final = {
+    codes.NOTHING: states.NONE,
+    codes.SYN_SENT: states.SYN_SENT,
+    codes.SYN_RECV: states.SYN_RECV,
+    codes.FINISHED: states.CLOSED,
+    codes.RESET: states.CLOSED,
+    codes.REFUSED: states.CLOSED,
 }
 
 
@@ -42,7 +44,7 @@ def lift(
     for way, side in enumerate((session.client, session.server)):
         _fill(side, {name: pair[way] for name, pair in pairs.items()}, bool(known.ended[way, slot]), held[way])
     session.state = _SIMPLE.get(code) or _open_state(pairs)
-    session.before = State.ESTABLISHED
+    session.before = states.ESTABLISHED
     _adjust(session, code)
     return session
 
@@ -62,16 +64,16 @@ def _fill(side: Side, values: dict[str, int], ended: bool, held: bytes) -> None:
         side.segments.insert(side.released, held, side.policy)
 
 
-def _open_state(pairs: dict[str, list[int]]) -> State:
+def _open_state(pairs: dict[str, list[int]]) -> int:
     """Return where between open and closed a session is, by its FINs and what of them is acknowledged."""
     client, server = (fin >= 0 for fin in pairs["fin"])
     if client and server:
-        return State.LAST_ACK if pairs["acked"][0] >= pairs["next"][0] else State.TIME_WAIT
+        return states.LAST_ACK if pairs["acked"][0] >= pairs["next"][0] else states.TIME_WAIT
     if client:
-        return State.CLOSE_WAIT
+        return states.CLOSE_WAIT
     if not server:
-        return State.ESTABLISHED
-    return State.FIN_WAIT2 if pairs["acked"][1] >= pairs["next"][1] else State.FIN_WAIT1
+        return states.ESTABLISHED
+    return states.FIN_WAIT2 if pairs["acked"][1] >= pairs["next"][1] else states.FIN_WAIT1
 
 
 def _adjust(session: Session, code: int) -> None:
@@ -79,17 +81,17 @@ def _adjust(session: Session, code: int) -> None:
     client, server = session.client, session.server
     if client.fin is not None:
         client.next_seq = (client.next_seq - 1) & MASK
-    if session.state is State.LAST_ACK:
+    if session.state == states.LAST_ACK:
         server.next_seq = (server.next_seq - 1) & MASK
     if code in (codes.SYN_SENT, codes.REFUSED):
         client.last_ack = client.next_win = 0
         server.isn = server.base = server.next_seq = server.last_ack = server.next_win = 0
     if code == codes.REFUSED:
-        session.before, client.reset_received = State.SYN_SENT, True
+        session.before, client.reset_received = states.SYN_SENT, True
     elif code == codes.RESET:
         session.closed_by_reset = True
     elif code == codes.FINISHED:
-        session.before = State.LAST_ACK
+        session.before = states.LAST_ACK
 
 
 def settle(session: Session, known: SessionColumns) -> tuple[bytes, bytes] | None:
@@ -120,7 +122,7 @@ def settle(session: Session, known: SessionColumns) -> tuple[bytes, bytes] | Non
 
 
 def _in_order(session: Session) -> bool:
-    if session.state is not State.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
+    if session.state != states.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
         return False
     if session.probe_to_client or session.probe_to_server or session.options.async_oneside or session.queue:
         return False

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.established import acknowledge_reset, deliver, note_fin, widen
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 _Handler = Callable[[Session, Segment], bool]
@@ -79,7 +79,7 @@ def _fin_wait1_fin(session: Session, segment: Segment) -> bool:
     if not valid_ack(session, receiver, segment):
         return _refuse(session, segment, "fin1_invalid_ack")
     if not repeats:
-        session.enter(State.TIME_WAIT if both else State.CLOSING)
+        session.enter(states.TIME_WAIT if both else states.CLOSING)
         receiver.window = segment.window << receiver.scale
         note_fin(sender, segment)
     _note(session, segment, receiver, 1)
@@ -101,7 +101,7 @@ def _fin_wait1_ack(session: Session, segment: Segment) -> bool:
         if ahead(end, sender.next_win) > 0 and not (session.midstream or session.one_sided):
             return _refuse(session, segment, "fin1_ack_wrong_seq")
         if segment.seq == (sender.next_seq - segment.to_client) & MASK:
-            session.enter(State.FIN_WAIT2)
+            session.enter(states.FIN_WAIT2)
         receiver.window = segment.window << receiver.scale
     _note(session, segment, receiver, 1)
     if segment.seq == (sender.next_seq - segment.to_client) & MASK:
@@ -120,7 +120,7 @@ def _fin_wait2_fin(session: Session, segment: Segment) -> bool:
     if not valid_ack(session, receiver, segment):
         return _refuse(session, segment, "fin2_invalid_ack")
     if not repeats:
-        session.enter(State.TIME_WAIT)
+        session.enter(states.TIME_WAIT)
         if not segment.to_client and segment.seq == sender.next_seq:
             sender.next_seq = (segment.seq + segment.length) & MASK
         receiver.window = segment.window << receiver.scale
@@ -162,7 +162,7 @@ def _closing_ack(session: Session, segment: Segment) -> bool:
     if not valid_ack(session, receiver, segment):
         return _refuse(session, segment, "closing_invalid_ack")
     if not repeats:
-        session.enter(State.TIME_WAIT)
+        session.enter(states.TIME_WAIT)
         receiver.window = segment.window << receiver.scale
     _note(session, segment, receiver, 0)
     deliver(session, segment)
@@ -178,7 +178,7 @@ def _close_wait_fin(session: Session, segment: Segment) -> bool:
         return _refuse(session, segment, "closewait_invalid_ack")
     if not repeats:
         if segment.to_client:
-            session.enter(State.LAST_ACK)
+            session.enter(states.LAST_ACK)
         receiver.window = segment.window << receiver.scale
         note_fin(sender, segment)
     _note(session, segment, receiver, 0)
@@ -216,7 +216,7 @@ def _last_ack(session: Session, segment: Segment) -> bool:
         if over > 1:
             return _refuse(session, segment, "lastack_ack_wrong_seq")
         if over >= 0:
-            session.enter(State.CLOSED)
+            session.enter(states.CLOSED)
         receiver.window = segment.window << receiver.scale
     _note(session, segment, receiver, 0)
     deliver(session, segment)
@@ -234,7 +234,7 @@ def _time_wait(session: Session, segment: Segment) -> bool:
     if not valid_ack(session, receiver, segment):
         return _refuse(session, segment, "timewait_invalid_ack")
     if not repeats:
-        session.enter(State.CLOSED)
+        session.enter(states.CLOSED)
         receiver.window = segment.window << receiver.scale
     _note(session, segment, receiver, 0)
     deliver(session, segment)
@@ -246,23 +246,23 @@ def closed(session: Session, segment: Segment) -> bool:
     if segment.flags & RST:
         return True
     sender, receiver = session.sides(segment)
-    if not sender.reset_received and receiver.reset_received and session.before is not State.CLOSED:
+    if not sender.reset_received and receiver.reset_received and session.before != states.CLOSED:
         before = session.before
         if not session.handlers[before](session, segment):
             return False
-        if session.state is State.CLOSED:
+        if session.state == states.CLOSED:
             session.state = before
     return True
 
 
 Session.handlers.update(
     {
-        State.FIN_WAIT1: _closing(_fin_wait1_fin, _fin_wait1_ack),
-        State.FIN_WAIT2: _closing(_fin_wait2_fin, _fin_wait2_ack),
-        State.CLOSING: _closing(_ignored, _closing_ack),
-        State.CLOSE_WAIT: _closing(_close_wait_fin, _close_wait_ack),
-        State.LAST_ACK: _closing(_ignored, _last_ack),
-        State.TIME_WAIT: _closing(_ignored, _time_wait),
-        State.CLOSED: closed,
+        states.FIN_WAIT1: _closing(_fin_wait1_fin, _fin_wait1_ack),
+        states.FIN_WAIT2: _closing(_fin_wait2_fin, _fin_wait2_ack),
+        states.CLOSING: _closing(_ignored, _closing_ack),
+        states.CLOSE_WAIT: _closing(_close_wait_fin, _close_wait_ack),
+        states.LAST_ACK: _closing(_ignored, _last_ack),
+        states.TIME_WAIT: _closing(_ignored, _time_wait),
+        states.CLOSED: closed,
     }
 )

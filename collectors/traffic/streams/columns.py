@@ -3,15 +3,24 @@
 Offsets are those of `streams.side`: 0 is the byte behind the SYN. Index 0 of a pair of columns is what the client sends, 1 the server.
 """
 
+from typing import Final
+
 import numpy as np
 
 from collectors.traffic.block import I64
 
-NOTHING, SYN_SENT, SYN_RECV, OPEN, FINISHED, RESET, REFUSED, CAREFUL = range(8)
+NOTHING: Final = 0
+SYN_SENT: Final = 1
+SYN_RECV: Final = 2
+OPEN: Final = 3
+FINISHED: Final = 4
+RESET: Final = 5
+REFUSED: Final = 6
+CAREFUL: Final = 7
 """How far a session is: none; SYN; SYN/ACK; established; both sides' FINs acknowledged; reset; the SYN answered by a reset; and a session
 that is an object of its own (`streams.session`), because something about it asks for care."""
 
-PAIRS = ("base", "next", "acked", "limit", "window", "scale", "stamp", "seconds", "released", "fin")
+PAIRS: Final = ("base", "next", "acked", "limit", "window", "scale", "stamp", "seconds", "released", "fin")
 """`base` is the sequence number of offset 0, `next` where the sender goes on (its FIN counts one), `acked` and `limit` the receiver's
 acknowledgement and right edge, `window` as announced last (scaled), `scale` the receiver's window scale, `stamp` (-1: none) and `seconds`
 the last timestamp and when, `released` what has been handed on, `fin` the offset of the FIN, -1 without."""

@@ -1,12 +1,12 @@
 """The end of the handshake: SYN and SYN/ACK have been seen, and a packet is to complete it; whichever way it was lost or tampered with."""
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.established import finish
 from collectors.traffic.streams.handshake import take_answer
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, MAX_SCALE, RST, SYN, Segment
 from collectors.traffic.streams.session import MAX_ANSWERS, Session
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 
@@ -99,7 +99,7 @@ def _established(session: Session, segment: Segment, sender: Side, receiver: Sid
         sender.next_win = (sender.last_ack + sender.window) & MASK
         if not session.midstream_synack:
             sender.scale = receiver.scale = MAX_SCALE
-    session.enter(State.ESTABLISHED)
+    session.enter(states.ESTABLISHED)
     session.queue.clear()
     session.out.segment(session, segment)
 
@@ -139,7 +139,7 @@ def _complete(session: Session, segment: Segment) -> bool:
         server.next_seq = (segment.seq + segment.length) & MASK
         server.window = segment.window << server.scale
         server.next_win = (server.last_ack + server.window) & MASK
-        session.enter(State.ESTABLISHED)
+        session.enter(states.ESTABLISHED)
         session.out.segment(session, segment)
     else:
         session.event(segment, "3whs_wrong_seq_wrong_ack")
@@ -160,8 +160,8 @@ def _one_sided_answer(session: Session, segment: Segment) -> None:
         server.window = segment.window
         server.next_win = (server.last_ack + server.window) & MASK
         server.scale = client.scale = MAX_SCALE
-    session.enter(State.ESTABLISHED)
+    session.enter(states.ESTABLISHED)
     session.out.segment(session, segment)
 
 
-Session.handlers[State.SYN_RECV] = syn_received
+Session.handlers[states.SYN_RECV] = syn_received

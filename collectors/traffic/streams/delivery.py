@@ -1,24 +1,24 @@
 """Handing on: takes in a packet's bytes, and gives what has become readable, in order, within bounds of memory and depth."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from collectors.traffic.streams import news
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.news import Run, StreamEvent
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 
-_HALF = 0x80000000
+_HALF: Final = 0x80000000
 
 
 class Owner(Protocol):
     """What is to be known of a session here."""
 
     slot: int
-    state: State
+    state: int
     options: StreamOptions
     client: Side
     server: Side
@@ -64,9 +64,9 @@ class Delivery:
         flags, own, other = segment.flags, False, True
         if session.options.inline or flags & RST:
             own, other = True, False
-        elif flags & FIN and session.state >= State.LAST_ACK:
+        elif flags & FIN and session.state >= states.LAST_ACK:
             own, other = True, bool(flags & ACK)
-        elif session.state == State.CLOSED:
+        elif session.state == states.CLOSED:
             own = True
         if other:
             self.release(session, receiver, segment.row, segment.time_ns)
@@ -117,7 +117,7 @@ class Delivery:
         """Hand on what an acknowledgement (in-line: its arrival), packet `row`, has made readable; and the direction's end."""
         if side.ended or (not side.segments.held and side.fin is None and not side.depth_reached):
             return
-        if session.state == State.SYN_SENT and not session.options.inline:
+        if session.state == states.SYN_SENT and not session.options.inline:
             return
         segments, options = side.segments, session.options
         acked = side.released + ((side.last_ack - side.base - side.released + _HALF) & MASK) - _HALF
@@ -148,7 +148,7 @@ class Delivery:
         first = side.segments.first()
         if first is None or session.options.inline:
             return 0
-        acked -= session.state >= State.FIN_WAIT1
+        acked -= session.state >= states.FIN_WAIT1
         if acked <= side.released:
             return 0
         if ahead(side.last_ack, side.next_seq) > 0 and not side.offset(side.next_seq) < first < acked:

@@ -1,10 +1,10 @@
 """An open session: data and acknowledgements both ways, keep-alives, window probes, and the first FIN."""
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import note_timestamp, valid_ack, valid_reset, valid_timestamp
 
 
@@ -161,7 +161,7 @@ def finish(session: Session, segment: Segment) -> bool:
     if segment.flags & SYN:
         session.event(segment, "fin_syn")
         return False
-    session.enter(State.FIN_WAIT1 if segment.to_client else State.CLOSE_WAIT)
+    session.enter(states.FIN_WAIT1 if segment.to_client else states.CLOSE_WAIT)
     # Suricata counts the FIN itself on the server's side alone; the states behind rely on it.
     sender.next_seq = (end + segment.to_client) & MASK
     note_fin(sender, segment)
@@ -182,4 +182,4 @@ def note_fin(sender: Side, segment: Segment) -> None:
         sender.fin = sender.offset(segment.seq) + segment.length
 
 
-Session.handlers[State.ESTABLISHED] = established
+Session.handlers[states.ESTABLISHED] = established

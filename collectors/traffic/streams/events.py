@@ -1,6 +1,8 @@
 """Stream events: what is off about a packet for its TCP session, by Suricata's names (the part after `stream-event:`)."""
 
-NAMES: frozenset[str] = frozenset(
+from typing import Final
+
+NAMES: Final[frozenset[str]] = frozenset(
     {
         "3whs_ack_data_inject",
         "3whs_ack_in_wrong_dir",
@@ -76,7 +78,7 @@ NAMES: frozenset[str] = frozenset(
 )
 """All that a rule may name. `wrong_thread` never happens here: there is one."""
 
-ALIASES: dict[str, str] = {
+ALIASES: Final[dict[str, str]] = {
     "3whs_synack_resend_with_different_ack": "3whs_synack_resend_with_diff_ack",
     "est_synack_resend_with_different_ack": "est_synack_resend_with_diff_ack",
 }

@@ -5,6 +5,8 @@ before, it lies in the window, its flags and timestamps are such as the state as
 of a flow, from the first packet on that is otherwise, is looked at with care (`streams.session`), which comes to the same where both apply.
 """
 
+from typing import Final
+
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
@@ -13,12 +15,17 @@ from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.rows import Rows
 
-_FIN, _SYN, _RST, _ACK, _URG = 1, 2, 4, 16, 32
-_STATE = _FIN | _SYN | _RST | _ACK
-_MASK, _HALF = 0xFFFFFFFF, 0x80000000
-_APART = 1 << 44
+_FIN: Final = 1
+_SYN: Final = 2
+_RST: Final = 4
+_ACK: Final = 16
+_URG: Final = 32
+_STATE: Final = _FIN | _SYN | _RST | _ACK
+_MASK: Final = 0xFFFFFFFF
+_HALF: Final = 0x80000000
+_APART: Final = 1 << 44
 """Further than any offset goes: keeps the groups apart in running maxima."""
-_FAR = -(1 << 60)
+_FAR: Final = -(1 << 60)
 
 Pair = tuple[I64, I64]
 

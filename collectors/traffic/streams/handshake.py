@@ -1,9 +1,9 @@
 """The beginning of a session: nothing known, SYN sent, SYN/ACK received; simultaneous opening, fast open, and picking up midstream."""
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.numbers import MASK
 from collectors.traffic.streams.segment import ACK, FIN, MAX_SCALE, RST, SYN, Segment
 from collectors.traffic.streams.session import MAX_SYNS, Session
-from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import valid_reset
 
 
@@ -17,20 +17,20 @@ def nothing(session: Session, segment: Segment) -> bool:
         if not options.midstream or not segment.length:
             session.event(segment, "fin_but_no_session")
             return False
-        _pick_up(session, segment, State.FIN_WAIT1)
+        _pick_up(session, segment, states.FIN_WAIT1)
     elif flags & (SYN | ACK) == SYN | ACK:
         if options.midstream or options.async_oneside:
             _pick_up_answer(session, segment)
     elif flags & SYN:
         _open(session, segment)
     elif flags & ACK and options.midstream:
-        _pick_up(session, segment, State.ESTABLISHED)
+        _pick_up(session, segment, states.ESTABLISHED)
     return True
 
 
 def _open(session: Session, segment: Segment) -> None:
     client = session.client
-    session.enter(State.SYN_SENT)
+    session.enter(states.SYN_SENT)
     session.one_sided = session.options.async_oneside
     client.begin(segment.seq)
     client.flags_seen |= segment.flags
@@ -55,7 +55,7 @@ def _take_syn(session: Session, segment: Segment) -> None:
     session.sack_client = segment.sack_permitted
 
 
-def _pick_up(session: Session, segment: Segment, state: State) -> None:
+def _pick_up(session: Session, segment: Segment, state: int) -> None:
     """Begin in the middle: this packet's sender is the client; windows are taken to be as wide as they can be."""
     client, server = session.client, session.server
     session.enter(state)
@@ -65,7 +65,7 @@ def _pick_up(session: Session, segment: Segment, state: State) -> None:
     sender, receiver = session.sides(segment)
     sender.flags_seen |= segment.flags
     sender.begin((segment.seq - 1) & MASK)
-    sender.next_seq = (segment.seq + segment.length + (state is State.FIN_WAIT1)) & MASK
+    sender.next_seq = (segment.seq + segment.length + (state == states.FIN_WAIT1)) & MASK
     sender.window = segment.window << MAX_SCALE
     sender.last_ack = segment.seq
     sender.next_win = (segment.seq + sender.window) & MASK
@@ -79,7 +79,7 @@ def _pick_up(session: Session, segment: Segment, state: State) -> None:
 
 def _pick_up_answer(session: Session, segment: Segment) -> None:
     client, server = session.client, session.server
-    session.enter(State.SYN_RECV)
+    session.enter(states.SYN_RECV)
     session.midstream = session.midstream_synack = True
     session.one_sided = session.options.async_oneside
     server.flags_seen |= segment.flags
@@ -148,7 +148,7 @@ def _answer(session: Session, segment: Segment) -> bool:
             session.event(segment, "3whs_synack_tfo_data_ignored")
             session.data_ignored = True
         session.fast_open = True
-        session.enter(State.ESTABLISHED)
+        session.enter(states.ESTABLISHED)
     if not _echoes(session, segment):
         found = next((syn for syn in session.queue if syn.stamp is not None and syn.stamp == segment.echo), None)
         if found is None:
@@ -172,7 +172,7 @@ def _answers_earlier(session: Session, segment: Segment) -> bool:
 def take_answer(session: Session, segment: Segment) -> None:
     """Take over the server's SYN/ACK."""
     client, server = session.client, session.server
-    session.enter(State.SYN_RECV)
+    session.enter(states.SYN_RECV)
     server.begin(segment.seq)
     server.next_seq = server.last_ack = server.base
     client.window = segment.window
@@ -201,7 +201,7 @@ def _four_way_answer(session: Session, segment: Segment) -> bool:
     if segment.seq != client.isn:
         session.event(segment, "4whs_synack_with_wrong_syn")
         return False
-    session.enter(State.SYN_RECV)
+    session.enter(states.SYN_RECV)
     client.next_seq = client.last_ack = client.base
     server.window = segment.window
     server.last_ack = segment.ack
@@ -290,7 +290,7 @@ def _one_sided(session: Session, segment: Segment) -> bool:
         session.event(segment, "3whs_async_wrong_seq")
         return False
     session.one_sided = True
-    session.enter(State.ESTABLISHED)
+    session.enter(states.ESTABLISHED)
     session.queue.clear()
     client.window, client.last_ack = segment.window, segment.seq
     client.next_win = (client.last_ack + client.window) & MASK
@@ -310,4 +310,4 @@ def _one_sided(session: Session, segment: Segment) -> bool:
     return True
 
 
-Session.handlers.update({State.NONE: nothing, State.SYN_SENT: syn_sent})
+Session.handlers.update({states.NONE: nothing, states.SYN_SENT: syn_sent})

@@ -1,5 +1,7 @@
 """What the fast way leaves of a block: its packets as plain lists, one per field, for the loops that look at them one by one."""
 
+from typing import Final
+
 import numpy as np
 
 from collectors.traffic.block import I64, Block, Bools
@@ -8,9 +10,9 @@ from collectors.traffic.decode.table import Table
 from collectors.traffic.streams.rows import Rows
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 
-_HEADER = 20
-_STATE = FIN | SYN | RST | ACK | URG
-_STAMPED = 12
+_HEADER: Final = 20
+_STATE: Final = FIN | SYN | RST | ACK | URG
+_STAMPED: Final = 12
 """Bytes of options when there are timestamps and nothing else."""
 
 

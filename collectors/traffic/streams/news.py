@@ -1,16 +1,21 @@
 """What the streams say of a block: bytes that became readable, in order; stream events; and which packets their session takes."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from collectors.traffic.block import Bools
 
-OPEN, FIN, RESET, TIMEOUT, DEPTH, GAP = range(6)
+OPEN: Final = 0
+FIN: Final = 1
+RESET: Final = 2
+TIMEOUT: Final = 3
+DEPTH: Final = 4
+GAP: Final = 5
 """Why a direction ended: it did not; its sender closed it; the connection was reset; the flow ended (silence, eviction, reuse of its ports,
 the sensor stops); more bytes than are reassembled; a hole that cannot be filled any more (`gap` was not handed on)."""
 
-ENDS = ("", "fin", "reset", "timeout", "depth", "gap")
+ENDS: Final = ("", "fin", "reset", "timeout", "depth", "gap")
 """Their names."""
 
 

@@ -1,7 +1,9 @@
 """TCP's sequence numbers: 32 bits that wrap around, compared by the shorter way (RFC 9293, 3.4)."""
 
-MASK = 0xFFFFFFFF
-_HALF = 0x80000000
+from typing import Final
+
+MASK: Final = 0xFFFFFFFF
+_HALF: Final = 0x80000000
 
 
 def ahead(one: int, other: int) -> int:

@@ -4,24 +4,27 @@ It comes to what `session.Session.take` comes to (a test holds them to that), an
 other flags and options, keep-alives, probes of the window, acknowledgements and timestamps that cannot be right.
 """
 
+from typing import Final
+
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.left import Left
 from collectors.traffic.streams.news import News
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK
 from collectors.traffic.streams.session import Session
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 from collectors.traffic.streams.validity import PAWS_S
 
-_MASK, _HALF = 0xFFFFFFFF, 0x80000000
-_OWN_STAMPS = frozenset({Policy.SOLARIS, Policy.HPUX11})
+_MASK: Final = 0xFFFFFFFF
+_HALF: Final = 0x80000000
+_OWN_STAMPS: Final = frozenset({Policy.SOLARIS, Policy.HPUX11})
 """These judge timestamps in ways of their own."""
 
 
 def follow(session: Session, left: Left, place: int, end: int, news: News) -> int:
     """Take the plain packets from `place` on; returns the place of the first that is not, or `end`."""
     first = place
-    if session.state is State.SYN_SENT:
+    if session.state == states.SYN_SENT:
         while place < end and _wait(session, left, place):
             place += 1
     elif place < end and _is_plain(session):
@@ -56,7 +59,7 @@ def _is_unanswered(session: Session) -> bool:
 
 def _is_plain(session: Session) -> bool:
     """Return whether nothing about the session itself asks for judgement."""
-    if session.state is not State.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
+    if session.state != states.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
         return False
     options = session.options
     if options.inline or options.async_oneside or session.probe_to_client or session.probe_to_server:

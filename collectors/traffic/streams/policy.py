@@ -5,6 +5,7 @@ server does (J. Novak and S. Sturges, "Target-Based TCP Stream Reassembly").
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Policy(StrEnum):
@@ -25,7 +26,7 @@ class Policy(StrEnum):
     HPUX11 = "hpux11"
 
 
-_BEFORE = frozenset(
+_BEFORE: Final = frozenset(
     {
         Policy.BSD,
         Policy.HPUX10,
@@ -39,7 +40,7 @@ _BEFORE = frozenset(
 )
 """A newcomer that begins before what is there counts."""
 
-_LATER_END = frozenset({Policy.SOLARIS, Policy.HPUX11})
+_LATER_END: Final = frozenset({Policy.SOLARIS, Policy.HPUX11})
 """A newcomer counts that ends behind what is there; or with it, having begun no later."""
 
 

@@ -3,7 +3,9 @@
 Two ways lead there: packets that are what is expected are looked at all at once (`fast`), the others one by one (`session`).
 """
 
+from collections.abc import Callable
 from operator import itemgetter
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
 from collectors.traffic.streams import closing, completion, established, handshake  # noqa: F401 (they are the states)
 from collectors.traffic.streams import columns as codes
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
@@ -21,18 +24,19 @@ from collectors.traffic.streams.news import FIN, RESET, TIMEOUT, News, Run, Stre
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.plain import follow
 from collectors.traffic.streams.repeats import compare
-from collectors.traffic.streams.rows import Rows
+from collectors.traffic.streams.rows import Rows, rows_of
 from collectors.traffic.streams.runs import Held, Readable, hand_out, joined
 from collectors.traffic.streams.segment import FIN as FIN_FLAG
 from collectors.traffic.streams.segment import RST, Segment
 from collectors.traffic.streams.session import Session
-from collectors.traffic.streams.state import State
 
-_TURNS = 6
+_TURNS: Final = 6
 """So often a flow may go on the fast way again inside a block."""
-_WORTH = 4000
+_WORTH: Final = 4000
 """Fewer packets than these are looked at one by one rather than in another turn."""
-_FEW = 3
+_FEW: Final = 3
+
+Follow = Callable[[Session, Left, int, int, News], int]
 
 __all__ = ["Reassembler", "StreamOptions"]
 
@@ -47,6 +51,9 @@ class Reassembler:
         self._held = Held({})
         self.counts = Delivery(options.memory)
         """What was not kept, gaps, overlaps … (`streams.delivery`)."""
+        self.worth = _WORTH
+        self.follow: Follow = follow
+        """How plain packets are gone through one by one (`plain.follow`)."""
         self.careful = 0
         """Packets that were looked at one by one."""
         self._all_careful = options.async_oneside or options.midstream
@@ -58,7 +65,7 @@ class Reassembler:
     def feed(self, block: Block, table: Table, batch: Batch) -> News:
         """Return what a block brings; the flows that ended in it are dropped."""
         news = News(len(table))
-        rows = Rows(block, table, batch)
+        rows = rows_of(block, table, batch)
         if len(rows):
             self._begin(rows)
             for turn in range(_TURNS):
@@ -166,7 +173,7 @@ class Reassembler:
         if not len(which):
             return which, which
         starts, ends = prefix.end[which], rows.ends[which]
-        to_the_end |= int((ends - starts).sum()) < _WORTH
+        to_the_end |= int((ends - starts).sum()) < self.worth
         self.counts.runs, self.counts.events = news.runs, news.events
         left = Left(block, table, rows, starts, ends)
         families = table.family[rows.row[starts]].tolist()
@@ -181,7 +188,7 @@ class Reassembler:
             self.careful += place - begin
             if place < end:
                 settled.append((number, place - begin))
-            elif session.state is State.NONE:
+            elif session.state == states.NONE:
                 self._forget(slot)
                 self._known.code[slot] = codes.NOTHING
             else:
@@ -193,7 +200,7 @@ class Reassembler:
         """Look at packets of a session one by one; returns the place from which on it is in order again, or the end."""
         begin, again = place, end if to_the_end else place + 1
         while place < end:
-            place = follow(session, left, place, again, news)
+            place = self.follow(session, left, place, again, news)
             if place < again:
                 self._take(session, left.segment(place), news)
                 place += 1
@@ -238,8 +245,8 @@ class Reassembler:
         before = session.state
         if not session.take(segment):
             news.accepted[row] = False
-        if session.state >= State.ESTABLISHED:
-            news.established[row] = before >= State.ESTABLISHED or segment.length > 0
+        if session.state >= states.ESTABLISHED:
+            news.established[row] = before >= states.ESTABLISHED or segment.length > 0
             if session.closed_by_reset and not (session.client.reset_received or session.server.reset_received):
                 for side in session.sides(segment):
                     if not side.ended:

@@ -1,5 +1,7 @@
 """The TCP packets of a block as the fast way looks at them: one array per field, by flow and time, with the options that matter."""
 
+from typing import Final
+
 import numpy as np
 
 from collectors.traffic.block import I64, U8, Block, Bools
@@ -8,13 +10,18 @@ from collectors.traffic.decode.span import Span, records
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch
 
-_TCP = 6
-_HEAD = np.dtype([("first", ">u4"), ("stamp", ">u4"), ("echo", ">u4")])
-_STAMPS = 0x0101080A
-_SACK = 0x010105
-_SCALE, _TIMES, _FAST_OPEN, _EXPERIMENT = 3, 8, 34, 254
-_STEPS = 40
-_BY_ROW = ("row", "way", "flags", "seq", "ack", "window", "length", "position", "odd", "stamp", "echo", "scale")
+_TCP: Final = 6
+_HEAD: Final = np.dtype([("first", ">u4"), ("stamp", ">u4"), ("echo", ">u4")])
+_STAMPS: Final = 0x0101080A
+_SACK: Final = 0x010105
+_SCALE: Final = 3
+_TIMES: Final = 8
+_FAST_OPEN: Final = 34
+_EXPERIMENT: Final = 254
+_STEPS: Final = 40
+_NONE: Final[I64] = np.zeros(0, np.int64)
+_NONE_ODD: Final[Bools] = np.zeros(0, np.bool_)
+_BY_ROW: Final = ("row", "way", "flags", "seq", "ack", "window", "length", "position", "odd", "stamp", "echo", "scale")
 
 
 class Rows:
@@ -45,48 +52,29 @@ class Rows:
         "window",
     )
 
-    def __init__(self, block: Block, table: Table, batch: Batch) -> None:
-        tcp = np.flatnonzero(table.protocol[batch.rows[batch.starts]] == _TCP) if len(batch.rows) else batch.starts
-        lengths = batch.ends[tcp] - batch.starts[tcp]
+    def __init__(self, flow: I64, new: Bools, lengths: I64) -> None:
+        """Lay out groups of so many packets each; `rows_of` and `rest` fill in what the packets say."""
         self.ends: I64 = np.cumsum(lengths)
         self.starts: I64 = self.ends - lengths
-        self.flow: I64 = batch.flow[tcp]
-        self.new: Bools = batch.new[tcp]
-        count = int(self.ends[-1]) if len(tcp) else 0
-        self.group: I64 = np.repeat(np.arange(len(tcp)), lengths)
-        self.index: I64 = np.arange(count) - self.starts[self.group]
-        places = self.index + batch.starts[tcp][self.group]
-        row = batch.rows[places]
-        self.row: I64 = row
-        self.way: I64 = batch.to_client[places].astype(np.int64)
-        self.flags: I64 = table.tcp_flags[row].astype(np.int64)
-        self.seq: I64 = table.seq[row].astype(np.int64)
-        self.ack: I64 = table.ack[row].astype(np.int64)
-        self.window: I64 = table.window[row].astype(np.int64)
-        self.length: I64 = table.payload_len[row]
-        self.position: I64 = table.payload[row]
-        self.odd: Bools = (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
-        self.odd |= (self.flags & 32) != 0
-        self._options(block.data, table.l4[row])
+        self.flow, self.new = flow, new
+        self.group: I64 = np.repeat(np.arange(len(flow)), lengths)
+        self.index: I64 = np.arange(len(self.group)) - self.starts[self.group]
+        self.row = self.way = self.flags = self.seq = self.ack = self.window = _NONE
+        self.length = self.position = self.stamp = self.echo = self.scale = _NONE
+        self.odd: Bools = _NONE_ODD
 
     def __len__(self) -> int:
         return len(self.row)
 
     def rest(self, groups: I64, places: I64) -> "Rows":
         """Return what is left of some groups (in rising order) from given places on."""
-        lengths = self.ends[groups] - places
-        rest = Rows.__new__(Rows)
-        rest.ends = np.cumsum(lengths)
-        rest.starts = rest.ends - lengths
-        rest.flow, rest.new = self.flow[groups], np.zeros(len(groups), np.bool_)
-        rest.group = np.repeat(np.arange(len(groups)), lengths)
-        rest.index = np.arange(len(rest.group)) - rest.starts[rest.group]
+        rest = Rows(self.flow[groups], np.zeros(len(groups), np.bool_), self.ends[groups] - places)
         chosen = rest.index + places[rest.group]
         for name in _BY_ROW:
             setattr(rest, name, getattr(self, name)[chosen])
         return rest
 
-    def _options(self, data: U8, header: I64) -> None:
+    def read_options(self, data: U8, header: I64) -> None:
         """Read timestamps where nearly all packets have them, and walk the options of the others."""
         room = self.position - header - 20
         fields = records(data, header + 20, _HEAD)
@@ -120,3 +108,23 @@ class Rows:
             self.odd[index[(kind >= 19) & ~bad]] = True
             self.odd[index[bad]] = True
             index, at, end = index[~bad], (at + length)[~bad], end[~bad]
+
+
+def rows_of(block: Block, table: Table, batch: Batch) -> Rows:
+    """Return the TCP packets of a block."""
+    tcp = np.flatnonzero(table.protocol[batch.rows[batch.starts]] == _TCP) if len(batch.rows) else batch.starts
+    rows = Rows(batch.flow[tcp], batch.new[tcp], batch.ends[tcp] - batch.starts[tcp])
+    places = rows.index + batch.starts[tcp][rows.group]
+    row = batch.rows[places]
+    rows.row = row
+    rows.way = batch.to_client[places].astype(np.int64)
+    rows.flags = table.tcp_flags[row].astype(np.int64)
+    rows.seq = table.seq[row].astype(np.int64)
+    rows.ack = table.ack[row].astype(np.int64)
+    rows.window = table.window[row].astype(np.int64)
+    rows.length = table.payload_len[row]
+    rows.position = table.payload[row]
+    rows.odd = (table.flags[row] & np.uint16(decoded.BAD_CHECKSUM)) != 0
+    rows.odd |= (rows.flags & 32) != 0
+    rows.read_options(block.data, table.l4[row])
+    return rows

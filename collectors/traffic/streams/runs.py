@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from collectors.traffic.streams.fast import Pair, Prefix
 from collectors.traffic.streams.news import Run
 from collectors.traffic.streams.options import StreamOptions
 
-_APART = 1 << 44
-_NEVER = 1 << 60
-_RST = 4
+_APART: Final = 1 << 44
+_NEVER: Final = 1 << 60
+_RST: Final = 4
 
 
 @dataclass(slots=True)

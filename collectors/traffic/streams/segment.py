@@ -1,25 +1,30 @@
 """One TCP packet as the session looks at it, packet by packet; and the options that matter to it (RFC 7323, 7413, 2385, 5925)."""
 
 import struct
+from typing import Final
 
-_END, _NOTHING, _SCALE, _SACK_PERMITTED, _SACK, _STAMPS, _MD5, _AUTHENTICATION, _FAST_OPEN = (
-    0,
-    1,
-    3,
-    4,
-    5,
-    8,
-    19,
-    29,
-    34,
-)
-_EXPERIMENT, _EXPERIMENT_FAST_OPEN = 254, 0xF989
-MAX_SCALE = 14
-_USUAL = b"\x01\x01\x08\x0a"
+_END: Final = 0
+_NOTHING: Final = 1
+_SCALE: Final = 3
+_SACK_PERMITTED: Final = 4
+_SACK: Final = 5
+_STAMPS: Final = 8
+_MD5: Final = 19
+_AUTHENTICATION: Final = 29
+_FAST_OPEN: Final = 34
+_EXPERIMENT: Final = 254
+_EXPERIMENT_FAST_OPEN: Final = 0xF989
+MAX_SCALE: Final = 14
+_USUAL: Final = b"\x01\x01\x08\x0a"
 """Two no-operations and timestamps: what nearly all packets have."""
-_PAIR = struct.Struct(">II").unpack_from
+_PAIR: Final = struct.Struct(">II").unpack_from
 
-FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+FIN: Final = 1
+SYN: Final = 2
+RST: Final = 4
+PSH: Final = 8
+ACK: Final = 16
+URG: Final = 32
 
 
 class Segment:

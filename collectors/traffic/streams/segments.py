@@ -1,10 +1,11 @@
 """Segments of one direction that wait: put in at any offset, overlaps resolved by the target's policy, taken out in order."""
 
 from bisect import bisect_left
+from typing import Final
 
 from collectors.traffic.streams.policy import Policy, newcomer_wins
 
-MAX_SEGMENTS = 4096
+MAX_SEGMENTS: Final = 4096
 """So many segments of one direction wait at most: a flood of tiny ones costs no more than that."""
 
 

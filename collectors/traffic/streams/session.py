@@ -4,19 +4,20 @@ This is the careful way. Packets of flows in which nothing is out of the ordinar
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, Segment
 from collectors.traffic.streams.side import Side
-from collectors.traffic.streams.state import State
 
-_CLOSING_STATES = frozenset({State.TIME_WAIT, State.CLOSE_WAIT, State.LAST_ACK})
+_CLOSING_STATES: Final = frozenset({states.TIME_WAIT, states.CLOSE_WAIT, states.LAST_ACK})
 
-MAX_SYNS, MAX_ANSWERS = 10, 5
+MAX_SYNS: Final = 10
+MAX_ANSWERS: Final = 5
 """Different SYNs, and SYN/ACKs, that a session remembers."""
 
 Handler = Callable[["Session", Segment], bool]
@@ -25,8 +26,7 @@ Handler = Callable[["Session", Segment], bool]
 class Session:
     """State, both sides, and marks; `take` looks at a packet and returns whether the session takes it."""
 
-    SYN_SENT = State.SYN_SENT
-    handlers: ClassVar[dict[State, Handler]] = {}
+    handlers: ClassVar[dict[int, Handler]] = {}
     """What each state does with a packet; the modules of the states fill it in."""
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Session:
         self.slot = slot
         self.options = options
         self.out = out
-        self.state = self.before = State.NONE
+        self.state = self.before = states.NONE
         self.client, self.server = Side(policy), Side(policy)
         self.midstream = self.midstream_open = self.midstream_synack = self.one_sided = False
         self.four_way = self.timestamps = self.evasion = self.fast_open = self.data_ignored = False
@@ -75,19 +75,19 @@ class Session:
         """Say that a packet shows an anomaly."""
         self.out.event(segment.row, self.slot, name)
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: int) -> None:
         """Change the state."""
         self.before, self.state = self.state, state
 
     def close_by_reset(self) -> None:
         """Close: nothing more is handed on, unless the reset turns out to be somebody else's."""
         self.closed_by_reset = True
-        self.enter(State.CLOSED)
+        self.enter(states.CLOSED)
         self.queue.clear()
 
     def take(self, segment: Segment) -> bool:
         """Look at a packet; returns whether the session takes it (its bytes count, if it is not a retransmission)."""
-        if self.state is not State.NONE:
+        if self.state != states.NONE:
             if segment.to_client:
                 self.server.flags_seen |= segment.flags
             else:
@@ -96,8 +96,8 @@ class Session:
                 self.one_sided = False
         if not segment.flags & ACK and segment.ack:
             self.event(segment, "pkt_broken_ack")
-        if self.state is State.NONE:
-            return self.handlers[State.NONE](self, segment)
+        if self.state == states.NONE:
+            return self.handlers[states.NONE](self, segment)
         if not self._passed_over(segment) and not self.handlers[self.state](self, segment):
             return False
         if self.client.reset_received or self.server.reset_received:
@@ -118,7 +118,7 @@ class Session:
         sender.keep_alive = False
         if (self.probe_to_server if segment.to_client else self.probe_to_client) and self._ends_probe(segment):
             return True
-        if self.state >= State.ESTABLISHED and not self._is_last_ack(segment):
+        if self.state >= states.ESTABLISHED and not self._is_last_ack(segment):
             if seq == sender.next_seq:
                 if not length and ahead(segment.ack, receiver.last_ack) < 0 and self._is_outdated(segment, receiver):
                     return True
@@ -145,7 +145,7 @@ class Session:
         return answers
 
     def _is_probe_ack(self, segment: Segment) -> bool:
-        if self.state < State.ESTABLISHED or not _is_bare_ack(segment):
+        if self.state < states.ESTABLISHED or not _is_bare_ack(segment):
             return False
         sender, receiver = self.sides(segment)
         return (
@@ -165,7 +165,7 @@ class Session:
         """Return whether a packet that nobody expects shrinks the window so that the expected ones would be refused."""
         window = segment.window << receiver.scale
         shrinks = receiver.window - window
-        if shrinks <= segment.length or self.state is State.CLOSED or segment.flags & (SYN | FIN | RST):
+        if shrinks <= segment.length or self.state == states.CLOSED or segment.flags & (SYN | FIN | RST):
             return False
         if ahead(segment.ack, receiver.next_seq) <= 0 or ahead(segment.seq, sender.next_seq) <= 0:
             return False

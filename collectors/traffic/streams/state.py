@@ -1,19 +1,15 @@
-"""The states of a TCP session."""
+"""The states of a TCP session, in Suricata's order: all from `ESTABLISHED` on count as established."""
 
-from enum import IntEnum
+from typing import Final
 
-
-class State(IntEnum):
-    """TCP's states, in Suricata's order: all from `ESTABLISHED` on count as established."""
-
-    NONE = 0
-    SYN_SENT = 1
-    SYN_RECV = 2
-    ESTABLISHED = 3
-    FIN_WAIT1 = 4
-    FIN_WAIT2 = 5
-    TIME_WAIT = 6
-    LAST_ACK = 7
-    CLOSE_WAIT = 8
-    CLOSING = 9
-    CLOSED = 10
+NONE: Final = 0
+SYN_SENT: Final = 1
+SYN_RECV: Final = 2
+ESTABLISHED: Final = 3
+FIN_WAIT1: Final = 4
+FIN_WAIT2: Final = 5
+TIME_WAIT: Final = 6
+LAST_ACK: Final = 7
+CLOSE_WAIT: Final = 8
+CLOSING: Final = 9
+CLOSED: Final = 10

@@ -1,7 +1,8 @@
 """Whether acknowledgements, resets and timestamps are such that the receiver would believe them, as Suricata judges it by target."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.numbers import ahead
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK, RST, Segment
@@ -10,13 +11,13 @@ if TYPE_CHECKING:
     from collectors.traffic.streams.session import Session
     from collectors.traffic.streams.side import Side
 
-PAWS_S = 24 * 86_400
+PAWS_S: Final = 24 * 86_400
 """So long does a timestamp keep its meaning (RFC 7323)."""
 
-_ZERO_IGNORED = frozenset({Policy.LINUX, Policy.WINDOWS2K3})
-_ZERO_ONCE = frozenset({Policy.OLD_LINUX, Policy.WINDOWS, Policy.VISTA})
-_ZERO_ALLOWED = frozenset({Policy.OLD_LINUX, Policy.WINDOWS, Policy.WINDOWS2K3, Policy.VISTA, Policy.SOLARIS})
-_WINDOW_RESET = frozenset({Policy.OLD_LINUX, Policy.LINUX, Policy.SOLARIS})
+_ZERO_IGNORED: Final = frozenset({Policy.LINUX, Policy.WINDOWS2K3})
+_ZERO_ONCE: Final = frozenset({Policy.OLD_LINUX, Policy.WINDOWS, Policy.VISTA})
+_ZERO_ALLOWED: Final = frozenset({Policy.OLD_LINUX, Policy.WINDOWS, Policy.WINDOWS2K3, Policy.VISTA, Policy.SOLARIS})
+_WINDOW_RESET: Final = frozenset({Policy.OLD_LINUX, Policy.LINUX, Policy.SOLARIS})
 
 
 def valid_ack(session: "Session", acked: "Side", segment: Segment) -> bool:
@@ -32,7 +33,7 @@ def valid_ack(session: "Session", acked: "Side", segment: Segment) -> bool:
             return True
     elif session.one_sided:
         return True
-    elif session.state == session.SYN_SENT and segment.to_client and segment.flags & RST and ack == acked.base:
+    elif session.state == states.SYN_SENT and segment.to_client and segment.flags & RST and ack == acked.base:
         # A reset that answers the SYN; nothing is known of windows yet.
         return True
     session.event(segment, "pkt_invalid_ack")

@@ -1,11 +1,12 @@
 """Protocols over TCP by what the first bytes of one side look like."""
 
 import re
+from typing import Final
 
-ENOUGH = 512
+ENOUGH: Final = 512
 """Bytes of one side after which it has shown all that detection looks at."""
 
-_METHODS = (
+_METHODS: Final = (
     rb"GET|POST|HEAD|PUT|DELETE|TRACE|OPTIONS|CONNECT|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|VERSION-CONTROL|CHECKOUT|"
     rb"UNCHECKOUT|CHECKIN|UPDATE|LABEL|REPORT|MKWORKSPACE|MKACTIVITY|BASELINE-CONTROL|MERGE|SEARCH|SUBSCRIBE|UNSUBSCRIBE|NOTIFY|M-SEARCH|"
     rb"BCOPY|BDELETE|BMOVE|BPROPFIND|BPROPPATCH|POLL|ACL|PURGE|LINK|UNLINK|INVALID|RPC_IN_DATA|RPC_OUT_DATA|CCM_POST|BITS_POST|SSTP_DUPLEX_POST"
@@ -28,7 +29,7 @@ def first(known: Patterns, data: bytes) -> str:
     return names[found.lastindex - 1] if found is not None and found.lastindex else ""
 
 
-_TO_SERVER = patterns(
+_TO_SERVER: Final = patterns(
     ("http", rb"[\r\n]{0,16}(?i:" + _METHODS + rb")[ \t]"),
     ("tls", rb"\x16\x03[\x00-\x04]..\x01|[\x80-\xbf].\x01(?:\x00\x02|\x03[\x00-\x04])"),
     ("ssh", rb"(?:[\x20-\x7e]{0,255}\r?\n){0,4}SSH-[12]\."),
@@ -59,7 +60,7 @@ _TO_SERVER = patterns(
     ("mongodb", rb"..[\x00\x01]\x00....\x00\x00\x00\x00(?:\xd4\x07|\xdd\x07)\x00\x00"),
 )  # fmt: skip
 
-_TO_CLIENT = patterns(
+_TO_CLIENT: Final = patterns(
     ("http", rb"[\r\n]{0,4}HTTP/(?:0\.9|1\.[01])[ \t]"),
     ("tls", rb"\x16\x03[\x00-\x04]..\x02|\x15\x03[\x00-\x04]\x00\x02[\x01\x02]"),
     ("ssh", rb"(?:[\x20-\x7e]{0,255}\r?\n){0,4}SSH-[12]\."),
@@ -79,7 +80,7 @@ _TO_CLIENT = patterns(
     ("nfs", rb"\x80\x00......\x00\x00\x00\x01\x00\x00\x00[\x00\x01]$"),
 )  # fmt: skip
 
-_PORTS: dict[int, tuple[str, bytes, bytes]] = {
+_PORTS: Final[dict[int, tuple[str, bytes, bytes]]] = {
     21: ("ftp", rb"[A-Za-z]{3,4}(?: |\r?\n)", rb"220"),
     23: ("telnet", rb"", rb""),
     25: ("smtp", rb"[A-Za-z]{4}[ \r\n]", rb"220"),
@@ -88,7 +89,7 @@ _PORTS: dict[int, tuple[str, bytes, bytes]] = {
     3306: ("mysql", rb"...\x01", rb"...\x00\x0a"),
 }
 """Where the port decides among what the content leaves open: protocol, what a side must look like at least."""
-_BY_PORT = {
+_BY_PORT: Final = {
     port: (name, re.compile(server, re.DOTALL) if server else None, re.compile(client, re.DOTALL) if client else None)
     for port, (name, server, client) in _PORTS.items()
 }

@@ -1,8 +1,10 @@
 """Protocols over UDP by what one datagram looks like."""
 
+from typing import Final
+
 from collectors.traffic.protocols.detect.tcp import first, patterns
 
-_ROWS: tuple[tuple[str, bytes], ...] = (
+_ROWS: Final[tuple[tuple[str, bytes], ...]] = (
     ("sip", rb"SIP/2\.0 [1-6]|(?:INVITE|REGISTER|OPTIONS|ACK|BYE|CANCEL|SUBSCRIBE|NOTIFY|MESSAGE|INFO|PRACK|UPDATE|PUBLISH) sips?:"),
     ("ssdp", rb"(?:M-SEARCH \* HTTP/1\.1|NOTIFY \* HTTP/1\.1)\r\n"),
     ("stun", rb"[\x00-\x3f].[\x00-\xff][\x00\x04\x08\x0c\x10\x14\x18\x1c\x20\x24\x28\x2c\x30-\xff]\x21\x12\xa4\x42"),
@@ -15,8 +17,8 @@ _ROWS: tuple[tuple[str, bytes], ...] = (
     ("nfs", rb"....\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01\x86\xa3"),
     ("wireguard", rb"\x01\x00\x00\x00.{144}$"),
 )  # fmt: skip
-_PATTERNS = patterns(*_ROWS)
-_BUT_IKE = patterns(*(row for row in _ROWS if row[0] != "ike"))
+_PATTERNS: Final = patterns(*_ROWS)
+_BUT_IKE: Final = patterns(*(row for row in _ROWS if row[0] != "ike"))
 """Away from its ports the content does not tell IKE from others."""
 
 

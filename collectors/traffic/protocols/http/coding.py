@@ -7,18 +7,23 @@ body that is not compressed at all is taken as it is.
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import brotli
 import zstandard
 
-GZIP, DEFLATE, ZLIB, LZMA, BROTLI, ZSTD = "gzip", "deflate", "zlib", "lzma", "br", "zstd"
+GZIP: Final = "gzip"
+DEFLATE: Final = "deflate"
+ZLIB: Final = "zlib"
+LZMA: Final = "lzma"
+BROTLI: Final = "br"
+ZSTD: Final = "zstd"
 
-_NEXT = {GZIP: DEFLATE, DEFLATE: ZLIB, ZLIB: GZIP, LZMA: DEFLATE, BROTLI: DEFLATE, ZSTD: DEFLATE}
-_RESTARTS = 3
-_PIECE = 65_536
-_LZMA_MEMORY = 1_048_576
-_MAX_HEADER = 65_536 + 1_024
+_NEXT: Final = {GZIP: DEFLATE, DEFLATE: ZLIB, ZLIB: GZIP, LZMA: DEFLATE, BROTLI: DEFLATE, ZSTD: DEFLATE}
+_RESTARTS: Final = 3
+_PIECE: Final = 65_536
+_LZMA_MEMORY: Final = 1_048_576
+_MAX_HEADER: Final = 65_536 + 1_024
 
 
 class Undecodable(Exception):
@@ -126,7 +131,7 @@ class _Lzma:
         return out, b"", self._decoder.eof
 
 
-_MAKERS: dict[str, Callable[[], Any]] = {
+_MAKERS: Final[dict[str, Callable[[], Any]]] = {
     GZIP: _Gzip,
     DEFLATE: lambda: _Deflate(-15),
     ZLIB: lambda: _Deflate(15),
@@ -284,7 +289,7 @@ class Codings:
         return data
 
 
-_WHOLE = {
+_WHOLE: Final = {
     b"gzip": GZIP,
     b"x-gzip": GZIP,
     b"deflate": DEFLATE,

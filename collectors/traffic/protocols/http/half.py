@@ -1,6 +1,7 @@
 """What reading requests and reading responses have in common: a buffer of what is not yet taken, and a state that takes from it."""
 
 from collections.abc import Callable
+from typing import Final
 
 from collectors.traffic.protocols.http.headers import (
     LEADING_SPACE,
@@ -10,15 +11,34 @@ from collectors.traffic.protocols.http.headers import (
     parse,
 )
 from collectors.traffic.protocols.http.transaction import BODY, HttpTransaction, Message
-from collectors.traffic.protocols.news import Transaction
+from collectors.traffic.protocols.news import File, Transaction
 
-FIELD_LIMIT = 18_000
+FIELD_LIMIT: Final = 18_000
 """Bytes that a line or a field may have without an end."""
-MAX_HEADERS = 1024
-MAX_RAW = 65_536
-MAX_WARNINGS = 64
+MAX_HEADERS: Final = 1024
+MAX_RAW: Final = 65_536
+MAX_WARNINGS: Final = 64
 
 State = Callable[[], bool]
+
+
+def no_transaction() -> HttpTransaction:
+    """Stand for the transactions of a side that was let go of."""
+    raise LookupError("this side was let go of")
+
+
+def no_file(tx: HttpTransaction, to_client: bool, name: bytes) -> File:
+    """Stand for the files of a side that was let go of."""
+    del tx, to_client, name
+    raise LookupError("this side was let go of")
+
+
+def _at_rest() -> bool:
+    return False
+
+
+def _untold(_: Transaction) -> None:
+    pass
 
 
 class Half:
@@ -49,6 +69,11 @@ class Half:
         self.buffer = self.buffer[self.at :] + data if self.at < len(self.buffer) else data
         self.at = 0
         self.run()
+
+    def release(self) -> None:
+        """Let go of what refers back to this side and to its parser; nothing is read any more."""
+        self.dead = True
+        self.state, self._touch = _at_rest, _untold
 
     def run(self) -> None:
         """Go on as far as the bytes reach."""

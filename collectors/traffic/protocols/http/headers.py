@@ -1,15 +1,20 @@
 """Header blocks of HTTP/1: names, values, folding in all its odd forms, and where the block ends."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from collectors.traffic.protocols.http.lines import SPACE
 
-FOLDED, MISSING_COLON, NOT_TOKEN, LEADING_SPACE, TRAILING_SPACE, NO_NAME = 1, 2, 4, 8, 16, 32
+FOLDED: Final = 1
+MISSING_COLON: Final = 2
+NOT_TOKEN: Final = 4
+LEADING_SPACE: Final = 8
+TRAILING_SPACE: Final = 16
+NO_NAME: Final = 32
 """What is odd about a header."""
 
-MAX_FOLDS = 128
-MAX_NAME = 4_096
+MAX_FOLDS: Final = 128
+MAX_NAME: Final = 4_096
 """Bytes in which a field's colon is looked for."""
 
 
@@ -25,11 +30,11 @@ class Incomplete(Exception):
     """More bytes are needed to tell."""
 
 
-_TOKENS = re.compile(rb"[ \t]*([!#-'*+.0-9A-Z^-z|~-]*)[ \t]*")
-_REQUEST_NAME = re.compile(rb"[^:\n]*(?:\n [^:\n]*)*:")
-_RESPONSE_NAME = re.compile(rb"[^:\r\n]*(?:(?:\r\n|\n|\r) [^:\r\n]*)*:")
-_PLAIN = re.compile(rb"((?:[!#-'*+.0-9A-Z^-z|~-]++:[^\r\n\x00]*+\r\n)++)\r\n")
-_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)")
+_TOKENS: Final = re.compile(rb"[ \t]*([!#-'*+.0-9A-Z^-z|~-]*)[ \t]*")
+_REQUEST_NAME: Final = re.compile(rb"[^:\n]*(?:\n [^:\n]*)*:")
+_RESPONSE_NAME: Final = re.compile(rb"[^:\r\n]*(?:(?:\r\n|\n|\r) [^:\r\n]*)*:")
+_PLAIN: Final = re.compile(rb"((?:[!#-'*+.0-9A-Z^-z|~-]++:[^\r\n\x00]*+\r\n)++)\r\n")
+_FIELD: Final = re.compile(rb"([^:\r\n]+):([^\r\n]*)")
 _make = tuple.__new__
 
 

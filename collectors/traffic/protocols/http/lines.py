@@ -1,22 +1,25 @@
 """Lines, numbers and white space of HTTP/1."""
 
 import re
+from typing import Final
 
-SPACE = b" \t\r\n\x0b\x0c"
-CHUNK_CONTROL = b"\r\n \t\x0b\x0c"
+SPACE: Final = b" \t\r\n\x0b\x0c"
+CHUNK_CONTROL: Final = b"\r\n \t\x0b\x0c"
 
-_SPACES = re.compile(rb"[ \t\r\n\x0b\x0c]")
-_CHUNK = re.compile(rb"[\r\n \t\x0b\x0c]*([0-9A-Fa-f]*)[ \t]*(.*)", re.DOTALL)
-_DIGITS = re.compile(rb"[ \t]*([^0-9]*)([0-9]+)[ \t]*(.*)", re.DOTALL)
-_LOOKS_LIKE_RESPONSE = re.compile(rb"[ \t\r\n\x0b\x0c\x00]*http", re.IGNORECASE)
-_JUNK_CHUNK = re.compile(rb"[\r\n \t\x0b\x0c]*[^0-9A-Fa-f]")
-_VERSION = re.compile(
+_SPACES: Final = re.compile(rb"[ \t\r\n\x0b\x0c]")
+_CHUNK: Final = re.compile(rb"[\r\n \t\x0b\x0c]*([0-9A-Fa-f]*)[ \t]*(.*)", re.DOTALL)
+_DIGITS: Final = re.compile(rb"[ \t]*([^0-9]*)([0-9]+)[ \t]*(.*)", re.DOTALL)
+_LOOKS_LIKE_RESPONSE: Final = re.compile(rb"[ \t\r\n\x0b\x0c\x00]*http", re.IGNORECASE)
+_JUNK_CHUNK: Final = re.compile(rb"[\r\n \t\x0b\x0c]*[^0-9A-Fa-f]")
+_VERSION: Final = re.compile(
     rb"[ \t\r\n\x0c]*HTTP([ \t\r\n\x0c]*)/([ \t\r\n\x0c0]*)(\.9|1\.0|1\.1)[ \t\r\n\x0c]*", re.IGNORECASE
 )
 
-INVALID = -1
-HTTP_09, HTTP_10, HTTP_11 = 9, 100, 101
-MAX_CHUNK = 0x7FFFFFFF
+INVALID: Final = -1
+HTTP_09: Final = 9
+HTTP_10: Final = 100
+HTTP_11: Final = 101
+MAX_CHUNK: Final = 0x7FFFFFFF
 
 
 def word(text: bytes) -> tuple[bytes, bytes]:

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from collectors.traffic.protocols.news import File
 
-_BOUNDARY = re.compile(
+_BOUNDARY: Final = re.compile(
     rb'multipart/form-data.*?;\s*boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE | re.DOTALL
 )
-_FILE_NAME = re.compile(rb'(?:^|[;\s])filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;\s]+))', re.IGNORECASE)
+_FILE_NAME: Final = re.compile(rb'(?:^|[;\s])filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;\s]+))', re.IGNORECASE)
 
-MAX_HEADER = 8_192
-MAX_NAME = 255
+MAX_HEADER: Final = 8_192
+MAX_NAME: Final = 255
 
 
 def boundary_of(content_type: bytes) -> bytes | None:

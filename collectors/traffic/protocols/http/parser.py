@@ -1,12 +1,14 @@
 """HTTP/1 over one connection: both sides' readers, and the transactions that join them."""
 
+from typing import Final
+
 from collectors.traffic.protocols.http.request import RequestHalf
 from collectors.traffic.protocols.http.response import ResponseHalf
 from collectors.traffic.protocols.http.transaction import COMPLETE, HttpTransaction
 from collectors.traffic.protocols.news import Conversation, File, begun_digests
 from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, Facts, Limits, Parser
 
-MAX_FILES = 64
+MAX_FILES: Final = 64
 """Files of one transaction; further ones are not kept apart."""
 
 
@@ -45,8 +47,8 @@ class HttpParser(Parser):
 
     def release(self) -> None:
         """Let go of the readers, which hold on to their own states."""
-        vars(self._request).clear()
-        vars(self._response).clear()
+        self._request.release()
+        self._response.release()
 
     def _begin(self) -> HttpTransaction:
         last = self._open[-1] if self._open else None

@@ -1,9 +1,10 @@
 """Reading requests."""
 
 from collections.abc import Callable
+from typing import Final
 
 from collectors.traffic.protocols.http.coding import Codings
-from collectors.traffic.protocols.http.half import Half
+from collectors.traffic.protocols.http.half import Half, no_file, no_transaction
 from collectors.traffic.protocols.http.lines import (
     HTTP_09,
     HTTP_11,
@@ -23,12 +24,12 @@ from collectors.traffic.protocols.http.uri import Uri, host_and_port, normalise_
 from collectors.traffic.protocols.news import File, Transaction
 from collectors.traffic.protocols.parser import Limits
 
-METHODS = frozenset(
+METHODS: Final = frozenset(
     b"GET PUT POST DELETE CONNECT OPTIONS TRACE PATCH PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK VERSION-CONTROL CHECKOUT UNCHECKOUT "
     b"CHECKIN UPDATE LABEL REPORT MKWORKSPACE MKACTIVITY BASELINE-CONTROL MERGE INVALID HEAD".split()
 )  # fmt: skip
 
-_JUNK_09 = 16
+_JUNK_09: Final = 16
 """White space behind a request line without protocol that still is HTTP/0.9."""
 
 
@@ -55,6 +56,11 @@ class RequestHalf(Half):
         self._file: File | None = None
         self.tunnel = False
         """A CONNECT was accepted: what follows is another protocol."""
+
+    def release(self) -> None:
+        """Let go of what refers back to this side and to its parser; nothing is read any more."""
+        super().release()
+        self._begin, self._files, self._multipart = no_transaction, no_file, None
 
     def idle(self) -> bool:
         """Wait for the next request."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from collectors.traffic.protocols.http.coding import Codings
-from collectors.traffic.protocols.http.half import FIELD_LIMIT, Half
+from collectors.traffic.protocols.http.half import FIELD_LIMIT, Half, no_file, no_transaction
 from collectors.traffic.protocols.http.lines import (
     HTTP_11,
     INVALID,
@@ -47,6 +47,11 @@ class ResponseHalf(Half):
         self._file: File | None = None
         self.upgraded: bytes | None = None
         """What a 101 switched to."""
+
+    def release(self) -> None:
+        """Let go of what refers back to this side and to its parser; nothing is read any more."""
+        super().release()
+        self._match, self._files, self._ended = no_transaction, no_file, _unended
 
     def idle(self) -> bool:
         """Wait for the next response."""
@@ -375,3 +380,7 @@ class ResponseHalf(Half):
                 name = normalise_path(path) if path else b""
             self._file = self._files(tx, True, name)
         self._file.add(data)
+
+
+def _unended(_: HttpTransaction) -> None:
+    pass

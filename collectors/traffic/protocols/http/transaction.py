@@ -1,6 +1,7 @@
 """One HTTP/1 request with its response, as rules see it."""
 
 from collections.abc import Callable
+from typing import Final
 
 from collectors.traffic.protocols.http.body import Body
 from collectors.traffic.protocols.http.headers import Headers
@@ -9,7 +10,12 @@ from collectors.traffic.protocols.http.uri import Uri, normalise
 from collectors.traffic.protocols.news import DIGESTS, Transaction, digests_of
 from collectors.traffic.protocols.parser import Limits
 
-START, LINE, HEADERS, BODY, TRAILER, COMPLETE = range(6)
+START: Final = 0
+LINE: Final = 1
+HEADERS: Final = 2
+BODY: Final = 3
+TRAILER: Final = 4
+COMPLETE: Final = 5
 """How far a side is; the index into `names.PROGRESS["http"]`: everything up to and including that step is whole (the body: has begun)."""
 
 
@@ -203,7 +209,7 @@ def _digests(name: str) -> Callable[[HttpTransaction, bool], list[bytes]]:
     return lambda tx, to_client: digests_of(tx.files, name, to_client)
 
 
-_BODIES: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
+_BODIES: Final[dict[str, Callable[[HttpTransaction, bool], list[bytes]]]] = {
     "http.request_body": _body(False),
     "http.response_body": _body(True),
     "file.data": _file_data,
@@ -212,7 +218,7 @@ _BODIES: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
     **{name: _digests(name) for name in DIGESTS},
 }
 
-_MAKERS: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
+_MAKERS: Final[dict[str, Callable[[HttpTransaction, bool], list[bytes]]]] = {
     "http.uri": _uri,
     "http.uri.raw": lambda tx, to_client: [] if to_client else _maybe(tx.target),
     "http.method": lambda tx, to_client: [] if to_client else _maybe(tx.method),
@@ -242,7 +248,7 @@ _MAKERS: dict[str, Callable[[HttpTransaction, bool], list[bytes]]] = {
     "http.location": _response_field(b"location"),
 }
 
-_NEEDS = {
+_NEEDS: Final = {
     name: HEADERS
     for name in _MAKERS
     if name

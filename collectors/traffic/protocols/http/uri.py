@@ -1,16 +1,16 @@
 """Request targets: their parts, and the normalised form that rules look at (Suricata's stock configuration)."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_URI = re.compile(
+_URI: Final = re.compile(
     rb"(?:(?!/)([^:]*):(?://(?!/)([^@]*)@)?(?:(?://)?(?!/) *(\[[^/?\]#]*\]?|[^/?#:]+)(?:: *([^/?#]+))?)?)?"
     rb"([^#?]+)?(?:\?([^#]*))?(?:#(.*))?",
     re.DOTALL,
 )
-_PERCENT = re.compile(rb"%(?:[uU]([0-9a-fA-F]{4})|([0-9a-fA-F]{2}))")
-_SLASHES = re.compile(rb"//+")
-_LABEL = re.compile(rb"[A-Za-z0-9_\x80-\xff-]{1,63}")
+_PERCENT: Final = re.compile(rb"%(?:[uU]([0-9a-fA-F]{4})|([0-9a-fA-F]{2}))")
+_SLASHES: Final = re.compile(rb"//+")
+_LABEL: Final = re.compile(rb"[A-Za-z0-9_\x80-\xff-]{1,63}")
 
 
 class Uri(NamedTuple):

@@ -5,26 +5,28 @@ import binascii
 import quopri
 import re
 from collections.abc import Callable
+from typing import Final
 
 from collectors.traffic.protocols.news import File
 
-MAX_LINE = 998
-MAX_ENCODED_LINE = 76
-MAX_NAME, MAX_VALUE = 76, 2000
-MAX_DEPTH = 16
-MAX_URLS = 256
-MAX_HEADERS = 512
-MAX_HELD = 65_536
-MAX_BOUNDARY = 70
+MAX_LINE: Final = 998
+MAX_ENCODED_LINE: Final = 76
+MAX_NAME: Final = 76
+MAX_VALUE: Final = 2000
+MAX_DEPTH: Final = 16
+MAX_URLS: Final = 256
+MAX_HEADERS: Final = 512
+MAX_HELD: Final = 65_536
+MAX_BOUNDARY: Final = 70
 
-_PARAMETER = re.compile(
+_PARAMETER: Final = re.compile(
     rb'[;\s]\s*(filename|name|boundary)\*?(?:\d+\*?)?\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s;"]+))', re.IGNORECASE
 )
-_URL = re.compile(rb"(?:https?|ftp)://[^\s<>\"']{1,2048}", re.IGNORECASE)
-_JUNK = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
-_WORD = re.compile(rb"=\?[^?]{1,40}\?([BbQq])\?([^?]*)\?=")
+_URL: Final = re.compile(rb"(?:https?|ftp)://[^\s<>\"']{1,2048}", re.IGNORECASE)
+_JUNK: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_WORD: Final = re.compile(rb"=\?[^?]{1,40}\?([BbQq])\?([^?]*)\?=")
 
-FIELDS = ("from", "to", "cc", "subject", "date", "message-id", "x-mailer")
+FIELDS: Final = ("from", "to", "cc", "subject", "date", "message-id", "x-mailer")
 
 
 def parameter(value: bytes, *names: bytes) -> bytes | None:

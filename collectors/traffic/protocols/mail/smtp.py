@@ -1,16 +1,22 @@
 """SMTP: commands, replies, and the messages between them; a transaction is a mail."""
 
+from typing import Final
+
 from collectors.traffic.protocols.mail.message import FIELDS, Message
 from collectors.traffic.protocols.news import Conversation, Fields, File, begun_digests
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 
-MAX_LINE = 4096
+MAX_LINE: Final = 4096
 """Bytes of a command or a reply without an end."""
-MAX_COMMANDS = 256
+MAX_COMMANDS: Final = 256
 """Commands without a reply that are remembered."""
-MAX_FILES = 64
+MAX_FILES: Final = 64
 
-_COMMAND, _DATA, _BDAT, _AUTH, _TLS = range(5)
+_COMMAND: Final = 0
+_DATA: Final = 1
+_BDAT: Final = 2
+_AUTH: Final = 3
+_TLS: Final = 4
 
 
 class SmtpParser(Parser):

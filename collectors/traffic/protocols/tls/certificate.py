@@ -4,8 +4,9 @@ import calendar
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
-_NAMES = {
+_NAMES: Final = {
     b"\x55\x04\x03": "CN", b"\x55\x04\x04": "SN", b"\x55\x04\x05": "serialNumber", b"\x55\x04\x06": "C", b"\x55\x04\x07": "L",
     b"\x55\x04\x08": "ST", b"\x55\x04\x09": "street", b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU", b"\x55\x04\x0c": "title",
     b"\x55\x04\x0f": "businessCategory", b"\x55\x04\x11": "postalCode", b"\x55\x04\x2a": "GN",
@@ -15,9 +16,9 @@ _NAMES = {
     b"\x2b\x06\x01\x04\x01\x82\x37\x3c\x02\x01\x01": "jurisdictionL",
 }  # fmt: skip
 
-_ALT_NAMES = b"\x55\x1d\x11"
-MAX_NAMES = 64
-MAX_KEPT = 4096
+_ALT_NAMES: Final = b"\x55\x1d\x11"
+MAX_NAMES: Final = 64
+MAX_KEPT: Final = 4096
 """Bytes of a certificate that is kept: 512 of them, so 2 MiB at most."""
 
 

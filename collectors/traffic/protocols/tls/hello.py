@@ -3,10 +3,16 @@
 import hashlib
 import struct
 from dataclasses import dataclass, field
+from typing import Final
 
-SNI, GROUPS, POINTS, SIGNATURES, ALPN, VERSIONS = 0, 10, 11, 13, 16, 43
+SNI: Final = 0
+GROUPS: Final = 10
+POINTS: Final = 11
+SIGNATURES: Final = 13
+ALPN: Final = 16
+VERSIONS: Final = 43
 
-MAX_EXTENSIONS = 512
+MAX_EXTENSIONS: Final = 512
 
 
 @dataclass(slots=True)
@@ -141,7 +147,7 @@ def md5(text: str) -> bytes:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().encode()
 
 
-_VERSIONS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
+_VERSIONS: Final = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
 
 
 def ja4(hello: Hello, quic: bool = False) -> str:

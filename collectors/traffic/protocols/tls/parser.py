@@ -1,17 +1,28 @@
 """TLS over one connection: records, handshake messages, and the one transaction that holds what they say."""
 
+from typing import Final
+
 from collectors.traffic.protocols.news import Conversation, Fields
 from collectors.traffic.protocols.parser import Facts, Limits, Parser
 from collectors.traffic.protocols.tls import certificate, hello
 from collectors.traffic.protocols.tls.hello import Hello
 
-CHANGE_CIPHER, ALERT, HANDSHAKE, APPLICATION, HEARTBEAT = 20, 21, 22, 23, 24
-CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_KEYS, SERVER_DONE, CLIENT_KEYS = 1, 2, 11, 12, 14, 16
+CHANGE_CIPHER: Final = 20
+ALERT: Final = 21
+HANDSHAKE: Final = 22
+APPLICATION: Final = 23
+HEARTBEAT: Final = 24
+CLIENT_HELLO: Final = 1
+SERVER_HELLO: Final = 2
+CERTIFICATE: Final = 11
+SERVER_KEYS: Final = 12
+SERVER_DONE: Final = 14
+CLIENT_KEYS: Final = 16
 
-MAX_HANDSHAKE = 131_072
+MAX_HANDSHAKE: Final = 131_072
 """Bytes of one handshake message that are put together."""
-MAX_CHAIN = 16
-MAX_RECORDS = 255
+MAX_CHAIN: Final = 16
+MAX_RECORDS: Final = 255
 """Records that one packet may hold without being odd."""
 
 

@@ -15,7 +15,8 @@ def test_protocols_without_parser_are_recognised_only() -> None:
 
 
 def test_every_parser_goes_by_its_name() -> None:
-    assert all(parser.protocol == name for name, parser in _PARSERS.items())
+    facts = Facts(1, 2, (0, 1), (0, 2), False)
+    assert all(kind(Conversation(0), facts, Limits()).protocol == name for name, kind in _PARSERS.items())
 
 
 def test_events_in_the_code_are_events_that_rules_may_name() -> None:

@@ -5,12 +5,12 @@ import random
 import numpy as np
 
 from collectors.traffic.streams import columns as codes
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.bridge import lift, settle
 from collectors.traffic.streams.columns import SessionColumns
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
-from collectors.traffic.streams.state import State
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, Listener, Speaker, packet
 
@@ -25,7 +25,7 @@ def test_an_open_session_is_the_same_there_and_back() -> None:
     assert known.code[0] == codes.OPEN
     before = {name: pair[:, 0].copy() for name, pair in known.pairs.items()}
     session = lift(known, 0, (b"wait", b""), StreamOptions(), Policy.WINDOWS, Delivery(100))
-    assert session.state is State.ESTABLISHED
+    assert session.state == states.ESTABLISHED
     assert settle(session, known) is None, "more waits than was sent"
     session.client.segments.clear()
     fresh = SessionColumns()
@@ -37,12 +37,12 @@ def test_an_open_session_is_the_same_there_and_back() -> None:
 
 def test_states_behind_a_fin_are_told_by_what_is_acknowledged() -> None:
     ends = [
-        ([packet(CLIENT, FIN | ACK, 101, 901)], State.CLOSE_WAIT),
-        ([packet(SERVER, FIN | ACK, 901, 101)], State.FIN_WAIT1),
-        ([packet(SERVER, FIN | ACK, 901, 101), packet(CLIENT, ACK, 101, 902)], State.FIN_WAIT2),
-        ([packet(CLIENT, FIN | ACK, 101, 901), packet(SERVER, FIN | ACK, 901, 102)], State.LAST_ACK),
-        ([packet(SERVER, FIN | ACK, 901, 101), packet(CLIENT, FIN | ACK, 101, 902)], State.TIME_WAIT),
-        ([packet(CLIENT, PSH | ACK, 101, 901, b"x")], State.ESTABLISHED),
+        ([packet(CLIENT, FIN | ACK, 101, 901)], states.CLOSE_WAIT),
+        ([packet(SERVER, FIN | ACK, 901, 101)], states.FIN_WAIT1),
+        ([packet(SERVER, FIN | ACK, 901, 101), packet(CLIENT, ACK, 101, 902)], states.FIN_WAIT2),
+        ([packet(CLIENT, FIN | ACK, 101, 901), packet(SERVER, FIN | ACK, 901, 102)], states.LAST_ACK),
+        ([packet(SERVER, FIN | ACK, 901, 101), packet(CLIENT, FIN | ACK, 101, 902)], states.TIME_WAIT),
+        ([packet(CLIENT, PSH | ACK, 101, 901, b"x")], states.ESTABLISHED),
     ]
     for packets, state in ends:
         listener = Listener()

@@ -1,13 +1,13 @@
 """Handing on: bounds, and holes."""
 
 from collectors.traffic.streams import news
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.policy import Policy
 from collectors.traffic.streams.segment import ACK, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
 from collectors.traffic.streams.session import Session
-from collectors.traffic.streams.state import State
 
 
 def opened(limit: int = 1 << 20) -> tuple[Session, Delivery]:
@@ -16,7 +16,7 @@ def opened(limit: int = 1 << 20) -> tuple[Session, Delivery]:
     session = Session(3, StreamOptions(), Policy.WINDOWS, out)
     session.client.begin(0)
     session.client.next_seq = session.client.last_ack = 1
-    session.enter(State.ESTABLISHED)
+    session.enter(states.ESTABLISHED)
     return session, out
 
 

@@ -8,7 +8,7 @@ from collectors.traffic.block import from_packets
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.streams.left import Left
-from collectors.traffic.streams.rows import Rows
+from collectors.traffic.streams.rows import rows_of
 from tests.collectors.traffic.streams.talk import ACK, PSH, URG, packet
 
 STAMPS = b"\x01\x01\x08\x0a" + struct.pack(">II", 7, 5)
@@ -19,7 +19,7 @@ def left(packets: list[bytes], start: int = 0) -> Left:
     """Return what is left of one flow from a packet on."""
     block = from_packets(packets, time_ns=[number * 1_500_000_000 for number in range(len(packets))])
     table = Decoder(DecodeOptions(verify_checksums=False)).decode(block)
-    rows = Rows(block, table, FlowTable(FlowOptions()).update(block, table))
+    rows = rows_of(block, table, FlowTable(FlowOptions()).update(block, table))
     return Left(block, table, rows, np.array([start]), rows.ends)
 
 

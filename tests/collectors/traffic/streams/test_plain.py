@@ -5,11 +5,10 @@ import random
 
 import pytest
 
-from collectors.traffic.streams import reassembler
 from collectors.traffic.streams.left import Left
 from collectors.traffic.streams.news import News
 from collectors.traffic.streams.options import StreamOptions
-from collectors.traffic.streams.segment import Segment
+from collectors.traffic.streams.plain import follow
 from collectors.traffic.streams.session import Session
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER
 from tests.collectors.traffic.streams.talk import ACK, FIN, PSH, RST, SYN, Listener, conversation, packet
@@ -36,9 +35,11 @@ def untidy(seed: int) -> list[bytes]:
     return packets
 
 
-def hear(packets: list[bytes], **options: bool) -> Listener:
-    """Return what the careful way alone heard."""
+def hear(packets: list[bytes], plain: bool = True, **options: bool) -> Listener:
+    """Return what the careful way alone heard; with or without the loop over plain packets."""
     listener = Listener(StreamOptions(**options), careful=True)  # type: ignore[arg-type]
+    if not plain:
+        listener.reassembler.follow = _none
     for at in range(0, len(packets), 50):
         listener.hear(packets[at : at + 50])
     listener.end()
@@ -46,11 +47,10 @@ def hear(packets: list[bytes], **options: bool) -> Listener:
 
 
 @pytest.mark.parametrize("options", [{}, {"midstream": True}, {"inline": True}, {"async_oneside": True}])
-def test_it_comes_to_what_the_states_come_to(options: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_comes_to_what_the_states_come_to(options: dict[str, bool]) -> None:
     plain = [hear(untidy(seed), **options) for seed in range(SEEDS)]
-    monkeypatch.setattr(reassembler, "follow", _none)
     for seed, one in enumerate(plain):
-        other = hear(untidy(seed), **options)
+        other = hear(untidy(seed), plain=False, **options)
         assert one.events() == other.events(), seed
         assert one.accepted() == other.accepted(), seed
         assert one.said() == other.said(), seed
@@ -60,8 +60,8 @@ def test_it_comes_to_what_the_states_come_to(options: dict[str, bool], monkeypat
 
 
 @pytest.mark.parametrize("inline", [False, True])
-def test_a_client_that_nothing_answers_comes_to_the_same(inline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def talks() -> list[Listener]:
+def test_a_client_that_nothing_answers_comes_to_the_same(inline: bool) -> None:
+    def talks(plain: bool) -> list[Listener]:
         found = []
         for seed in range(SEEDS):
             chance = random.Random(seed)
@@ -71,12 +71,10 @@ def test_a_client_that_nothing_answers_comes_to_the_same(inline: bool, monkeypat
                 seq, ack = chance.choice([99, 100, 101, 150, 1 << 31, (1 << 31) + 120]), chance.choice([0, 1, 901])
                 data = bytes(chance.choice([0, 1, 1, 30])) if flags & ACK else b""
                 one.append(packet(chance.random() < 0.1, flags, seq, ack, data))
-            found.append(hear(one, inline=inline))
+            found.append(hear(one, plain, inline=inline))
         return found
 
-    plain = talks()
-    monkeypatch.setattr(reassembler, "follow", _none)
-    for seed, (mine, theirs) in enumerate(zip(plain, talks(), strict=True)):
+    for seed, (mine, theirs) in enumerate(zip(talks(True), talks(False), strict=True)):
         assert mine.events() == theirs.events(), seed
         assert mine.accepted() == theirs.accepted(), seed
         assert [news.runs for news in mine.news] == [news.runs for news in theirs.news], seed
@@ -88,18 +86,19 @@ def _none(session: Session, left: Left, place: int, end: int, news: News) -> int
     return place
 
 
-def test_plain_packets_make_no_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    whole = Left.segment
+def test_plain_packets_make_no_segments() -> None:
+    passed = 0
 
-    def counted(left: Left, place: int) -> Segment:
-        made.append(place)
-        return whole(left, place)
+    def counted(session: Session, left: Left, place: int, end: int, news: News) -> int:
+        nonlocal passed
+        after = follow(session, left, place, end, news)
+        passed += after - place
+        return after
 
-    monkeypatch.setattr(Left, "segment", counted)
     listener = Listener(careful=True)
+    listener.reassembler.follow = counted
     data = [packet(CLIENT, PSH | ACK, 101 + 10 * number, 901, bytes(10)) for number in range(20)]
     answers = [packet(SERVER, ACK, 901, 111 + 10 * number) for number in range(20)]
     listener.hear([*OPENING, *(one for pair in zip(data, answers, strict=True) for one in pair)])
-    assert len(made) == len(OPENING)
+    assert passed == len(data) + len(answers)
     assert sum(len(run.data) for run in listener.news[0].runs) == 200

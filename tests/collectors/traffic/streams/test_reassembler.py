@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from collectors.traffic.streams import news, reassembler
+from collectors.traffic.streams import news
 from collectors.traffic.streams.options import StreamOptions
 from tests.collectors.traffic.streams.talk import (
     ACK,
@@ -69,13 +69,13 @@ def test_the_fast_way_and_the_careful_one_come_to_the_same() -> None:
         assert fast.accepted() == careful.accepted(), seed
 
 
-def test_flows_that_are_in_order_again_go_on_the_fast_way_in_the_same_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reassembler, "_WORTH", 0)
+def test_flows_that_are_in_order_again_go_on_the_fast_way_in_the_same_block() -> None:
     kept = 0
     for seed in range(SEEDS // 2):
         talk = conversation(seed, untidy=0.3)
         fast, careful = Listener(), Listener(careful=True)
         for listener in (fast, careful):
+            listener.reassembler.worth = 0
             listener.hear(talk.packets)
             listener.end()
         assert fast.said() == careful.said(), seed

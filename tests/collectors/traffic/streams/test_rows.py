@@ -10,14 +10,14 @@ from scapy.layers.l2 import Ether
 from collectors.traffic.block import from_packets
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.flows.table import FlowOptions, FlowTable
-from collectors.traffic.streams.rows import Rows
+from collectors.traffic.streams.rows import Rows, rows_of
 
 
 def rows(packets: list[bytes]) -> Rows:
     """Return the TCP rows of packets."""
     block = from_packets(packets)
     table = Decoder(DecodeOptions()).decode(block)
-    return Rows(block, table, FlowTable(FlowOptions(), bytes(64)).update(block, table))
+    return rows_of(block, table, FlowTable(FlowOptions(), bytes(64)).update(block, table))
 
 
 def segment(port: int, **fields: Any) -> bytes:

@@ -1,14 +1,14 @@
 """Sessions: what needs no look at their state."""
 
 from collectors.traffic.streams import closing, completion, established, handshake
+from collectors.traffic.streams import state as states
 from collectors.traffic.streams.session import Session
-from collectors.traffic.streams.state import State
 from tests.collectors.traffic.streams.heard import CLIENT, OPENING, SERVER, events
 from tests.collectors.traffic.streams.talk import ACK, PSH, packet
 
 
 def test_every_state_has_its_way() -> None:
-    assert set(Session.handlers) == set(State)
+    assert set(Session.handlers) == set(range(states.NONE, states.CLOSED + 1))
     modules = {handler.__module__ for handler in Session.handlers.values()}
     assert modules == {module.__name__ for module in (closing, completion, established, handshake)}
 

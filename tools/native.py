@@ -1,0 +1,199 @@
+"""Compiles the hot path of the traffic sensor with mypyc, where there are a C compiler and Python's headers; nothing else is needed to run.
+
+usage: native.py [--into FOLDER] [--strict]   (`make native`; `collectors/traffic/native.py` takes what is built)
+
+The sources stay ordinary Python, and run as they are wherever they are not compiled. What was built of the same sources stays. Without
+--strict, what is wanting is one line and no failure.
+"""
+
+import argparse
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from collectors.traffic import native  # noqa: E402
+
+SLOWER = "the sensor runs uncompiled, at about two thirds of the speed"
+OURS = ("collectors", "contracts")
+SLICES = """
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#define PyBytes_FromStringAndSize(from, size) PyBytes_FromStringAndSize((from), (size) < 0 ? 0 : (size))
+#define PyByteArray_FromStringAndSize(from, size) PyByteArray_FromStringAndSize((from), (size) < 0 ? 0 : (size))
+"""
+"""Before every C file: a slice that ends before it begins is empty, as in Python; mypyc's own raises SystemError there."""
+CONFIG = """[mypy]
+explicit_package_bases = True
+namespace_packages = True
+ignore_missing_imports = True
+"""
+
+
+def chosen(root: Path) -> list[str]:
+    """Return the sources that are to be compiled, as paths below `root`."""
+    room = root / native.ROOM.strip(".").replace(".", "/")
+    found = [path for name in native.COMPILED for path in (room / name.strip(".").replace(".", "/")).rglob("*.py")]
+    return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
+
+
+def involved(root: Path, sources: list[str]) -> list[str]:
+    """Return `sources` and all of our modules that they import, directly or not: what the compiled code relies on."""
+    waiting, found = list(sources), set(sources)
+    while waiting:
+        tree = ast.parse((root / waiting.pop()).read_bytes())
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        for name in names:
+            path = name.replace(".", "/") + ".py"
+            if name.split(".")[0] in OURS and path not in found and (root / path).is_file():
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
+def wanting() -> str:
+    """Return what is missing for compiling, "" when nothing is."""
+    if not compiler():
+        return "there is no C compiler (apt-get install gcc)"
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
+        return "Python's headers are not there (apt-get install python3-dev)"
+    missing = [name for name in ("mypyc", "setuptools", "numpy") if importlib.util.find_spec(name) is None]
+    return f"not installed here: {', '.join(missing)}" if missing else ""
+
+
+def compiler() -> str:
+    """Return the C compiler: CC, the one that Python was built with, or any."""
+    for name in (os.environ.get("CC"), (sysconfig.get_config_var("CC") or "").split(" ")[0], "cc", "gcc", "clang"):
+        if name and shutil.which(name):
+            return name
+    return ""
+
+
+def compile_all(root: Path, sources: list[str], folder: Path, work: Path) -> None:
+    """Write C for `sources`, and compile it into one extension per module (and the library they share) in `folder`."""
+    from mypyc.build import mypycify
+
+    config = work / "mypy.ini"
+    config.write_text(CONFIG, "utf-8")
+    slices = work / "slices.h"
+    slices.write_text(SLICES, "utf-8")
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        extensions = mypycify(
+            [*sources, f"--config-file={config}"],
+            opt_level="2", debug_level="0", multi_file=True,
+            group_name=native.GROUP.removesuffix("__mypyc"), target_dir=str(work),
+        )  # fmt: skip
+        objects = {source: str(work / f"{number}.o") for number, source in enumerate(_sources(extensions))}
+
+        def one(source: str) -> None:
+            extension = next(one for one in extensions if source in one.sources)
+            flags = [*extension.extra_compile_args, *(f"-I{path}" for path in extension.include_dirs)]
+            include = sysconfig.get_paths()["include"]
+            call = [
+                compiler(),
+                "-c",
+                "-fPIC",
+                "-DNDEBUG",
+                "-include",
+                str(slices),
+                *flags,
+                f"-I{include}",
+                source,
+                "-o",
+                objects[source],
+            ]
+            subprocess.run(call, check=True)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(one, objects))
+        for extension in extensions:
+            made = [objects[source] for source in extension.sources]
+            subprocess.run(
+                [compiler(), "-shared", "-s", "-o", str(folder / (extension.name + native.SUFFIX)), *made], check=True
+            )
+    finally:
+        os.chdir(before)
+
+
+def _sources(extensions: list) -> list[str]:
+    return sorted({source for extension in extensions for source in extension.sources})
+
+
+def build(root: Path, into: Path) -> int:
+    """Build all that is to be compiled below `root`, and exchange what was built before; returns how many modules there are."""
+    sources = chosen(root)
+    digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in involved(root, sources)}
+    name = hashlib.sha256(json.dumps([digests, native.SUFFIX]).encode()).hexdigest()[:16]
+    into.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into) as work:
+        built = Path(work) / "built"
+        built.mkdir()
+        compile_all(root, sources, built, Path(work))
+        shutil.rmtree(into / name, ignore_errors=True)
+        built.rename(into / name)
+    fresh = into / "manifest.new"
+    fresh.write_text(json.dumps({"suffix": native.SUFFIX, "build": name, "sources": digests}, indent=1), "utf-8")
+    fresh.replace(into / "manifest.json")
+    for old in into.iterdir():
+        if old.is_dir() and old.name != name:
+            shutil.rmtree(old, ignore_errors=True)
+    return len(sources)
+
+
+def is_there(root: Path, into: Path) -> bool:
+    """Return whether the same was built already."""
+    try:
+        found = native.manifest(into)
+    except native.Stale:
+        return False
+    known = found.get("sources")
+    return isinstance(known, dict) and sorted(known) == involved(root, chosen(root)) and not native.changed(found, root)
+
+
+def main() -> int:
+    """Build, if that is possible and needed."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--into", type=Path, default=native.FOLDER)
+    arguments.add_argument("--strict", action="store_true")
+    given = arguments.parse_args()
+    if os.environ.get(native.SWITCH) == "0":
+        print(f"{native.SWITCH}=0: {SLOWER}")
+        return 0
+    if is_there(ROOT, given.into):
+        return 0
+    if not given.strict and importlib.util.find_spec("numpy") is None:
+        return 0  # There is no sensor here.
+    missing = wanting()
+    if missing:
+        print(f"not compiled: {missing}; {SLOWER}")
+        return 1 if given.strict else 0
+    print("compiling the sensor's hot path (a minute or two, once)", flush=True)
+    began = time.monotonic()
+    try:
+        count = build(ROOT, given.into)
+    except (OSError, subprocess.CalledProcessError, SystemExit) as error:
+        print(f"not compiled: {error}; {SLOWER}")
+        return 1 if given.strict else 0
+    print(f"{count} modules compiled in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
