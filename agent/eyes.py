@@ -2,8 +2,8 @@
 
 Whoever may follow `/proc/PID/fd` may by the same capability read every process's memory and, through `/proc/PID/root`, every file
 (`ptrace(2)`, access modes). So a worker that must know the owners of sockets forks this process before it meets any hostile input and
-then gives the capability up. The eyes answer two questions, with the host's own code, and nothing else; a worker that is taken over
-can ask them who owns a socket, and no more.
+then gives the capability up. The eyes answer three questions, with the host's own code, and nothing else; a worker that is taken over
+can ask them who owns which socket, and no more.
 """
 
 import os
@@ -24,7 +24,18 @@ from agent.framing import pack, read_frame, write_frame
 from agent.last_words import last_words
 from contracts import outcome as outcomes
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
-from contracts.host import Facts, Host, Processes, ProcessTable, RulesetChange, Sockets, SocketTable, Stop, Stream
+from contracts.host import (
+    Facts,
+    Host,
+    Processes,
+    ProcessTable,
+    RulesetChange,
+    Senders,
+    Sockets,
+    SocketTable,
+    Stop,
+    Stream,
+)
 from contracts.record import Record
 
 MAX_ANSWER = 256 << 20
@@ -49,16 +60,25 @@ class Describe(Record, tag="describe"):
     pids: tuple[int, ...]
 
 
-Question = Listening | Describe
+class Sending(Record, tag="sending"):
+    """Which connections have sent much?"""
+
+    id: int
+    at_least: int
+    most: int
+
+
+Question = Listening | Describe | Sending
 
 
 class Seen(Record):
-    """The answer to question `id`: one of the two, or why not. `cpu_s` is what it took."""
+    """The answer to question `id`: one of the three, or why not. `cpu_s` is what it took."""
 
     id: int
     cpu_s: float = 0.0
     sockets: Sockets | None = None
     processes: Processes | None = None
+    senders: Senders | None = None
     why: Why | None = None
     detail: str = ""
     fix: str = ""
@@ -99,6 +119,11 @@ class Eyes:
         """Return the listening sockets (`contracts.host.SocketTable`)."""
         answer = self._ask(lambda number: Listening(id=number, owners=owners, ports=frozenset(ports)))
         return answer.sockets or Sockets(sockets=())
+
+    def sending(self, at_least: int, most: int) -> Senders:
+        """Return the connections that have sent much (`contracts.host.SocketTable`)."""
+        answer = self._ask(lambda number: Sending(id=number, at_least=at_least, most=most))
+        return answer.senders or Senders(connections=())
 
     def describe(self, pids: Sequence[int]) -> Processes:
         """Describe the processes of `pids` (`contracts.host.ProcessTable`)."""
@@ -160,7 +185,7 @@ class _Sockets:
     """Owners are seen by the eyes; whether the set of sockets changed needs no capability, is asked often, and is seen by the worker."""
 
     def __init__(self, own: SocketTable, eyes: Eyes) -> None:
-        self.listening, self.fingerprint = eyes.listening, own.fingerprint
+        self.listening, self.sending, self.fingerprint = eyes.listening, eyes.sending, own.fingerprint
 
 
 class FarSighted:
@@ -260,6 +285,8 @@ def _see(question: Question, host: Host) -> Seen:
             return Seen(id=question.id, sockets=host.sockets.listening(question.owners, question.ports))
         case Describe():
             return Seen(id=question.id, processes=host.processes.describe(question.pids))
+        case Sending():
+            return Seen(id=question.id, senders=host.sockets.sending(question.at_least, question.most))
 
 
 def _end(reason: str) -> NoReturn:

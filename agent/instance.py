@@ -23,6 +23,7 @@ from agent.core import Core
 from agent.core import Plan as CorePlan
 from agent.coverage import CoverageBook
 from agent.declared import declare
+from agent.follow_up import follow_up
 from agent.handover import Handover
 from agent.housekeeping import Housekeeping
 from agent.intake import Intake
@@ -136,6 +137,7 @@ class Instance:
         self._patiently(self._declare)
         self._take_backups(self._recent(BACKUP_KINDS))
         self._core.listeners.append(lambda envelope: self._take_backups([envelope]))
+        self._core.listeners.append(lambda envelope: follow_up(envelope, self._core.changed))
         self._take_antivirus(self._recent(ANTIVIRUS_KINDS))
         self._core.listeners.append(lambda envelope: self._take_antivirus([envelope]))
         self._core.listeners.append(self._antivirus_proof().take)

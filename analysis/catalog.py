@@ -11,5 +11,6 @@ JUDGES: tuple[Entry, ...] = (
     Entry(name="backup", target="analysis.backup:BackupJobs", worker="core"),
     Entry(name="backup.gaps", target="analysis.gaps:BackupGaps", worker="core"),
     Entry(name="antivirus.state", target="analysis.antivirus.judge:AntivirusJudge", worker="core"),
+    Entry(name="outbound", target="analysis.outbound:OutboundJudge", worker="core"),
     Entry(name="stale", target="analysis.stale:Stale", worker="core"),
 )

@@ -7,6 +7,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(name="firewall", target="collectors.firewall.collector:FirewallCollector", worker="netfilter"),
     Entry(name="datapath", target="collectors.firewall.datapath:DatapathCollector", worker="netfilter"),
     Entry(name="ports", target="collectors.ports.collector:PortsCollector", worker="reader"),
+    Entry(name="senders", target="collectors.senders:SendersCollector", worker="reader"),
     Entry(name="traffic", target="collectors.traffic.collector:TrafficCollector", worker="sensor"),
     Entry(name="antivirus", target="collectors.antivirus.collector:AntivirusCollector", worker="reader"),
     Entry(name="integrity", target="collectors.integrity.collector:IntegrityCollector", worker="reader"),

@@ -134,8 +134,37 @@ class Sockets(Record):
     owners_seen: bool = True
 
 
+class Sender(Record):
+    """One TCP connection of this network namespace: both ends, what the peer has acknowledged, and the processes that hold it."""
+
+    protocol: str
+    address: str
+    port: int
+    peer: str
+    peer_port: int
+    bytes_sent: int = 0
+    uid: int = 0
+    inode: int = 0
+    pids: tuple[int, ...] = ()
+
+
+class Senders(Record):
+    """Connections over which much has been sent, `left_out` more than were asked for.
+
+    Where `owners_seen` is true, a connection without `pids` is held by no process any more.
+    """
+
+    connections: tuple[Sender, ...]
+    blind: tuple[Blind, ...] = ()
+    owners_seen: bool = True
+    left_out: int = 0
+
+
 class SocketTable(Protocol):
-    """Listening sockets of the kernel."""
+    """Sockets of the kernel."""
+
+    def sending(self, at_least: int, most: int) -> Senders:
+        """Return the TCP connections of this network namespace that have sent so many bytes, those with the most first."""
 
     def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
         """Return every listening (tcp, sctp) or bound unconnected (udp) socket of every network namespace that may be seen.

@@ -18,7 +18,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.errors import Unavailable, Why
-from contracts.host import Completed, Facts, PacketPrograms, Process, Processes, RulesetChange, Sockets, Stop, Stream
+from contracts.host import (
+    Completed,
+    Facts,
+    PacketPrograms,
+    Process,
+    Processes,
+    RulesetChange,
+    Senders,
+    Sockets,
+    Stop,
+    Stream,
+)
 from contracts.netfilter import Cut, Element, Flow, NoSuchSet, Overlap
 from host.clamd import LinuxClamd
 from host.dry_run import Planned
@@ -142,6 +153,7 @@ class FakeSockets:
 
     def __init__(self, found: Sockets) -> None:
         self.found: Sockets | Unavailable = found
+        self.senders: Senders | Unavailable = Senders(connections=())
 
     def listening(self, owners: bool = True, ports: Collection[int] = ()) -> Sockets:
         """Return `found`, without owners if they are not wanted, and if `ports` are given only what is on them."""
@@ -152,6 +164,15 @@ class FakeSockets:
             return msgspec.structs.replace(self.found, sockets=chosen)
         plain = tuple(msgspec.structs.replace(socket, pids=()) for socket in chosen)
         return msgspec.structs.replace(self.found, sockets=plain, owners_seen=False)
+
+    def sending(self, at_least: int, most: int) -> Senders:
+        """Return those of `senders` that have sent so much."""
+        if isinstance(self.senders, Unavailable):
+            raise self.senders
+        chosen = [one for one in self.senders.connections if one.bytes_sent >= at_least]
+        return msgspec.structs.replace(
+            self.senders, connections=tuple(chosen[:most]), left_out=max(0, len(chosen) - most)
+        )
 
     def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
         """Return a digest of `found`; the ephemeral ports are those from 32768 on."""

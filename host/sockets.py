@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
-from contracts.host import Socket, Sockets
-from host import proc_net, sock_diag
+from contracts.host import Senders, Socket, Sockets
+from host import proc_net, senders, sock_diag
 from host.namespaces import Namespaces
 from host.owners import Owners, all_pids
 from host.sock_diag import Bound, NoSuchProtocol
@@ -66,6 +66,10 @@ class LinuxSockets:
             all_namespaces=whole,
             owners_seen=known,
         )
+
+    def sending(self, at_least: int, most: int) -> Senders:
+        """Return the TCP connections of this network namespace that have sent so many bytes, those with the most first."""
+        return senders.sending(at_least, most)
 
     def fingerprint(self, ephemeral_udp: bool = True) -> bytes:
         """Return a digest that changes when a socket starts or stops listening in this network namespace; cheap."""

@@ -1,12 +1,14 @@
 """The subject `traffic`: how the sensor stands, as keyed rows that commands, pages and metrics read.
 
-Keys: `sensor`; `rules`; `interface NAME`; `peer ADDRESS`; `protocol NAME`.
+Keys: `sensor`; `rules`; `interface NAME`; `peer ADDRESS`; `protocol NAME`; `outbound LOCAL SUBJECT`.
 """
 
 from contracts.record import Record
 
 SUBJECT = "traffic"
 SENSOR, RULES = "sensor", "rules"
+OUTBOUND_UNUSUAL = "traffic.outbound_volume_unusual"
+"""The kind of event upon which it is looked who sends."""
 
 
 class Sensor(Record):
@@ -94,8 +96,21 @@ class Protocol(Record):
     transactions: int = 0
 
 
+class Outbound(Record):
+    """Unusually much that left for one peer, as the sensor saw it lately: both ends as `traffic.outbound_volume_unusual` has them."""
+
+    subject: str
+    local: str
+    method: str
+    protocol: str
+    bytes_out: int
+    usual_bytes: int
+    began_ms: int
+    last_ms: int
+
+
 class Row(Record, omit_defaults=True):
-    """One part: `what` is sensor, rules, interface, peer or protocol; the field of that name holds it."""
+    """One part: `what` is sensor, rules, interface, peer, protocol or outbound; the field of that name holds it."""
 
     what: str
     sensor: Sensor | None = None
@@ -103,3 +118,4 @@ class Row(Record, omit_defaults=True):
     interface: Interface | None = None
     peer: Peer | None = None
     protocol: Protocol | None = None
+    outbound: Outbound | None = None

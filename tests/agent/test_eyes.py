@@ -1,4 +1,4 @@
-"""The eyes of a worker: two questions to a process of their own."""
+"""The eyes of a worker: three questions to a process of their own."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from agent.execute import settle
 from agent.eyes import Describe, Eyes, FarSighted, Question
 from contracts.coverage import Blind
 from contracts.errors import HoldfastError, Unavailable, Why
-from contracts.host import Process, Processes, Socket, Sockets
+from contracts.host import Process, Processes, Sender, Senders, Socket, Sockets
 from contracts.outcome import Ok
 
 # The deadline's exception may be raised inside a collector callback of another plug-in, where it is lost; it comes again a second later.
@@ -34,6 +34,12 @@ class Tables:
         if ports:
             sockets = tuple(one for one in sockets if one.port in ports)
         return Sockets(sockets=sockets, blind=(Blind(what="some", why=Why.OTHER),))
+
+    def sending(self, at_least, most):
+        one = Sender(
+            protocol="tcp", address="::1", port=1, peer="::1", peer_port=2, bytes_sent=at_least, pids=(os.getpid(),)
+        )
+        return Senders(connections=(one,) * most, left_out=most)
 
     def fingerprint(self, ephemeral_udp=True):
         return b"with" if ephemeral_udp else b"without"
@@ -162,7 +168,13 @@ def test_without_eyes_a_worker_ends_rather_than_see_less():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 70
 
 
-def test_there_are_two_questions_and_no_more():
+def test_they_say_which_connections_sent_much(eyes):
+    found = FarSighted(Host(), eyes).sockets.sending(5, 1)
+    assert [(one.bytes_sent, one.pids != (os.getpid(),)) for one in found.connections] == [(5, True)], "seen elsewhere"
+    assert found.left_out == 1
+
+
+def test_there_are_three_questions_and_no_more():
     decoder = msgspec.msgpack.Decoder(Question)
     assert decoder.decode(msgspec.msgpack.encode(Describe(id=1, pids=(1,)))) == Describe(id=1, pids=(1,))
     for other in ({"type": "read", "id": 1, "path": "/etc/shadow"}, {"type": "describe", "id": 1, "pids": ["/etc"]}):

@@ -53,7 +53,9 @@ def test_a_switched_off_collector_is_neither_looked_at_nor_watched(tmp_path: Pat
 
 
 def test_a_worker_without_anything_to_do_is_not_started(tmp_path: Path) -> None:
-    off = ", ".join(f"{name}: {{enabled: false}}" for name in ("ports", "holdings", "antivirus", "suricata_eve"))
+    off = ", ".join(
+        f"{name}: {{enabled: false}}" for name in ("ports", "senders", "holdings", "antivirus", "suricata_eve")
+    )
     nothing = f"collectors: {{{off}}}"
     assert "reader" not in {spec.name for spec in planned(tmp_path, nothing).workers}
 

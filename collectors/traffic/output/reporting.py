@@ -4,6 +4,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.kinds import OUTBOUND_VOLUME
 from collectors.traffic.detectors.prefixes import Prefixes
 from collectors.traffic.options import Options
 from collectors.traffic.output.eve import address
@@ -18,9 +19,11 @@ from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from collectors.traffic.rules.site import Site
 from contracts.collector import Emit
 from contracts.event import Event
+from contracts.subjects.traffic import SUBJECT, Outbound
 from contracts.traffic_alert import HELD_BACK
 
 MOST_NAMED = 10
+MOST_OUTBOUND = 64
 
 
 class Reporting:
@@ -40,6 +43,8 @@ class Reporting:
         """Whether something was stated that is to lead to a ban, since this was last set to False."""
         self._emit = emit
         self._number = 0
+        self.outbound: dict[str, Outbound] = {}
+        """Unusual volume that was found last, by its ends."""
         self.flows = FlowRecords(lambda name, piece: self._hand_over("flows", name, piece))
         self._minute: tuple[float, int] = (now_s, 0)
         self.limiter = Limiter(Limits(), now_s)
@@ -118,11 +123,31 @@ class Reporting:
         key = f"{finding.kind.name} {finding.key}"
         interface = names[finding.interface] if finding.interface < len(names) else ""
         event = finding.event(interface, blocking=self._blocks)
+        if finding.kind is OUTBOUND_VOLUME:
+            self._note_outbound(finding)
         if not self.limiter.wants(0, key, now_s):
             self.limiter.hold(0, key, event)
             return
         self.blocked |= bool(event.fields.get("blocking"))
         self._emit.event(replace(event, repeats=self.limiter.stated(0, key, now_s)))
+
+    def _note_outbound(self, finding: Finding) -> None:
+        """Put a finding where the judge sees it that knows the processes, and have that looked at."""
+        key = f"{finding.local} {finding.subject}"
+        self.outbound.pop(key, None)
+        self.outbound[key] = Outbound(
+            subject=finding.subject,
+            local=finding.local,
+            method=finding.method,
+            protocol=finding.protocol,
+            bytes_out=int(finding.numbers["bytes_out"]),
+            usual_bytes=int(finding.numbers["usual_bytes"]),
+            began_ms=finding.first_ns // 1_000_000,
+            last_ms=finding.last_ns // 1_000_000,
+        )
+        while len(self.outbound) > MOST_OUTBOUND:
+            del self.outbound[next(iter(self.outbound))]
+        self._emit.changed(SUBJECT)
 
     def _event(self, alert: Alert, names: list[str], capture: str) -> Event:
         packet = alert.packet

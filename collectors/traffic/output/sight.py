@@ -147,6 +147,8 @@ class Sight:
             )
         for name, peer in self._peers.items():
             rows[f"peer {name}"] = Row(what="peer", peer=peer)
+        for name, outbound in reporting.outbound.items():
+            rows[f"outbound {name}"] = Row(what="outbound", outbound=outbound)
         found = pipeline.protocols.counts
         for name in {*found.conversations, *found.transactions}:
             protocol = Protocol(conversations=found.conversations[name], transactions=found.transactions[name])

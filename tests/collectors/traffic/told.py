@@ -16,6 +16,8 @@ class Told:
         self.kept: dict[str, bytes] = {}
         self.spots: tuple[Blind, ...] = ()
         self.gaps: list[str] = []
+        self.asked: list[str] = []
+        """Subjects that a look is asked for."""
         self.materials = dict(materials or {})
         self.tuned: CollectorOptions | None = None
         self._asked: dict[str, str] = {}
@@ -24,7 +26,7 @@ class Told:
         self.events.append(event)
 
     def changed(self, subject: str) -> None:
-        raise AssertionError(subject)
+        self.asked.append(subject)
 
     def gap(self, reason: str, seconds: float) -> None:
         self.gaps.append(reason)

@@ -4,6 +4,7 @@ import io
 
 from collectors.traffic.block import from_packets
 from collectors.traffic.captures import open_capture
+from collectors.traffic.detectors.options import DetectorOptions, VolumeOptions
 from collectors.traffic.detectors.prefixes import Prefixes
 from collectors.traffic.options import EvidenceOptions, Options
 from collectors.traffic.output.reporting import Reporting
@@ -101,3 +102,15 @@ def test_what_is_not_kept_for_want_of_the_secret_is_named_as_far_as_it_is_wanted
     assert desk.reporting.unkept() == ()
     alone = Desk(evidence=EvidenceOptions(key="file:/key", enabled=False), flow_records=1 << 20)
     assert alone.reporting.unkept() == ("the records of flows",)
+
+
+def test_unusual_volume_is_put_where_the_judge_sees_it_and_a_look_is_asked_for() -> None:
+    desk = Desk(detectors=DetectorOptions(home=(f"{scene.CLIENT}/32",), volume=VolumeOptions(sent=1000, usual=1)))
+    talk = scene.Talk(dport=443)
+    for _ in range(20):
+        talk.ask(b"x" * 200)
+    desk.see(*talk.packets)
+    assert "traffic.outbound_volume_unusual" in desk.told.kinds() and desk.told.asked == ["traffic"]
+    (found,) = desk.reporting.outbound.values()
+    assert (found.local, found.subject, found.method) == (scene.CLIENT, f"{scene.SERVER}:443/tcp", "sent")
+    assert found.bytes_out >= 1000 and found.last_ms == scene.START // 1_000_000
