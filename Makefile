@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules integrity-long screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -78,6 +78,9 @@ soak-traffic-tools: packages test-venv ## as root: every real tool (nmap, hping3
 
 soak-traffic-rules: test-venv ## whole flows made of 1,500 random rules (SOAK_RULES, SOAK_SEED), each of which must make its rule speak, and be silent with a byte altered
 	HOLDFAST_TRAFFIC_RULES=$(or $(SOAK_RULES),1500) HOLDFAST_TRAFFIC_WHOLE=1 HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -s tests/collectors/traffic/rules/test_flows.py $(PYTEST_ARGS)
+
+soak-traffic-fuzz: test-venv ## a million mutated captures, a million mutated conversations and 100,000 through every part with rules (SOAK_FUZZ, SOAK_FUZZ_WHOLE, SOAK_SEED); says the time and the memory
+	HOLDFAST_FUZZ_TRAFFIC=$(or $(SOAK_FUZZ),1000000) HOLDFAST_FUZZ_WHOLE=$(or $(SOAK_FUZZ_WHOLE),100000) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m tests.collectors.traffic.soak $(PYTEST_ARGS)
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach
 	@$(BIN)/python benchmarks/run_all.py

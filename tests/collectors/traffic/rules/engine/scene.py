@@ -44,7 +44,7 @@ def rules(*lines: str) -> list[Rule]:
     ]
     loader.read("\n".join(text).encode() + b"\n", "scene.rules")
     found = compiled(loader.ruleset)
-    assert found.refused == []
+    assert not found.refused, [str(one) for one in found.refused]
     return found.rules
 
 
