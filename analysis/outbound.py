@@ -6,7 +6,7 @@ Where there is none any more, or nobody could look, the owner is said to be not 
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from contracts import runs
 from contracts.collector import Report
@@ -21,7 +21,7 @@ from contracts.subjects.traffic import Outbound, Row
 
 SENT_BY = Kind(
     name="traffic.outbound_owner",
-    meaning="Unusually much data left for one peer; this is the process that sends it, as far as it could be found (possible exfiltration).",
+    meaning="Unusually much data left for one peer (possible exfiltration); this is the process that sends it, as far as it was found.",
     title="{owner} sends unusually much from {local} to {subject}: {bytes_out} bytes",
     severity=Severity.MEDIUM,
     fields={
@@ -195,7 +195,7 @@ def _unknown(key: str, finding: Outbound, why: str) -> Event:
     )
 
 
-def _facts(finding: Outbound) -> dict[str, str | int]:
+def _facts(finding: Outbound) -> dict[str, Any]:
     return {
         "subject": finding.subject,
         "local": finding.local,
