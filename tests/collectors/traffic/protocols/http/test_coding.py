@@ -102,3 +102,14 @@ def test_bombs_end_early_and_are_told(name: bytes) -> None:
     assert out < 20 << 20
     assert codings.feed(b"more") == b""
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("name", [b"gzip", b"deflate", b"br", b"zstd"])
+def test_no_packet_brings_more_than_the_bounds_allow(name: bytes) -> None:
+    zeros = b"\0" * (64 << 20)
+    bomb = {b"gzip": gzip.compress, b"deflate": raw, b"br": lambda data: brotli.compress(data, quality=5),
+            b"zstd": zstandard.compress}[name](zeros)  # fmt: skip
+    codings = Codings(name, 2, 1 << 20, 20)
+    slack = 1 << 19 if name in (b"br", b"zstd") else 1  # their libraries give whole blocks
+    assert len(codings.feed(bomb)) <= max(1 << 20, 20 * len(bomb)) + slack
+    assert codings.bombed
