@@ -1,4 +1,4 @@
-"""A seeded attack on an installed system: what an intruder does is told completely, each deed with its kind, from the kernel to the console.
+"""A seeded attack on an installed system: every deed of an intruder is told, each with its kind, from the kernel to the console.
 
 Everything is real: systemd's units with their hardening, the reader's watch, the core's spool, the wire, the console's database.
 """
@@ -9,7 +9,6 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,8 @@ from tests.system.conftest import Container, enroll
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-SETTINGS = "collectors: {integrity: {enabled: true, pace: {io: 100, cpu: 100}}}\n"
+SETTINGS = "collectors: {integrity: {enabled: true, pace: {io: 100, cpu: 100}, watch: {lab: {paths: [/opt/lab]}}}}\n"
+"""An overlay has no immutable files: that deed is done in a file system beside it."""
 SEED = int(os.environ.get("HOLDFAST_SEED", "20261122"))
 
 # A name of each deed: the shell's words, and what is to be told: path, kind, and a technique where the content means one.
@@ -69,7 +69,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
         (("/usr/bin/fmt", "", ""), ("/usr/bin/fold", "", "")),
     ),
     "hard link": ("ln /usr/bin/env /usr/bin/sysupdate", (("/usr/bin/sysupdate", "created", ""),)),
-    "immutable": ("chattr +i /usr/bin/csplit", (("/usr/bin/csplit", "attributes_changed", ""),)),
+    "immutable": ("chattr +i /opt/lab/tool", (("/opt/lab/tool", "attributes_changed", ""),)),
     "capability": ("setcap cap_setuid+ep /usr/bin/join", (("/usr/bin/join", "capabilities_changed", ""),)),
     "account": (
         "echo 'eve:x:0:0::/root:/bin/bash' >> /etc/passwd; echo 'eve:$6$abc$def:20000:0:99999:7:::' >> /etc/shadow",
@@ -77,7 +77,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
     ),
     "owner": ("chown nobody /usr/bin/shuf", (("/usr/bin/shuf", "owner_changed", ""),)),
     "deleted": ("rm /usr/bin/unexpand", (("/usr/bin/unexpand", "deleted", ""),)),
-    "link led elsewhere": ("ln -sfn /tmp/evil /usr/bin/pager", (("/usr/bin/pager", "target_changed", ""),)),
+    "link led elsewhere": ("ln -sfn /tmp/evil /usr/bin/pager", (("/usr/bin/pager", "link_changed", ""),)),
     "through a name of bytes": (
         "cp /usr/bin/true \"$(printf '/usr/bin/n\\377\\nl')\"", (("/usr/bin/n\\xff\\nl", "created", ""),)
     ),
@@ -111,8 +111,9 @@ class Console:
 def watched(container: Container) -> Iterator[Container]:
     """The booted system with its files watched; what the attack changed is put right again as far as others need it."""
     container.run(
-        "sh", "-ec", "mkdir -p -m 0700 /root/.ssh; mkdir -p /etc/cron.d; ln -sfn /usr/bin/more /usr/bin/pager"
+        "sh", "-ec", "mkdir -p -m 0700 /root/.ssh; mkdir -p /etc/cron.d /opt/lab; ln -sfn /usr/bin/more /usr/bin/pager"
     )
+    container.run("sh", "-ec", "mount -t tmpfs hflab /opt/lab; cp /usr/bin/true /opt/lab/tool")
     container.run("tee", "/etc/holdfast/agent.d/integrity.yaml", text=SETTINGS)
     enroll(container)
     container.run("systemctl", "reload", "holdfast-agent.service")
@@ -121,8 +122,8 @@ def watched(container: Container) -> Iterator[Container]:
         lambda: any(event["kind"] == "integrity.baseline_made" for event in console.events()), 200, "the baseline"
     )
     yield container
-    undo = "chattr -i /usr/bin/csplit; umount /usr/bin/nl; rm -f /etc/ld.so.preload /etc/cron.d/backdoor /root/.ssh/authorized_keys"
-    container.run("sh", "-c", undo + "; sed -i /^eve:/d /etc/passwd /etc/shadow")
+    undo = "chattr -i /opt/lab/tool; umount /opt/lab; umount /usr/bin/nl; rm -f /etc/ld.so.preload /etc/cron.d/backdoor"
+    container.run("sh", "-c", undo + " /root/.ssh/authorized_keys; sed -i /^eve:/d /etc/passwd /etc/shadow")
     container.run("rm", "/etc/holdfast/agent.d/integrity.yaml")
     container.run("systemctl", "reload", "holdfast-agent.service")
 
@@ -136,11 +137,10 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
         watched.run("sh", "-ec", DEEDS[name][0])
         time.sleep(chance.choice((0, 0, 0.05, 0.4)))
     wanted = [each for name in names for each in DEEDS[name][1]]
-    watched.wait_for(
-        lambda: not [path for path, _, _ in wanted if path not in console.told(before)],
-        90,
-        f"seed {SEED}: all of {names}",
-    )
+    end = time.monotonic() + 60
+    while missing := [path for path, _, _ in wanted if path not in console.told(before)]:
+        assert time.monotonic() < end, f"seed {SEED}: not told: {missing}\ntold: {sorted(console.told(before))}"
+        time.sleep(0.2)
     told = console.told(before)
     wrong = [one for one in wanted if not _is_told(told[one[0]], *one[1:])]
     assert wrong == [], json.dumps({path: told[path] for path, _, _ in wrong}, indent=1, default=str)[:6000]

@@ -122,3 +122,33 @@ def test_any_text_is_read(text: str) -> None:
     apt_history(text, lambda _: 0)
     dpkg_log(text, lambda _: 0)
     list(md5_lines(text.encode()))
+
+
+def _ms(at: str) -> int:
+    return int(at[-2:]) * 1000
+
+
+def test_a_run_of_dpkg_says_what_it_left_midway_and_what_it_completed() -> None:
+    day = "2026-01-01 00:00:"
+    killed = f"{day}01 startup archives install\n{day}01 upgrade a:all 1 2\n{day}02 status half-installed a:all 1\n"
+    done = f"{day}05 startup packages configure\n{day}05 configure a:all 2 <none>\n{day}06 status installed a:all 2\n"
+    idle = f"{day}07 startup packages configure\n"
+    one, two = dpkg_log(killed + done + idle, _ms)
+    assert (one.unfinished, one.ended_ms) == ("a was left half-installed", 2000)
+    assert (two.unfinished, [(each.name, each.deed, each.after) for each in two.packages]) == (
+        "",
+        [("a", "configure", "2")],
+    )
+
+
+def test_runs_of_dpkg_that_begin_in_the_same_second_are_told_apart() -> None:
+    at = "2026-01-01 00:00:01"
+    runs = dpkg_log(
+        "".join(f"{at} startup archives install\n{at} install {name}:all <none> 1\n" for name in "abc"), _ms
+    )
+    assert len({run.id for run in runs}) == 3
+
+
+def test_what_apt_says_of_an_error_is_kept() -> None:
+    (run,) = apt_history("Start-Date: 1\nInstall: a:all (1)\nError: dpkg exited unexpectedly\nEnd-Date: 2\n", int)
+    assert run.unfinished == "dpkg exited unexpectedly"

@@ -1,8 +1,9 @@
 """One statement a run, in words, and what stands out stays apart."""
 
+import msgspec
 import pytest
 
-from analysis.integrity.folding import fold, shortened, summary
+from analysis.integrity.folding import LATE_MS, Part, fold, shortened, summary
 from contracts.provenance import Level, PackageChange, Provenance, Transaction
 from tests.analysis.integrity.known import RUN, change, node
 
@@ -60,3 +61,31 @@ def test_a_run_is_told_in_words() -> None:
 )
 def test_a_version_is_shortened_only_where_the_rest_is_equal(before: str, after: str, said: str) -> None:
     assert shortened(before, after) == said
+
+
+def test_a_run_that_was_told_is_there_only_with_what_it_changed_in_its_own_time() -> None:
+    told = msgspec.structs.replace(RUN, told=True)
+    assert fold([], [told]) == ([], [])
+    late = change(b"/usr/bin/x", node(b"x", ctime_ns=(RUN.ended_ms + LATE_MS + 1) * 1_000_000))
+    by_it = Provenance(level=Level.SIGNED, transaction="apt-1")
+    ((one,), rest) = fold([(CHANGE, by_it), (late, by_it)], [told])
+    assert one.files == 1 and rest == [(late, by_it)] and summary(one.transaction).endswith(", found later")
+
+
+def test_parts_of_a_run_are_added_up() -> None:
+    one = Part(levels={"signed": 2, "listed": 1}, unproved=((b"/b", "as listed"),))
+    both = one.and_also(Part(levels={"signed": 1}, unproved=((b"/a", "as listed"),)))
+    assert (both.files, both.levels, [path for path, _ in both.unproved]) == (
+        4,
+        {"signed": 3, "listed": 1},
+        [b"/a", b"/b"],
+    )
+
+
+def test_a_run_that_did_not_come_to_its_end_says_so() -> None:
+    assert summary(msgspec.structs.replace(RUN, unfinished="its log has no end")).endswith(
+        " (unfinished: its log has no end)"
+    )
+    assert "tool 1 configured" in summary(
+        msgspec.structs.replace(RUN, packages=(PackageChange(name="tool", deed="configure", after="1"),))
+    )

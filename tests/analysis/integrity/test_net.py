@@ -3,8 +3,8 @@
 import stat
 
 from analysis.integrity.compare import join_renames
-from analysis.integrity.net import collapse, joined, waiting
-from contracts.file_change import CREATED, DELETED, MODIFIED, RENAMED, Change
+from analysis.integrity.net import collapse, joined, net, waiting
+from contracts.file_change import CREATED, DELETED, MODIFIED, RENAMED, TIMESTOMPED, Change
 from contracts.open_change import Open
 from contracts.trees import Node
 
@@ -87,3 +87,34 @@ def test_what_waits_is_shown_with_its_renames() -> None:
         (b"/b", RENAMED, b"/a"),
         (b"/c", CREATED, b""),
     ]
+
+
+def seen(*steps: Change) -> list[tuple[str, tuple[str, ...]]]:
+    return [(change.path.decode(), change.kinds) for change in net(steps)]
+
+
+def test_what_dpkg_does_to_a_name_is_one_change() -> None:
+    old, new = file(b"x", 1, b"1" * 32), file(b"x", 2, b"2" * 32)
+    written = Change(path=b"/x.dpkg-new", kinds=(CREATED,), after=new)
+    gone = Change(path=b"/x.dpkg-new", kinds=(DELETED,), before=new)
+    over = Change(path=b"/x", kinds=(MODIFIED,), before=old, after=new)
+    assert seen(written, over, gone) == [("/x", (MODIFIED,))]
+    moved = Change(path=b"/x", kinds=(RENAMED,), before=new, after=new, former=b"/x.dpkg-new")
+    assert seen(written, moved) == [("/x", (CREATED,))]
+    assert seen(written, gone) == []
+
+
+def test_what_was_put_back_is_none_and_what_was_there_first_is_kept() -> None:
+    one, two, three = file(b"x", 1, b"1" * 32), file(b"x", 2, b"2" * 32), file(b"x", 3, b"3" * 32)
+    there = Change(path=b"/x", kinds=(MODIFIED,), before=one, after=two, old=b"1")
+    back = Change(path=b"/x", kinds=(MODIFIED,), before=two, after=one)
+    on = Change(path=b"/x", kinds=(MODIFIED,), before=two, after=three, new=b"3")
+    assert seen(there, back) == []
+    (left,) = net([there, on])
+    assert (left.before, left.after, left.old, left.new) == (one, three, b"1", b"3")
+
+
+def test_a_rename_that_nothing_follows_stays_one_and_a_deletion_undone_is_a_change() -> None:
+    one, two = file(b"x", 1, b"1" * 32), file(b"x", 2, b"2" * 32)
+    assert seen(Change(path=b"/b", kinds=(RENAMED,), before=one, after=one, former=b"/a")) == [("/b", (RENAMED,))]
+    assert seen(went(b"/x", one), came(b"/x", two)) == [("/x", (MODIFIED, TIMESTOMPED))], "dated alike"

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from collectors.integrity import runs
 from collectors.integrity.book import FILE
 from collectors.integrity.collector import IntegrityCollector
+from collectors.integrity.explaining import Explained
 from collectors.integrity.options import Options, WebRoots
 from collectors.integrity.watcher import IntegrityWatcher
 from contracts.errors import Unavailable
@@ -127,3 +129,31 @@ def test_where_yara_may_not_run_that_is_a_blind_spot_before_any_file_comes(tmp_p
     assert done.stdout.startswith(
         "web shells by YARA rules permission Allow it for this worker: MemoryDenyWriteExecute=no"
     )
+
+
+def test_what_waits_for_a_run_keeps_nothing_else_waiting_and_comes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "theirs").mkdir(parents=True)
+    (tree / "www").mkdir()
+    waiting = [True]
+    monkeypatch.setattr(runs, "by_packages", lambda path: b"/theirs/" in path)
+    monkeypatch.setattr(
+        runs.Runs, "waits", lambda _, batch: waiting[0] and any(b"/theirs/" in c.path for c in batch.changes)
+    )
+    monkeypatch.setattr(runs.Runs, "explained", lambda *_, **__: Explained())
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        for number in range(3):
+            (tree / f"theirs/{number}").write_text("x")
+            (tree / f"www/{number}").write_text("x")
+            watch.until(lambda n=number: ("created", f"{tree}/www/{n}") in watch.kinds())  # type: ignore[misc]
+        book = watch.snapshot.rows[BOOK]
+        assert book.ahead > book.reported and not [key for _, key in watch.kinds() if "/theirs/" in key]
+        waiting[0] = False
+        watch.until(lambda: len(watch.kinds()) == 6)
+        watch.look()
+        assert sorted(key for _, key in watch.kinds()) == sorted(
+            f"{tree}/{at}/{n}" for at in ("theirs", "www") for n in range(3)
+        )

@@ -76,3 +76,15 @@ def test_overflows_are_counted_and_a_wake_before_the_wait_is_not_lost() -> None:
     assert names.overflows() == 1 and names.overflows() == 0
     names.wake()
     names.wait(0.0, LONG)
+
+
+def test_what_is_hurried_is_due_at_once_also_a_name_that_never_rests() -> None:
+    names, now = Dirty(), 0.0
+    for _ in range(40):
+        names.add([(b"/a", b"log", CLOSE_WRITE)], now)
+        names.take(now, 10)
+        now += 0.05
+    names.add([(b"/a", b"log", CLOSE_WRITE), (b"/a", b"new", CREATE)], now)
+    assert names.take(now, 10) == {} and not names.is_due(now)
+    names.hurry(now)
+    assert names.is_due(now) and names.take(now, 10) == {b"/a": {b"log", b"new"}} and not names.is_due(now)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from collectors.integrity.book import FILE, Book
 from collectors.integrity.keeper import ENTRY, TOPS
+from collectors.integrity.requests import Rest, requests
 from contracts.file_change import Change
 from contracts.open_change import Batch, Open
 from contracts.trees import Node, Place, TreePlan
@@ -283,3 +285,25 @@ def test_a_kill_in_the_midst_of_a_scan_loses_nothing(tmp_path: Path, delay_s: fl
         time.sleep(0.3)
         after = fresh(tree)
     check_reported(state, before, after)
+
+
+def test_rest_comes_when_all_that_the_kernel_told_of_is_in_the_journal(tmp_path: Path) -> None:
+    """Also a name that changes all the time, whose next look would else be seconds away."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        for number in range(12):
+            replace_file(tree / "hot", b"%d" % number)
+            time.sleep(0.04)
+        (tree / "last").write_text("x")
+        rest = Rest()
+        requests(tmp_path / "state" / FILE).put(rest)
+        end = time.monotonic() + 20
+        while not rest.done:
+            assert time.monotonic() < end and not rest.error
+            time.sleep(0.01)
+        watch.look()
+        assert {key for _, key in watch.kinds()} >= {str(tree / "hot"), str(tree / "last")}
+        told = [event for event in watch.told if event.key == str(tree / "hot")]
+        assert sha256(b"11").hexdigest() in "".join(told[-1].fields["after"]), "as it was last"

@@ -1,16 +1,19 @@
 """Changes explained: runs as one event, what stands out with what it means, and what could not be judged."""
 
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from collectors.integrity.explaining import Explainer
 from contracts.event import Severity
-from contracts.file_change import CREATED, MODIFIED, Change
+from contracts.file_change import CREATED, DELETED, MODIFIED, Change
 from contracts.trees import Node
 from host.linux import LinuxHost
 from tests.collectors.integrity.packages.repository import Made
+from tests.collectors.integrity.packages.test_dpkg_state import held
 
 
 @pytest.fixture
@@ -101,3 +104,39 @@ def test_a_release_that_does_not_verify_is_a_blind_spot_once(made, explainer) ->
     told = explainer.explain([])
     assert "no good signature" in told.blind[0].detail
     assert explainer.explain([]).blind == ()
+
+
+def test_what_was_judged_of_a_run_under_way_is_told_with_the_rest_when_it_ends(made, explainer) -> None:
+    now = int(time.time())
+    stamp = time.strftime("%Y-%m-%d  %H:%M:%S", time.localtime(now))
+    made.archive("1.1", {"usr/bin/hf-tool": b"two\n", "usr/bin/hf-other": b"two\n"})
+    made.sign()
+    made.installed("1.1")
+    log = made.folder / "history.log"
+    log.write_text(f"Start-Date: {stamp}\nUpgrade: hf-tool:all (1.0, 1.1)\n")
+    after = Node(b"x", 0o100644, 0, 0, 1, 4, now * 10**9, now * 10**9, 1, 1, content=sha256(b"two\n").digest())
+    with held(made):
+        told = explainer.explain([Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=after)])
+        assert (told.events, told.standing_out, told.is_owed) == ((), (), True)
+    with log.open("a") as more:
+        more.write(f"End-Date: {stamp}\n")
+    told = explainer.explain([Change(path=b"/usr/bin/hf-other", kinds=(CREATED,), after=after)])
+    (event,) = told.events
+    assert event.fields["files"] == 2 and not told.is_owed and not event.fields.get("unfinished")
+    late = explainer.explain([Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=after)])
+    (event,) = late.events
+    assert event.fields["what"] == "hf-tool 1.0 -> 1.1, found later" and late.standing_out == ()
+
+
+def test_the_steps_of_a_run_are_judged_by_what_is_left_of_them(made, explainer) -> None:
+    now = int(time.time())
+    stamp = time.strftime("%Y-%m-%d  %H:%M:%S", time.localtime(now))
+    (made.folder / "history.log").write_text(f"Start-Date: {stamp}\nReinstall: hf-tool:all (1.0)\nEnd-Date: {stamp}\n")
+    after = Node(b"x", 0o100644, 0, 0, 1, 4, now * 10**9, now * 10**9, 1, 1, content=sha256(b"one\n").digest())
+    steps = [
+        Change(path=b"/usr/bin/hf-tool.dpkg-new", kinds=(CREATED,), after=after),
+        Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=after),
+        Change(path=b"/usr/bin/hf-tool.dpkg-new", kinds=(DELETED,), before=after),
+    ]
+    told = explainer.explain(steps)
+    assert told.standing_out == () and [event.fields["files"] for event in told.events] == [1]

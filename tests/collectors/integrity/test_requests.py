@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.integrity.requests import Request, requests
+from collectors.integrity.requests import Request, Rest, requests
 from contracts.errors import HoldfastError, Unavailable
 
 
@@ -34,3 +34,15 @@ def test_the_end_of_the_watch_is_told_to_all_who_wait(tmp_path: Path) -> None:
         with pytest.raises(HoldfastError, match="ended"):
             request.wait(0.0)
     assert requests(tmp_path / "b") is door
+
+
+def test_a_wish_for_rest_ends_with_the_watch_too(tmp_path: Path) -> None:
+    door = requests(tmp_path / "c")
+    door.open(lambda: None)
+    done, left = Rest(), Rest()
+    for rest in (done, left):
+        door.put(rest)
+    assert door.take() == [done, left]
+    done.finish()
+    door.close()
+    assert done.done and not done.error and left.error and not left.done

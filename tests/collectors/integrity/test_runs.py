@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from collectors.integrity import runs as tested
+from collectors.integrity.book import FILE
 from collectors.integrity.learning import WHAT
 from collectors.integrity.options import Options
+from collectors.integrity.requests import requests
 from collectors.integrity.runs import MOST_LEARNING_S, MOST_WAIT_S, Runs
 from contracts.file_change import CREATED, Change
 from contracts.open_change import Batch
@@ -91,3 +93,35 @@ def test_a_failure_to_judge_takes_no_change_away_and_is_said(made: Made, runs: R
 def test_what_packages_do_not_ship_is_not_asked_of_them(runs: Runs) -> None:
     explained = runs.explained(batch(b"/srv/x").changes)
     assert not explained.judged and explained.blind == () and explained.standing_out == ()
+
+
+def ran(made: Made, ago_s: int = 0) -> None:
+    stamp = time.strftime("%Y-%m-%d  %H:%M:%S", time.localtime(time.time() - ago_s))
+    with (made.folder / "history.log").open("a") as log:
+        log.write(f"\nStart-Date: {stamp}\nReinstall: hf-tool:all (1.0)\nEnd-Date: {stamp}\n")
+
+
+def test_after_a_run_changes_wait_until_the_watch_has_seen_all_that_it_wrote(
+    made: Made, runs: Runs, tmp_path: Path
+) -> None:
+    door = requests(tmp_path / FILE)
+    door.open(lambda: None)
+    ran(made, ago_s=1)
+    runs.look()
+    assert runs.waits(batch()), "more of it may be under way to the journal"
+    (rest,) = door.take()
+    runs.look()
+    assert runs.waits(batch()) and door.take() == [], "it is asked for once"
+    rest.finish()
+    assert runs.waits(batch()), "the journal was read before that"
+    runs.look()
+    assert not runs.waits(batch())
+    assert len(runs.explained(batch().changes).events) == 1
+    runs.look()
+    assert not runs.waits(batch()), "nothing has run since"
+    ran(made)
+    runs.look()
+    assert runs.waits(batch()) and len(door.take()) == 1
+    door.close()
+    runs.look()
+    assert not runs.waits(batch()), "nobody watches any more"

@@ -7,6 +7,7 @@ import pytest
 
 from collectors.integrity.packages.desk import PackageDesk
 from host.linux import LinuxHost
+from tests.collectors.integrity.packages.test_dpkg_state import held
 
 
 @pytest.fixture
@@ -107,3 +108,55 @@ def test_an_archive_that_nothing_signed_is_looked_at_again_when_apt_has_other_li
     for path, text in texts:
         path.write_bytes(text)
     assert desk.learn().signed == 1
+
+
+def _run(made, *packages: str, end: bool = True) -> str:
+    """Write a run into apt's log that began a moment ago; returns its id."""
+    now = int(time.time())
+    stamp = time.strftime("%Y-%m-%d  %H:%M:%S", time.localtime(now))
+    with (made.folder / "history.log").open("a") as log:
+        log.write(f"\nStart-Date: {stamp}\n" + "".join(f"{line}\n" for line in packages))
+        log.write(f"End-Date: {stamp}\n" if end else "")
+    return f"apt-{now * 1000}"
+
+
+def test_a_run_under_way_is_never_settled_and_one_that_died_is_told_once(made, desk) -> None:
+    _learn(desk)
+    with held(made):
+        name = _run(made, "Upgrade: hf-tool:all (1.0, 1.1)", end=False)
+        desk.begin()
+        desk.settle()
+        assert desk.has_news() and [run.ended_ms for run in desk.transactions] == [0]
+    desk.begin()
+    assert [(run.id, bool(run.unfinished), run.told) for run in desk.transactions] == [(name, True, False)]
+    desk.settle()
+    desk.begin()
+    assert not desk.has_news() and [run.told for run in desk.transactions] == [True], "for what is found of it later"
+
+
+def test_of_a_run_that_died_both_versions_may_lie_there_also_under_the_names_of_dpkgs_own_work(made, desk) -> None:
+    _learn(desk)
+    made.archive("1.1", {"usr/bin/hf-tool": b"two\n"})
+    made.sign()
+    time.sleep(0.01)
+    made.installed("1.0", "half-installed")
+    _run(made, "Upgrade: hf-tool:all (1.0, 1.1)", "Error: dpkg exited unexpectedly")
+    desk.learn()
+    desk.begin()
+    assert {one.version: one.installed for one in desk.shipped(b"/usr/bin/hf-tool.dpkg-new")} == {
+        "1.0": True,
+        "1.1": True,
+    }
+    time.sleep(0.01)
+    made.installed("1.1")
+    desk.begin()
+    assert {one.version: one.installed for one in desk.shipped(b"/usr/bin/hf-tool")} == {"1.0": False, "1.1": True}
+    assert desk.shipped(b"/usr/bin/hf-tool.dpkg-new") == []
+
+
+def test_the_first_state_that_is_kept_has_no_runs_to_tell(made, desk) -> None:
+    _run(made, "Install: hf-tool:all (1.0)")
+    assert not desk.is_begun()
+    desk.begin()
+    desk.settle()
+    assert desk.is_begun() and not desk.has_news()
