@@ -58,6 +58,7 @@ def _add(left: dict[bytes, Change], change: Change) -> None:
 
 
 def _recombined(changes: Sequence[Change]) -> list[Change]:
+    changes = _ended(changes)
     went = {change.path: change for change in changes if change.kinds[0] == DELETED}
     both = {change.path for change in changes if change.kinds[0] == CREATED and change.path in went}
     result = []
@@ -73,6 +74,27 @@ def _recombined(changes: Sequence[Change]) -> list[Change]:
             continue
         result.append(change)
     return result
+
+
+def _ended(changes: Sequence[Change]) -> Sequence[Change]:
+    """Return changes with one coming or going, at most one of each, of a name that came and went several times: first and last count."""
+    steps: dict[bytes, list[Change]] = {}
+    for change in changes:
+        if change.kinds[0] in (CREATED, DELETED):
+            steps.setdefault(change.path, []).append(change)
+    often = {path: each for path, each in steps.items() if len(each) > 2}
+    if not often:
+        return changes
+    left: dict[int, list[Change]] = {}
+    for each in often.values():
+        first, last = each[0], each[-1]
+        left |= {id(change): [] for change in each}
+        if first.kinds[0] == DELETED:  # it was there
+            went = replace(last, kinds=(DELETED,), before=first.before, after=None, new=None)
+            left[id(last)] = [went] if last.kinds[0] == DELETED else [first, last]
+        elif last.kinds[0] == CREATED:
+            left[id(last)] = [last]
+    return [one for change in changes for one in left.get(id(change), [change])]
 
 
 def _follows(change: Change, moved: dict[bytes, bytes]) -> bool:

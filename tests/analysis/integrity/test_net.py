@@ -60,6 +60,22 @@ def test_a_name_that_went_and_came_again_is_what_differs() -> None:
     assert [(path, kinds[0]) for path, kinds, _ in told(other)] == [(b"/x", MODIFIED)]
 
 
+def test_a_name_that_came_and_went_several_times_is_what_it_was_first_and_is_last() -> None:
+    one, two = file(b"x", 1, b"1" * 32), file(b"x", 2, b"2" * 32)
+    created, deleted = (CREATED,), (DELETED,)
+    whole: list[tuple[list[Change], list[tuple[tuple[str, ...], Node | None, Node | None]]]] = [
+        ([came(b"/x", one), went(b"/x", one), came(b"/x", one)], [(created, None, one)]),
+        ([came(b"/x", one), went(b"/x", one), came(b"/x", two)], [(created, None, two)]),
+        ([went(b"/x", one), came(b"/x", two), went(b"/x", two)], [(deleted, one, None)]),
+        ([went(b"/x", one), came(b"/x", one), went(b"/x", one), came(b"/x", one)], []),
+        ([came(b"/x", one), went(b"/x", one), came(b"/x", two), went(b"/x", two)], []),
+    ]
+    for changes, left in whole:
+        assert [(change.kinds, change.before, change.after) for change in collapse(changes)] == left
+    (changed,) = collapse([went(b"/x", one), came(b"/x", one), went(b"/x", one), came(b"/x", two)])
+    assert changed.kinds[0] == MODIFIED and (changed.before, changed.after) == (one, two)
+
+
 def test_folders_that_changed_places_are_two_renames() -> None:
     changes = [
         went(b"/a", folder(b"a", 1)),
