@@ -5,6 +5,7 @@ import fcntl
 import os
 import stat
 import struct
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -24,10 +25,14 @@ _HOLDING = 0x10 | 0x20
 
 
 class Reader:
-    """Makes nodes, with what only opening tells. One for each thread: it holds the buffer."""
+    """Makes nodes, with what only opening tells. One for each thread: it holds the buffer.
 
-    def __init__(self, plan: TreePlan) -> None:
+    `before_large` is called when a file takes longer than others.
+    """
+
+    def __init__(self, plan: TreePlan, before_large: Callable[[], None] = lambda: None) -> None:
         self.plan = plan
+        self._before_large = before_large
         self._blank = _blank(plan.hash_name)
         self._buffer = memoryview(bytearray(CHUNK))
         self._whole = (self._buffer,)
@@ -86,6 +91,7 @@ class Reader:
         digest.update(buffer[:count])
         if count < CHUNK and count >= size:  # the common case: one read, one hash
             return digest.digest(), count
+        self._before_large()
         while count:
             total += count
             if total > size:

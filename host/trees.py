@@ -10,6 +10,7 @@ import queue
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from operator import itemgetter
@@ -22,9 +23,16 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NON
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 AHEAD = 16
 """Folders waiting for each thread."""
+TOGETHER = 8
+"""So many folders a thread hands over at once: each hand-over makes two threads change places."""
+HELD_S = 0.02
+"""No longer than this a folder waits for others."""
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _FIRST = itemgetter(0)
 Known = Callable[[bytes], tuple[Node, ...]]
+
+
+_Found = list[tuple[Place, Directory]]
 
 
 class _Task:
@@ -157,7 +165,7 @@ class LinuxWalk:
         self._waiting = list(places)
         self._out: dict[bytes, Place] = {}
         self._work: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Place, Directory] | BaseException] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Found | BaseException] = queue.SimpleQueue()
 
     def left(self) -> list[Place]:
         """Return the folders that were not yielded yet."""
@@ -180,10 +188,10 @@ class LinuxWalk:
                 found = self._done.get()
                 if isinstance(found, BaseException):
                     raise found
-                place, directory = found
-                del self._out[directory.path]
-                self._waiting.extend(_below(place, directory, self._plan))
-                yield directory
+                for place, directory in found:
+                    del self._out[directory.path]
+                    self._waiting.extend(_below(place, directory, self._plan))
+                    yield directory
         finally:
             for _ in threads:
                 self._work.put(None)
@@ -230,16 +238,33 @@ def _below(place: Place, directory: Directory, plan: TreePlan) -> Iterator[Place
 
 
 def _serve(
-    work: "queue.SimpleQueue[_Task | None]",
-    done: "queue.SimpleQueue[tuple[Place, Directory] | BaseException]",
-    plan: TreePlan,
+    work: "queue.SimpleQueue[_Task | None]", done: "queue.SimpleQueue[_Found | BaseException]", plan: TreePlan
 ) -> None:
-    reader = Reader(plan)
-    while (task := work.get()) is not None:
+    """Look at folders and hand over what was found of several together, but hold nothing back while waiting or reading for long."""
+    found: _Found = []
+    began = 0.0
+
+    def hand_over() -> None:
+        if found:
+            done.put(found.copy())
+            found.clear()
+
+    reader = Reader(plan, before_large=hand_over)
+    while True:
         try:
-            done.put(_look(task, reader, plan))
+            task = work.get_nowait()
+        except queue.Empty:
+            hand_over()
+            task = work.get()
+        if task is None:
+            return
+        began = began if found else time.monotonic()
+        try:
+            found.append(_look(task, reader, plan))
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for it
             done.put(error)
+        if len(found) >= TOGETHER or time.monotonic() - began > HELD_S:
+            hand_over()
 
 
 def _look(task: _Task, reader: Reader, plan: TreePlan) -> tuple[Place, Directory]:
