@@ -116,6 +116,15 @@ NAMES: tuple[str, ...] = (
     "nsh.header_too_small",
     "nsh.bad_header_length",
     "nsh.unknown_payload",
+    "vlan.unknown_type",
+    "vntag.header_too_small",
+    "vntag.unknown_type",
+    "ieee8021ah.header_too_small",
+    "etag.header_too_small",
+    "etag.unknown_type",
+    "erspan.header_too_small",
+    "erspan.unsupported_version",
+    "geneve.unknown_payload_type",
 )
 """In the order of their bits."""
 

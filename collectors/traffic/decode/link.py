@@ -1,4 +1,6 @@
-"""Link layers: Ethernet (VLAN, PPPoE, MPLS, NSH), Cisco HDLC, Linux cooked captures, raw IP, BSD loopback; to where IP or ARP begins."""
+"""Link layers: Ethernet with tags of all kinds, PPPoE, MPLS and NSH; cooked, raw, HDLC, loopback; to where IP or ARP begins."""
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +16,7 @@ BRIDGED = 0x6558
 """Transparent Ethernet bridging: a whole frame inside GRE."""
 PPP = 0x880B
 _NSH = 0x894F
+_VNTAG, _ETAG, _PROVIDER = 0x8926, 0x893F, 0x88E7
 _VLAN, _QINQ, _QINQ_OLD, _PPPOE, _MPLS, _MPLS_MULTICAST = 0x8100, 0x88A8, 0x9100, 0x8864, 0x8847, 0x8848
 MAX_VLANS = 3
 MAX_LABELS = 8
@@ -128,17 +131,26 @@ def _loopback(data: U8, table: Table, span: Span, found: Networks) -> None:
     table.refuse("ltnull.unsupported_type", span.rows[~np.isin(family, list(_LOOP_TYPES))])
 
 
-_OTHER, _TO_IPV4, _TO_IPV6, _TO_ARP, _TAGGED, _SESSION, _LABELLED, _SERVED = range(8)
+_OTHER, _TO_IPV4, _TO_IPV6, _TO_ARP, _TAGGED, _SESSION, _LABELLED, _SERVED, _PORTED, _EXTENDED, _BACKBONE = range(11)
+_UNKNOWN = {
+    _OTHER: "ethernet.unknown_ethertype",
+    _TAGGED: "vlan.unknown_type",
+    _PORTED: "vntag.unknown_type",
+    _EXTENDED: "etag.unknown_type",
+}
+"""What it is called when an EtherType is not known, by what it stands behind (_OTHER: the frame's own)."""
 _CLASSES = np.zeros(65536, np.uint8)
 _CLASSES[IPV4], _CLASSES[IPV6], _CLASSES[ARP] = _TO_IPV4, _TO_IPV6, _TO_ARP
 _CLASSES[[_VLAN, _QINQ, _QINQ_OLD]] = _TAGGED
 _CLASSES[_PPPOE] = _SESSION
 _CLASSES[_NSH] = _SERVED
+_CLASSES[_VNTAG], _CLASSES[_ETAG], _CLASSES[_PROVIDER] = _PORTED, _EXTENDED, _BACKBONE
 _CLASSES[[_MPLS, _MPLS_MULTICAST]] = _LABELLED
 
 
 def _shims(data: U8, table: Table, span: Span, kind: I64, found: Networks) -> None:
     """Sort by EtherType, and look behind tags, PPPoE and MPLS for the next one."""
+    behind = np.zeros(len(span), np.uint8)
     for _ in range(MAX_SHIMS + MAX_VLANS):
         table.ether_type[span.rows] = kind
         classes = _CLASSES[kind]
@@ -148,21 +160,25 @@ def _shims(data: U8, table: Table, span: Span, kind: I64, found: Networks) -> No
             return
         found.add(IPV4, span.pick(plain))
         rest = np.flatnonzero(~plain)
-        span, kind, classes = span.at(rest), kind[rest], classes[rest]
+        span, kind, classes, behind = span.at(rest), kind[rest], classes[rest], behind[rest]
         for network, number in ((IPV6, _TO_IPV6), (ARP, _TO_ARP)):
             found.add(network, span.pick(classes == number))
-        table.mark("ethernet.unknown_ethertype", span.rows[(classes == _OTHER) & (kind >= _FIRST_PROTOCOL)])
+        unknown = (classes == _OTHER) & (kind >= _FIRST_PROTOCOL)
+        if unknown.any():
+            for number, event in _UNKNOWN.items():
+                table.mark(event, span.rows[unknown & (behind == number)])
         labelled = classes == _LABELLED
         if labelled.any():
             _labels(data, table, span.pick(labelled), found)
         parts = [
-            peel(data, table, span.pick(classes == number))
-            for number, peel in ((_TAGGED, _tags), (_SESSION, _sessions), (_SERVED, _services))
+            (number, *peel(data, table, span.pick(classes == number)))
+            for number, peel in _PEELS.items()
             if (classes == number).any()
         ]
         if not parts:
             return
-        span, kind = join([part for part, _ in parts]), np.concatenate([kinds for _, kinds in parts])
+        behind = np.concatenate([np.full(len(part), number, np.uint8) for number, part, _ in parts])
+        span, kind = join([part for _, part, _ in parts]), np.concatenate([kinds for _, _, kinds in parts])
     table.refuse("too_many_layers", span.rows)
 
 
@@ -211,6 +227,27 @@ def _services(data: U8, table: Table, span: Span) -> tuple[Span, I64]:
     kinds = _NSH_TYPES[data[span.start + 3]]
     table.mark("nsh.unknown_payload", span.rows[kinds == 0])
     return span.moved(length).pick(kinds != 0), kinds[kinds != 0]
+
+
+def _after(length: int, event: str) -> Callable[[U8, Table, Span], tuple[Span, I64]]:
+    """Return how a tag of so many bytes is taken off whose last two are the next EtherType."""
+
+    def peel(data: U8, table: Table, span: Span) -> tuple[Span, I64]:
+        span = _long_enough(table, span, length, event)
+        return span.moved(length), words(data, span.start + length - 2)
+
+    return peel
+
+
+_PEELS: dict[int, Callable[[U8, Table, Span], tuple[Span, I64]]] = {
+    _TAGGED: _tags,
+    _SESSION: _sessions,
+    _SERVED: _services,
+    # VN-Tag (as Cisco has it); E-Tag (IEEE 802.1BR); backbone service (IEEE 802.1ah): flags, instance, both addresses, type.
+    _PORTED: _after(6, "vntag.header_too_small"),
+    _EXTENDED: _after(8, "etag.header_too_small"),
+    _BACKBONE: _after(18, "ieee8021ah.header_too_small"),
+}
 
 
 def _labels(data: U8, table: Table, span: Span, found: Networks) -> None:

@@ -1,4 +1,4 @@
-"""Packets inside packets: IP in IP, GRE, VXLAN and Teredo. Finds them; the decoder decodes what is inside as rows of its own."""
+"""Packets inside packets: IP in IP, GRE, ERSPAN, VXLAN, Geneve and Teredo. The decoder makes rows of what is found."""
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from collectors.traffic.decode.span import Span, words
 from collectors.traffic.decode.table import Table
 
 IPIP, IPV6_IN_IP, GRE = 4, 41, 47
-TEREDO_PORT, VXLAN_PORT = 3544, 4789
+TEREDO_PORT, VXLAN_PORT, GENEVE_PORT = 3544, 4789, 6081
+_ERSPAN = 0x88BE
 BRIDGED = link.BRIDGED
 MAX_ROUTES = 16
 """Source route entries of one GRE header that are followed (RFC 1701)."""
@@ -70,7 +71,22 @@ def _plain(data: U8, table: Table, span: Span, flags: U8, chosen: Bools) -> list
     start, routed = _routes(data, table, span, start, (flags & _ROUTE) != 0)
     big = start > span.end
     table.refuse("gre.version0_hdr_too_big", span.rows[big & routed & ~recurs & ~odd])
-    return _sort(data, table, span, start, routed & ~big & ~recurs & ~odd, (link.IPV4, link.IPV6, BRIDGED, link.PPP))
+    held = routed & ~big & ~recurs & ~odd
+    plain = _sort(data, table, span, start, held, (link.IPV4, link.IPV6, BRIDGED, link.PPP))
+    # A mirrored frame of the first type has no sequence number and no header of its own; Suricata looks into it only when told to.
+    mirrored = held & (words(data, span.start + 2) == _ERSPAN) & ((flags & _SEQUENCE) != 0)
+    return plain + (_mirrored(data, table, Span(span.rows, start, span.end).pick(mirrored)) if mirrored.any() else [])
+
+
+def _mirrored(data: U8, table: Table, span: Span) -> list[Inside]:
+    """Return the frames of ERSPAN's second type: eight bytes, of which the first four bits are the version."""
+    small = span.end - span.start < 8
+    table.refuse("erspan.header_too_small", span.rows[small])
+    span = span.pick(~small)
+    known = data[span.start] >> 4 == 1
+    table.refuse("erspan.unsupported_version", span.rows[~known])
+    span = span.pick(known)
+    return [(BRIDGED, _note(table, span.moved(8)))] if len(span) else []
 
 
 def _routes(data: U8, table: Table, span: Span, start: I64, routed: Bools) -> tuple[I64, Bools]:
@@ -124,7 +140,7 @@ def _sort(data: U8, table: Table, span: Span, start: I64, chosen: Bools, kinds: 
 
 
 def over_udp(data: U8, table: Table, payload: Span) -> list[Inside]:
-    """Return what VXLAN (RFC 7348) and Teredo (RFC 4380) carry; by port, and only where the headers hold."""
+    """Return what VXLAN (RFC 7348), Geneve (RFC 8926) and Teredo (RFC 4380) carry; by port, and only where the headers hold."""
     sport, dport = table.sport[payload.rows], table.dport[payload.rows]
     found: list[Inside] = []
     vxlan = dport == VXLAN_PORT
@@ -133,11 +149,33 @@ def over_udp(data: U8, table: Table, payload: Span) -> list[Inside]:
         # The flag says that a network identifier is there; other bits are reserved and ignored on receipt.
         part = part.pick((part.end - part.start >= 8 + 14) & ((data[part.start] & 8) != 0))
         found.append((BRIDGED, _note(table, part.moved(8))))
+    geneve = (sport == GENEVE_PORT) | (dport == GENEVE_PORT)
+    if geneve.any():
+        found += _geneve(data, table, payload.pick(geneve))
     teredo = (sport == TEREDO_PORT) | (dport == TEREDO_PORT)
     if teredo.any():
         part = _teredo(data, payload.pick(teredo))
         found.append((link.IPV6, _note(table, part)))
     return [(kind, span) for kind, span in found if len(span)]
+
+
+def _geneve(data: U8, table: Table, span: Span) -> list[Inside]:
+    """Pass over the header and its options, which have to fill just the room that the header names."""
+    span = span.pick(span.end - span.start >= 8)
+    options = (data[span.start] & 0x3F).astype(np.int64) * 4
+    plain = (data[span.start] >> 6 == 0) & (data[span.start + 1] & 0x3F == 0) & (data[span.start + 7] == 0)
+    good = plain & (span.start + 8 + options <= span.end)
+    span, left = span.pick(good), options[good]
+    start = span.start + 8
+    while (going := left > 0).any():
+        length = np.where(going, 4 + (data[start + 3] & 0x1F).astype(np.int64) * 4, 0)
+        start, left = start + length, left - length
+    kind = words(data, span.start + 2)
+    inner = Span(span.rows, start, span.end)
+    known = np.isin(kind, (link.IPV4, link.IPV6, BRIDGED, link.ARP))
+    table.mark("geneve.unknown_payload_type", inner.rows[(left == 0) & ~known])
+    parts = [(number, inner.pick((left == 0) & (kind == number))) for number in (link.IPV4, link.IPV6, BRIDGED)]
+    return [(number, _note(table, part)) for number, part in parts if len(part)]
 
 
 def _teredo(data: U8, span: Span) -> Span:

@@ -22,7 +22,7 @@ from scapy.layers.inet6 import (
     PadN,
     RouterAlert,
 )
-from scapy.layers.l2 import ARP, GRE, CookedLinux, Dot1AD, Dot1Q, Loopback
+from scapy.layers.l2 import ARP, GRE, CookedLinux, Dot1AD, Dot1Q, Ether, Loopback
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.layers.vxlan import VXLAN
@@ -57,6 +57,21 @@ ETHERNET = [
     ether() / IP4 / GRE(routing_present=1) / Raw(bytes(24)),
     ether() / IP4 / GRE(proto=0x880B, key_present=1, version=1) / PPP() / IP4 / UDP(),
     ether() / IP4 / UDP(dport=4789) / VXLAN(vni=1) / ether() / IP4 / SEGMENT,
+    ether()
+    / IP4
+    / UDP(dport=6081)
+    / Raw(bytes.fromhex("030065580000000000010201" + "0" * 8 + "00010200"))
+    / ether()
+    / IP4
+    / SEGMENT,
+    ether()
+    / IP4
+    / GRE(seqnum_present=1, proto=0x88BE)
+    / Raw(bytes.fromhex("1005000100000000"))
+    / ether()
+    / IP4
+    / SEGMENT,
+    Ether(type=0x8926) / Raw(bytes(4) + b"\x89\x3f" + bytes(6) + b"\x88\xe7" + bytes(16) + b"\x08\0") / IP4 / UDP(),
     ether() / IP4 / UDP(sport=9, dport=3544) / Raw(bytes([0, 0]) + bytes(6) + bytes(IP6 / ICMPv6EchoRequest())),
     ether() / IP4 / IP6 / IP4 / IP6 / IP4 / UDP(),
     ether() / IP4 / ICMP(type=3) / IPerror(src="10.0.0.2", dst="10.0.0.1") / TCPerror(sport=2, dport=1),

@@ -21,6 +21,15 @@ def gre(flags: int, protocol: int, body: bytes) -> bytes:
     return bytes(IP(src="10.0.0.1", dst="10.0.0.2", proto=47) / Raw(struct.pack("!HH", flags, protocol) + body))
 
 
+def mirrored(version: int, body: bytes) -> bytes:
+    """Return a frame of ERSPAN behind GRE with a sequence number."""
+    return gre(0x1000, 0x88BE, bytes(4) + struct.pack("!HHI", version << 12 | 5, 1, 0) + body)
+
+
+def geneve(head: bytes, body: bytes) -> bytes:
+    return bytes(FOUR / UDP(sport=1, dport=6081) / Raw(head + body))
+
+
 def teredo(body: bytes) -> bytes:
     return bytes(FOUR / UDP(sport=5000, dport=3544) / Raw(body))
 
@@ -37,6 +46,9 @@ def teredo(body: bytes) -> bytes:
         gre(0x3081, 0x880B, struct.pack("!HHII", 0, 1, 2, 3) + b"\x21" + bytes(INNER)),
         bytes(FOUR / INNER),
         bytes(FOUR / UDP(sport=1, dport=4789) / Raw(b"\x08" + bytes(7)) / ether() / INNER),
+        mirrored(1, bytes(ether() / INNER)),
+        geneve(b"\0\0\x65\x58" + bytes(4), bytes(ether() / INNER)),
+        geneve(b"\x03\0\x86\xdd" + bytes(4) + b"\0\1\2\1" + bytes(4) + b"\0\1\2\0", INNER6),
         teredo(INNER6),
         teredo(b"\0\0" + bytes(6) + INNER6),
         teredo(b"\0\x01\x02\x03" + bytes(5 + 9) + INNER6),
@@ -65,6 +77,9 @@ def test_what_is_inside_is_a_row_of_its_own(packet: bytes) -> None:
         (gre(0x6001, 0x880B, bytes(8)), "gre.version1_route"),
         (gre(0x0001, 0x880B, bytes(8)), "gre.version1_no_key"),
         (gre(0x2001, 0x0800, bytes(8)), "gre.version1_wrong_protocol"),
+        (mirrored(2, bytes(ether() / INNER)), "erspan.unsupported_version"),
+        (gre(0x1000, 0x88BE, bytes(4) + b"\x10\0\0\0"), "erspan.header_too_small"),
+        (geneve(b"\0\0\x12\x34" + bytes(4), bytes(INNER)), "geneve.unknown_payload_type"),
     ],
 )
 def test_what_does_not_hold_is_named(packet: bytes, event: str) -> None:
@@ -77,6 +92,11 @@ def test_what_does_not_hold_is_named(packet: bytes, event: str) -> None:
     [
         bytes(FOUR / UDP(sport=1, dport=4789) / Raw(bytes(8)) / ether() / INNER),
         bytes(FOUR / UDP(sport=1, dport=4789) / Raw(b"\x08" + bytes(7))),
+        gre(0x0000, 0x88BE, bytes(ether() / INNER)),
+        geneve(b"\x40\0\x08\0" + bytes(4), bytes(INNER)),
+        geneve(b"\0\1\x08\0" + bytes(4), bytes(INNER)),
+        geneve(b"\x02\0\x08\0" + bytes(4) + b"\0\1\2\3" + bytes(4), bytes(INNER)),
+        geneve(b"\x3f\0\x08\0" + bytes(4), bytes(INNER)),
         teredo(INNER6[:39]),
         teredo(INNER6[:44]),
         teredo(b"\0\x01\xff\xff" + bytes(20)),
