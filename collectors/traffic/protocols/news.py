@@ -157,6 +157,14 @@ class Fields(Transaction):
 
     def buffers(self, name: str, to_client: bool) -> list[bytes]:
         """Return the contents of a sticky buffer."""
+        key = (name, to_client)
+        if key in self._later:
+            self._buffers[key] = [self._later.pop(key)()]
+        found = self._buffers.get(key)
+        if found is not None:
+            return found
+        if not self.files:
+            return []
         if name == "file.data":
             return [bytes(file.data) for file in self.files if file.to_client == to_client and file.data]
         if name == "file.name":
@@ -164,12 +172,7 @@ class Fields(Transaction):
         if name == "file.magic":
             kinds = [file.kind(file.data) for file in self.files if file.to_client == to_client]
             return [kind for kind in kinds if kind]
-        if name in DIGESTS:
-            return digests_of(self.files, name, to_client)
-        make = self._later.pop((name, to_client), None)
-        if make is not None:
-            self._buffers[name, to_client] = [make()]
-        return self._buffers.get((name, to_client), [])
+        return digests_of(self.files, name, to_client) if name in DIGESTS else []
 
     def integers(self, name: str, to_client: bool) -> list[int]:
         """Return the numbers that a keyword compares."""

@@ -52,6 +52,8 @@ BOTH, TO_SERVER, TO_CLIENT = -1, 0, 1
 
 LAST_STEP = 255
 
+LONGEST = 128
+"""Bytes of a literal that are looked for: rules about certificates begin with the same fifty."""
 WEAK = 8
 """A literal of so many bytes may be met by chance."""
 NEAR = 160
@@ -416,9 +418,7 @@ def _pattern(match: Content) -> Pattern:
         last = match.depth
     if match.chop is not None:
         literal = literal[match.chop[0] : match.chop[0] + match.chop[1]]
-    elif len(literal) > 32:
-        literal = literal[:32]
-    return Pattern(literal, match.nocase, last)
+    return Pattern(literal[:LONGEST], match.nocase, last)
 
 
 _ACTIONS = {"pass": 0, "drop": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2, "rejectboth": 2}

@@ -50,7 +50,7 @@ def test_when_a_rule_is_looked_at(protocol: str, words: str, kind: int) -> None:
         ('content:"abcdef"; fast_pattern:1,3; content:"much longer";', b"bcd"),
         ('content:!"much longer"; content:"short";', b"short"),
         ('content:"MiXed"; nocase;', b"mixed"),
-        (f'content:"{"ab" * 40}";', b"ab" * 16),
+        (f'content:"{"ab" * 80}";', b"ab" * 64),
     ],
 )
 def test_the_pattern_that_stands_for_a_rule(words: str, literal: bytes) -> None:
