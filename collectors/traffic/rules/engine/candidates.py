@@ -42,7 +42,7 @@ class Candidates:
         self._streams: dict[str, list[int]] = {}
         self._news: list[int] = []
         self._masked: list[Compiled] = []
-        self.at_end = sorted(one.order for one in unlisted if not one.of_packet)
+        self.at_end = sorted(one.order for one in unlisted if _may_end(one))
         for one in unlisted:
             self._sort(one)
 
@@ -62,7 +62,9 @@ class Candidates:
         chunks = [(int(row_at[one.place]), one.chunk) for one in work if one.chunk]
         brought = np.zeros(len(rows), np.bool_)
         brought[[row for row, _ in chunks]] = True
-        found = [("address", self._listed(rows)), ("stream", self._prefilters.streams.pairs(chunks))]
+        ways = [bool(one.direction & 1) for one in work if one.chunk]
+        found = [("address", self._listed(rows))]
+        found += [("stream", one) for one in self._prefilters.chunks(chunks, ways)]
         found += [("packet", one) for one in self._prefilters.packets(rows)]
         found += [("event", self._of_events(rows, work))]
         found += [("header", self._of_mask(one, rows, brought)) for one in self._masked]
@@ -151,6 +153,13 @@ class Candidates:
             mask &= (table.protocol != TCP) | alone | (brought & one.requires_stream)
         chosen = np.flatnonzero(mask)
         return chosen, np.full(len(chosen), one.order, np.int64)
+
+
+def _may_end(one: Compiled) -> bool:
+    """Return whether a rule may match the end of a flow: with a test of payload only if that is of the stream."""
+    if one.of_packet:
+        return False
+    return one.payload is None or (one.requires_stream and (one.protocols is None or TCP in one.protocols))
 
 
 def _byte(test: ByteTest, rows: Rows, mask: Bools) -> Bools:

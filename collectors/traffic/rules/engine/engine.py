@@ -179,7 +179,8 @@ class Engine:
         numbers = [] if self._sessions.begun[work.direction] else list(self._listed)
         found = set(self._candidates.at_end)
         if work.chunk and ending.protocol == TCP:
-            found |= self._filters.streams.rules(self._filters.streams.find(work.chunk))
+            streams = self._filters.streams.sides[work.direction & 1]
+            found |= streams.rules(streams.find(work.chunk))
         matched: list[Match] = []
         for number in numbers + sorted(found):
             one = self.book[number]

@@ -6,7 +6,7 @@ import numpy as np
 
 from collectors.traffic.block import I64, Bools
 from collectors.traffic.rules.engine.patterns import Kept, Prefilter
-from collectors.traffic.rules.engine.plan import PACKET, Compiled
+from collectors.traffic.rules.engine.plan import BOTH, PACKET, TO_CLIENT, TO_SERVER, Compiled
 from collectors.traffic.rules.engine.rows import Rows
 from collectors.traffic.rules.engine.view import TCP, UDP
 from contracts.record import Record
@@ -14,30 +14,59 @@ from contracts.record import Record
 Pairs = tuple[I64, I64]
 """A row and a rule, pair by pair."""
 
+_NONE: I64 = np.zeros(0, np.int64)
+
 
 class KeptPrefilters(Record):
-    """The prefilters as they are kept."""
+    """The prefilters as they are kept: those of what goes to servers, and to clients."""
 
-    segments: Kept
-    streams: Kept
-    datagrams: Kept
-    others: Kept
+    segments: tuple[Kept, Kept]
+    streams: tuple[Kept, Kept]
+    datagrams: tuple[Kept, Kept]
+    others: tuple[Kept, Kept]
+
+
+class Sided:
+    """A prefilter for each direction: most rules are for one, and what comes from servers is large."""
+
+    __slots__ = ("sides",)
+
+    def __init__(self, kept: tuple[Kept, Kept] | None = None) -> None:
+        """`kept`: what `keep` returned, from a store that has authenticated it."""
+        self.sides = (Prefilter(kept[0]), Prefilter(kept[1])) if kept is not None else (Prefilter(), Prefilter())
+
+    def add(self, one: Compiled) -> None:
+        """Let its pattern stand for a rule."""
+        assert one.fast is not None
+        for side in (TO_SERVER, TO_CLIENT):
+            if one.direction in (BOTH, side):
+                self.sides[side].add(one.fast, one.order)
+
+    def compile(self) -> None:
+        """Make the databases."""
+        for prefilter in self.sides:
+            prefilter.compile()
+
+    def keep(self) -> tuple[Kept, Kept]:
+        """Return the prefilters as they are kept."""
+        to_server, to_client = self.sides
+        return to_server.keep(), to_client.keep()
 
 
 class Prefilters:
-    """Four prefilters: TCP's packets, TCP's streams, datagrams, everything else. A rule is in those of the traffic it may fit."""
+    """Prefilters for TCP's packets, TCP's streams, datagrams, everything else. A rule is in those of the traffic it may fit."""
 
     def __init__(self, rules: Iterable[Compiled] = (), kept: KeptPrefilters | None = None) -> None:
         if kept is not None:
-            self.segments, self.streams = Prefilter(kept.segments), Prefilter(kept.streams)
-            self.datagrams, self.others = Prefilter(kept.datagrams), Prefilter(kept.others)
+            self.segments, self.streams = Sided(kept.segments), Sided(kept.streams)
+            self.datagrams, self.others = Sided(kept.datagrams), Sided(kept.others)
             return
-        self.segments, self.streams, self.datagrams, self.others = (Prefilter() for _ in range(4))
+        self.segments, self.streams, self.datagrams, self.others = (Sided() for _ in range(4))
         for one in rules:
             if one.kind == PACKET and one.fast is not None:
                 self._sort(one)
-        for prefilter in (self.segments, self.streams, self.datagrams, self.others):
-            prefilter.compile()
+        for sided in (self.segments, self.streams, self.datagrams, self.others):
+            sided.compile()
 
     def keep(self) -> KeptPrefilters:
         """Return the prefilters as they are kept."""
@@ -49,17 +78,16 @@ class Prefilters:
         )
 
     def _sort(self, one: Compiled) -> None:
-        assert one.fast is not None
         numbers = one.protocols
         if numbers is None or TCP in numbers:
             if one.requires_packet or not one.requires_stream:
-                self.segments.add(one.fast, one.order)
+                self.segments.add(one)
             if one.requires_stream:
-                self.streams.add(one.fast, one.order)
+                self.streams.add(one)
         if numbers is None or UDP in numbers:
-            self.datagrams.add(one.fast, one.order)
+            self.datagrams.add(one)
         if numbers is None or numbers - {TCP, UDP}:
-            self.others.add(one.fast, one.order)
+            self.others.add(one)
 
     def packets(self, rows: Rows) -> list[Pairs]:
         """Return the rules whose pattern is in the payload of a row; of a stream's packets only those that are for packets, too."""
@@ -68,15 +96,27 @@ class Prefilters:
         filled &= table.payload >= 0
         is_tcp, is_udp = table.protocol == TCP, table.protocol == UDP
         alone = filled & is_tcp & ~rows.streamed
-        return [
-            self._scan(self.segments, rows, filled & is_tcp),
-            self._scan(self.streams, rows, alone),
-            self._scan(self.datagrams, rows, filled & is_udp),
-            self._scan(self.others, rows, filled & ~is_tcp & ~is_udp),
-        ]
+        found: list[Pairs] = []
+        for side, way in ((TO_SERVER, ~rows.sides), (TO_CLIENT, rows.sides)):
+            found += [
+                self._scan(self.segments.sides[side], rows, filled & is_tcp & way),
+                self._scan(self.streams.sides[side], rows, alone & way),
+                self._scan(self.datagrams.sides[side], rows, filled & is_udp & way),
+                self._scan(self.others.sides[side], rows, filled & ~is_tcp & ~is_udp & way),
+            ]
+        return found
+
+    def chunks(self, pieces: list[tuple[int, bytes]], to_client: list[bool]) -> list[Pairs]:
+        """Return the rules whose pattern is in a piece of a stream; the pieces are named by their rows."""
+        ways: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])
+        for piece, side in zip(pieces, to_client, strict=True):
+            ways[side].append(piece)
+        return [prefilter.pairs(those) for prefilter, those in zip(self.streams.sides, ways, strict=True)]
 
     def _scan(self, prefilter: Prefilter, rows: Rows, which: Bools) -> Pairs:
-        chosen = np.flatnonzero(which) if len(prefilter) else np.zeros(0, np.int64)
+        chosen = np.flatnonzero(which) if len(prefilter) else _NONE
+        if not len(chosen):
+            return _NONE, _NONE
         begins = rows.table.payload[chosen]
         ends = begins + rows.table.payload_len[chosen]
         data = rows.block.data.data

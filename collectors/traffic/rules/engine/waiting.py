@@ -179,7 +179,10 @@ class Waiting:
 
     def _take(self, direction: int, side: Side) -> None:
         """Hand over what waits of a direction: its next packet is here."""
-        chunk = _chunk(side) if side.due else b""
+        chunk = b""
+        if side.due and side.data:
+            chunk = _chunk(side)
+        side.due = False
         if chunk or side.changes or side.detected or side.events:
             work = Work(side.at, direction, side, chunk)
             if side.changes:

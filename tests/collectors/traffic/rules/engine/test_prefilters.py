@@ -3,6 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collectors.traffic.rules.engine.engine import Engine
 from tests.collectors.traffic.rules.engine import scene
 
 WORD = st.text("abAB", min_size=1, max_size=4)
@@ -76,3 +77,11 @@ def test_a_rule_without_a_pattern_is_looked_at_all_the_same() -> None:
     packets = [scene.udp(b"aaa"), scene.udp(b"b")]
     assert scene.counts(packets, 'alert udp any any -> any any (pcre:"/^a+$/";)') == {1: 1}
     assert scene.counts(packets, 'alert udp any any -> any any (content:!"a"; dsize:>0;)') == {1: 1}
+
+
+def test_a_rule_for_one_direction_is_looked_for_there_alone() -> None:
+    packets = [scene.udp(b"needle"), scene.udp_back(b"needle")]
+    for flow, found in (("", 2), ("flow:to_server; ", 1), ("flow:to_client; ", 1)):
+        fed = scene.fed(packets)
+        engine = Engine(scene.rules(f'alert udp any any -> any any ({flow}content:"needle";)'), fed[5])
+        assert len(engine.feed(*fed)) == found == engine.found["packet"]
