@@ -201,7 +201,9 @@ class BufferFilters:
             if not wanted:
                 continue
             self.scans += len(wanted)
-            places, rules = self._filters[number].prefilter.pairs(wanted)
+            places, rules = self._filters[number].prefilter.pairs(
+                [place for place, _ in wanted], [data for _, data in wanted]
+            )
             for place, rule in zip(places.tolist(), rules.tolist(), strict=True):
                 side = sides[place]
                 if side is not None:

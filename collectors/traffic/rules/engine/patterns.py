@@ -4,7 +4,9 @@ A prefilter only says which rules are worth a whole evaluation; what it may not 
 by a variable) is left open.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import hyperscan
@@ -117,32 +119,28 @@ class Prefilter:
         self._database.scan(data, lambda number, _begin, _end, _flags, _context: append(number))
         return hits
 
-    def find_all(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[list[int], list[int]]:
+    def find_all(self, names: Sequence[int], pieces: Iterable[bytes | memoryview]) -> tuple[list[int], list[int]]:
         """Return, for pieces with a name each, the names and the numbers of the patterns in them."""
-        names: list[int] = []
+        found: list[int] = []
         numbers: list[int] = []
         if self._database is None:
-            return names, numbers
-        add, scan = numbers.append, self._database.scan
+            return found, numbers
+        told, add = found.append, numbers.append
 
-        def hit(number: int, _begin: int, _end: int, _flags: int, _context: object) -> None:
+        def hit(number: int, _begin: int, _end: int, _flags: int, name: int) -> None:
+            told(name)
             add(number)
 
-        before = 0
-        for name, data in pieces:
-            scan(data, hit)
-            now = len(numbers)
-            if now != before:
-                names += [name] * (now - before)
-                before = now
-        return names, numbers
+        # The loop over the pieces is the interpreter's own: most of them have nothing.
+        deque(map(self._database.scan, pieces, repeat(hit), repeat(0), names), maxlen=0)
+        return found, numbers
 
-    def pairs(self, pieces: Iterable[tuple[int, bytes | memoryview]]) -> tuple[I64, I64]:
+    def pairs(self, names: Sequence[int], pieces: Iterable[bytes | memoryview]) -> tuple[I64, I64]:
         """Return pairs of a piece's name and a rule that a pattern in it stands for; a pair may come twice."""
-        names, numbers = self.find_all(pieces)
+        found, numbers = self.find_all(names, pieces)
         if not numbers:
             return _NONE, _NONE
-        return expand(np.array(names, np.int64), np.array(numbers, np.int64), self._starts, self._rules)
+        return expand(np.array(found, np.int64), np.array(numbers, np.int64), self._starts, self._rules)
 
     def rules(self, numbers: Sequence[int]) -> set[int]:
         """Return the rules that the patterns stand for."""

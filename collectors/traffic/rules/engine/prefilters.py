@@ -111,7 +111,10 @@ class Prefilters:
         ways: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])
         for piece, side in zip(pieces, to_client, strict=True):
             ways[side].append(piece)
-        return [prefilter.pairs(those) for prefilter, those in zip(self.streams.sides, ways, strict=True)]
+        return [
+            prefilter.pairs([row for row, _ in those], [data for _, data in those])
+            for prefilter, those in zip(self.streams.sides, ways, strict=True)
+        ]
 
     def _scan(self, prefilter: Prefilter, rows: Rows, which: Bools) -> Pairs:
         chosen = np.flatnonzero(which) if len(prefilter) else _NONE
@@ -121,4 +124,4 @@ class Prefilters:
         ends = begins + rows.table.payload_len[chosen]
         data = rows.block.data.data
         pieces = [data[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        return prefilter.pairs(zip(chosen.tolist(), pieces, strict=True))
+        return prefilter.pairs(chosen.tolist(), pieces)

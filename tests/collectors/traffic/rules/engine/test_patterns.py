@@ -33,11 +33,11 @@ def test_it_finds_what_a_plain_search_finds(patterns: list[Pattern], texts: list
     wanted = [{rule for rule, one in enumerate(patterns) if _naive(one, text)} for text in texts]
     assert [prefilter.rules(prefilter.find(text)) for text in texts] == wanted
     found: list[set[int]] = [set() for _ in texts]
-    names, numbers = prefilter.find_all(enumerate(texts))
+    names, numbers = prefilter.find_all(range(len(texts)), texts)
     for name, number in zip(names, numbers, strict=True):
         found[name] |= prefilter.rules([number])
     assert found == wanted
-    pieces, rules = prefilter.pairs(enumerate(texts))
+    pieces, rules = prefilter.pairs(range(len(texts)), texts)
     assert set(zip(pieces.tolist(), rules.tolist(), strict=True)) == {
         (piece, rule) for piece, those in enumerate(wanted) for rule in those
     }
@@ -61,7 +61,7 @@ def test_rules_with_one_pattern_share_it() -> None:
 
 def test_without_patterns_nothing_is_found() -> None:
     prefilter = _built([])
-    assert (prefilter.find(b"x"), prefilter.find_all([(1, b"x")]), prefilter.keep().database) == ([], ([], []), b"")
+    assert (prefilter.find(b"x"), prefilter.find_all([1], [b"x"]), prefilter.keep().database) == ([], ([], []), b"")
 
 
 def test_a_place_beyond_what_offsets_reach_is_left_open() -> None:
