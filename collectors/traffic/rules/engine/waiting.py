@@ -1,7 +1,7 @@
 """What waits to be looked at of each direction of a flow, and with which packet its time comes."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 
 import numpy as np
@@ -62,11 +62,11 @@ class Work:
         self.direction = direction
         self.chunk = chunk
         self.last = side.last
-        self.changes: list[tuple[Transaction, int, int]] = []
+        self.changes: Sequence[tuple[Transaction, int, int]] = ()
         self.detected = side.detected
         self.events = side.events
         self.talk: Conversation | None = None
-        self.rules: list[list[int]] = []
+        self.rules: Sequence[list[int]] = ()
 
 
 class Waiting:
@@ -74,7 +74,7 @@ class Waiting:
 
     def __init__(self, inline: bool, streams: bool = True) -> None:
         """`streams`: somebody looks at the bytes of streams."""
-        self._inline = inline
+        self._in_line = inline
         self._streams = streams
         self._sides: dict[int, Side] = {}
         self._talks: dict[int, Conversation] = {}
@@ -91,17 +91,21 @@ class Waiting:
         """Take what a block brought, and find the packets with which it is looked at."""
         self.work, self.talks = [], []
         runs = news.runs if self._streams else []
-        directions, rows_of = _where(runs, changes)
-        places = np.append(rows.place, len(rows))[rows_of]
+        arrived = _Arrived(runs, changes)
+        directions, count = arrived.directions, len(runs)
+        places = np.append(rows.place, len(rows))[arrived.rows]
         following = rows.next(directions, places)
-        self._note(changes, places[len(runs) :].tolist())
+        self._note(changes, places[count:].tolist())
         if self._late:
             self._wake(rows)
         turn = places * 2
         # A packet's runs come before its changes.
-        turn[len(runs) :] += 1
+        turn[count:] += 1
         order = np.argsort(directions * (2 * len(rows) + 2) + turn, kind="stable")
-        self._follow(order.tolist(), directions.tolist(), places.tolist(), following.tolist(), runs, changes)
+        items = zip(
+            order.tolist(), directions[order].tolist(), places[order].tolist(), following[order].tolist(), strict=True
+        )
+        self._follow(items, arrived, changes)
         if self._past.woken:
             for direction in self._past.woken.difference(directions.tolist()):
                 self._take(direction, self._sides[direction])
@@ -110,21 +114,23 @@ class Waiting:
     def _note(self, changes: list[Change], places: list[int]) -> None:
         """Note, in time, what is known of conversations and how far sides of transactions are from which place on."""
         self._past = past = Past()
+        talks, steps = self._talks, past.steps
         for number in sorted(range(len(places)), key=places.__getitem__):
             change, place = changes[number], places[number]
             slot, transaction = change.conversation.slot, change.transaction
-            if transaction is None or slot not in self._talks:
+            if transaction is None or slot not in talks:
                 if slot not in past.talks:
-                    past.talks[slot] = [(-1, self._talks.get(slot))]
-                now = self._talks[slot] = _as_it_was(change)
+                    past.talks[slot] = [(-1, talks.get(slot))]
+                now = talks[slot] = _as_it_was(change)
                 self.talks.append((place, slot, now))
                 past.talks[slot].append((place, now))
             if transaction is not None:
                 direction = slot * 2 + change.to_client
-                if direction not in past.steps:
+                known = steps.get(direction)
+                if known is None:
                     side = self._sides.get(direction)
-                    past.steps[direction] = [(-1, side.step if side is not None else _NO_STEP)]
-                past.steps[direction].append((place, (transaction.number, change.progress)))
+                    known = steps[direction] = [(-1, side.step if side is not None else _NO_STEP)]
+                known.append((place, (transaction.number, change.progress)))
 
     def _wake(self, rows: Rows) -> None:
         """Find the first packets of directions that have something waiting from an earlier block."""
@@ -136,20 +142,15 @@ class Waiting:
                 self._sides[direction].at = place
                 self._past.woken.add(direction)
 
-    def _follow(
-        self,
-        order: list[int],
-        directions: list[int],
-        places: list[int],
-        following: list[int],
-        runs: list[Run],
-        changes: list[Change],
-    ) -> None:
-        """Take what came, direction by direction, in time: runs and changes by their number, changes behind the runs."""
-        sides, inline, count = self._sides, self._inline, len(runs)
+    def _follow(self, items: Iterable[tuple[int, int, int, int]], arrived: "_Arrived", changes: list[Change]) -> None:
+        """Take what came, direction by direction, in time. `items`: runs and changes by their number (changes behind the runs), each with
+        its direction, its place, and the place of the direction's next packet.
+        """
+        sides, in_line = self._sides, self._in_line
+        pieces, ends = arrived.pieces, arrived.ends
+        count = len(pieces)
         now, side = -1, Side()
-        for number in order:
-            direction = directions[number]
+        for number, direction, place, behind in items:
             if direction != now:
                 if side.at != NEVER:
                     self._take(now, side)
@@ -157,44 +158,53 @@ class Waiting:
                 if known is None:
                     known = sides[direction] = Side()
                 side = known
-            if side.at < places[number]:
+            if side.at < place:
                 self._take(direction, side)
             if number < count:
-                run = runs[number]
-                data = run[3]
+                data = pieces[number]
                 if data:
                     side.data.append(data)
                     side.size += len(data)
-                if side.size < CHUNK and not run[7] and not inline:
+                if side.size < CHUNK and not ends[number] and not in_line:
                     continue
                 side.due = True
             else:
                 _change(side, changes[number - count])
             if side.at == NEVER:
-                side.at = following[number]
-                if side.at == NEVER:
+                side.at = behind
+                if behind == NEVER:
                     self._late.add(direction)
         if side.at != NEVER:
             self._take(now, side)
 
     def _take(self, direction: int, side: Side) -> None:
         """Hand over what waits of a direction: its next packet is here."""
-        chunk = b""
-        if side.due and side.data:
-            chunk = _chunk(side)
-        side.due = False
-        if chunk or side.changes or side.detected or side.events:
-            work = Work(side.at, direction, side, chunk)
-            if side.changes:
-                work.talk = self._past.talk(direction >> 1, side.at, self._talks)
-                step = self._past.step(direction ^ 1, side.at, self._sides.get(direction ^ 1))
-                to_client = bool(direction & 1)
-                for transaction, progress in side.changes.items():
-                    work.changes.append((transaction, progress, _reached(transaction, step, to_client)))
-                side.changes = None
-            self.work.append(work)
-            side.detected, side.events = False, _NONE
+        place, changes = side.at, side.changes
         side.at = NEVER
+        chunk = _chunk(side) if side.due and side.data else b""
+        side.due = False
+        if changes:
+            work = Work(place, direction, side, chunk)
+            work.talk = self._past.talk(direction >> 1, place, self._talks)
+            work.changes = self._changes(direction, place, changes)
+            side.changes = None
+        elif chunk or side.detected or side.events:
+            work = Work(place, direction, side, chunk)
+        else:
+            return
+        self.work.append(work)
+        side.detected, side.events = False, _NONE
+
+    def _changes(
+        self, direction: int, place: int, changes: dict[Transaction, int]
+    ) -> list[tuple[Transaction, int, int]]:
+        """Return transactions, how far this side of each is, and how far the other one was at a place."""
+        other = direction ^ 1
+        step = self._past.step(other, place, self._sides.get(other))
+        to_client = bool(direction & 1)
+        return [
+            (transaction, progress, _reached(transaction, step, to_client)) for transaction, progress in changes.items()
+        ]
 
     def end(self, slots: list[int]) -> Iterator[tuple[int, Work]]:
         """Yield what flows that ended still hold, with the flow's place among them, and forget these flows."""
@@ -209,8 +219,10 @@ class Waiting:
                 if side.data or side.changes:
                     work = Work(NEVER, direction, side, _chunk(side))
                     work.last, work.talk = side.last, talk
-                    for transaction, progress in (side.changes or {}).items():
-                        work.changes.append((transaction, progress, transaction.progress(not direction & 1)))
+                    work.changes = [
+                        (transaction, progress, transaction.progress(not direction & 1))
+                        for transaction, progress in (side.changes or {}).items()
+                    ]
                     yield place, work
 
 
@@ -239,19 +251,25 @@ class Past:
         return known[bisect_right(known, place, key=_since) - 1][1]
 
 
-def _where(runs: list[Run], changes: list[Change]) -> tuple[I64, I64]:
-    """Return the directions (slot * 2 + to client) and the rows of runs and changes, changes behind the runs."""
-    slots: list[int] = []
-    ways: list[int] = []
-    rows: list[int] = []
-    if runs:
-        slot_of, way_of, _, _, _, row_of, _, _ = zip(*runs, strict=True)
-        slots, ways, rows = [*slot_of], [*way_of], [*row_of]
-    for change in changes:
-        slots.append(change.conversation.slot)
-        ways.append(change.to_client)
-        rows.append(change.row)
-    return np.array(slots, np.int64) * 2 + np.array(ways, np.int64), np.array(rows, np.int64)
+class _Arrived:
+    """What a block brought: directions (slot * 2 + to client) and rows of runs, then of changes; bytes and ends of the runs."""
+
+    __slots__ = ("directions", "ends", "pieces", "rows")
+
+    def __init__(self, runs: list[Run], changes: list[Change]) -> None:
+        slots: list[int] = []
+        ways: list[int] = []
+        rows: list[int] = []
+        self.pieces: Sequence[bytes] = ()
+        self.ends: Sequence[int] = ()
+        if runs:
+            slot_of, way_of, _, self.pieces, _, row_of, _, self.ends = zip(*runs, strict=True)
+            slots, ways, rows = [*slot_of], [*way_of], [*row_of]
+        slots += [change.conversation.slot for change in changes]
+        ways += [change.to_client for change in changes]
+        rows += [change.row for change in changes]
+        self.directions: I64 = np.array(slots, np.int64) * 2 + np.array(ways, np.int64)
+        self.rows: I64 = np.array(rows, np.int64)
 
 
 def _change(side: Side, change: Change) -> None:
