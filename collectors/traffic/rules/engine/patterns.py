@@ -17,6 +17,10 @@ from collectors.traffic.rules.engine.addresses import expand
 from contracts.record import Record
 
 MAX_OFFSET = 65_535
+SHORT = 4
+"""Fewer bytes than these are met everywhere: Hyperscan itself minds how far in they may end. For longer ones that is looked at where
+they are met: a database that minds takes four times as long to make, and is larger.
+"""
 VERSION = str(vars(hyperscan)["__version__"])
 """Hyperscan's: its databases are for one version."""
 _NONE: I64 = np.zeros(0, np.int64)
@@ -48,11 +52,12 @@ class Pattern:
 
 
 class Kept(Record):
-    """A compiled prefilter as it is kept: the database, and for each pattern which rules it stands for, as packed arrays."""
+    """A compiled prefilter as it is kept: the database, and for each pattern which rules it stands for, and how far in it may end."""
 
     database: bytes
     starts: bytes
     rules: bytes
+    lasts: bytes
     longest: int
 
 
@@ -63,6 +68,7 @@ class Prefilter:
         """`kept`: what `keep` returned, from a store that has authenticated it."""
         self._keys: dict[Key, int] = {}
         self._members: list[list[int]] = []
+        self._spans: list[int] = []
         self._database: Any = None
         self.longest = 0
         if kept is not None:
@@ -73,6 +79,7 @@ class Prefilter:
         number = self._keys.setdefault(pattern.key, len(self._members))
         if number == len(self._members):
             self._members.append([])
+            self._spans.append(pattern.span)
             self.longest = max(self.longest, pattern.span)
         self._members[number].append(rule)
 
@@ -82,26 +89,35 @@ class Prefilter:
         sizes = [len(members) for members in self._members]
         self._starts: I64 = np.append(0, np.cumsum(sizes, dtype=np.int64))
         self._rules: I64 = np.array([rule for members in self._members for rule in members], np.int64)
+        self._lasts: I64 = np.array([last or MAX_OFFSET << 16 for _, _, last in keys], np.int64)
         if not keys:
             return
         expressions = [expression.encode("ascii") for expression, _, _ in keys]
+        # The match that is told is the first one: if that ends too far in, all do.
         plain = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
         flags = [plain | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
-        ext = [_EXT(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last) for _, _, last in keys]
+        ext = [_ext(last if span < SHORT else 0) for (_, _, last), span in zip(keys, self._spans, strict=True)]
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext
         )
-        self._keys, self._members = {}, []
+        self._keys, self._members, self._spans = {}, [], []
 
     def keep(self) -> Kept:
         """Return the prefilter as it is kept."""
         database = bytes(hyperscan.dumpb(self._database)) if self._database is not None else b""
-        return Kept(database=database, starts=self._starts.tobytes(), rules=self._rules.tobytes(), longest=self.longest)
+        return Kept(
+            database=database,
+            starts=self._starts.tobytes(),
+            rules=self._rules.tobytes(),
+            lasts=self._lasts.tobytes(),
+            longest=self.longest,
+        )
 
     def _load(self, kept: Kept) -> None:
         self._starts = np.frombuffer(kept.starts, np.int64)
         self._rules = np.frombuffer(kept.rules, np.int64)
+        self._lasts = np.frombuffer(kept.lasts, np.int64)
         self.longest = kept.longest
         if kept.database:
             self._database = hyperscan.loadb(kept.database, hyperscan.HS_MODE_BLOCK)
@@ -112,35 +128,35 @@ class Prefilter:
 
     def find(self, data: bytes | memoryview) -> list[int]:
         """Return the numbers of the patterns in `data`."""
-        if self._database is None:
-            return []
-        hits: list[int] = []
-        append = hits.append
-        self._database.scan(data, lambda number, _begin, _end, _flags, _context: append(number))
-        return hits
+        numbers: list[int] = self.find_all([0], [data])[1].tolist()
+        return numbers
 
-    def find_all(self, names: Sequence[int], pieces: Iterable[bytes | memoryview]) -> tuple[list[int], list[int]]:
+    def find_all(self, names: Sequence[int], pieces: Iterable[bytes | memoryview]) -> tuple[I64, I64]:
         """Return, for pieces with a name each, the names and the numbers of the patterns in them."""
         found: list[int] = []
         numbers: list[int] = []
+        ends: list[int] = []
         if self._database is None:
-            return found, numbers
-        told, add = found.append, numbers.append
+            return _NONE, _NONE
+        told, add, ended = found.append, numbers.append, ends.append
 
-        def hit(number: int, _begin: int, _end: int, _flags: int, name: int) -> None:
+        def hit(number: int, _begin: int, end: int, _flags: int, name: int) -> None:
             told(name)
             add(number)
+            ended(end)
 
         # The loop over the pieces is the interpreter's own: most of them have nothing.
         deque(map(self._database.scan, pieces, repeat(hit), repeat(0), names), maxlen=0)
-        return found, numbers
+        if not numbers:
+            return _NONE, _NONE
+        which = np.array(numbers, np.int64)
+        near = np.array(ends, np.int64) <= self._lasts[which]
+        return np.array(found, np.int64)[near], which[near]
 
     def pairs(self, names: Sequence[int], pieces: Iterable[bytes | memoryview]) -> tuple[I64, I64]:
         """Return pairs of a piece's name and a rule that a pattern in it stands for; a pair may come twice."""
         found, numbers = self.find_all(names, pieces)
-        if not numbers:
-            return _NONE, _NONE
-        return expand(np.array(found, np.int64), np.array(numbers, np.int64), self._starts, self._rules)
+        return expand(found, numbers, self._starts, self._rules) if len(numbers) else (_NONE, _NONE)
 
     def rules(self, numbers: Sequence[int]) -> set[int]:
         """Return the rules that the patterns stand for."""
@@ -148,3 +164,8 @@ class Prefilter:
         for number in numbers:
             found.update(self._rules[self._starts[number] : self._starts[number + 1]].tolist())
         return found
+
+
+def _ext(last: int) -> Any:
+    """Return what makes Hyperscan mind how far in a pattern ends (0: anywhere)."""
+    return _EXT(flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET if last else 0, max_offset=last)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from collectors.traffic.rules.engine.patterns import Kept, Pattern, Prefilter
 
 LETTERS = st.sampled_from(list(b"aAbB\x00\xff."))
-WORD = st.lists(LETTERS, min_size=1, max_size=4).map(bytes)
+WORD = st.lists(LETTERS, min_size=1, max_size=6).map(bytes)
 TEXT = st.lists(LETTERS, max_size=40).map(bytes)
 PATTERN = st.builds(Pattern, WORD, st.booleans(), st.sampled_from([0, 0, 4, 10]))
 
@@ -34,7 +34,7 @@ def test_it_finds_what_a_plain_search_finds(patterns: list[Pattern], texts: list
     assert [prefilter.rules(prefilter.find(text)) for text in texts] == wanted
     found: list[set[int]] = [set() for _ in texts]
     names, numbers = prefilter.find_all(range(len(texts)), texts)
-    for name, number in zip(names, numbers, strict=True):
+    for name, number in zip(names.tolist(), numbers.tolist(), strict=True):
         found[name] |= prefilter.rules([number])
     assert found == wanted
     pieces, rules = prefilter.pairs(range(len(texts)), texts)
@@ -61,9 +61,17 @@ def test_rules_with_one_pattern_share_it() -> None:
 
 def test_without_patterns_nothing_is_found() -> None:
     prefilter = _built([])
-    assert (prefilter.find(b"x"), prefilter.find_all([1], [b"x"]), prefilter.keep().database) == ([], ([], []), b"")
+    names, numbers = prefilter.find_all([1], [b"x"])
+    assert (prefilter.find(b"x"), len(names), len(numbers), prefilter.keep().database) == ([], 0, 0, b"")
 
 
 def test_a_place_beyond_what_offsets_reach_is_left_open() -> None:
     prefilter = _built([Pattern(b"x", last=70_000), Pattern(b"y", last=5)])
     assert prefilter.rules(prefilter.find(bytes(80_000) + b"xy")) == {0}
+
+
+def test_a_pattern_is_bound_to_its_place_whoever_minds_it() -> None:
+    prefilter = _built([Pattern(b"ab", last=4), Pattern(b"abcdefgh", last=10)])
+    assert prefilter.rules(prefilter.find(b"..abcdefgh")) == {0, 1}
+    assert prefilter.rules(prefilter.find(b"...abcdefgh")) == set()
+    assert prefilter.rules(prefilter.find(b"abcdefgh...abcdefgh")) == {0, 1}
