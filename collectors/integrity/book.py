@@ -8,7 +8,7 @@ behind our back has another one.
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256, shake_256
 from pathlib import Path
 
@@ -220,10 +220,10 @@ class Book:
             "SELECT id, body FROM journal WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
         ).fetchall()
 
-    def settle(self, numbers: Sequence[int]) -> None:
-        """Take entries out of the journal: the core has them."""
+    def settle(self, number: int) -> None:
+        """Take the entries up to a number out of the journal: the core has them."""
         self._begin()
-        self._base.executemany("DELETE FROM journal WHERE id = ?", [(number,) for number in numbers])
+        self._base.execute("DELETE FROM journal WHERE id <= ?", (number,))
 
     def hold(self, body: bytes) -> None:
         """Keep something until the scan under way has ended."""

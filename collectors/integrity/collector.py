@@ -64,7 +64,7 @@ class IntegrityCollector:
         former = before.rows.get(BOOK)
         same = former is not None and former.name == own.name
         reported, ahead = (former.reported, former.ahead) if former is not None and same else (0, 0)
-        self._settle(book, reported)
+        self._settle(host, book, reported)
         root, position = book.standing()
         told: list[Event] = _distrust(former, own, root.hex(), position) if former is not None else []
         found = self._read(host, book, reported, ahead)
@@ -159,11 +159,16 @@ class IntegrityCollector:
             self._book = Book(Path(state) / FILE)
         return self._book
 
-    def _settle(self, book: "Book", reported: int) -> None:
+    def _settle(self, host: ReadOnlyHost, book: "Book", reported: int) -> None:
         """The core has everything up to this entry."""
-        done = [number for number, _ in book.told(0, MOST_CHANGES) if number <= reported]
-        if done:
-            book.settle(done)
+        from collectors.integrity.book import FILE
+        from collectors.integrity.requests import requests
+
+        first = next(iter(book.told(0, 1)), None)
+        if first is None or first[0] > reported:
+            return
+        if not requests(Path(getattr(host, "state", "")) / FILE).settle(reported):
+            book.settle(reported)
             book.commit()
 
 

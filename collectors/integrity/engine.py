@@ -67,6 +67,7 @@ class Engine:
         self._scans: dict[str, Scan] = {}
         self._asked: dict[str, Request] = {}
         self._again: list[str] = []
+        self._mine = requests(self._path)
         self._mounts = Mounts(host.files)
         self._looked_for_mounts = 0.0
         self._rests: list[Rest] = []
@@ -76,15 +77,14 @@ class Engine:
 
     def run(self) -> None:
         """Watch until told to stop."""
-        mine = requests(self._path)
         try:
             self._listen()
             self._begin()
-            mine.open(self._dirty.wake)
+            self._mine.open(self._dirty.wake)
             while not self._stop.is_set():
-                self._round(mine.take())
+                self._round(self._mine.take())
         finally:
-            mine.close()
+            self._mine.close()
             for scan in self._scans.values():
                 scan.stop()
             self._commit()
@@ -314,6 +314,8 @@ class Engine:
 
     def _commit(self) -> None:
         self._committed = time.monotonic()
+        if done := self._mine.settled():
+            self._book.settle(done)
         self._watch_limit()
         self._status.write(self._notices, self._looks.unwatched, self._scans.values(), self._keeper.flaws)
         self._book.commit()

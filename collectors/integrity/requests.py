@@ -67,7 +67,23 @@ class Requests:
         self._waiting: list[Request | Rest] = []
         self._under_way: list[Request | Rest] = []
         self._wake: Callable[[], None] | None = None
+        self._settled = 0
         self._lock = threading.Lock()
+
+    def settle(self, number: int) -> bool:
+        """Have the journal's entries up to a number taken out with what the watch writes next: two writers would wait for one another.
+
+        Returns False when nobody watches, so that whoever asks has to do it.
+        """
+        with self._lock:
+            self._settled = max(self._settled, number)
+            return self._wake is not None
+
+    def settled(self) -> int:
+        """Return up to which entry the journal is to be emptied, 0 for nothing new."""
+        with self._lock:
+            number, self._settled = self._settled, 0
+            return number
 
     def open(self, wake: Callable[[], None]) -> None:
         """The watch is at work; `wake` tells it that there is something."""
@@ -93,7 +109,7 @@ class Requests:
     def close(self) -> None:
         """The watch ends."""
         with self._lock:
-            self._wake = None
+            self._wake, self._settled = None, 0
             for request in (*self._waiting, *self._under_way):
                 if not request.done:
                     request.fail("the watch ended before the scan did")

@@ -98,7 +98,7 @@ def test_what_is_told_and_what_is_known_become_durable_together(tmp_path: Path) 
     assert reader.known(b"/etc") == () and reader.told(0, 10) == []
     book.commit()
     assert reader.known(b"/etc") and reader.told(0, 10) == [(1, b"changed")]
-    reader.settle([1])
+    reader.settle(1)
     reader.commit()
     assert book.told(0, 10) == []
 
