@@ -1,8 +1,9 @@
 """Claim: the sensor drops nothing at 150,000 packets/s with all of ET Open and rests under 1 % of a core; from packet to event it takes at
 most 300 ms (p99, at 50,000 packets/s), from an attack to its source's ban in the kernel at most 500 ms (p99).
 
-A whole agent in a network namespace of its own watches one end of a cable; from the other end come datagrams at the rate asked for, marked
-ones among them whose events are waited for, and connections with an attack to a real web server, each from an address of its own.
+A whole agent in a network namespace of its own watches one end of a cable; from the other end come datagrams at the rate asked for, some
+of them marked, whose events are waited for, and connections with an attack to a real web server, each from an address of its own.
+With `--mix` the peers' capture of mixed traffic (TCP with HTTP, TLS and mail, DNS and others) comes first, copy by copy with other hosts.
 """
 
 import argparse
@@ -36,7 +37,7 @@ outputs: {{journald: {{enabled: false}}}}
 actions: {{block: {{watch: 100ms, shadow: 0s, max_per_minute: 100000, addresses_per_64: 1000}}}}
 collectors:
   traffic: {{enabled: true, interfaces: [hflv], rules: [{rules}], block: true, ring: {ring}, addresses: {{HOME_NET: "{victim}"}},
-    repeat_after: 1s, per_rule: 100000, evidence: {{enabled: {evidence}}}}}
+    checksums: {checksums}, repeat_after: 1s, per_rule: 100000, evidence: {{enabled: {evidence}}}}}
 """
 SERVER = f"""
 import http.server as h
@@ -105,6 +106,38 @@ def frame(port: int, payload: bytes, source: int = 0x0A090002) -> bytes:
     )
 
 
+def replay(pid: int, rate: float, seconds: float, frames: list[bytes], sent: "multiprocessing.Queue[Any]") -> None:
+    """Send frames, one after the other and from the beginning again, at a rate; says how many."""
+    enter(pid)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sender:
+        sender.setsockopt(263, 20, 1)  # PACKET_QDISC_BYPASS
+        sender.bind(("hfla", 0))
+        count, begin, most = 0, time.perf_counter(), len(frames)
+        while (now := time.perf_counter() - begin) < seconds:
+            due = min(int(now * rate), count + 512)  # the kernel's own queue on the way holds 1,000
+            while count < due:
+                sender.send(frames[count % most])
+                count += 1
+            time.sleep(0.0005)
+    sent.put((count, {}))
+
+
+def mixed(count: int) -> list[bytes]:
+    """Return the packets of the peers' capture, so many copies; to a card that is not the victim's, whose kernel so leaves them alone."""
+    from benchmarks.traffic_decode import copies
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "mixed.pcap"
+        copies(path, count)
+        text = path.read_bytes()
+    frames, at = [], 24
+    while at < len(text):
+        size = int.from_bytes(text[at + 8 : at + 12], "little")
+        frames.append(b"\x02\0\0\0\0\x99" + text[at + 22 : at + 16 + size])
+        at += 16 + size
+    return frames
+
+
 def send(pid: int, rate: float, seconds: float, marked: int, sent: "multiprocessing.Queue[Any]") -> None:
     """Send datagrams of 256 flows at a rate, marked ones evenly among them; says how many, and when each marked one left."""
     enter(pid)
@@ -136,11 +169,18 @@ def cpu_s(pid: int) -> float:
 class Agent:
     """The agent at work."""
 
-    def __init__(self, folder: Path, victim: int, rules: str, ring: str, evidence: bool) -> None:
+    def __init__(self, folder: Path, victim: int, rules: str, ring: str, evidence: bool, checksums: bool) -> None:
         self.socket = folder / "run" / "control.sock"
         config = folder / "agent.yaml"
         config.write_text(
-            CONFIG.format(folder=folder, rules=rules, victim=VICTIM, ring=ring, evidence=str(evidence).lower())
+            CONFIG.format(
+                folder=folder,
+                rules=rules,
+                victim=VICTIM,
+                ring=ring,
+                evidence=str(evidence).lower(),
+                checksums=str(checksums).lower(),
+            )
         )
         argv = inside(victim, sys.executable, "-P", "-m", "agent.daemon", "-c", str(config))
         self.process = subprocess.Popen(argv, cwd=ROOT, stderr=(folder / "log").open("wb"))
@@ -171,13 +211,17 @@ class Agent:
         self.process.wait(30)
 
 
-def rate_without_drops(agent: Agent, attacker: int, rates: list[float]) -> None:
-    """Print what becomes of packets at each rate, the highest first, until one passes without a drop."""
+def rate_without_drops(agent: Agent, attacker: int, rates: list[float], frames: list[bytes] | None = None) -> None:
+    """Print what becomes of packets (datagrams, or `frames`) at each rate, the highest first, until one passes without a drop."""
     for rate in rates:
         before = agent.rows()["interface hflv"]["interface"]
         cpu, begin = cpu_s(agent.pid()), time.monotonic()
         queue: multiprocessing.Queue[Any] = multiprocessing.Queue()
-        sender = multiprocessing.Process(target=send, args=(attacker, rate, SECONDS, 0, queue))
+        sender = (
+            multiprocessing.Process(target=send, args=(attacker, rate, SECONDS, 0, queue))
+            if frames is None
+            else multiprocessing.Process(target=replay, args=(attacker, rate, SECONDS, frames, queue))
+        )
         sender.start()
         count, _ = queue.get()
         sender.join()
@@ -186,7 +230,8 @@ def rate_without_drops(agent: Agent, attacker: int, rates: list[float]) -> None:
         after = agent.rows()["interface hflv"]["interface"]
         dropped = after.get("dropped", 0) - before.get("dropped", 0)
         read = after["read"] - before.get("read", 0)
-        print(f"rate: sent {count / SECONDS:,.0f}/s, read {read:,}, dropped {dropped:,}; {used:.0%} of a core")
+        what = "rate" if frames is None else "mix"
+        print(f"{what}: sent {count / SECONDS:,.0f}/s, read {read:,}, dropped {dropped:,}; {used:.0%} of a core")
         if not dropped:
             return
 
@@ -264,6 +309,8 @@ def main() -> int:
     parser.add_argument("--ring", default="64MiB")
     parser.add_argument("--rates", default="150000,100000,75000,50000,25000")
     parser.add_argument("--latency-rate", type=float, default=50_000)
+    parser.add_argument("--mix", type=int, default=0, help="So many copies of the peers' capture of mixed traffic.")
+    parser.add_argument("--only", action="store_true", help="With --mix: nothing but its rate.")
     parser.add_argument("--evidence", action="store_true", help="With captures of alerts.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="holdfast-") as name, spaces() as (victim, attacker):
@@ -271,7 +318,8 @@ def main() -> int:
         folder.chmod(0o755)
         (folder / "local.rules").write_text(LOCAL)
         rules = ", ".join([*([options.rules] if options.rules else []), str(folder / "local.rules")])
-        agent = Agent(folder, victim, rules, options.ring, options.evidence)
+        # Copies with other hosts keep the checksums of the first.
+        agent = Agent(folder, victim, rules, options.ring, options.evidence, checksums=not options.mix)
         try:
             told = agent.loaded(1)
             time.sleep(3.0)
@@ -279,7 +327,14 @@ def main() -> int:
             begun, cpu = time.monotonic(), cpu_s(agent.pid())
             time.sleep(IDLE_S)
             print(f"idle: {(cpu_s(agent.pid()) - cpu) / (time.monotonic() - begun):.2%} of a core (to stay under: 1 %)")
-            rate_without_drops(agent, attacker, [float(rate) for rate in options.rates.split(",")])
+            rates = [float(rate) for rate in options.rates.split(",")]
+            if options.mix:
+                for pid, link in ((victim, "hflv"), (attacker, "hfla")):
+                    subprocess.run(inside(pid, "ip", "link", "set", link, "mtu", "65535"), check=True)
+                rate_without_drops(agent, attacker, rates, mixed(options.mix))
+                if options.only:
+                    return 0
+            rate_without_drops(agent, attacker, rates)
             latency(agent, attacker, options.latency_rate)
             bans(agent, victim, attacker)
             memory = Path(f"/proc/{agent.pid()}/status").read_text().partition("VmRSS:")[2].split()[0]

@@ -32,6 +32,8 @@ class Reputation:
         self._networks: dict[tuple[int, int], _Scores] = {}
         """By category and version of IP."""
         self._hosts: dict[tuple[int, int], _Scores] = {}
+        self._flat: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+        """The ranges of those that were asked for, each with its score."""
         self._count = 0
         self._sets: dict[tuple[str, str, int], Addresses] = {}
 
@@ -41,6 +43,7 @@ class Reputation:
 
     def scores(self, content: bytes, path: str) -> None:
         """Take a file of reputations; raises `ValueError` when that makes more than `MOST` in all."""
+        self._flat.clear()
         self._read(content, path, self._score)
 
     def resolve(self, rule: Rule) -> None:
@@ -105,9 +108,10 @@ class Reputation:
     def _ranges(self, category: int, version: int, number: Number) -> Iterator[tuple[int, int]]:
         """Yield the ranges of addresses whose score is such a number, in order, as wide as they go."""
         of = (category, version)
-        scores = {**self._networks.get(of, {}), **self._hosts.get(of, {})}
+        if of not in self._flat:
+            self._flat[of] = list(_flat({**self._networks.get(of, {}), **self._hosts.get(of, {})}.items()))
         begin = end = -1
-        for low, high, score in _flat(scores.items()):
+        for low, high, score in self._flat[of]:
             if not number.holds(score):
                 continue
             if low != end + 1 or end < 0:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 
 import numpy as np
 
-from collectors.traffic.block import I64
+from collectors.traffic.block import I64, U64
 from collectors.traffic.rules.engine.rows import Rows
 from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets
 
@@ -17,10 +17,12 @@ class _Side:
 
     def __init__(self, members: list[tuple[AddressSet, int]]) -> None:
         self.edges6 = sorted({edge for one, _ in members for edge in one.edges(6)})
-        edges = sorted({edge for one, _ in members for edge in one.edges(4)} - {1 << 32})
-        self.edges4 = np.array(edges, np.uint64)
-        pairs4 = [(at, rule) for one, rule in members for at in _covered(one.edges(4), edges)]
-        self.start4, self.rules4 = _lists(pairs4, len(edges) + 1)
+        ends = [np.array(one.edges(4), np.uint64) for one, _ in members]
+        every = np.unique(np.concatenate(ends)) if ends else np.zeros(0, np.uint64)
+        self.edges4 = every[every < 1 << 32]
+        covered = [_covered4(one, self.edges4) for one in ends]
+        rules = [np.full(len(at), rule, np.int64) for at, (_, rule) in zip(covered, members, strict=True)]
+        self.start4, self.rules4 = _lists(covered, rules, len(self.edges4) + 1)
         self.rules6: dict[int, list[int]] = {}
         for one, rule in members:
             for at in _covered(one.edges(6), self.edges6):
@@ -35,12 +37,21 @@ def _covered(ends: list[int], edges: list[int]) -> list[int]:
     return found
 
 
-def _lists(pairs: list[tuple[int, int]], count: int) -> tuple[I64, I64]:
+def _covered4(ends: U64, edges: U64) -> I64:
+    """Return the same for many ranges at once."""
+    first = np.searchsorted(edges, ends[::2], side="right")
+    count = np.searchsorted(edges, ends[1::2] - np.uint64(1), side="right") + 1 - first
+    total = int(count.sum())
+    inside = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
+    return (np.repeat(first, count) + inside).astype(np.int64)
+
+
+def _lists(numbers: list[I64], rules: list[I64], count: int) -> tuple[I64, I64]:
     """Return where the list of each number begins (and the last one ends), and the lists in one."""
-    pairs.sort()
-    numbers = np.array([number for number, _ in pairs], np.int64)
-    start = np.searchsorted(numbers, np.arange(count + 1))
-    return start.astype(np.int64), np.array([rule for _, rule in pairs], np.int64)
+    of, rule = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (numbers, rules))
+    order = np.lexsort((rule, of))
+    start = np.searchsorted(of[order], np.arange(count + 1))
+    return start.astype(np.int64), rule[order]
 
 
 class AddressIndex:

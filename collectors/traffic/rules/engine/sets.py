@@ -129,7 +129,10 @@ class HeaderSets:
             self.rated_of.setdefault(key, test.listed)
         found = self._rated.get(key)
         if found is None and key in self.rated_of:
-            found = self._rated[key] = AddressSet(self.rated_of[key])
+            # Most headers of such rules are this very set.
+            number = self.address_of.get(self.rated_of[key])
+            found = AddressSet(self.rated_of[key]) if number is None else self.addresses[number]
+            self._rated[key] = found
         return found
 
     def holds(self, number: int, family: int, source: int, sport: int, destination: int, dport: int) -> bool:
