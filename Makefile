@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long screenshots clean
+.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long soak-packages screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -67,6 +67,9 @@ soak: test-venv ## long runs: the core killed 2,000 times (SOAK_KILLS, SOAK_SEED
 
 integrity-long: test-venv ## a hundred thousand random deeds on watched files (SEED=1)
 	HOLDFAST_FILE_OPERATIONS=100000 HOLDFAST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -o timeout=3600 tests/collectors/integrity/test_engine.py -k random_deeds
+
+soak-packages: test-venv ## as root: thirty runs of apt that are watched while every processor is busy (ROUNDS): one event each
+	HOLDFAST_PACKAGE_ROUNDS=$(or $(ROUNDS),30) $(BIN)/python -m pytest -m system -o timeout=3600 tests/system/test_integrity_watching.py $(PYTEST_ARGS)
 
 soak-backup: test-venv ## backups alone: 2,000 cuts twice, 200 kills in each of backup, prune, repair and replicate, death at every write, every byte flipped, odd trees
 	HOLDFAST_BACKUP_CUTS=$(SOAK_CUTS) HOLDFAST_BACKUP_KILLS=$(SOAK_BACKUP_KILLS) HOLDFAST_BACKUP_DEATHS=1 HOLDFAST_BACKUP_BYTES=1 HOLDFAST_BACKUP_TREES=$(SOAK_TREES) HOLDFAST_SEED=$(SOAK_SEED) \

@@ -170,9 +170,9 @@ def _linked(change: Change, run: Transaction, known: Knowledge) -> Provenance | 
 
 
 def _midway(change: Change, run: Transaction, known: Knowledge) -> Provenance | None:
-    """What dpkg had begun to unpack, or put aside, when it was ended; and that it went."""
+    """What dpkg had begun to unpack, or put aside, when it was ended."""
     base, _, suffix = change.path.rpartition(b".")
-    if suffix not in (b"dpkg-new", b"dpkg-tmp") or (change.after is not None and not run.unfinished):
+    if suffix not in (b"dpkg-new", b"dpkg-tmp") or change.after is None or not run.unfinished:
         return None
     packages = {one.name for one in run.packages}
     holder = next((one.package for one in known.shipped(base) if one.signed_by and one.package in packages), "")

@@ -79,7 +79,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
     "deleted": ("rm /usr/bin/unexpand", (("/usr/bin/unexpand", "deleted", ""),)),
     "link led elsewhere": ("ln -sfn /tmp/evil /usr/bin/pager", (("/usr/bin/pager", "link_changed", ""),)),
     "through a name of bytes": (
-        "cp /usr/bin/true \"$(printf '/usr/bin/n\\377\\nl')\"", (("/usr/bin/n\\xff\\nl", "created", ""),)
+        "cp /usr/bin/true \"$(printf '/usr/bin/n\\377\\nl')\"", (("/usr/bin/n\\xff\nl", "created", ""),)
     ),
 }  # fmt: skip
 
@@ -136,6 +136,7 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
     for name in names:
         watched.run("sh", "-ec", DEEDS[name][0])
         time.sleep(chance.choice((0, 0, 0.05, 0.4)))
+    watched.run("holdfast", "integrity", "scan", "/opt/lab", check=False)  # the kernel gives no notice of chattr
     wanted = [each for name in names for each in DEEDS[name][1]]
     end = time.monotonic() + 60
     while missing := [path for path, _, _ in wanted if path not in console.told(before)]:

@@ -1,13 +1,15 @@
 """Products of maintainer scripts: only within a run's time, only by their names, never anything that runs."""
 
+import msgspec
 import pytest
 
 from analysis.integrity.products import product
 from contracts.file_change import SETUID
-from contracts.provenance import Level
-from tests.analysis.integrity.known import AT_NS, Known, change, node
+from contracts.provenance import Level, PackageChange
+from tests.analysis.integrity.known import AT_NS, RUN, Known, change, node
 
 FILE = 0o100644
+OTHER = PackageChange(name="other", deed="install", after="1")
 
 
 def test_a_name_that_the_tools_write_is_a_product_of_the_run() -> None:
@@ -69,3 +71,30 @@ def test_a_signed_example_copied_to_where_it_gives_something_away_is_none(path: 
     known = Known()
     known.ships(b"/usr/share/doc/tool/examples/sudoers", b"%ops ALL=(ALL) ALL", mode=FILE)
     assert product(change(path, node(b"%ops ALL=(ALL) ALL", mode=FILE)), known) is None
+
+
+def test_of_runs_that_follow_at_once_each_is_asked_what_it_wrote() -> None:
+    known = Known(RUN, msgspec.structs.replace(RUN, id="apt-2", started_ms=2500, ended_ms=3000, packages=(OTHER,)))
+    known.texts["tool"] = "ssh-keygen -f /etc/tool/key\n"
+    at = 2900 * 1_000_000  # within a minute of the first, and in the midst of the second
+    found = product(change(b"/etc/tool/key", node(b"x", mode=FILE, ctime_ns=at)), known)
+    assert found is not None and found.transaction == "apt-1", "only its package's script names it"
+    both = product(change(b"/var/lib/dpkg/status", node(b"x", mode=FILE, ctime_ns=at), node(b"y", mode=FILE)), known)
+    assert both is not None and both.transaction == "apt-2", "the one in whose own time it was"
+
+
+@pytest.mark.parametrize("suffix", [b".dpkg-new", b".dpkg-tmp"])
+def test_what_dpkg_left_unpacked_is_its_product_only_of_a_run_that_died_and_only_while_it_cannot_run(
+    suffix: bytes,
+) -> None:
+    died = msgspec.structs.replace(RUN, unfinished="killed")
+    for run, mode, base, expected in (
+        (died, 0o100000, b"/usr/share/tool/x", True),
+        (died, 0o100755, b"/usr/share/tool/x", False),
+        (died, 0o100000, b"/usr/share/other", False),
+        (RUN, 0o100000, b"/usr/share/tool/x", False),
+    ):
+        known = Known(run)
+        known.ships(b"/usr/share/tool/x", b"whole", mode=FILE)
+        assert (product(change(base + suffix, node(b"part", mode=mode)), known) is not None) is expected
+        assert product(change(base + suffix, None), known) is not None, "it went"

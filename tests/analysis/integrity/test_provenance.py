@@ -2,12 +2,13 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from analysis.integrity.provenance import judge
 from contracts.file_change import MODE, SETUID
-from contracts.provenance import Level, Listing
-from tests.analysis.integrity.known import Known, change, node
+from contracts.provenance import Level, Listing, PackageChange
+from tests.analysis.integrity.known import RUN, Known, change, node
 
 PATH = b"/usr/bin/tool"
 
@@ -150,3 +151,16 @@ def test_a_program_replaced_by_a_link_to_an_alternative_contradicts_its_package(
     known.nodes[b"/etc/alternatives/x"] = node(mode=0o120777, target=b"/usr/bin/true")
     link = node(mode=0o120777, target=b"/etc/alternatives/x")
     assert judge(change(b"/usr/sbin/auditd", link, node(b"a")), known).contradicts
+
+
+def test_a_configuration_file_that_a_removed_package_leaves_is_its_own_also_when_its_script_took_a_mode_away() -> None:
+    removed = PackageChange(name="tool", deed="remove", before="1.0-2")
+    known = Known(msgspec.structs.replace(RUN, packages=(removed,)))
+    known.ships(b"/etc/init.d/tool", b"init", installed=False)
+    known.lists[b"/etc/init.d/tool"] = [Listing("tool", "0" * 32, "md5", config=True)]
+    left = change(b"/etc/init.d/tool", node(b"init", mode=0o100644), node(b"init"), MODE)
+    assert judge(left, known).level is not Level.SIGNED, "no script says so"
+    known.texts["tool"] = "chmod -x /etc/init.d/tool\n"
+    assert judge(left, known).level is Level.SIGNED
+    other = change(b"/etc/init.d/tool", node(b"evil"), node(b"init"))
+    assert judge(other, known).level is not Level.SIGNED
