@@ -6,7 +6,7 @@ import numpy as np
 
 from collectors.traffic.block import I64, U64
 from collectors.traffic.rules.engine.rows import Rows
-from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets
+from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets, every_edge
 
 MOST_ADDRESSES = 1 << 20
 """IPv4 addresses of a list; what has more (everything but the own networks) is no list, and its rules are tried for every flow."""
@@ -17,10 +17,8 @@ class _Side:
 
     def __init__(self, members: list[tuple[AddressSet, int]]) -> None:
         self.edges6 = sorted({edge for one, _ in members for edge in one.edges(6)})
-        ends = [np.array(one.edges(4), np.uint64) for one, _ in members]
-        every = np.unique(np.concatenate(ends)) if ends else np.zeros(0, np.uint64)
-        self.edges4 = every[every < 1 << 32]
-        covered = [_covered4(one, self.edges4) for one in ends]
+        self.edges4 = every_edge(one for one, _ in members)
+        covered = [_covered4(one.edges4, self.edges4) for one, _ in members]
         rules = [np.full(len(at), rule, np.int64) for at, (_, rule) in zip(covered, members, strict=True)]
         self.start4, self.rules4 = _lists(covered, rules, len(self.edges4) + 1)
         self.rules6: dict[int, list[int]] = {}

@@ -7,7 +7,7 @@ import numpy as np
 
 from collectors.traffic.block import I64, U8, U16, U64, Bools
 from collectors.traffic.decode.table import TRANSPORT, Table
-from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets
+from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets, every_edge
 
 _PORTED = (6, 17, 132)
 _ONE = np.uint8(1)
@@ -23,11 +23,10 @@ class HeaderMasks:
         self._place: I64 = np.full(len(sets.addresses), -1, np.int64)
         self._place[wanted] = np.arange(len(wanted))
         chosen = [sets.addresses[number] for number in wanted]
-        edges4 = sorted({edge for one in chosen for edge in one.edges(4)} - {1 << 32})
-        self._edges4: U64 = np.array(edges4, np.uint64)
+        self._edges4: U64 = every_edge(chosen)
         self._edges6 = sorted({edge for one in chosen for edge in one.edges(6)})
-        self._in4 = _members(chosen, 4, edges4)
-        self._in6 = _members(chosen, 6, self._edges6)
+        self._in4 = _members4(chosen, self._edges4)
+        self._in6 = _members6(chosen, self._edges6)
         self._headers: I64 = np.array(sets.headers, np.int64).reshape(-1, 4)
 
     def ends(self, table: Table, rows: I64) -> "Ends":
@@ -89,12 +88,24 @@ class Ends:
         self.dport = dport
 
 
-def _members(sets: list[AddressSet], family: int, edges: list[int]) -> U8:
+def _members4(sets: list[AddressSet], edges: U64) -> U8:
     """Return, set by set, a bit for each interval between the edges (the first one lies before all of them)."""
     bits = np.zeros((len(sets), len(edges) // 8 + 1), np.uint8)
     for number, one in enumerate(sets):
+        turns = np.zeros(len(edges) + 2, np.int8)
+        turns[np.searchsorted(edges, one.edges4[::2], side="right")] = 1
+        turns[np.searchsorted(edges, one.edges4[1::2] - np.uint64(1), side="right") + 1] = -1
+        packed = np.packbits(np.cumsum(turns[:-1], dtype=np.int8) != 0, bitorder="little")
+        bits[number, : len(packed)] = packed
+    return bits
+
+
+def _members6(sets: list[AddressSet], edges: list[int]) -> U8:
+    """Return the same for IPv6."""
+    bits = np.zeros((len(sets), len(edges) // 8 + 1), np.uint8)
+    for number, one in enumerate(sets):
         inside = np.zeros(len(edges) + 1, np.bool_)
-        ends = one.edges(family)
+        ends = one.edges(6)
         for low, high in zip(ends[::2], ends[1::2], strict=True):
             inside[bisect_right(edges, low) : bisect_right(edges, high - 1) + 1] = True
         packed = np.packbits(inside, bitorder="little")

@@ -1,9 +1,12 @@
 """Sets of addresses and ports, and the headers made of them, asked for one packet (`headers.py` asks for many)."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 
+from collectors.traffic.block import U64
 from collectors.traffic.rules.language.rule import Addresses, IpRep, Ports, Ranges
 from collectors.traffic.rules.language.values import packed
 
@@ -35,11 +38,13 @@ class PortSet:
 class AddressSet:
     """A set of addresses of both versions."""
 
-    __slots__ = ("_v4", "_v6", "any")
+    __slots__ = ("_v4", "_v6", "any", "edges4")
 
     def __init__(self, addresses: Addresses) -> None:
         self.any = addresses.any
-        self._v4 = _edges(addresses.v4)
+        self.edges4: U64 = _edges4(addresses.v4)
+        """As `edges(4)`."""
+        self._v4: list[int] = self.edges4.tolist()
         self._v6 = _edges(addresses.v6)
 
     def edges(self, family: int) -> list[int]:
@@ -52,6 +57,22 @@ class AddressSet:
             return True
         edges = self._v6 if family == 6 else self._v4
         return bisect_right(edges, address) % 2 == 1
+
+
+def every_edge(sets: Iterable[AddressSet]) -> U64:
+    """Return where IPv4 sets begin and end, all of them in order, but for the end of all addresses."""
+    edges = np.sort(np.concatenate([np.zeros(0, np.uint64), *(one.edges4 for one in sets)]))
+    first = np.append(True, edges[1:] != edges[:-1]) if len(edges) else np.zeros(0, np.bool_)
+    return edges[first & (edges < 1 << 32)]
+
+
+def _edges4(ranges: Ranges) -> U64:
+    """Return the same as `_edges` of many ranges at once."""
+    ends = np.fromiter(chain.from_iterable(ranges), np.uint64, 2 * len(ranges)).reshape(-1, 2)
+    ends[:, 1] += np.uint64(1)
+    joined = ends[1:, 0] == ends[:-1, 1]
+    kept = np.stack((np.append(True, ~joined), np.append(~joined, True)), 1) if len(ends) else ends.astype(np.bool_)
+    return ends[kept]
 
 
 def _edges(ranges: Ranges) -> list[int]:
