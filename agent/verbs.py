@@ -9,11 +9,12 @@ from msgspec.structs import asdict
 from agent.clock import Clock
 from agent.control_server import Answer, Later, Peer, Verb
 from agent.core import Core
+from agent.coverage import DISK_FIX
 from agent.responder import Deed
 from agent.spool.spool import Spool
 from agent.supervision import Look
 from contracts.action import Command, Result
-from contracts.errors import Malformed, UsageError
+from contracts.errors import HoldfastError, Malformed, UsageError
 from contracts.event import Envelope, Value
 from contracts.frames import Advance
 from contracts.outcome import Ok
@@ -118,6 +119,8 @@ class Verbs:
     def look(self, _: Peer, arguments: dict[str, Any]) -> Any:
         """Look at a subject now and answer how that ended."""
         name = _text(arguments, "subject", required=True)
+        if self._core.intake.full:  # what it finds is told once it is stored: whoever asks would wait for the disk
+            raise HoldfastError(f"a look cannot be stored: {self._core.intake.full}", advice=DISK_FIX, permanent=False)
 
         def start(answer: Answer) -> None:
             def done(look: Look) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import msgpack
 
@@ -42,7 +43,7 @@ class World:
         self.seconds = 100.0
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.spooled: list[Event] = []
-        self.full = False
+        self.full = self.state_full = False
         self.subjects: dict[str, dict[str, bytes]] = {}
         self.revisions: dict[str, int] = {}
         self.facts: dict[str, bytes] = {}
@@ -92,6 +93,8 @@ class World:
         return 0, {}
 
     def apply(self, subject: str, changes: EncodedChanges, at_ms: int) -> int:
+        if self.state_full:
+            raise FileFull("no space left")
         self.log.append(f"store {subject}")
         rows = self.subjects.setdefault(subject, {})
         rows.update(changes.put)
@@ -222,6 +225,45 @@ def test_on_a_full_disk_the_snapshot_does_not_advance_and_nothing_is_lost(bench:
     assert "agent.disk_full" in bench.world.kinds()
     bench.world.advance(61)
     assert bench.world.asked
+
+
+def test_a_judge_of_the_runs_waits_for_room_and_then_judges() -> None:
+    """What the core itself writes to the state is in the same order, and a full disk is no end of it."""
+    judge = Stale()
+    bench = Bench(judges=[judge])
+    bench.world.advance(0.05)
+    bench.world.state_full, before = True, len(judge.views)
+    bench.finish(events=(OPENED,), changes=ROW)
+    bench.world.advance(5)
+    assert bench.core.intake.full and len(judge.views) == before
+    assert bench.core.sight().sights[0].subject == "state disk"
+    bench.world.state_full = False
+    bench.world.advance(20)
+    assert len(judge.views) > before and not bench.core.intake.full
+
+
+def test_what_goes_beside_every_deed_prepares_it_and_hears_of_its_end() -> None:
+    bench = Bench()
+
+    class Beside:
+        ended_with: Any = None
+
+        def prepare(self, command: Command) -> Command:
+            return msgspec.structs.replace(command, arguments={**command.arguments, "more": 1})
+
+        def ended(self, command: Command, result: Result) -> None:
+            self.ended_with = (command.arguments, result.summary)
+
+    bench.core.beside = beside = Beside()
+    bench.core.do_for(
+        Deed(action="scan", worker="steward"),
+        Command(id="1", action="scan", dry_run=False),
+        lambda _: None,
+        lambda _: None,
+    )
+    command, done = bench.world.commands[0]
+    done(Result(summary="done"), Cost())
+    assert (command.arguments, beside.ended_with) == ({"more": 1}, ({"more": 1}, "done"))
 
 
 def test_a_changed_subject_wakes_its_judge_which_sees_how_the_runs_ended() -> None:

@@ -100,6 +100,26 @@ def test_without_its_watcher_a_subject_is_seen_in_part_and_late() -> None:
     assert sight(made).state == "partial"
 
 
+def test_the_state_disk_has_a_sight_while_it_is_short_of_room_and_it_comes_first() -> None:
+    made = book("ports")
+    made.looked("ports", Ok(), (), 1, 2000)
+    made.disk("", "1 MiB left", 3000)
+    first = made.coverage().sights[0]
+    assert (first.subject, first.state, first.blind[0].detail, first.since_ms) == (
+        "state disk",
+        "partial",
+        "1 MiB left",
+        3000,
+    )
+    assert "Free space" in first.blind[0].fix
+    made.disk("spool.db cannot be written", "is full", 4000)
+    made.disk("spool.db cannot be written", "is full", 5000)
+    first = made.coverage().sights[0]
+    assert (first.state, first.blind[0].detail, first.since_ms) == ("unseen", "spool.db cannot be written", 4000)
+    made.disk("", "", 6000)
+    assert [each.subject for each in made.coverage().sights] == ["ports"]
+
+
 def test_what_is_not_wholly_seen_comes_first() -> None:
     made = book("accounts", "ports")
     made.looked("accounts", Ok(), (), 1, 2000)

@@ -1,16 +1,9 @@
 """The joints of one running agent that need no processes; the whole is in test_end_to_end."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from agent import wiring
-from agent.clock import SystemClock
-from agent.instance import PatientMemory, core_plan
-from agent.sqlite_file import FileFull
-from agent.state import State
+from agent.instance import core_plan
 
 
 def test_the_core_learns_which_worker_sees_what(tmp_path: Path) -> None:

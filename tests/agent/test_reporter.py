@@ -18,6 +18,7 @@ from agent.enrolment import Input, enrol
 from agent.identity import Identity
 from agent.reporter import Reporter, ReporterSettings
 from agent.spool.spool import Spool, SpoolLimits
+from agent.sqlite_file import FileFull
 from agent.state import State
 from contracts.coverage import Coverage
 from contracts.event import Event, Kind, Lane, Severity
@@ -104,6 +105,31 @@ def test_the_first_heartbeat_comes_at_once_and_events_follow_within_moments(agen
     assert time.monotonic() - begun < 2.0, "the event waited for the next heartbeat"
     status = agent.reporter.status()
     assert (status.enrolled, status.connected, status.last_error) == (True, True, "")
+
+
+def test_what_a_full_disk_cannot_note_as_acknowledged_stops_no_report(tmp_path, console, monkeypatch) -> None:
+    """The console has it; it is sent again, skipped there, and noted once there is room."""
+    agent = Agent(tmp_path / "agent", console, every=0.3)
+    agent.enrol()
+    acknowledge, full = agent.spool.acknowledge, True
+
+    def noted(lane: Lane, seq: int) -> None:
+        if full:
+            raise FileFull("no space left")
+        acknowledge(lane, seq)
+
+    monkeypatch.setattr(agent.spool, "acknowledge", noted)
+    agent.spool.append([fact(1)])
+    agent.reporter.start()
+    until(lambda: numbers(console) == [1])
+    sent = len(console.beats)
+    until(lambda: len(console.beats) >= sent + 3, 8.0)
+    status = agent.reporter.status()
+    assert (status.connected, status.last_error) == (True, "") and not agent.delivered()
+    full = False
+    until(agent.delivered)
+    assert numbers(console) == [1]
+    agent.close()
 
 
 def test_a_heartbeat_that_is_asked_for_does_not_wait_for_its_time(tmp_path, console) -> None:

@@ -28,8 +28,13 @@ ROOT = Peer(pid=1, uid=0, gid=0)
 NOTIFY = Deed(action="notify", worker="messenger", arguments={"channel": "str", "count": "int"})
 
 
+class FakeIntake:
+    full = ""
+
+
 class FakeCore:
     def __init__(self) -> None:
+        self.intake = FakeIntake()
         self.listeners: list[Callable[[Envelope], None]] = []
         self.judged: list[str] = []
         self.commands: list[tuple[Command, Callable[[Result], None], Callable[[Advance], None]]] = []
@@ -162,6 +167,13 @@ def test_a_subject_that_was_not_seen_yet_is_known_and_another_is_not(bench: Benc
 def test_a_look_answers_how_it_ended(bench: Bench) -> None:
     assert bench.later(bench.verbs.look(ROOT, {"subject": "ports"})).sent[0][0]["outcome"] == Ok()
     assert "nothing looks at" in str(bench.later(bench.verbs.look(ROOT, {"subject": "x"})).error)
+
+
+def test_on_a_full_disk_who_asks_for_a_look_is_told_at_once(bench: Bench) -> None:
+    bench.core.intake.full = "spool.db cannot be written"
+    with pytest.raises(HoldfastError, match=r"spool\.db cannot be written") as told:
+        bench.verbs.look(ROOT, {"subject": "ports"})
+    assert "Free space" in told.value.advice
 
 
 def test_an_action_gets_its_arguments_and_tells_progress_and_result(bench: Bench) -> None:
