@@ -12,6 +12,7 @@ from collectors.traffic.rules.engine.verdicts import Alert
 from collectors.traffic.rules.engine.view import Packet
 
 _PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "IPv6-ICMP", 132: "SCTP"}
+_ICMP = frozenset([1, 58])
 
 
 def line(alert: Alert) -> bytes:
@@ -28,6 +29,8 @@ def record(alert: Alert) -> dict[str, Any]:
     if packet.number:
         found["pcap_cnt"] = packet.number
     found["event_type"] = "alert"
+    if not packet.pseudo and (tags := _tags(packet)):
+        found["vlan"] = tags
     found |= _ends(packet)
     found["pkt_src"] = "stream (flow timeout)" if packet.pseudo else "wire/pcap"
     if transaction is not None:
@@ -105,6 +108,12 @@ def address(family: int, number: int) -> str:
     return ipaddress.IPv6Address(number).exploded
 
 
+def _tags(packet: Packet) -> list[int]:
+    """Return the VLANs of a packet, from the outside in."""
+    word = int(packet.table.vlan[packet.row])
+    return [word >> 16 * place & 0xFFF for place in range(int(packet.table.vlan_count[packet.row]))]
+
+
 def _ends(packet: Packet) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not packet.family:
@@ -116,7 +125,10 @@ def _ends(packet: Packet) -> dict[str, Any]:
     if packet.ported:
         found["src_port"], found["dest_port"] = packet.sport, packet.dport
     found["proto"] = _PROTOCOLS.get(packet.protocol, str(packet.protocol))
-    if packet.slot >= 0 and packet.protocol not in (1, 58):
+    found["ip_v"] = packet.family
+    if packet.protocol in _ICMP and not packet.pseudo and len(packet.header4) >= 2:
+        found["icmp_type"], found["icmp_code"] = packet.header4[0], packet.header4[1]
+    if packet.slot >= 0 and packet.protocol not in _ICMP:
         size = 4 if packet.family == 4 else 16
         mask = (1 << size * 8) - 1
         source, destination = ((one & mask).to_bytes(size) for one in (packet.source, packet.destination))

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP
+from scapy.layers.l2 import ARP, Dot1AD, Dot1Q
 
 from collectors.traffic.flows.community_id import community_id
 from collectors.traffic.output import eve
@@ -99,6 +99,14 @@ def test_what_a_flows_end_released_has_no_packet_but_its_flow() -> None:
     (found,) = _records(talk, 'alert tcp-stream any any -> any any (content:"needle";)')
     assert found["pkt_src"] == "stream (flow timeout)" and "pcap_cnt" not in found
     assert (found["src_ip"], found["src_port"], found["flow"]["pkts_toserver"]) == (scene.CLIENT, 40_000, 3)
+
+
+def test_tags_and_the_kind_of_an_icmp_message_are_told() -> None:
+    echo = bytes(ether() / Dot1AD(vlan=7) / Dot1Q(vlan=9) / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(type=8, code=3))
+    (found,) = _records([echo], "alert icmp any any -> any any (itype:8;)")
+    assert (found["vlan"], found["icmp_type"], found["icmp_code"], found["ip_v"]) == ([7, 9], 8, 3, 4)
+    (found,) = _records([scene.udp(b"hit")], 'alert udp any any -> any any (content:"hit";)')
+    assert "vlan" not in found and "icmp_type" not in found
 
 
 def test_what_is_not_ip_has_no_ends() -> None:
