@@ -71,7 +71,7 @@ def read(
         raise click.UsageError("nothing to hold the capture against: give --rules PATH, or --detect, or both")
     _check_networks(home)
 
-    _keep_what_is_read(eve, (capture, thresholds, *paths))
+    _keep_what_is_read(eve, (capture, thresholds, categories, *reputation, *paths))
     desk = rules_desk()
     rules, config = _ruleset(desk, paths, variables, thresholds, categories=categories, reputation=reputation)
     with contextlib.ExitStack() as stack:

@@ -150,3 +150,19 @@ def test_that_no_rule_loads_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no rule loads" in result.stderr
+
+
+def test_reputations_of_addresses_are_asked_and_lines_that_say_nothing_are_named(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path, "alert udp any any -> any any (iprep:src,Bad,>,30; dsize:8; sid:7;)\n" + HIT)
+    categories, scores = tmp_path / "categories.txt", tmp_path / "scores.list"
+    categories.write_text("3,Bad,known to be bad\n")
+    scores.write_text(f"{scene.CLIENT},3,31\nnowhere,3,1\n")
+    words = ["read", capture, "--rules", rules]
+    result = CliRunner().invoke(traffic, words)
+    assert "no file of categories names Bad" in result.stderr and len(result.stdout.splitlines()) == 1
+    words += ["--categories", str(categories), "--reputation", str(scores)]
+    result = CliRunner().invoke(traffic, words)
+    assert {json.loads(line)["alert"]["signature_id"] for line in result.stdout.splitlines()} == {5, 7}
+    assert f"{scores}:2: 'nowhere' does not appear to be" in result.stderr
+    result = CliRunner().invoke(traffic, [*words, "--eve", str(scores)])
+    assert isinstance(result.exception, HoldfastError) and "write over" in str(result.exception)

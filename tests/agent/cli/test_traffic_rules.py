@@ -50,6 +50,7 @@ def test_all_is_well_when_all_load(tmp_path: Path) -> None:
         (["/dev/null", "--var", "HOME_NET"], 2, "is not NAME=VALUE"),
         (["/dev/null", "--var", "HOME_NET=x"], 2, "$HOME_NET: "),
         (["/bin/ls"], 74, "not a rules file"),
+        (["/dev/null", "--reputation", "none.list"], 74, "none.list: no such file or directory"),
     ],
 )
 def test_bad_words_and_paths_are_said_clearly(

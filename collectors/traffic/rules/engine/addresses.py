@@ -41,7 +41,7 @@ def _covered4(ends: U64, edges: U64) -> I64:
     count = np.searchsorted(edges, ends[1::2] - np.uint64(1), side="right") + 1 - first
     total = int(count.sum())
     inside = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
-    return (np.repeat(first, count) + inside).astype(np.int64)
+    return np.asarray(np.repeat(first, count) + inside, np.int64)
 
 
 def _lists(numbers: list[I64], rules: list[I64], count: int) -> tuple[I64, I64]:
