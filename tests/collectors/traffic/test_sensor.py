@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from agent.channel import Ending
 from collectors.traffic import board, sensor
 from collectors.traffic.options import Options
@@ -56,5 +58,30 @@ def test_packets_of_an_interface_become_alerts_and_settings_are_taken_on_the_way
             until(lambda: told.kinds().count("traffic.alert") >= 2)
 
         watched(act, Options(interfaces=("hfb",), rules_every=1.0))
+
+    alone(body)
+
+
+def test_what_is_open_at_the_end_is_handed_over_or_told_when_there_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def body() -> None:
+        heard: list[Told] = []
+
+        def act(told: Told, host: LinuxHost) -> None:
+            heard.append(told)
+            until(lambda: "traffic.rules_loaded" in told.kinds())
+            send("hfa", [scene.udp(b"a needle")])
+            until(lambda: "traffic.alert" in told.kinds())
+
+        options = Options(interfaces=("hfb",), rules_every=1.0, flow_records=1 << 20)
+        watched(act, options)
+        (name,) = [name for name in heard[0].kept if name.startswith("flows/")]
+        assert b'"dest_port":9999' in heard[0].kept[name] and b'"reason":"shutdown"' in heard[0].kept[name]
+        assert not heard[0].gaps
+        monkeypatch.setattr(sensor, "FLUSH_S", -1.0)
+        watched(act, options)
+        assert len(heard[1].gaps) == 1 and "open at the end" in heard[1].gaps[0]
+        assert not [name for name in heard[1].kept if name.startswith("flows/")]
+        (left,) = [event for event in heard[1].events if event.kind == "traffic.flow_records_left_out"]
+        assert int(str(left.fields["count"])) >= 1
 
     alone(body)
