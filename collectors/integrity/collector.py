@@ -55,6 +55,7 @@ class IntegrityCollector:
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
         """Tell what the core has not been told; raises `Unavailable` or `Malformed` where there is no book to read."""
         from collectors.integrity import status
+        from collectors.integrity.explaining import meanings
         from collectors.integrity.runs import by_packages
         from collectors.integrity.telling import events
 
@@ -71,8 +72,9 @@ class IntegrityCollector:
         told += found.stated
         explained = self._runs_of(host).explained(found.changes, more_waits=found.ahead > found.reported)
         told += explained.events
-        notes = {id(change): note for change, note in explained.standing_out}
         left = found.changes
+        notes = meanings(left, self._runs_of(host).is_secret)
+        notes |= {id(change): note for change, note in explained.standing_out}
         if explained.judged:
             left = [change for change in left if not by_packages(change.path)]
             left += [change for change, _ in explained.standing_out]

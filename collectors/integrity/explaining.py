@@ -10,7 +10,7 @@ from analysis.integrity.folding import Fold, Part, fold
 from analysis.integrity.net import net
 from analysis.integrity.provenance import judge
 from analysis.integrity.records import recorded
-from analysis.integrity.semantic.explain import explain
+from analysis.integrity.semantic.explain import explain, format_of
 from analysis.integrity.semantic.sentence import Sentence
 from collectors.integrity.packages.desk import PackageDesk
 from collectors.integrity.packages.kinds import KEY_NEW, transaction_event
@@ -165,10 +165,7 @@ class Explainer:
         return over
 
     def _note(self, change: Change, provenance: Provenance) -> Note:
-        if change.old is None and change.new is None:
-            return Note(provenance=provenance)
-        meaning = explain(change.path, change.old, change.new, self._no_diff(change.path))
-        return Note(provenance=provenance, format=meaning.format, sentences=meaning.sentences, diff=meaning.diff)
+        return _noted(change, provenance, self._no_diff)
 
     def blind(self) -> tuple[Blind, ...]:
         """Return what could not be verified since this was last asked."""
@@ -180,6 +177,22 @@ class Explainer:
         return (
             Blind(what="what some packages ship", why=Why.OTHER, detail="; ".join(flaws[:3])[:1000] + more, fix=fix),
         )
+
+
+def meanings(changes: Sequence[Change], no_diff: Callable[[bytes], bool]) -> dict[int, Note]:
+    """Return what changes mean that no package is asked about, by their `id`: those of a known format whose text is kept."""
+    return {
+        id(change): _noted(change, Provenance(), no_diff)
+        for change in changes
+        if (change.old is not None or change.new is not None) and format_of(change.path) is not None
+    }
+
+
+def _noted(change: Change, provenance: Provenance, no_diff: Callable[[bytes], bool]) -> Note:
+    if change.old is None and change.new is None:
+        return Note(provenance=provenance)
+    meaning = explain(change.path, change.old, change.new, no_diff(change.path))
+    return Note(provenance=provenance, format=meaning.format, sentences=meaning.sentences, diff=meaning.diff)
 
 
 def _new_keys(flaws: Sequence[str]) -> list[tuple[str, str]]:

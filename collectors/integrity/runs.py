@@ -1,6 +1,6 @@
 """What runs of package tools account for, as the collector asks it: when to wait for a run, and what to say without an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Runs:
         self._folder = Path(getattr(host, "state", "")) / "packages"
         self._learner: Learner | None = None
         self._explainer: Explainer | None = None
+        self._secrets: Callable[[bytes], bool] | None = None
         self._mark: tuple[int, ...] = ()
         """The logs as they were when nothing in them was left to tell."""
         self._flaw: Blind | None = None
@@ -142,6 +143,12 @@ class Runs:
             return False
         self.is_owed = self._explaining().is_owed()
         return self.is_owed
+
+    def is_secret(self, path: bytes) -> bool:
+        """Say whether the lines of a file are never shown."""
+        if self._secrets is None:
+            self._secrets = self._rules().is_secret
+        return self._secrets(path)
 
     def _learning(self, rules: "Rules | None" = None) -> Learner:
         if self._learner is None:

@@ -174,7 +174,7 @@ class Scanned:
 
     def _tell(self, changes: Sequence[Change]) -> int:
         further: list[Change] = []
-        came = {change.path for change in changes if change.kinds[0] == CREATED}
+        came = {c.path for c in changes if c.kinds[0] == CREATED and c.after is not None and stat.S_ISDIR(c.after.mode)}
         for change in changes:
             if change.kinds[0] in (DELETED, TYPE) and change.before is not None and stat.S_ISDIR(change.before.mode):
                 # Where another folder stands there now, the scan hears of that one already.

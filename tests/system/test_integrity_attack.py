@@ -19,7 +19,7 @@ from tests.system.conftest import Container, enroll
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SETTINGS = "collectors: {integrity: {enabled: true, pace: {io: 100, cpu: 100}, watch: {lab: {paths: [/opt/lab]}}}}\n"
-"""An overlay has no immutable files: that deed is done in a file system beside it."""
+"""An overlay has no immutable files, and to rename one there is to make another: those deeds are done in a file system beside it."""
 SEED = int(os.environ.get("HOLDFAST_SEED", "20261122"))
 
 # A name of each deed: the shell's words, and what is to be told: path, kind, and a technique where the content means one.
@@ -62,7 +62,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
         (("/usr/bin/sum.real", "", ""), ("/usr/bin/sum", "modified", "")),
     ),
     "renamed twice": (
-        "mv /usr/bin/tsort /usr/bin/.t; mv /usr/bin/.t /usr/bin/tsort2", (("/usr/bin/tsort2", "renamed", ""),)
+        "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed", ""),)
     ),
     "exchanged": (
         "mv /usr/bin/fmt /usr/bin/.x; mv /usr/bin/fold /usr/bin/fmt; mv /usr/bin/.x /usr/bin/fold",
@@ -113,7 +113,9 @@ def watched(container: Container) -> Iterator[Container]:
     container.run(
         "sh", "-ec", "mkdir -p -m 0700 /root/.ssh; mkdir -p /etc/cron.d /opt/lab; ln -sfn /usr/bin/more /usr/bin/pager"
     )
-    container.run("sh", "-ec", "mount -t tmpfs hflab /opt/lab; cp /usr/bin/true /opt/lab/tool")
+    container.run(
+        "sh", "-ec", "mount -t tmpfs hflab /opt/lab; cp /usr/bin/true /opt/lab/tool; cp /usr/bin/false /opt/lab/other"
+    )
     container.run("tee", "/etc/holdfast/agent.d/integrity.yaml", text=SETTINGS)
     enroll(container)
     container.run("systemctl", "reload", "holdfast-agent.service")
@@ -146,7 +148,9 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
     wrong = [one for one in wanted if not _is_told(told[one[0]], *one[1:])]
     assert wrong == [], json.dumps({path: told[path] for path, _, _ in wrong}, indent=1, default=str)[:6000]
     renamed = {event["fields"].get("former") for events in told.values() for event in events}
-    assert set(told) - {path for path, _, _ in wanted} - renamed <= {"/usr/bin/.x", "/usr/bin/.t"}, f"seed {SEED}"
+    assert set(told) - {path for path, _, _ in wanted} - renamed <= {"/usr/bin/.x", "/opt/lab/.t", "/opt/lab/other"}, (
+        f"seed {SEED}"
+    )
     assert json.loads(watched.run("holdfast", "coverage", "--json", check=False).stdout)["sights"]
 
 

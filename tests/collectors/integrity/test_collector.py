@@ -157,3 +157,16 @@ def test_what_waits_for_a_run_keeps_nothing_else_waiting_and_comes_once(
         assert sorted(key for _, key in watch.kinds()) == sorted(
             f"{tree}/{at}/{n}" for at in ("theirs", "www") for n in range(3)
         )
+
+
+def test_what_a_known_format_means_is_told_also_where_no_package_ships_anything(tmp_path: Path) -> None:
+    keys = tmp_path / "home/.ssh"
+    keys.mkdir(parents=True)
+    with running(tmp_path / "state", options(keys, diff_below=4096)) as watch:
+        watch.based()
+        (keys / "authorized_keys").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBbb evil\n")
+        (keys / "other").write_text("x\n")
+        watch.until(lambda: len(watch.kinds()) == 2)
+        (told,) = [event for event in watch.told if event.key.endswith("authorized_keys")]
+        assert told.fields["techniques"] == ["T1098.004"] and told.fields["meaning"]
+        assert told.severity >= 4
