@@ -118,7 +118,9 @@ class SmtpParser(Parser):
 
     def _command(self, line: bytes) -> None:
         word = line[:4].upper()
-        tx = self.tx
+        over = self._tx is not None and self._tx.done and word in (b"RSET", b"QUIT")
+        # What ends a session begins no mail, as in Suricata.
+        tx = self._tx if over and self._tx is not None else self.tx
         if not self._greeted and self._commands and len(self._commands) > 3:
             tx.event("no_server_welcome_message", False)
         if word in (b"HELO", b"EHLO", b"LHLO"):

@@ -66,6 +66,8 @@ class Verdicts:
             if rule.action == "pass":
                 if flow_wide and packet.slot >= 0:
                     self.left.add(packet.slot)
+                if not rule.noalert:
+                    alerts.append(Alert(rule, packet, transaction, talk, False))
                 break
             drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
             if drops and flow_wide and packet.slot >= 0:

@@ -29,6 +29,7 @@ class Parser:
             raise Refused("the options do not stand between ( and )")
         header = self._headers.read(text[:opening].rstrip())
         rule = Rule(*header)
+        rule.noalert = rule.action == "pass"  # unless it says `alert`
         if header.protocol in APPLICATION:
             rule.app_protocol = header.protocol
         draft = Draft(rule)

@@ -42,3 +42,11 @@ def test_what_is_odd_is_told() -> None:
     assert told((True, b"220 " + b"A" * 9000)) == {"max_reply_line_len_exceeded"}
     assert told((True, b"220 x\r\n"), (False, b"DATA\r\n"), (True, b"503 no\r\n")) == {"data_command_rejected"}
     assert told((True, b"220 x\r\n"), (False, b"BDAT x\r\n")) == {"bdat_chunk_len_exceeded"}
+
+
+def test_goodbye_begins_no_mail() -> None:
+    said = [*SMTP[0], (False, b"QUIT\r\n"), (True, b"221 x\r\n")]
+    before, after = (len(talk("smtp", *part).conversation.transactions) for part in (SMTP[0], said))
+    assert before == after
+    alone = talk("smtp", (True, b"220 x\r\n"), (False, b"QUIT\r\n"), (True, b"221 x\r\n"))
+    assert len(alone.conversation.transactions) == 1

@@ -75,3 +75,13 @@ def test_a_packet_keeps_fifteen_alerts_the_most_urgent_first_and_counts_the_rest
     found = scene.alerts(talk.packets, *rules)
     assert [one.rule.sid for one in found] == [2] * 12 + [1] * 3
     assert [one.transaction.number for one in found if one.transaction is not None][-3:] == [11, 10, 9]
+
+
+def test_a_pass_rule_may_say_that_it_passed_something() -> None:
+    passing, alert = (
+        'pass udp any any -> any any (content:"two"; {})',
+        'alert udp any any -> any any (content:"two";)',
+    )
+    packets = [scene.udp(b"two")]
+    assert scene.counts(packets, passing.format("alert;"), alert) == {1: 1}
+    assert scene.counts(packets, passing.format("noalert;"), alert) == {}
