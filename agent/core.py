@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import msgpack
+from msgspec.structs import replace
 
 from agent.clock import Clock
 from agent.coverage import DISK, DISK_FIX, WORKER_FIX, CoverageBook, narrowed, worker_subject
@@ -309,6 +310,9 @@ class Core:
         """Store what a look or a judge found: its events first, its snapshot after, then everything that follows."""
         if isinstance(look.outcome, Ok):
             self.intake.put(look.events, lambda: self._advance(look, job))
+            if self.intake.full:  # whoever asked for it would wait for the disk
+                outcome = Unavailable(why=Why.OTHER, detail=self.intake.full, fix=DISK_FIX)
+                self._answer(look.subject, replace(look, outcome=outcome))
         else:
             self._settle(look, job, None)
 
@@ -342,7 +346,11 @@ class Core:
         self.scheduler.finished(job)
         if isinstance(look.outcome, Unavailable) and look.outcome.why is Why.WORKER_DOWN:
             self.scheduler.request(job, WORKER_RETRY_S)
-        for done in self._asked.pop(look.subject, ()):
+        self._answer(look.subject, look)
+
+    def _answer(self, subject: str, look: Look) -> None:
+        """Tell those who asked for a look how it ended."""
+        for done in self._asked.pop(subject, ()):
             done(look)
 
     def _record(self, run: Run) -> None:

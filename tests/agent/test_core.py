@@ -227,6 +227,20 @@ def test_on_a_full_disk_the_snapshot_does_not_advance_and_nothing_is_lost(bench:
     assert bench.world.asked
 
 
+def test_who_asked_for_a_look_that_finds_the_disk_full_is_told_so() -> None:
+    bench = Bench()
+    bench.world.advance(0.05)
+    told: list[Look] = []
+    assert bench.core.look("ports", told.append)
+    bench.world.full = True
+    bench.finish(events=(OPENED,), changes=ROW)
+    outcome = told[0].outcome
+    assert isinstance(outcome, Unavailable) and (outcome.detail, outcome.why) == ("no space left", Why.OTHER)
+    bench.world.full = False
+    bench.world.advance(10)
+    assert bench.world.rows("ports") and len(told) == 1
+
+
 def test_a_judge_of_the_runs_waits_for_room_and_then_judges() -> None:
     """What the core itself writes to the state is in the same order, and a full disk is no end of it."""
     judge = Stale()
