@@ -111,6 +111,7 @@ class Sensor:
         """Look at what open flows still hold, and hand over all that was gathered, within `FLUSH_S`; what is left then is told."""
         until_s = self._host.monotonic() + FLUSH_S
         pipeline, reporting = self._pipeline, self._reporting
+        self._keep_sets(at_end=True)
         reporting.tick(self._host.monotonic(), self._now_ms(), at_end=True)
         while len(pipeline.flows) and (now_s := self._host.monotonic()) < until_s:
             passed = pipeline.finish(FLUSH_FLOWS)
@@ -121,8 +122,7 @@ class Sensor:
             self._emit.gap(
                 f"{left} flows were open at the end, and there was no time to look at what they still held", 0.0
             )
-        if (lookups := self._lookups()) is not None:
-            self._sets.tick(lookups, self._host.monotonic(), at_end=True)
+        self._keep_sets(at_end=True)
         self._sight.flush(pipeline, reporting, self._host.monotonic())
 
     def _chores(self, source: LiveSource, now_s: float) -> None:
@@ -133,8 +133,7 @@ class Sensor:
         if self._fresh is not None and self._sets.ready(self._fresh.engine.evaluator.lookups, self._lookups()):
             fresh, self._fresh = self._fresh, None
             self._use(fresh)
-        if (lookups := self._lookups()) is not None:
-            self._sets.tick(lookups, now_s)
+        self._keep_sets()
         self._seal(now_s)
         self._learn_bans(now_s)
         if self._board.wanted:
@@ -143,6 +142,10 @@ class Sensor:
             self._tick_s = now_s
             self._reporting.tick(now_s, self._now_ms())
             self._sight.tick(source, self._pipeline, self._reporting, self._rules.state, now_s)
+
+    def _keep_sets(self, at_end: bool = False) -> None:
+        if (lookups := self._lookups()) is not None:
+            self._sets.tick(lookups, self._host.monotonic(), at_end)
 
     def _lookups(self) -> Lookups | None:
         """Return the sets of the rules in use."""

@@ -43,6 +43,9 @@ class KeptSets:
             return False
         self._asked = False
         pieces = {piece.path: piece for piece in answer.pieces or ()}
+        self.problems = [
+            f"what was kept of datasets: {piece.problem}" for piece in pieces.values() if piece.role == "trouble"
+        ]
         for name in sorted(wanted):
             piece = pieces.get(file_name(name))
             if piece is None:

@@ -22,6 +22,8 @@ DIGESTS = {"md5": 16, "sha256": 32, **DIGESTS_OF_FILES}
 U16 = 65_535
 OVERHEAD = 64
 """Bytes that a value costs beside its own, for `memcap`."""
+KEPT_BYTES = 12 << 20
+"""Of a set that is kept between runs: as it is written, it is a third larger at most."""
 
 Reader = Callable[[str, str], bytes]
 """(the rule's file, the name that the rule gives) -> content; raises `OSError` or `ValueError`."""
@@ -112,6 +114,8 @@ class Lists:
         size = size_of(values)
         if match.memcap and size > match.memcap:
             raise Refused(f"{word}: {file} needs {size} bytes, more than its memcap of {match.memcap}")
+        if isinstance(match, Dataset) and match.state and size > KEPT_BYTES:
+            raise Refused(f"{word}: {file} needs {size} bytes; a set that is kept has {KEPT_BYTES >> 20} MiB at most")
         match.values = values
         if not match.load:
             self.found.add(match.name)

@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 
 from collectors.traffic.rules.language.rule import Datarep, Dataset
-from collectors.traffic.rules.lists import OVERHEAD, entries, size_of, value_of, written
+from collectors.traffic.rules.lists import KEPT_BYTES, OVERHEAD, entries, size_of, value_of, written
 from contracts.record import Record
 
-KEPT_BYTES = 12 << 20
-"""Of a set that is kept between runs: as it is written, it is a third larger at most."""
 MOST = 1_000_000
 """Values that rules may put into one set; what would be one more is not taken, so that the rule does not match."""
 
@@ -68,6 +66,8 @@ class Lookups:
     def restore(self, name: str, content: bytes) -> None:
         """Go on with a set as it was kept, besides what has been added since; raises `ValueError` for what is no list of its type."""
         values = {value for value, _ in entries(content, self._kept[name], rated=False)}
+        if size_of(values) > KEPT_BYTES:
+            raise ValueError(f"it is larger than {KEPT_BYTES >> 20} MiB")
         fresh = self._sets.get(name, set()) if name in self._changed else set()
         self._sets[name] = values | fresh
         self._sizes[name] = size_of(self._sets[name])

@@ -1,11 +1,17 @@
 """Sets that rules fill are kept and had back."""
 
+import base64
 import re
 
+import pytest
+
 from agent.handover import _NAME
-from collectors.traffic.rules.engine.lookups import KEPT_BYTES, Loaded, Lookups
+from collectors.traffic.rules.checking import compiled
+from collectors.traffic.rules.engine.lookups import Loaded, Lookups
 from collectors.traffic.rules.kept_sets import KEEP_S, KeptSets, file_name
 from collectors.traffic.rules.language.rule import Dataset
+from collectors.traffic.rules.language.ruleset import Loader
+from collectors.traffic.rules.lists import KEPT_BYTES
 from contracts.collector import Fetched, Piece
 from tests.collectors.traffic.told import Told
 
@@ -51,12 +57,29 @@ def test_a_reload_goes_on_with_the_set_as_it_is_and_asks_nobody() -> None:
     assert fresh.holds(IS, b"one") and [name for name, _ in fresh.changed()] == ["Seen/Names"]
 
 
-def test_what_was_kept_and_is_no_list_is_told_and_the_set_begins_as_its_file_says() -> None:
-    piece = Piece(role="kept", path=file_name("Seen/Names"), data=b"%%")
+@pytest.mark.parametrize(
+    ("piece", "problem"),
+    [
+        (Piece(role="kept", path=file_name("Seen/Names"), data=b"%%"), "Seen/Names: what was kept of it: line 1"),
+        (Piece(role="kept", path=file_name("Seen/Names"), problem="permission denied"), "permission denied"),
+        (Piece(role="trouble", path="sets", problem="input/output error"), "datasets: input/output error"),
+    ],
+)
+def test_what_was_kept_and_cannot_be_had_back_is_told(piece: Piece, problem: str) -> None:
     kept, sets = KeptSets(Told({"sets": Fetched(signature="", pieces=(piece,))})), Lookups([LASTING])
     while not kept.ready(sets, None):
         pass
-    assert kept.problems and "Seen/Names" in kept.problems[0] and "line 1" in kept.problems[0]
+    assert len(kept.problems) == 1 and problem in kept.problems[0]
+
+
+def test_a_set_that_is_too_large_to_be_kept_is_refused_where_it_is_read() -> None:
+    large = base64.b64encode(bytes(KEPT_BYTES))
+    with pytest.raises(ValueError, match="larger than 12 MiB"):
+        Lookups([LASTING]).restore("Seen/Names", large)
+    loader = Loader()
+    loader.read(b"alert dns any any -> any any (dns.query; dataset:set,x,type string,load x,save y; sid:1;)\n", "a")
+    (refused,) = compiled(loader.ruleset, lambda file, name: large).refused
+    assert "a set that is kept has 12 MiB at most" in refused.reason
 
 
 def test_a_set_that_is_only_saved_begins_empty_and_one_that_is_kept_is_bounded() -> None:
