@@ -32,7 +32,8 @@ SLACK_NS = 2_000_000_000
 def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Iterator[Change]:
     """Yield what differs between two looks at one folder, by name; a folder's own size, links and times are no change.
 
-    A folder that is another one than before went and came: what was in it may have moved elsewhere. The empty folder holds whole paths.
+    A folder that is another one than before went and came, and so did a folder that stands where none stood, or none where one did: it, and
+    what was in it, may have moved. The empty folder holds whole paths.
     """
     base = folder if folder.endswith(b"/") else folder + b"/"
     old = {node.name: node for node in before}
@@ -52,9 +53,10 @@ def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Ite
 
 
 def _other_folder(before: Node, after: Node) -> bool:
-    if not (stat.S_ISDIR(before.mode) and stat.S_ISDIR(after.mode)):
-        return False
-    return (before.device, before.inode) != (after.device, after.inode)
+    is_folder = stat.S_ISDIR(before.mode)
+    if is_folder != stat.S_ISDIR(after.mode):
+        return True
+    return is_folder and (before.device, before.inode) != (after.device, after.inode)
 
 
 def differences(before: Node, after: Node) -> tuple[str, ...]:

@@ -26,6 +26,24 @@ def collapse(changes: Sequence[Change]) -> list[Change]:
     return [change for change in whole if not _follows(change, moved)] if moved else whole
 
 
+def in_order(changes: Sequence[Change]) -> Sequence[Change]:
+    """Return changes with one that is left for each name that came, went and came again, or went twice: pairs say nothing of those."""
+    seen: set[tuple[bytes, str]] = set()
+    often: set[bytes] = set()
+    for change in changes:
+        step = change.path, change.kinds[0]
+        if step in seen:
+            often.add(change.path)
+        seen.add(step)
+    if not often:
+        return changes
+    left: dict[bytes, Change] = {}
+    for change in changes:
+        if change.path in often:
+            _add(left, change)
+    return [*(change for change in changes if change.path not in often), *left.values()]
+
+
 def net(changes: Sequence[Change]) -> list[Change]:
     """Return what is left of changes in the order in which they were seen: one a name, from what was first there to what is last."""
     left: dict[bytes, Change] = {}

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from analysis.integrity.compare import compare, join_renames
-from analysis.integrity.net import collapse, waiting
+from analysis.integrity.net import collapse, in_order, waiting
 from analysis.integrity.semantic.accounts import redacted
 from collectors.integrity.book import Book
 from collectors.integrity.rules import Rules
@@ -110,7 +110,7 @@ class Keeper:
 
     def tell(self, changes: Sequence[Change], found_by: str) -> int:
         """Put changes into the journal and among those that wait to be accepted; returns how many they are."""
-        counted = (self._counting(change) for change in collapse(join_renames(changes)))
+        counted = (self._counting(change) for change in collapse(join_renames(in_order(changes))))
         joined = [change for change in counted if change is not None]
         now = self._now_ms()
         entry: list[Change] = []

@@ -3,7 +3,7 @@
 import stat
 
 from analysis.integrity.compare import join_renames
-from analysis.integrity.net import collapse, joined, net, waiting
+from analysis.integrity.net import collapse, in_order, joined, net, waiting
 from contracts.file_change import CREATED, DELETED, MODIFIED, RENAMED, TIMESTOMPED, Change
 from contracts.open_change import Open
 from contracts.trees import Node
@@ -134,3 +134,12 @@ def test_a_rename_that_nothing_follows_stays_one_and_a_deletion_undone_is_a_chan
     one, two = file(b"x", 1, b"1" * 32), file(b"x", 2, b"2" * 32)
     assert seen(Change(path=b"/b", kinds=(RENAMED,), before=one, after=one, former=b"/a")) == [("/b", (RENAMED,))]
     assert seen(went(b"/x", one), came(b"/x", two)) == [("/x", (MODIFIED, TIMESTOMPED))], "dated alike"
+
+
+def test_a_name_that_came_and_went_and_came_is_new_and_one_that_went_twice_is_gone() -> None:
+    one, two = file(b"x", 1), file(b"x", 2, b"b" * 32)
+    assert told(list(in_order([came(b"/x", one), went(b"/x", one), came(b"/x", one)]))) == [(b"/x", (CREATED,), b"")]
+    (left,) = in_order([went(b"/x", one), came(b"/x", two), went(b"/x", two)])
+    assert (left.kinds, left.before) == ((DELETED,), one)
+    pair = [went(b"/x", one), came(b"/x", two), came(b"/y", one)]
+    assert in_order(pair) is pair
