@@ -6,6 +6,7 @@
 | `POST /v1/renew` | an enrolled agent | `RenewRequest` -> `Enrolled` |
 | `POST /v1/report` | an enrolled agent | zstd(`Batch`) -> `Ack` |
 
+Both sides pass over fields that they do not know (`contracts.tolerant`), as the other may be newer; a new field has a default.
 The agent's name is in its certificate (common name = agent id), never taken from a body. Errors are `Problem` with an HTTP status:
 400 malformed, 401 token, 403 revoked or not this agent, 409 chain or sequence refused, 413 too large, 429 rate, 503 try later.
 """
