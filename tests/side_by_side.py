@@ -25,6 +25,10 @@ LIMIT_S = 3000.0
 LONGEST_FIRST = ("system", "actions", "agent", "analysis", "faults", "console", "browser", "collectors")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
 """Packages so small that one process takes them all."""
+COMPILED = TESTS.parent / "collectors" / "traffic" / "_native" / "manifest.json"
+UNCOMPILED = "uncompiled"
+"""A run of the tests of what `make native` has compiled, as it runs where nothing is."""
+SOURCES = ("collectors/traffic/streams", "collectors/traffic/protocols")
 NOTHING_SELECTED = 5
 
 
@@ -33,7 +37,8 @@ def packages() -> list[tuple[str, ...]]:
     found = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     rest = sorted(found - set(LONGEST_FIRST) - set(TOGETHER))
     alone = [(name,) for name in (*LONGEST_FIRST, *rest) if name in found]
-    return [*alone, tuple(name for name in TOGETHER if name in found)]
+    twice = [(UNCOMPILED,)] if COMPILED.exists() else []
+    return [*alone, tuple(name for name in TOGETHER if name in found), *twice]
 
 
 class Run:
@@ -46,8 +51,10 @@ class Run:
         argv = [sys.executable, "-u", "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
         # Tools that know of one lock file for the whole machine need not wait for another package's.
         environment = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/holdfast-tests-{names[0]}.xtables"}
+        if UNCOMPILED in names:
+            environment["HOLDFAST_NATIVE"] = "0"
         self._process = subprocess.Popen(
-            [*argv, *(str(TESTS / name) for name in names)],
+            [*argv, *(str(TESTS / name) for name in (SOURCES if UNCOMPILED in names else names))],
             cwd=TESTS.parent, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, env=environment,
         )  # fmt: skip
         self._began, self._ended = time.monotonic(), 0.0

@@ -126,7 +126,7 @@ def compile_all(root: Path, sources: list[str], folder: Path, work: Path) -> Non
         for extension in extensions:
             made = [objects[source] for source in extension.sources]
             subprocess.run(
-                [compiler(), "-shared", "-s", "-o", str(folder / (extension.name + native.SUFFIX)), *made], check=True
+                [compiler(), "-shared", "-o", str(folder / (extension.name + native.SUFFIX)), *made], check=True
             )
     finally:
         os.chdir(before)

@@ -120,12 +120,13 @@ class Protocols:
         talks, counts = self._talks, self.counts
         seen = encrypted = unparsed = 0
         for run in runs:
-            talk = talks.get(run.slot)
+            slot, _, _, data, _, _, _, _ = run
+            talk = talks.get(slot)
             if talk is None:
                 talk = self._begin(run)
                 if talk is None:
                     continue
-            size = len(run.data)
+            size = len(data)
             seen += size
             if not talk.left:
                 self._run(talk, run)
@@ -146,18 +147,19 @@ class Protocols:
 
     def _run(self, talk: Talk, run: Run) -> None:
         """Take bytes that somebody wants."""
-        if run.data or run.gap:
+        _, side, _, data, gap, row, time_ns, end = run
+        if data or gap:
             parser = talk.parser
             if parser is None:
                 self._look(talk, run)
             else:
-                if not talk.looked[run.to_client]:
-                    self._other_side(talk, run.to_client, run.data, run.row, run.time_ns)
-                self._parse(talk, run.to_client, run.data, run.gap, run.row, run.time_ns)
+                if not talk.looked[side]:
+                    self._other_side(talk, side, data, row, time_ns)
+                self._parse(talk, side, data, gap, row, time_ns)
                 if type(parser) is Recognised and talk.parser is parser and talk.looked[0] and talk.looked[1]:
                     talk.leave()
-        if run.end and talk.parser is not None:
-            self._close(talk, run.to_client, run.row, run.time_ns)
+        if end and talk.parser is not None:
+            self._close(talk, side, row, time_ns)
 
     def _look(self, talk: Talk, run: Run) -> None:
         """Detect the protocol, with what came before."""

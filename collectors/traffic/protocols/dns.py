@@ -21,8 +21,6 @@ _BUFFERS: Final = {
 
 
 _HEADER: Final = struct.Struct(">6H").unpack_from
-_QUESTION: Final = struct.Struct(">HH").unpack_from
-_RECORD: Final = struct.Struct(">HHIH").unpack_from
 
 
 class Malformed(Exception):
@@ -96,13 +94,15 @@ class DnsTransaction(Transaction):
                     name, at = read_name(self, data, at)
                     known[start] = name
                 if number:
-                    kind, _, _, length = _RECORD(data, at)
-                    at += 10 + length
+                    kind = data[at] << 8 | data[at + 1]
+                    at += 10 + (data[at + 8] << 8 | data[at + 9])
                     if at > end:
                         raise Malformed
                 else:
-                    kind, _ = _QUESTION(data, at)
+                    kind = data[at] << 8 | data[at + 1]
                     at += 4
+                    if at > end:
+                        raise Malformed
                 if number < 2:
                     types.append(kind)
                 if kind != 41:
@@ -117,12 +117,13 @@ class DnsParser(Parser):
 
     def __init__(self, conversation: Conversation, facts: Facts, limits: Limits) -> None:
         super().__init__(conversation, facts, limits)
+        self._datagrams = facts.datagrams
         self._waiting = [b"", b""]
         self._lost = [False, False]
 
     def data(self, to_client: bool, data: bytes, gap: int) -> None:
         """Take a datagram, or bytes of a stream."""
-        if self.facts.datagrams:
+        if self._datagrams:
             self._message(data, to_client)
             return
         if gap or self._lost[to_client]:

@@ -124,7 +124,7 @@ def settle(session: Session, known: SessionColumns) -> tuple[bytes, bytes] | Non
 def _in_order(session: Session) -> bool:
     if session.state != states.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
         return False
-    if session.probe_to_client or session.probe_to_server or session.options.async_oneside or session.queue:
+    if session.probe_to_client or session.probe_to_server or session.async_oneside or session.queue:
         return False
     return all(_side_in_order(session, side) for side in (session.client, session.server))
 

@@ -105,7 +105,7 @@ def _established(session: Session, segment: Segment, sender: Side, receiver: Sid
 
 
 def _complete(session: Session, segment: Segment) -> bool:
-    client, server, inline = session.client, session.server, session.options.inline
+    client, server, inline = session.client, session.server, session.inline
     missed = False
     if segment.to_client and not session.midstream_synack and not session.fast_open:
         if inline:
@@ -115,7 +115,7 @@ def _complete(session: Session, segment: Segment) -> bool:
         missed = True
     if segment.seq == client.next_seq and segment.ack == server.next_seq:
         _established(session, segment, client, server)
-    elif session.options.async_oneside and segment.seq == server.next_seq:
+    elif session.async_oneside and segment.seq == server.next_seq:
         _one_sided_answer(session, segment)
     elif segment.seq == client.next_seq:
         session.evasion = True

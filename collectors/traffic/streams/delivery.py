@@ -1,30 +1,19 @@
 """Handing on: takes in a packet's bytes, and gives what has become readable, in order, within bounds of memory and depth."""
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from collectors.traffic.streams import news
 from collectors.traffic.streams import state as states
 from collectors.traffic.streams.news import Run, StreamEvent
 from collectors.traffic.streams.numbers import MASK, ahead
-from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
 from collectors.traffic.streams.side import Side
 
+if TYPE_CHECKING:
+    from collectors.traffic.streams.session import Session
+
 _HALF: Final = 0x80000000
-
-
-class Owner(Protocol):
-    """What is to be known of a session here."""
-
-    slot: int
-    state: int
-    options: StreamOptions
-    client: Side
-    server: Side
-
-    def sides(self, segment: Segment) -> tuple[Side, Side]:
-        """Return the sender's and the receiver's side."""
 
 
 class Delivery:
@@ -55,14 +44,14 @@ class Delivery:
         """Note an anomaly of a packet."""
         self.events.append(StreamEvent(row, slot, name))
 
-    def segment(self, session: Owner, segment: Segment) -> bool:
+    def segment(self, session: "Session", segment: Segment) -> bool:
         """Take an accepted packet: its acknowledgement releases the other side's bytes, its own wait (in-line: are handed on).
 
         Returns whether its bytes were taken in.
         """
         sender, receiver = session.sides(segment)
         flags, own, other = segment.flags, False, True
-        if session.options.inline or flags & RST:
+        if session.inline or flags & RST:
             own, other = True, False
         elif flags & FIN and session.state >= states.LAST_ACK:
             own, other = True, bool(flags & ACK)
@@ -81,13 +70,13 @@ class Delivery:
             self.release(session, sender, segment.row, segment.time_ns)
         return taken
 
-    def insert(self, session: Owner, side: Side, seq: int, data: bytes, row: int) -> bool:
+    def insert(self, session: "Session", side: Side, seq: int, data: bytes, row: int) -> bool:
         """Let the bytes of packet `row` wait, those from `seq` on; returns whether any were taken in."""
         released = side.released
         start = released + ((seq - side.base - released + _HALF) & MASK) - _HALF
         if start < released:
             data, start = data[released - start :], released
-        room = session.options.depth - start
+        room = session.depth - start
         if len(data) >= room:
             side.depth_reached = True
             data = data[: max(room, 0)]
@@ -113,15 +102,15 @@ class Delivery:
             if place >= side.released and place not in side.urgent:
                 side.urgent.append(place)
 
-    def release(self, session: Owner, side: Side, row: int, time_ns: int) -> None:
+    def release(self, session: "Session", side: Side, row: int, time_ns: int) -> None:
         """Hand on what an acknowledgement (in-line: its arrival), packet `row`, has made readable; and the direction's end."""
         if side.ended or (not side.segments.held and side.fin is None and not side.depth_reached):
             return
-        if session.state == states.SYN_SENT and not session.options.inline:
+        if session.state == states.SYN_SENT and not session.inline:
             return
-        segments, options = side.segments, session.options
+        segments, depth = side.segments, session.depth
         acked = side.released + ((side.last_ack - side.base - side.released + _HALF) & MASK) - _HALF
-        end = options.depth if options.inline else min(acked, options.depth)
+        end = depth if session.inline else min(acked, depth)
         to_client = side is session.server
         if end <= side.released and side.fin is None and not side.depth_reached:
             return
@@ -143,10 +132,10 @@ class Delivery:
                 self.depth_reached += 1
                 self.event(row, session.slot, "reassembly_depth_reached")
 
-    def _gap(self, session: Owner, side: Side, acked: int, end: int) -> int:
+    def _gap(self, session: "Session", side: Side, acked: int, end: int) -> int:
         """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""
         first = side.segments.first()
-        if first is None or session.options.inline:
+        if first is None or session.inline:
             return 0
         acked -= session.state >= states.FIN_WAIT1
         if acked <= side.released:
@@ -155,12 +144,12 @@ class Delivery:
             return 0
         return min(first, end) - side.released
 
-    def _why_ended(self, session: Owner, side: Side, acked: int) -> int:
-        if side.depth_reached and (side.released >= session.options.depth or session.options.inline):
+    def _why_ended(self, session: "Session", side: Side, acked: int) -> int:
+        if side.depth_reached and (side.released >= session.depth or session.inline):
             return news.DEPTH
         if side.fin is None or side.released < side.fin:
             return news.OPEN
-        return news.FIN if session.options.inline or acked >= side.fin else news.OPEN
+        return news.FIN if session.inline or acked >= side.fin else news.OPEN
 
     def _take(self, side: Side, start: int, end: int) -> bytes:
         before = side.segments.held
@@ -195,13 +184,13 @@ class Delivery:
         self.held -= side.segments.held
         side.segments.clear()
 
-    def finish(self, session: Owner, side: Side, why: int, row: int, time_ns: int) -> None:
+    def finish(self, session: "Session", side: Side, why: int, row: int, time_ns: int) -> None:
         """Hand on everything that waits, acknowledged or not, and end the direction."""
         to_client = side is session.server
         while not side.ended and (first := side.segments.first()) is not None:
             gap = max(first - side.released, 0)
             self.gaps += gap > 0
-            data = self._take(side, side.released + gap, session.options.depth)
+            data = self._take(side, side.released + gap, session.depth)
             if not data and not gap:
                 break
             self._give(session.slot, side, to_client, data, gap, row, time_ns)

@@ -106,7 +106,7 @@ def _data(session: Session, segment: Segment) -> bool:
 def _behind_ack(session: Session, sender: Side, segment: Segment, end: int) -> bool:
     """Return whether data from before the last acknowledgement is taken: one-sided, or acknowledged without having been seen."""
     one_sided = session.one_sided
-    if not one_sided and session.options.async_oneside and session.midstream and not segment.to_client:
+    if not one_sided and session.async_oneside and session.midstream and not segment.to_client:
         one_sided = segment.seq == sender.next_seq or sender.last_ack == sender.base
         session.one_sided = one_sided
     if one_sided:

@@ -31,7 +31,7 @@ def nothing(session: Session, segment: Segment) -> bool:
 def _open(session: Session, segment: Segment) -> None:
     client = session.client
     session.enter(states.SYN_SENT)
-    session.one_sided = session.options.async_oneside
+    session.one_sided = session.async_oneside
     client.begin(segment.seq)
     client.flags_seen |= segment.flags
     client.next_seq = client.base
@@ -60,7 +60,7 @@ def _pick_up(session: Session, segment: Segment, state: int) -> None:
     client, server = session.client, session.server
     session.enter(state)
     session.midstream = session.midstream_open = True
-    session.one_sided = session.options.async_oneside
+    session.one_sided = session.async_oneside
     client.scale = server.scale = MAX_SCALE
     sender, receiver = session.sides(segment)
     sender.flags_seen |= segment.flags
@@ -81,7 +81,7 @@ def _pick_up_answer(session: Session, segment: Segment) -> None:
     client, server = session.client, session.server
     session.enter(states.SYN_RECV)
     session.midstream = session.midstream_synack = True
-    session.one_sided = session.options.async_oneside
+    session.one_sided = session.async_oneside
     server.flags_seen |= segment.flags
     server.begin(segment.seq)
     server.next_seq, server.window, server.last_ack = server.base, segment.window, segment.seq
@@ -118,7 +118,7 @@ def syn_sent(session: Session, segment: Segment) -> bool:
     if flags & SYN:
         _again(session, segment)
         return True
-    if flags & ACK and session.options.async_oneside:
+    if flags & ACK and session.async_oneside:
         return _one_sided(session, segment)
     return True
 

@@ -52,7 +52,7 @@ def _wait(session: Session, left: Left, place: int) -> bool:
 
 def _is_unanswered(session: Session) -> bool:
     """Return whether nothing but the client's SYN is known."""
-    if session.options.async_oneside or session.four_way:
+    if session.async_oneside or session.four_way:
         return False
     return not any(side.keep_alive or side.reset_received for side in (session.client, session.server))
 
@@ -61,8 +61,7 @@ def _is_plain(session: Session) -> bool:
     """Return whether nothing about the session itself asks for judgement."""
     if session.state != states.ESTABLISHED or session.one_sided or session.four_way or session.midstream_open:
         return False
-    options = session.options
-    if options.inline or options.async_oneside or session.probe_to_client or session.probe_to_server:
+    if session.inline or session.async_oneside or session.probe_to_client or session.probe_to_server:
         return False
     return _is_plain_side(session.client) and _is_plain_side(session.server)
 

@@ -30,14 +30,17 @@ class Session:
     """What each state does with a packet; the modules of the states fill it in."""
 
     __slots__ = (
+        "async_oneside",
         "before",
         "client",
         "closed_by_reset",
         "confirmed",
         "data_ignored",
+        "depth",
         "evasion",
         "fast_open",
         "four_way",
+        "inline",
         "midstream",
         "midstream_open",
         "midstream_synack",
@@ -58,6 +61,7 @@ class Session:
     def __init__(self, slot: int, options: StreamOptions, policy: Policy, out: Delivery) -> None:
         self.slot = slot
         self.options = options
+        self.inline, self.async_oneside, self.depth = options.inline, options.async_oneside, options.depth
         self.out = out
         self.state = self.before = states.NONE
         self.client, self.server = Side(policy), Side(policy)
