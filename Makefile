@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long soak-packages screenshots clean
+.PHONY: help run native test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long soak-packages screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -18,6 +18,7 @@ help: ## this list
 # ---- for users -------------------------------------------------------------------------------------------------------
 
 run: venv ## a console and an agent on loopback, state under ./var; Ctrl-C stops both
+	@$(BIN)/python tools/native.py
 	@exec $(BIN)/python tools/run_local.py $(RUN_ARGS)
 
 install: ## as root: venv under /opt/holdfast, /usr/bin/holdfast, units, users, samples, man pages, completions
@@ -30,10 +31,14 @@ uninstall: ## as root: remove what install made; state and configuration stay un
 
 test: packages test-venv lint type ## lint, types and all tests; installs what they need
 ifeq ($(strip $(PYTEST_ARGS)),)
+	@$(BIN)/python tools/native.py
 	$(BIN)/python -m tests.side_by_side all
 else
 	@$(MAKE) --no-print-directory unit system
 endif
+
+native: test-venv ## compile the traffic sensor's hot path with mypyc, where there is a C compiler; without it the same sources run uncompiled
+	@$(BIN)/python tools/native.py --strict
 
 lint: test-venv ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -112,5 +117,5 @@ $(VENV)/.test: requirements/test.lock setup.cfg pyproject.toml
 	@touch $@ $(VENV)/.run
 
 clean: ## remove what was built here (not ./var)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) collectors/traffic/_native build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,6 +45,8 @@ class Sensor(Record):
     """Of the bytes of conversations."""
     evidence: int = 0
     evidence_left_out: int = 0
+    code: str = ""
+    """`compiled`, or `uncompiled` with the reason: how the modules run that look at sessions and protocols."""
     flow_records: int = 0
     flow_records_left_out: int = 0
     """Flows that ended without a record, because too many ended at once."""
