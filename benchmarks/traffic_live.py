@@ -211,6 +211,17 @@ class Agent:
         self.process.wait(30)
 
 
+def settled(agent: Agent) -> dict[str, Any]:
+    """Return the counts of the interface once the sensor has read what waited."""
+    after: dict[str, Any] = {}
+    for _ in range(20):
+        time.sleep(2.0)
+        before, after = after, agent.rows()["interface hflv"]["interface"]
+        if before.get("read") == after["read"]:
+            break
+    return after
+
+
 def rate_without_drops(agent: Agent, attacker: int, rates: list[float], frames: list[bytes] | None = None) -> None:
     """Print what becomes of packets (datagrams, or `frames`) at each rate, the highest first, until one passes without a drop."""
     for rate in rates:
@@ -226,12 +237,15 @@ def rate_without_drops(agent: Agent, attacker: int, rates: list[float], frames: 
         count, _ = queue.get()
         sender.join()
         used = (cpu_s(agent.pid()) - cpu) / (time.monotonic() - begin)
-        time.sleep(2.0)
-        after = agent.rows()["interface hflv"]["interface"]
+        after = settled(agent)
         dropped = after.get("dropped", 0) - before.get("dropped", 0)
-        read = after["read"] - before.get("read", 0)
+        read, seen = after["read"] - before.get("read", 0), after["seen"] - before.get("seen", 0)
         what = "rate" if frames is None else "mix"
-        print(f"{what}: sent {count / SECONDS:,.0f}/s, read {read:,}, dropped {dropped:,}; {used:.0%} of a core")
+        lost = count - seen
+        print(
+            f"{what}: sent {count / SECONDS:,.0f}/s, {count:,}; {lost:,} lost before the socket; read {read:,}, dropped {dropped:,}; "
+            f"{used:.0%} of a core"
+        )
         if not dropped:
             return
 
