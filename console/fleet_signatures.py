@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts.subjects.antivirus import CLAMAV, SUBJECT, Product
-from contracts.tolerant import Tolerant
 from contracts.wire import SubjectPart
 
-_DECODER = Tolerant(Product, msgspec.json)
+_DECODER = msgspec.json.Decoder(Product)
 MOST_VERSION = 1 << 31
 
 

@@ -1,7 +1,8 @@
 """Decoding of what another version of Holdfast may have sent: fields that this one does not know are passed over.
 
 Agents and the console are never upgraded at the same moment. Inside one installation every part is of one version, and there an unknown
-field stays an error (`contracts.record`). Whoever adds a field to what goes over the wire gives it a default.
+field stays an error (`contracts.record`). Rows of subjects stay strict, too: what a page judges by and does not understand, it says.
+Whoever adds a field to what goes over the wire gives it a default.
 """
 
 from typing import Any, Generic, TypeVar
@@ -12,14 +13,14 @@ T = TypeVar("T")
 
 
 class Tolerant(Generic[T]):
-    """A decoder of MessagePack, or of JSON (`encoding=msgspec.json`), for one type. What it knows it reads as strictly as ever.
+    """A decoder of MessagePack for one type. What it knows it reads as strictly as ever.
 
     Raises what msgspec raises. What has no unknown field costs nothing more than to decode it.
     """
 
-    def __init__(self, kind: type[T], encoding: Any = msgspec.msgpack) -> None:
-        self._kind, self._encoding = kind, encoding
-        self._strict = encoding.Decoder(kind)
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._strict = msgspec.msgpack.Decoder(kind)
 
     def decode(self, body: bytes) -> T:
         """Return the value in `body`."""
@@ -31,8 +32,8 @@ class Tolerant(Generic[T]):
             # msgspec has no reading that is strict but for unknown fields: so they are taken out, and it decodes what is left.
             from msgspec import inspect
 
-            known = _known(self._encoding.decode(body), inspect.type_info(self._kind))
-            found = self._strict.decode(self._encoding.encode(known))
+            known = _known(msgspec.msgpack.decode(body), inspect.type_info(self._kind))
+            found = self._strict.decode(msgspec.msgpack.encode(known))
         return found
 
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 import msgspec
 
 from contracts.record import Record
-from contracts.tolerant import Tolerant
 
 RowT = TypeVar("RowT", bound=Record)
 _DIGITS = re.compile(r"(\d+)")
@@ -15,7 +14,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 def read(raw: Mapping[str, bytes], row_type: type[RowT]) -> tuple[dict[str, RowT], int, str]:
     """Return the rows of `raw` that decode as `row_type`, how many do not, and why the first of those does not."""
-    decoder = Tolerant(row_type, msgspec.json)
+    decoder = msgspec.json.Decoder(row_type)
     rows: dict[str, RowT] = {}
     example = ""
     for key, body in raw.items():

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from contracts.event import Event, Lane, Loss, Sealed, Severity
 from contracts.record import Record
-from contracts.subjects.integrity import Row
 from contracts.tolerant import Tolerant
 from contracts.wire import Ack, Answered, Batch, Challenge, Enrolled, LanePart, Problem, SubjectPart
 
@@ -60,12 +59,6 @@ def test_an_event_with_a_field_of_the_future_is_read() -> None:
     event = Event(kind="a.b", key="k", severity=Severity.LOW, fields={"x": ["1", "y"]})
     body = msgspec.msgpack.encode({**msgspec.to_builtins(event), "of_the_future": 1})
     assert Tolerant(Event).decode(body) == event
-
-
-def test_a_row_of_a_newer_agent_is_read_from_json() -> None:
-    assert Tolerant(Row, msgspec.json).decode(b'{"kind": "book", "name": "x", "of_the_future": [1]}') == Row(
-        kind="book", name="x"
-    )
 
 
 @pytest.mark.parametrize("wrong", [{"now_ms": "5"}, {"lanes": {"other": 1}}, {"challenges": [{"id": 1, "more": 2}]}])
