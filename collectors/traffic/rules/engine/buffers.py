@@ -5,31 +5,14 @@ from collections.abc import Iterable
 
 from collectors.traffic.protocols import names
 from collectors.traffic.protocols.news import Transaction
-from collectors.traffic.rules.engine.patterns import Kept, Prefilter
+from collectors.traffic.rules.engine.kept import KeptBuffer, KeptOpen
+from collectors.traffic.rules.engine.patterns import Prefilter
 from collectors.traffic.rules.engine.plan import BOTH, TRANSACTION, Compiled
 from collectors.traffic.rules.language.rule import Transform
 from collectors.traffic.rules.matching.transforms import Change, changes
-from contracts.record import Record
 
 MOST_REMEMBERED = 16_384
 """Sides of transactions of which is remembered what was found in them; one that is forgotten is looked through again."""
-
-
-class KeptBuffer(Record):
-    """The prefilter of one buffer as it is kept. `within`: of the rules that are about both sides of a transaction."""
-
-    buffer: str
-    transforms: tuple[Transform, ...]
-    within: bool
-    prefilter: Kept
-
-
-class KeptOpen(Record):
-    """A rule about transactions that no pattern stands for: its number, side (-1: both), and the conversations it is for (None: any)."""
-
-    rule: int
-    direction: int
-    applications: tuple[str, ...] | None
 
 
 class _Filter:

@@ -14,7 +14,7 @@ import numpy as np
 
 from collectors.traffic.block import I64
 from collectors.traffic.rules.engine.addresses import expand
-from contracts.record import Record
+from collectors.traffic.rules.engine.kept import Kept
 
 MAX_OFFSET = 65_535
 SHORT = 4
@@ -49,16 +49,6 @@ class Pattern:
     def key(self) -> Key:
         """Return what makes it the same pattern as another."""
         return self.expression, self.nocase, self.last
-
-
-class Kept(Record):
-    """A compiled prefilter as it is kept: the database, and for each pattern which rules it stands for, and how far in it may end."""
-
-    database: bytes
-    starts: bytes
-    rules: bytes
-    lasts: bytes
-    longest: int
 
 
 class Prefilter:

@@ -5,25 +5,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
-from collectors.traffic.rules.engine.patterns import Kept, Prefilter
+from collectors.traffic.rules.engine.kept import Kept, KeptPrefilters
+from collectors.traffic.rules.engine.patterns import Prefilter
 from collectors.traffic.rules.engine.plan import BOTH, PACKET, TO_CLIENT, TO_SERVER, Compiled
 from collectors.traffic.rules.engine.rows import Rows
 from collectors.traffic.rules.engine.view import TCP, UDP
-from contracts.record import Record
 
 Pairs = tuple[I64, I64]
 """A row and a rule, pair by pair."""
 
 _NONE: I64 = np.zeros(0, np.int64)
-
-
-class KeptPrefilters(Record):
-    """The prefilters as they are kept: those of what goes to servers, and to clients."""
-
-    segments: tuple[Kept, Kept]
-    streams: tuple[Kept, Kept]
-    datagrams: tuple[Kept, Kept]
-    others: tuple[Kept, Kept]
 
 
 class Sided:

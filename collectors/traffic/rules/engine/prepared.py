@@ -7,11 +7,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from collectors.traffic.rules.engine import needs
-from collectors.traffic.rules.engine.buffers import BufferFilters, KeptBuffer, KeptOpen
+from collectors.traffic.rules.engine.buffers import BufferFilters
+from collectors.traffic.rules.engine.kept import KeptBuffer, KeptOpen, KeptPrefilters
 from collectors.traffic.rules.engine.lookups import Loaded
 from collectors.traffic.rules.engine.needs import NeedTable
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
-from collectors.traffic.rules.engine.prefilters import KeptPrefilters, Prefilters
+from collectors.traffic.rules.engine.prefilters import Prefilters
 from collectors.traffic.rules.engine.sets import HeaderSets, RatedKey, common
 from collectors.traffic.rules.language.rule import (
     Addresses,

@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors.traffic.rules.engine.patterns import Kept, Pattern, Prefilter
+from collectors.traffic.rules.engine.kept import Kept
+from collectors.traffic.rules.engine.patterns import Pattern, Prefilter
 
 LETTERS = st.sampled_from(list(b"aAbB\x00\xff."))
 WORD = st.lists(LETTERS, min_size=1, max_size=6).map(bytes)
