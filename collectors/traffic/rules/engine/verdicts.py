@@ -39,7 +39,7 @@ class Verdicts:
         self.memory = Memory()
         self.thresholds = Thresholds()
         self.discarded = 0
-        self._inline = inline
+        self._in_line = inline
         self.left: set[int] = set()
         self._spoken: dict[int, set[tuple[int, int, bool]]] = {}
 
@@ -69,7 +69,7 @@ class Verdicts:
                 if not rule.noalert:
                     alerts.append(Alert(rule, packet, transaction, talk, False))
                 break
-            drops = self._inline and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
+            drops = self._in_line and rule.action in ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
             if drops and flow_wide and packet.slot >= 0:
                 self.left.add(packet.slot)
             if rule.noalert or rule.action == "config":
