@@ -54,7 +54,11 @@ class Reading:
         self._flows = FlowTable(FlowOptions())
         self._streams = Reassembler(
             StreamOptions(
-                inline=options.inline, midstream=options.midstream, async_oneside=options.async_oneside, merge=False
+                inline=options.inline,
+                midstream=options.midstream,
+                async_oneside=options.async_oneside,
+                # Rules and detectors are told by which packet something came; where there are none, nobody asks.
+                merge=not len(rules) and not options.detect,
             )
         )
         self._protocols = Protocols(Limits(inline=options.inline))
