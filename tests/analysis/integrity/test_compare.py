@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analysis.integrity.compare import compare, differences, join_renames
 from contracts.file_change import Change
@@ -73,6 +74,16 @@ def test_names_come_and_go() -> None:
         (b"/etc/b", ("created", "setuid")),
         (b"/etc/a", ("deleted",)),
     ]
+
+
+def test_a_folder_where_a_file_stood_came_and_may_have_moved_there() -> None:
+    moved = node(b"a", mode=stat.S_IFDIR | 0o755, inode=7)
+    there = replace(moved, name=b"file")
+    changes = list(compare(b"/", [moved, node(b"file", inode=8)], [there]))
+    told = [(change.path, change.kinds, change.former) for change in join_renames(changes)]
+    assert told == [(b"/file", ("deleted",), b""), (b"/file", ("renamed",), b"/a")]
+    back = list(compare(b"/", [there], [node(b"file", inode=8)]))
+    assert [change.kinds for change in back] == [("deleted",), ("created",)]
 
 
 def test_a_rename_across_folders_is_one_change() -> None:

@@ -28,7 +28,12 @@ def test_a_scan_comes_first_and_its_end_wakes_the_reading() -> None:
     begin(BOOK)
     begin(BOOK)
     went_on = threading.Event()
-    reading = threading.Thread(target=lambda: (GivesWay(BOOK, lambda: False)(), went_on.set()))
+
+    def read() -> None:
+        GivesWay(BOOK, lambda: False)()
+        went_on.set()
+
+    reading = threading.Thread(target=read)
     reading.start()
     try:
         assert not went_on.wait(0.1)
