@@ -114,7 +114,8 @@ def test_at_the_end_one_whose_watchers_have_things_kept_is_heard_until_it_has_en
     crew.supervisor.stop(lambda: done.append(1))
     assert (crew.state("netfilter").state, done) == ("stopped", []), "that one holds nothing"
     crew.until(lambda: done)
-    assert crew.state().state == "stopped" and not os.path.exists(f"/proc/{pid}/fd/0"), "it ended first"
+    assert crew.state().state == "stopped"
+    crew.until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"))
     assert crew.sink.own == [], "and not because it broke"
 
 
