@@ -177,7 +177,13 @@ def test_no_module_imports_itself_in_a_circle(modules: tuple[Any, ...]) -> None:
 
 
 def test_no_package_re_exports(modules: tuple[Any, ...]) -> None:
-    wrong = [module.name for module in modules if module.path.name == "__init__.py" and module.imports]
+    """The traffic room's lets its compiled modules be found, which must come before all else there, and exports nothing."""
+    wrong = [
+        module.name
+        for module in modules
+        if module.path.name == "__init__.py"
+        and [target for target, _ in module.imports if not target.startswith("collectors.traffic.native")]
+    ]
     assert wrong == []
 
 

@@ -1,17 +1,15 @@
 """Handing on: takes in a packet's bytes, and gives what has become readable, in order, within bounds of memory and depth."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from collectors.traffic.streams import news
 from collectors.traffic.streams import state as states
+from collectors.traffic.streams.both import Both
 from collectors.traffic.streams.news import Run, StreamEvent
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.segment import ACK, FIN, RST, SYN, URG, Segment
 from collectors.traffic.streams.segments import MAX_SEGMENTS
 from collectors.traffic.streams.side import Side
-
-if TYPE_CHECKING:
-    from collectors.traffic.streams.session import Session
 
 _HALF: Final = 0x80000000
 
@@ -44,7 +42,7 @@ class Delivery:
         """Note an anomaly of a packet."""
         self.events.append(StreamEvent(row, slot, name))
 
-    def segment(self, session: "Session", segment: Segment) -> bool:
+    def segment(self, session: Both, segment: Segment) -> bool:
         """Take an accepted packet: its acknowledgement releases the other side's bytes, its own wait (in-line: are handed on).
 
         Returns whether its bytes were taken in.
@@ -70,7 +68,7 @@ class Delivery:
             self.release(session, sender, segment.row, segment.time_ns)
         return taken
 
-    def insert(self, session: "Session", side: Side, seq: int, data: bytes, row: int) -> bool:
+    def insert(self, session: Both, side: Side, seq: int, data: bytes, row: int) -> bool:
         """Let the bytes of packet `row` wait, those from `seq` on; returns whether any were taken in."""
         released = side.released
         start = released + ((seq - side.base - released + _HALF) & MASK) - _HALF
@@ -102,7 +100,7 @@ class Delivery:
             if place >= side.released and place not in side.urgent:
                 side.urgent.append(place)
 
-    def release(self, session: "Session", side: Side, row: int, time_ns: int) -> None:
+    def release(self, session: Both, side: Side, row: int, time_ns: int) -> None:
         """Hand on what an acknowledgement (in-line: its arrival), packet `row`, has made readable; and the direction's end."""
         if side.ended or (not side.segments.held and side.fin is None and not side.depth_reached):
             return
@@ -132,7 +130,7 @@ class Delivery:
                 self.depth_reached += 1
                 self.event(row, session.slot, "reassembly_depth_reached")
 
-    def _gap(self, session: "Session", side: Side, acked: int, end: int) -> int:
+    def _gap(self, session: Both, side: Side, acked: int, end: int) -> int:
         """Return how many bytes before what waits will never come: they were acknowledged without having been seen."""
         first = side.segments.first()
         if first is None or session.inline:
@@ -144,7 +142,7 @@ class Delivery:
             return 0
         return min(first, end) - side.released
 
-    def _why_ended(self, session: "Session", side: Side, acked: int) -> int:
+    def _why_ended(self, session: Both, side: Side, acked: int) -> int:
         if side.depth_reached and (side.released >= session.depth or session.inline):
             return news.DEPTH
         if side.fin is None or side.released < side.fin:
@@ -184,7 +182,7 @@ class Delivery:
         self.held -= side.segments.held
         side.segments.clear()
 
-    def finish(self, session: "Session", side: Side, why: int, row: int, time_ns: int) -> None:
+    def finish(self, session: Both, side: Side, why: int, row: int, time_ns: int) -> None:
         """Hand on everything that waits, acknowledged or not, and end the direction."""
         to_client = side is session.server
         while not side.ended and (first := side.segments.first()) is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from collectors.traffic.streams import state as states
+from collectors.traffic.streams.both import Both
 from collectors.traffic.streams.delivery import Delivery
 from collectors.traffic.streams.numbers import MASK, ahead
 from collectors.traffic.streams.options import StreamOptions
@@ -23,24 +24,20 @@ MAX_ANSWERS: Final = 5
 Handler = Callable[["Session", Segment], bool]
 
 
-class Session:
+class Session(Both):
     """State, both sides, and marks; `take` looks at a packet and returns whether the session takes it."""
 
     handlers: ClassVar[dict[int, Handler]] = {}
     """What each state does with a packet; the modules of the states fill it in."""
 
     __slots__ = (
-        "async_oneside",
         "before",
-        "client",
         "closed_by_reset",
         "confirmed",
         "data_ignored",
-        "depth",
         "evasion",
         "fast_open",
         "four_way",
-        "inline",
         "midstream",
         "midstream_open",
         "midstream_synack",
@@ -52,28 +49,19 @@ class Session:
         "queue",
         "sack_client",
         "scales",
-        "server",
-        "slot",
-        "state",
         "timestamps",
     )
 
     def __init__(self, slot: int, options: StreamOptions, policy: Policy, out: Delivery) -> None:
-        self.slot = slot
+        super().__init__(slot, options, policy)
         self.options = options
-        self.inline, self.async_oneside, self.depth = options.inline, options.async_oneside, options.depth
         self.out = out
-        self.state = self.before = states.NONE
-        self.client, self.server = Side(policy), Side(policy)
+        self.before = states.NONE
         self.midstream = self.midstream_open = self.midstream_synack = self.one_sided = False
         self.four_way = self.timestamps = self.evasion = self.fast_open = self.data_ignored = False
         self.confirmed = self.closed_by_reset = self.scales = self.sack_client = False
         self.probe_to_client = self.probe_to_server = False
         self.queue: list[Segment] = []
-
-    def sides(self, segment: Segment) -> tuple[Side, Side]:
-        """Return the sender's and the receiver's side."""
-        return (self.server, self.client) if segment.to_client else (self.client, self.server)
 
     def event(self, segment: Segment, name: str) -> None:
         """Say that a packet shows an anomaly."""
