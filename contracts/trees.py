@@ -32,19 +32,6 @@ class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
     content: bytes = b""
     flaw: str = ""
 
-    def same_metadata(self, other: "Node") -> bool:
-        """Say whether nothing that the kernel changes with the content or the metadata differs."""
-        return (
-            self.ctime_ns == other.ctime_ns
-            and self.mtime_ns == other.mtime_ns
-            and self.size == other.size
-            and self.inode == other.inode
-            and self.mode == other.mode
-            and self.device == other.device
-            and self.uid == other.uid
-            and self.gid == other.gid
-        )
-
 
 class Directory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A folder by its raw path, and the names in it, sorted; `flaw` when it could not be listed, and then `nodes` says nothing."""

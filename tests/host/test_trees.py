@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
 from host.trees import LinuxTrees
@@ -80,6 +81,20 @@ def test_a_second_look_reads_only_what_changed(tmp_path: Path) -> None:
     assert second[os.fsencode(tmp_path / "7")].content == sha256(b"other").digest()
     again = seen(tmp_path, TreePlan(read_again=True), spoilt)
     assert all(node.content != b"kept" for node in again.values())
+
+
+@pytest.mark.parametrize("field", ["mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "device"])
+def test_any_other_metadata_has_a_file_read_again_and_another_count_of_links_does_not(
+    tmp_path: Path, field: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    root, path = os.fsencode(tmp_path), os.fsencode(tmp_path / "file")
+    node = replace(seen(tmp_path)[path], content=b"kept")
+    assert seen(tmp_path, known={root: (node,)})[path] == node
+    linked = replace(node, links=2)
+    assert seen(tmp_path, known={root: (linked,)})[path] == node
+    other = replace(node, **{field: getattr(node, field) + 1})
+    assert seen(tmp_path, known={root: (other,)})[path].content == sha256(b"x").digest()
 
 
 def test_content_of_same_length_and_time_put_back_is_noticed_by_ctime(tmp_path: Path) -> None:
