@@ -1,5 +1,6 @@
 """Compiled modules are taken only where they were built of exactly these sources."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -85,3 +86,16 @@ def test_this_run_is_what_it_says() -> None:
 
     said = native.how()
     assert said == "compiled" if str(plain.__file__).endswith(SUFFIX) else said.startswith("uncompiled (")
+
+
+def test_all_that_compiled_modules_import_of_ours_counts() -> None:
+    root = Path(native.__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("native_tool", root / "tools" / "native.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    sources = tool.chosen(root)
+    counted = tool.involved(root, sources)
+    assert "collectors/traffic/streams/plain.py" in sources and "collectors/traffic/block.py" not in sources
+    assert {*sources, "collectors/traffic/block.py", "contracts/record.py"} <= set(counted)
+    assert not any("/rules/language/" in name or "/output/" in name for name in counted)
