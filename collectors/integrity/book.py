@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY AUTOINCREMENT, body B
 CREATE TABLE IF NOT EXISTS held (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS opened (path BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS texts (path BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS opened_more AFTER INSERT ON opened BEGIN UPDATE counts SET number = number + 1 WHERE name = 'opened'; END;
+CREATE TRIGGER IF NOT EXISTS opened_less AFTER DELETE ON opened BEGIN UPDATE counts SET number = number - 1 WHERE name = 'opened'; END;
 """
 _NODES = msgspec.msgpack.Decoder(tuple[Node, ...])
 _encode = msgspec.msgpack.Encoder().encode
@@ -253,8 +256,8 @@ class Book:
         ).fetchall()
 
     def count_opened(self) -> int:
-        """Return how many changes wait to be accepted."""
-        return int(self._base.execute("SELECT count(*) FROM opened").fetchone()[0])
+        """Return how many changes wait to be accepted: kept along, because each look asks, and there may be a million."""
+        return int(self._base.execute("SELECT number FROM counts WHERE name = 'opened'").fetchone()[0])
 
     def open(self, path: bytes, body: bytes | None) -> None:
         """Keep what waits to be accepted at a path; None for nothing."""
@@ -302,7 +305,11 @@ class Book:
         if value is None:
             self._base.execute(f"DELETE FROM {table} WHERE path = ?", (path,))
         else:
-            self._base.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (path, value))
+            column = "body" if table == "opened" else "content"
+            self._base.execute(
+                f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET {column} = excluded.{column}",
+                (path, value),
+            )
 
     def _begin(self) -> None:
         if not self._writing:
@@ -325,6 +332,9 @@ class Book:
         return row[0] if row else None
 
     def _check(self) -> None:
+        # Only when it is missing: to open a book must not wait for who writes it.
+        if self._base.execute("SELECT number FROM counts").fetchone() is None:
+            self._base.execute("INSERT OR IGNORE INTO counts SELECT 'opened', count(*) FROM opened")
         version = self.fact("version")
         if version is None:
             self._base.execute("INSERT OR IGNORE INTO facts VALUES ('version', ?)", (str(VERSION).encode(),))

@@ -157,3 +157,18 @@ def test_any_folder_can_be_drawn(book: Book) -> None:
     for path in (b"/a", b"/b"):
         book.write(path, (node(b"x"),))
     assert {book.nth(n) for n in (0, 1, 10**18)} == {b"/a", b"/b"}
+
+
+def test_how_much_waits_is_known_without_counting(tmp_path: Path) -> None:
+    book = Book(tmp_path / "x.db")
+    for path in (b"/a", b"/b", b"/b/c", b"/a"):
+        book.open(path, path)
+    assert book.count_opened() == len(book.all_opened()) == 3
+    book.open(b"/a", None)
+    book.open(b"/none", None)
+    assert book.count_opened() == 2 and book.accept(b"/b") == 2 and book.count_opened() == 0
+    book.open(b"/a", b"x")
+    book.close()
+    again = Book(tmp_path / "x.db")
+    assert again.count_opened() == 1 and again.opened(b"/a") == b"x"
+    again.close()
