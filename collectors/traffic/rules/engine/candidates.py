@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,17 +89,20 @@ class Candidates:
             for change in one.changes
         ]
         found = self._buffers.find(asked)
-        sizes = np.array([len(rules) for rules in found], np.int64)
+        sizes = np.fromiter(map(len, found), np.int64, len(found))
+        if not sizes.any():
+            return
         rules = np.array([rule for rules in found for rule in rules], np.int64)
         self.counts["buffer"] += len(rules)
-        changed = np.repeat(rows_of, [len(one.changes) for one in brought])
-        held = self._needs.of(rows, np.repeat(changed, sizes), rules)
+        counts = np.fromiter((len(one.changes) for one in brought), np.int64, len(brought))
+        held = self._needs.of(rows, np.repeat(np.repeat(rows_of, counts), sizes), rules)
         self.counts["left of buffers"] += int(held.sum())
-        kept, until = rules[held].tolist(), np.append(0, np.cumsum(held))[np.append(0, np.cumsum(sizes))].tolist()
-        at = 0
-        for one in brought:
-            one.rules = [kept[until[at + number] : until[at + number + 1]] for number in range(len(one.changes))]
-            at += len(one.changes)
+        kept, until = rules[held].tolist(), np.append(0, np.cumsum(held))[np.append(0, np.cumsum(sizes))]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        for number in np.flatnonzero(until[ends] > until[starts]).tolist():
+            borders = until[starts[number] : ends[number] + 1].tolist()
+            brought[number].rules = [kept[begin:end] for begin, end in pairwise(borders)]
 
     def _ordered(self, rows: Rows, chosen: I64, rules: I64) -> Pairs:
         span = 2 * self._count

@@ -131,7 +131,7 @@ class Engine:
             if found := evaluator.packet(one, packet, talk, work, True):
                 verdicts.change(one, packet)
                 matched.append((one, None, found == IN_STREAM or one.kind == IP_ONLY))
-        if work is not None and talk is not None and any(work.rules):
+        if work is not None and work.rules and talk is not None:
             if packet is None:
                 packet = self._packet(rows, row)
             matched += self._transactions(packet, work, talk, proven=True)
@@ -203,7 +203,7 @@ def _turns(places: I64, rules: I64, work: list[Work]) -> Iterator[tuple[int, lis
     first = np.flatnonzero(np.append(True, places[1:] != places[:-1])) if len(places) else places
     where, begins = places[first].tolist(), np.append(first, len(places)).tolist()
     numbers = rules.tolist()
-    alone = sorted({one.place for one in work if any(one.rules)} - set(where))
+    alone = sorted({one.place for one in work if one.rules and any(one.rules)} - set(where))
     at = 0
     for index, place in enumerate(where):
         while at < len(alone) and alone[at] < place:
