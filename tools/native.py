@@ -45,7 +45,10 @@ ignore_missing_imports = True
 def chosen(root: Path) -> list[str]:
     """Return the sources that are to be compiled, as paths below `root`."""
     room = root / native.ROOM.strip(".").replace(".", "/")
-    found = [path for name in native.COMPILED for path in (room / name.strip(".").replace(".", "/")).rglob("*.py")]
+    found: list[Path] = []
+    for name in native.COMPILED:
+        place = room / name.strip(".").replace(".", "/")
+        found += place.rglob("*.py") if name.endswith(".") else [place.with_suffix(".py")]
     return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
 
 

@@ -16,8 +16,21 @@ from types import ModuleType
 ROOM = "collectors.traffic."
 GROUP = "holdfast_traffic__mypyc"
 """The library that all compiled modules are in; each of them is a small file that hands out its part."""
-COMPILED = ("protocols.", "streams.")
-"""Packages of the room whose modules are compiled."""
+COMPILED = (
+    "protocols.",
+    "streams.",
+    "rules.matching.contents",
+    "rules.matching.matcher",
+    "rules.matching.numbers",
+    "rules.matching.state",
+    "rules.matching.steps",
+    "rules.engine.buffers",
+    "rules.engine.evaluate",
+    "rules.engine.state",
+    "rules.engine.verdicts",
+    "rules.engine.waiting",
+)
+"""What of the room is compiled: packages (they end with a dot) and modules."""
 FOLDER = Path(__file__).resolve().with_name("_native")
 SWITCH = "HOLDFAST_NATIVE"
 SUFFIX = EXTENSION_SUFFIXES[0]
