@@ -41,9 +41,11 @@ def overlaid(lower: list[Path], base: Path, tmpfs: bool = True) -> Iterator[Path
         run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={over},upperdir={upper},workdir={work}", str(merged))
         mounts.append(merged)
         (merged / "holdfast").mkdir(exist_ok=True)
-        for kind, source, target in (("--bind", ROOT, "holdfast"), ("--bind", Path("/dev"), "dev")):
-            run("mount", kind, str(source), str(merged / target))
+        for source, target in ((ROOT, "holdfast"), (Path("/dev"), "dev")):
+            run("mount", "--bind", str(source), str(merged / target))
             mounts.append(merged / target)
+            # Read-only: whoever clears away the folders of a test that was killed must not clear away what is bound into them.
+            run("mount", "-o", "remount,bind,ro", str(merged / target))
         run("mount", "-t", "proc", "proc", str(merged / "proc"))
         mounts.append(merged / "proc")
         yield merged
