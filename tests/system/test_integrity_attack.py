@@ -62,7 +62,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
         (("/usr/bin/sum.real", "", ""), ("/usr/bin/sum", "modified", "")),
     ),
     "renamed twice": (
-        "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed", ""),)
+        "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed|created", ""),)
     ),
     "exchanged": (
         "mv /usr/bin/fmt /usr/bin/.x; mv /usr/bin/fold /usr/bin/fmt; mv /usr/bin/.x /usr/bin/fold",
@@ -147,6 +147,8 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
     told = console.told(before)
     wrong = [one for one in wanted if not _is_told(told[one[0]], *one[1:])]
     assert wrong == [], json.dumps({path: told[path] for path, _, _ in wrong}, indent=1, default=str)[:6000]
+    if not _is_told(told["/opt/lab/third"], "renamed", ""):  # looked at between the two: gone, and then new
+        assert any(_is_told(told.get(gone, []), "deleted", "") for gone in ("/opt/lab/other", "/opt/lab/.t"))
     renamed = {event["fields"].get("former") for events in told.values() for event in events}
     assert set(told) - {path for path, _, _ in wanted} - renamed <= {"/usr/bin/.x", "/opt/lab/.t", "/opt/lab/other"}, (
         f"seed {SEED}"
@@ -168,6 +170,6 @@ def _settled(container: Container, console: Console) -> int:
 
 
 def _is_told(events: list[dict[str, Any]], kind: str, technique: str) -> bool:
-    if kind and not any(event["kind"] == f"integrity.{kind}" for event in events):
+    if kind and not any(event["kind"].removeprefix("integrity.") in kind.split("|") for event in events):
         return False
     return not technique or any(technique in (event["fields"].get("techniques") or ()) for event in events)
