@@ -92,8 +92,8 @@ class Agent:
     def inside(self, *argv: str, stdin: str = "") -> None:
         subprocess.run(["nsenter", "-t", str(self.pid), "-n", *argv], input=stdin, text=True, check=True, timeout=20)
 
-    def seen(self, subject: str) -> None:
-        self.until(lambda: self.sight(subject)["state"] in ("seen", "partial"), 10)
+    def seen(self, subject: str, seconds: float = 10) -> None:
+        self.until(lambda: self.sight(subject)["state"] in ("seen", "partial"), seconds)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -227,7 +227,7 @@ def test_while_a_worker_is_stopped_its_subject_is_not_called_seen(agent: Agent) 
     os.kill(victim, signal.SIGSTOP)
     agent.event("agent.worker_hung", 45)
     agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 20)
-    agent.seen("firewall")
+    agent.seen("firewall", 30)
 
 
 def test_a_stranger_at_the_control_socket_is_refused_and_is_an_event(agent: Agent) -> None:

@@ -75,6 +75,6 @@ def test_a_list_that_is_too_large_or_goes_leaves_the_rules_in_use_and_is_told(si
         file.truncate((64 << 20) + 1)
     event = agent.event("traffic.rules_not_loaded", 20)["fields"]
     assert "larger than 64 MiB" in event["detail"] and "the rules in use stay" in event["detail"]
-    assert "what newer rules describe" in str(agent.sight("traffic")["blind"])
+    agent.until(lambda: "what newer rules describe" in str(agent.sight("traffic")["blind"]), 10)
     site.curl("/first")
     assert agent.event("traffic.alert", 15)["fields"]["sid"] == 9000011
