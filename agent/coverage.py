@@ -208,7 +208,7 @@ def _judge(subject: str, outcome: Outcome, blind: tuple[Blind, ...]) -> tuple[st
         case Unavailable():
             spot = _advised(Blind(what=subject, why=outcome.why, detail=outcome.detail, fix=outcome.fix))
             is_finding = outcome.why is Why.NOT_PRESENT  # looked, and this host has none of it: no failure to look
-            return (SEEN if is_finding else UNSEEN), (spot, *blind)
+            return ((PARTIAL if blind else SEEN) if is_finding else UNSEEN), (spot, *blind)
         case Failed():
             fix = "Report this defect with the output of holdfast support-bundle."
             return UNSEEN, (Blind(what=subject, why=Why.OTHER, detail=outcome.error, fix=fix), *blind)

@@ -163,7 +163,8 @@ def warm_up(folder: Path) -> None:
     subprocess.run(
         ["tar", "-cf", "/dev/null", "--one-file-system", "-C", str(folder), "."], capture_output=True, check=False
     )
-    subprocess.run(f"find {folder} -xdev -type f -print0 | xargs -0 cat > /dev/null", shell=True, check=False)
+    every = ["find", str(folder), "-xdev", "-type", "f", "-exec", "cat", "{}", "+"]
+    subprocess.run(every, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def baseline(folder: Path, *, cold: bool) -> dict[str, float]:

@@ -20,7 +20,6 @@ from actions.backup.errors import Damaged, Locked, LockLost, Overtaken
 from actions.backup.files import Files
 from actions.backup.stores.store import Denied, FileType, Handle, NotThere, StoreError
 from actions.backup.times import format_time, parse_time
-from contracts.errors import HoldfastError
 
 STALE_S = 30 * 60
 """A lock that nobody refreshed for so long is stale."""
@@ -65,7 +64,7 @@ class Lock:
         self._thread: threading.Thread | None = None
         self._lost: str = ""
         self._settling: threading.Thread | None = None
-        self._unsettled: HoldfastError | None = None
+        self._unsettled: BaseException | None = None
 
     def settle_meanwhile(self, look: Callable[[], None]) -> None:
         """Let `look` find out in a thread whether the lock excludes everybody that it must; `settle` says."""
@@ -73,7 +72,7 @@ class Lock:
         def find_out() -> None:
             try:
                 look()
-            except HoldfastError as error:
+            except BaseException as error:  # noqa: BLE001 (carried to whoever settles: not to have looked is not to have seen nobody)
                 self._unsettled = error
 
         self._settling = threading.Thread(target=find_out, name="backup-lock-settles", daemon=True)

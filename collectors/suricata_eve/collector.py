@@ -95,7 +95,7 @@ class SuricataEveCollector:
         self._home = Home(options.home)
 
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
-        """Read what is new; raises `Unavailable` (`NOT_PRESENT`) where no Suricata writes, or where none of its files can be read."""
+        """Read what is new; raises `Unavailable` where none of the files can be read: `NOT_PRESENT` only where not one of them exists."""
         after: dict[str, Row] = {}
         events: list[Event] = []
         blind: list[Blind] = []
@@ -107,7 +107,8 @@ class SuricataEveCollector:
                 troubles.append(error)
                 after.update({key: row for key, row in before.rows.items() if key.partition(" ")[2] == path})
         if troubles and len(troubles) == len(self._options.files):
-            raise _worse(troubles[0]) if before.rows else troubles[0]
+            worst = min(troubles, key=lambda error: error.why is Why.NOT_PRESENT)
+            raise _worse(worst) if before.rows else worst
         blind += [_unread(error) for error in troubles]
         stated, left_out = collapsed(events, self._options.events)
         if left_out:

@@ -90,7 +90,10 @@ def _sight(sight: Sight, proven: bool) -> SightView:
         spot.what == sight.subject and spot.why is Why.NOT_PRESENT for spot in sight.blind
     ):
         when = f"looked for at {words.moment(sight.last_ok_ms)}" if sight.last_ok_ms else "no dated look"
-        return SightView(sight.subject, "absent", words.sight_sign("absent"), when, sight.blind)
+        sign = words.sight_sign("absent")
+        if not proven:
+            sign = sign._replace(word="Was none here", meaning="There was none then; what is true now is not known.")
+        return SightView(sight.subject, "absent", sign, when, sight.blind)
     if sight.state == "seen":
         when = f"at {words.moment(sight.last_ok_ms)}, {words.plural(sight.rows, 'row')}"
         if not sight.last_ok_ms:

@@ -168,3 +168,10 @@ def test_a_judge_that_could_not_judge_all_is_named() -> None:
     made.looked("exposure", Ok(), (spot,), 3, 2_000)
     (sight,) = made.coverage().sights
     assert (sight.state, sight.blind[0].what) == ("partial", spot.what)
+
+
+def test_none_of_it_here_beside_what_could_not_be_seen_is_no_whole_sight() -> None:
+    made = book("ports")
+    gone = Unavailable(why=Why.NOT_PRESENT, detail="no docker here")
+    kinds(made, gone, 2000, Blind(what="half of it", why=Why.PERMISSION))
+    assert (sight(made).state, sight(made).last_ok_ms) == ("partial", 0)

@@ -164,6 +164,18 @@ def test_an_early_lock_that_was_overtaken_says_so_and_publishes_nothing(reposito
     assert len(names(repository)) == 1
 
 
+def test_an_early_lock_that_could_not_look_again_is_not_settled(repository: Repository) -> None:
+    def broken(_: float) -> None:
+        raise MemoryError
+
+    lock = take_lock(repository.files, early=True, sleep=broken)
+    for asked in (lock.settle, lock.check):
+        with pytest.raises(MemoryError):
+            asked()
+    lock.release()
+    assert names(repository) == set()
+
+
 def test_waiting_for_a_lock(repository: Repository) -> None:
     name = put(repository, exclusive=True)
     slept: list[float] = []

@@ -158,3 +158,12 @@ def test_what_was_lost_is_told(followed: Followed) -> None:
     followed.write(alert(source="203.0.113.77", tx_id=3))
     kinds = [event.kind for event in followed.look().events]
     assert kinds == ["suricata.output_missed", "traffic.alert"]
+
+
+def test_one_file_that_is_not_there_does_not_hide_that_another_cannot_be_read(tmp_path: Path) -> None:
+    """Else a Suricata whose output is refused to us would be one that this host does not have."""
+    (tmp_path / "folder").mkdir()
+    files = (str(tmp_path / "none" / "eve.json"), str(tmp_path / "folder"))
+    with pytest.raises(Unavailable) as refused:
+        SuricataEveCollector(Options(files=files)).collect(HOST, Snapshot(subject=SUBJECT))
+    assert refused.value.why is not Why.NOT_PRESENT, refused.value.message
