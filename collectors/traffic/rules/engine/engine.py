@@ -17,6 +17,7 @@ from collectors.traffic.rules.engine.counts import Counts
 from collectors.traffic.rules.engine.ending import Ending
 from collectors.traffic.rules.engine.evaluate import IN_STREAM, Evaluator
 from collectors.traffic.rules.engine.headers import HeaderMasks
+from collectors.traffic.rules.engine.lasting import Lasting
 from collectors.traffic.rules.engine.needs import Needs
 from collectors.traffic.rules.engine.plan import IP_ONLY
 from collectors.traffic.rules.engine.prefilters import Prefilters
@@ -47,8 +48,9 @@ class Engine:
         masks = HeaderMasks(self.book.sets, {*prepared.asked, *_other_sides(self.book, prepared, listed)})
         self._filters = Prefilters(kept=prepared.packets)
         self._buffers = BufferFilters(kept=(prepared.buffers, prepared.open_buffers))
+        needs = Needs(prepared.needs, masks)
         self._candidates = Candidates(
-            Needs(prepared.needs, masks),
+            needs,
             self._filters,
             self._buffers,
             listed,
@@ -66,6 +68,8 @@ class Engine:
         self._sessions = Sessions(len(flows))
         self._waiting = Waiting(self.options.inline, prepared.streaming)
         self._talks: dict[int, Conversation] = {}
+        again = [self.book[number] for number in prepared.again]
+        self._lasting = Lasting(again, needs) if again else None
 
     @property
     def found(self) -> Counter[str]:
@@ -84,6 +88,8 @@ class Engine:
         self.verdicts.take_over(former.verdicts)
         self.evaluator.memory = self.verdicts.memory
         self.evaluator.lookups.take_over(former.evaluator.lookups)
+        if self._lasting is not None and former._lasting is not None:
+            self._lasting.take_over(former._lasting)
 
     def feed(
         self, block: Block, table: Table, batch: Batch, news: News, changes: list[Change], flows: Columns
@@ -99,6 +105,8 @@ class Engine:
         work = self._waiting.work
         places, rules = self._candidates.find(rows, work)
         self._candidates.transactions(rows, work)
+        if self._lasting is not None:
+            self._lasting.add(rows, work)
         talks = iter(self._waiting.talks)
         following: Talked | None = next(talks, None)
         for place, numbers, due in _turns(places, rules, work):
@@ -153,7 +161,8 @@ class Engine:
                 self.evaluated["transaction"] += 1
                 reached = (progress, across)
                 if self.evaluator.transaction(one, packet, talk, transaction, reached, chunk, proven):
-                    self.verdicts.speak(packet, one, transaction)
+                    if self._lasting is None or not self._lasting.lasts(number, progress):
+                        self.verdicts.speak(packet, one, transaction)
                     self.verdicts.change(one, packet)
                     yield one, transaction, True
 
@@ -167,6 +176,8 @@ class Engine:
             for slot in slots:
                 self._talks.pop(slot, None)
             self.verdicts.forget(slots)
+            if self._lasting is not None:
+                self._lasting.forget(slots)
             self._sessions.end(ended.slots)
             self._counts.end(ended.slots)
 

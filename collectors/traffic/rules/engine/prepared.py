@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from collectors.traffic.rules.engine import needs
 from collectors.traffic.rules.engine.buffers import BufferFilters
 from collectors.traffic.rules.engine.kept import KeptBuffer, KeptOpen, KeptPrefilters
+from collectors.traffic.rules.engine.lasting import again_at
 from collectors.traffic.rules.engine.lookups import Loaded
 from collectors.traffic.rules.engine.needs import NeedTable
 from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
@@ -36,7 +37,7 @@ class Prepared(Record):
 
     `listed`: rules about addresses alone, with their headers; `unlisted`: rules about packets that no pattern stands for. `counting`,
     `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload. `lists`: what
-    the lists that rules name hold. `rated`: which addresses tests of reputation mean.
+    the lists that rules name hold. `rated`: which addresses tests of reputation mean. `again`: rules that speak while a step lasts.
     """
 
     rules: bytes
@@ -56,6 +57,7 @@ class Prepared(Record):
     streaming: bool
     lists: list[Loaded] = []
     rated: list[tuple[RatedKey, Addresses]] = []
+    again: list[int] = []
 
     def __len__(self) -> int:
         return len(self.ends) // 8
@@ -113,6 +115,7 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
         streaming=any(one.payload is not None for one in compiled),
         lists=lists,
         rated=list(sets.rated_of.items()),
+        again=[one.order for one in compiled if again_at(one) >= 0],
     )
 
 

@@ -92,6 +92,12 @@ class Rows:
         there &= self._directions[at] == directions
         return np.where(there, self._places[at], NEVER)
 
+    def places(self, direction: int) -> list[int]:
+        """Return the places of a direction's packets, in order."""
+        begin, end = np.searchsorted(self._directions, [direction, direction + 1])
+        found: list[int] = self._places[begin:end].tolist()
+        return found
+
     def packet(self, row: int) -> Packet:
         """Return one row as the rules see it."""
         packet = Packet(self.block, self.table, self.flows, row, int(self.slots[row]), bool(self.sides[row]))
