@@ -9,7 +9,7 @@ import msgspec
 class Opened(msgspec.Struct, frozen=True, gc=False):
     """A regular file that is open for reading, or, with a `flaw`, something that was not opened, and why (`descriptor` is -1 then).
 
-    `path` is the raw path, however long; times in nanoseconds. The descriptor is closed when the next file is asked for.
+    `path` is the raw path, however long; times in nanoseconds. Whoever gets it closes the descriptor.
     """
 
     path: bytes

@@ -16,6 +16,11 @@ CONNECT_S = 5.0
 _CHUNK = 1 << 16
 _PIECE = 1 << 20
 _ADVICE = "see whether clamd runs: systemctl status clamav-daemon"
+_HAND_OVER = b"zFILDES\0\0"
+_DESCRIPTOR = struct.Struct("i")
+_MANY = 32
+_GATHER_S = 0.001
+"""So long verdicts may gather while clamd has that `_MANY` files before it: being woken for each takes processors from the scan."""
 _COMMANDS = frozenset({"VERSION", "PING", "STATS", "RELOAD"})
 
 
@@ -42,6 +47,12 @@ class LinuxClamd:
         with _connected(address, timeout_s) as sock:
             with _translated(address):
                 sock.sendall(b"zIDSESSION\0")
+                # The kernel bounds each wait: Python would ask poll(2) before everything that it sends or takes.
+                sock.settimeout(None)
+                for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                    sock.setsockopt(
+                        socket.SOL_SOCKET, option, struct.pack("ll", *divmod(int(timeout_s * 1e6), 1_000_000))
+                    )
             yield Session(sock, address)
             with suppress(OSError):  # the daemon may be gone by then; nothing is waited for
                 sock.sendall(b"zEND\0")
@@ -80,19 +91,24 @@ class Session:
 
     def submit(self, descriptor: int) -> int:
         """Hand over one open file."""
-        self._last += 1
-        with _translated(self._address):
-            # In two messages, as clamdscan does.
-            self._sock.sendall(b"zFILDES\0")
-            socket.send_fds(self._sock, [b"\0"], [descriptor])
-        self._open.add(self._last)
-        return self._last
+        number = self._last = self._last + 1
+        began = time.monotonic()
+        try:
+            # clamd takes the descriptor and the byte that carries it from one message as well as from two: it reads both at once, too.
+            self._sock.sendmsg((_HAND_OVER,), ((socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(descriptor)),))
+        except OSError as error:
+            raise _trouble(self._address, error, began) from error
+        self._open.add(number)
+        return number
 
     def verdicts(self) -> list[tuple[int, Verdict]]:
         """Wait for at least one verdict and return all that came."""
         found: list[tuple[int, Verdict]] = []
+        if len(self._open) >= _MANY:
+            time.sleep(_GATHER_S)
         while self._open and not found:
-            with _translated(self._address):
+            began = time.monotonic()
+            try:
                 data = self._sock.recv(_CHUNK)
                 if not data:
                     raise ConnectionResetError(0, f"it closed the session with {len(self._open)} files unanswered")
@@ -102,6 +118,8 @@ class Session:
                         raise Malformed(f"clamd answers number {number}, which was not asked")
                     self._open.discard(number)
                     found.append((number, clamd_answers.verdict(rest)))
+            except (OSError, Malformed) as error:
+                raise _trouble(self._address, error, began) from error
         return found
 
 
@@ -141,16 +159,20 @@ def _translated(address: str) -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-    except TimeoutError as error:
+    except (OSError, Malformed) as error:
+        raise _trouble(address, error, began) from error
+
+
+def _trouble(address: str, error: OSError | Malformed, began: float) -> Unavailable:
+    if isinstance(error, Malformed):
+        return Unavailable(Why.MALFORMED, error.message, advice="see whether it is clamd that listens there")
+    if isinstance(error, (TimeoutError, BlockingIOError)):
         message = f"clamd at {address} did not answer within {time.monotonic() - began:.0f} s"
-        raise Unavailable(Why.TIMEOUT, message, advice=_ADVICE) from error
-    except FileNotFoundError as error:
+        return Unavailable(Why.TIMEOUT, message, advice=_ADVICE)
+    if isinstance(error, FileNotFoundError):
         # Not `NOT_PRESENT`: it is configured, so that nobody answers is a failure to look and no finding.
-        raise Unavailable(Why.OTHER, f"there is no socket at {address}", advice=_ADVICE) from error
-    except OSError as error:
-        raise _unreachable(address, error) from error
-    except Malformed as error:
-        raise Unavailable(Why.MALFORMED, error.message, advice="see whether it is clamd that listens there") from error
+        return Unavailable(Why.OTHER, f"there is no socket at {address}", advice=_ADVICE)
+    return _unreachable(address, error)
 
 
 def _unreachable(address: str, error: OSError) -> Unavailable:

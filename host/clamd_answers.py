@@ -12,6 +12,7 @@ MAX_REPLY = 64 << 10
 """No answer to one file is longer; a daemon that says more is not believed."""
 _NUMBERED = re.compile(rb"(\d{1,10}): (.*)", re.DOTALL)
 _EXCEEDED = "Heuristics.Limits.Exceeded"
+_CLEAN = Verdict(state=CLEAN)
 _OVER = ("size limit exceeded", "exceeded")
 
 
@@ -20,11 +21,14 @@ def verdict(reply: bytes) -> Verdict:
 
     `Heuristics.Limits.Exceeded…` is no finding: it is how clamd with AlertExceedsMax says that it did not look at all of the file.
     """
+    _, _, end = reply.partition(b": ")
+    if end == b"OK":
+        return _CLEAN
     text = reply.decode("utf-8", "backslashreplace").strip()
     _, _, said = text.partition(": ")
     said = said or text
     if said == "OK":
-        return Verdict(state=CLEAN)
+        return _CLEAN
     if said.endswith(" FOUND"):
         name = plain(said.removesuffix(" FOUND"))
         if _EXCEEDED in name:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from operator import itemgetter
 
 from contracts.openings import Opened, Stamp
 
@@ -20,6 +21,8 @@ NOT_REGULAR = "not a regular file"
 
 Wanted = Callable[[bytes, Stamp], bool]
 Excluded = Callable[[bytes, bool], bool]
+_Listed = tuple[bool, bytes, "os.DirEntry[str]"]
+_ORDER = itemgetter(0, 1)
 
 
 class LinuxOpenings:
@@ -70,12 +73,10 @@ class LinuxOpenings:
 
 
 def _single(opened: Opened, wanted: Wanted) -> Iterator[Opened]:
-    try:
-        if opened.flaw or wanted(opened.path, _stamp_of(opened)):
-            yield opened
-    finally:
-        if opened.descriptor >= 0:
-            os.close(opened.descriptor)
+    if opened.flaw or wanted(opened.path, _stamp_of(opened)):
+        yield opened
+    else:
+        os.close(opened.descriptor)
 
 
 def _stamp_of(opened: Opened) -> Stamp:
@@ -93,76 +94,76 @@ class _Walk:
 
     def __init__(self, wanted: Wanted, excluded: Excluded, device: int) -> None:
         self._wanted, self._excluded, self._device = wanted, excluded, device
-        self._stack: list[tuple[int, bytes, Iterator[os.DirEntry[str]]]] = []
+        self._stack: list[tuple[int, bytes, Iterator[_Listed]]] = []
 
     def run(self, folder: int, path: bytes) -> Iterator[Opened]:
         """Walk from an open folder, which is closed with the walk; `path` has no slash at its end."""
         try:
-            yield from self._enter(folder, path)
+            opened = self._enter(folder, path)
+            if opened is not None:
+                yield opened
             while self._stack:
-                folder, path, entries = self._stack[-1]
-                entry = next(entries, None)
-                if entry is None:
+                folder, path, listed = self._stack[-1]
+                each = next(listed, None)
+                if each is None:
                     self._stack.pop()
                     os.close(folder)
-                else:
-                    yield from self._entry(folder, path, entry)
+                    continue
+                opened = self._entry(folder, path, each[1], each[2])
+                if opened is not None:
+                    yield opened
         finally:
             for folder, _, _ in self._stack:
                 os.close(folder)
 
-    def _enter(self, folder: int, path: bytes) -> Iterator[Opened]:
+    def _enter(self, folder: int, path: bytes) -> Opened | None:
+        """Go into an open folder; what hinders that is returned."""
         try:
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=_name)
+                # Files before folders: whoever keeps a book by folder has each folder's files in one row.
+                listed = [(entry.is_dir(follow_symlinks=False), os.fsencode(entry.name), entry) for entry in listing]
         except OSError as error:
             os.close(folder)
-            yield Opened(path=path or b"/", flaw=why(error))
-            return
-        self._stack.append((folder, path, iter(entries)))
+            return Opened(path=path or b"/", flaw=why(error))
+        listed.sort(key=_ORDER)
+        self._stack.append((folder, path, iter(listed)))
+        return None
 
-    def _entry(self, folder: int, path: bytes, entry: "os.DirEntry[str]") -> Iterator[Opened]:
-        name = os.fsencode(entry.name)
+    def _entry(self, folder: int, path: bytes, name: bytes, entry: "os.DirEntry[str]") -> Opened | None:
+        """Open a file that is wanted, or go into a folder; returns the file, or what hinders that."""
         whole = path + b"/" + name
         try:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
-            return
+            return None
         except OSError as error:
-            yield Opened(path=whole, flaw=why(error))
-            return
+            return Opened(path=whole, flaw=why(error))
         is_folder = stat.S_ISDIR(found.st_mode)
         if not (is_folder or stat.S_ISREG(found.st_mode)) or self._excluded(whole, is_folder):
-            return
+            return None
         if is_folder:
-            yield from self._folder(folder, name, whole, found)
-        elif self._wanted(whole, _stamp(found)):
-            opened = _open(folder, name, whole, found)
-            if opened.flaw != GONE:
-                yield opened
-            if opened.descriptor >= 0:
-                os.close(opened.descriptor)
+            return self._folder(folder, name, whole, found)
+        if not self._wanted(whole, _stamp(found)):
+            return None
+        opened = _open(folder, name, whole, found)
+        return opened if opened.flaw != GONE else None
 
-    def _folder(self, folder: int, name: bytes, whole: bytes, found: os.stat_result) -> Iterator[Opened]:
+    def _folder(self, folder: int, name: bytes, whole: bytes, found: os.stat_result) -> Opened | None:
         if self._device not in (0, found.st_dev):
-            yield Opened(path=whole, flaw=OTHER)
-            return
+            return Opened(path=whole, flaw=OTHER)
         if len(self._stack) >= DEEPEST:
-            yield Opened(path=whole, flaw=f"more than {DEEPEST} folders deep")
-            return
+            return Opened(path=whole, flaw=f"more than {DEEPEST} folders deep")
         try:
             below = os.open(name, _FOLDER, dir_fd=folder)
         except FileNotFoundError:
-            return
+            return None
         except OSError as error:
-            yield Opened(path=whole, flaw=SWAPPED if error.errno in (errno.ELOOP, errno.ENOTDIR) else why(error))
-            return
+            return Opened(path=whole, flaw=SWAPPED if error.errno in (errno.ELOOP, errno.ENOTDIR) else why(error))
         opened = os.fstat(below)
         if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino):
             os.close(below)
-            yield Opened(path=whole, flaw=SWAPPED)
-            return
-        yield from self._enter(below, whole)
+            return Opened(path=whole, flaw=SWAPPED)
+        return self._enter(below, whole)
 
 
 def open_folder(path: bytes) -> int:
@@ -214,11 +215,6 @@ def _stamp(found: os.stat_result) -> Stamp:
         mtime_ns=found.st_mtime_ns,
         ctime_ns=found.st_ctime_ns,
     )
-
-
-def _name(entry: "os.DirEntry[str]") -> tuple[bool, bytes]:
-    """Files before folders: whoever keeps a book by folder has each folder's files in one row."""
-    return entry.is_dir(follow_symlinks=False), os.fsencode(entry.name)
 
 
 def why(error: OSError) -> str:

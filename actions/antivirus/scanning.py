@@ -2,9 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from actions.antivirus.book import Book
 from actions.antivirus.pace import Pace
@@ -76,7 +74,7 @@ class Scan:
         self._host, self._address, self._limits, self._pace = host, address, limits, pace
         self._largest, self._at_once, self._how, self._tell = largest, at_once, how, tell
         self.tally = Tally()
-        self._under_way: dict[int, tuple[Opened, Stamp]] = {}
+        self._under_way: dict[int, Opened] = {}
         self._clean: Callable[[bytes, Stamp], None] = lambda *_: None
         self._again_through = False
         self._done: set[bytes] = set()
@@ -107,59 +105,64 @@ class Scan:
         """Yield those of `paths` that can be scanned (b"" is none); what is gone, a folder or a link by now is nothing to scan."""
         for path in paths:
             opened = self._host.openings.one(path) if path else Opened(path=path, flaw="gone")
-            try:
-                if opened.flaw not in _NOTHING_TO_SCAN:
-                    yield from self._files(path, iter((opened,)))
-            finally:
-                if opened.descriptor >= 0:
-                    os.close(opened.descriptor)
+            if opened.flaw not in _NOTHING_TO_SCAN:
+                yield from self._files(path, (opened,))
             if not self.tally.complete:
                 return
             self.tally.first += 1
 
     def _hand_over(self, files: Iterator[Opened]) -> None:
-        """Have clamd look at each of `files`, several at once where it takes descriptors."""
+        """Have clamd look at each of `files`, several at once where it takes descriptors; they are closed."""
         if self._address.startswith("unix:"):
             with self._host.clamd.session(self._address) as session:
                 try:
                     self._side_by_side(files, session)
                 finally:
-                    for opened, _ in self._under_way.values():
+                    for opened in self._under_way.values():
                         os.close(opened.descriptor)
                     self._under_way.clear()
             return
+        most = self._limits.stream_bytes or 100 << 20
         for opened in files:
-            most = self._limits.stream_bytes or 100 << 20
-            self._settle(opened, _stamp(opened), self._host.clamd.stream(self._address, opened.descriptor, most))
+            try:
+                self._settle(opened, self._host.clamd.stream(self._address, opened.descriptor, most))
+            finally:
+                os.close(opened.descriptor)
 
-    def _files(self, root: bytes, below: Iterator[Opened]) -> Iterator[Opened]:
-        """Yield the files that can be scanned, as long as there is time."""
+    def _files(self, root: bytes, below: Iterable[Opened]) -> Iterator[Opened]:
+        """Yield the files that can be scanned, as long as there is time; the others are closed."""
+        largest = min(self._largest, self._limits.file_bytes or self._largest)
         for opened in below:
-            if opened.flaw and self._again_through:
-                continue
             if opened.flaw:
-                flaw = (
-                    "there is no such file or folder" if opened.flaw == "gone" and opened.path == root else opened.flaw
-                )
-                self.tally.miss(opened.path, flaw, failed=flaw != _OTHER_FILESYSTEM)
+                if not self._again_through:
+                    self._flawed(root, opened)
             elif opened.path in self._done:
-                continue
-            elif opened.size > self._largest:
-                self._miss(opened, "over the setting `largest`")
-            elif 0 < self._limits.file_bytes < opened.size:
-                self._miss(opened, "over clamd's MaxFileSize")
-            else:
-                if not self._pace.go_on():
-                    self.tally.complete = False
-                    return
+                os.close(opened.descriptor)
+            elif opened.size > largest:
+                os.close(opened.descriptor)
+                self._miss(
+                    opened, "over the setting `largest`" if opened.size > self._largest else "over clamd's MaxFileSize"
+                )
+            elif self._pace.go_on():
                 yield opened
+            else:
+                os.close(opened.descriptor)
+                self.tally.complete = False
+                return
+
+    def _flawed(self, root: bytes, opened: Opened) -> None:
+        gone = opened.flaw == "gone" and opened.path == root
+        flaw = "there is no such file or folder" if gone else opened.flaw
+        self.tally.miss(opened.path, flaw, failed=flaw != _OTHER_FILESYSTEM)
 
     def _side_by_side(self, files: Iterator[Opened], session: ClamdSession) -> None:
         for opened in files:
-            # The descriptor of the walk is closed with its next step; this one lives until the verdict.
-            number = session.submit(opened.descriptor)
-            kept = _with(opened, os.dup(opened.descriptor))
-            self._under_way[number] = (kept, _stamp(opened))
+            try:
+                number = session.submit(opened.descriptor)
+            except BaseException:
+                os.close(opened.descriptor)
+                raise
+            self._under_way[number] = opened
             while session.waiting >= self._at_once:
                 self._take(session)
         while session.waiting:
@@ -167,26 +170,24 @@ class Scan:
 
     def _take(self, session: ClamdSession) -> None:
         for number, verdict in session.verdicts():
-            opened, stamp = self._under_way.pop(number)
+            opened = self._under_way.pop(number)
             try:
-                self._settle(opened, stamp, self._again(opened, verdict))
+                self._settle(opened, self._again(opened, verdict) if verdict.state == FAILED else verdict)
             finally:
                 os.close(opened.descriptor)
 
     def _again(self, opened: Opened, verdict: Verdict) -> Verdict:
         """Send what clamd could not read by descriptor: a confinement (AppArmor, SELinux) may forbid it the file itself."""
-        if verdict.state != FAILED:
-            return verdict
         most = self._limits.stream_bytes or 100 << 20
         sent = self._host.clamd.stream(self._address, opened.descriptor, most)
         return sent if sent.state != FAILED else verdict
 
-    def _settle(self, opened: Opened, stamp: Stamp, verdict: Verdict) -> None:
+    def _settle(self, opened: Opened, verdict: Verdict) -> None:
         tally = self.tally
         tally.files += 1
         tally.bytes += opened.size
         if verdict.state == CLEAN:
-            self._clean(opened.path, stamp)
+            self._clean(opened.path, _stamp(opened))
             self._progress(opened)
             return
         self._done.add(opened.path)
@@ -228,7 +229,3 @@ def _stamp(opened: Opened) -> Stamp:
         mtime_ns=opened.mtime_ns,
         ctime_ns=opened.ctime_ns,
     )
-
-
-def _with(opened: Opened, descriptor: int) -> Opened:
-    return replace(opened, descriptor=descriptor)

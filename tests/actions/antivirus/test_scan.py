@@ -1,5 +1,6 @@
 """Trees are scanned through a real clamd: hostile names and kinds of files, the delta, the limits, and clamscan's exit codes."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -22,6 +23,15 @@ def tree(tmp_path):
         (root / f"d{number % 3}").mkdir(exist_ok=True)
         (root / f"d{number % 3}" / f"f{number}").write_bytes(f"file {number}".encode())
     return root
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open(tmp_path):
+    """However a scan ends: every file that it opened is closed again."""
+    yield
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            assert not os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{tmp_path}/")
 
 
 def scan(do, *roots, settings=None, **more):
