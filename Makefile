@@ -37,7 +37,7 @@ else
 	@$(MAKE) --no-print-directory unit system
 endif
 
-native: test-venv ## compile the traffic sensor's hot path with mypyc, where there is a C compiler; without it the same sources run uncompiled
+native: test-venv ## compile the hot paths with mypyc, where there is a C compiler; without it the same sources run uncompiled
 	@$(BIN)/python tools/native.py --strict
 
 lint: test-venv ## ruff: rules and format
@@ -117,5 +117,5 @@ $(VENV)/.test: requirements/test.lock setup.cfg pyproject.toml
 	@touch $@ $(VENV)/.run
 
 clean: ## remove what was built here (not ./var)
-	rm -rf $(VENV) collectors/traffic/_native build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) */*/_native build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

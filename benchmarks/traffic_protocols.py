@@ -24,11 +24,11 @@ REACH, LEAST = 480_000.0, 240_000.0
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.traffic_decode import copies, tcpdump  # noqa: E402
-from collectors.traffic import native  # noqa: E402
 from collectors.traffic.captures import open_capture  # noqa: E402
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder  # noqa: E402
 from collectors.traffic.flows.table import FlowOptions, FlowTable  # noqa: E402
 from collectors.traffic.garbage import seldom  # noqa: E402
+from collectors.traffic.native import ROOM  # noqa: E402
 from collectors.traffic.protocols.dispatch import Protocols  # noqa: E402
 from collectors.traffic.streams.options import StreamOptions  # noqa: E402
 from collectors.traffic.streams.reassembler import Reassembler  # noqa: E402
@@ -79,7 +79,7 @@ def main() -> int:
         peer = min((tcpdump(path) for _ in range(chosen.runs)), key=lambda found: found["cpu"])
     rate, counts = packets / sum(spent), protocols.counts
     print(
-        f"{packets:,} packets in {sum(spent):.2f} s of CPU; {streams.careful / packets:.1%} looked at one by one; {native.how()}"
+        f"{packets:,} packets in {sum(spent):.2f} s of CPU; {streams.careful / packets:.1%} looked at one by one; {ROOM.how()}"
     )
     print(f"  whole path                  {rate:12,.0f} packets/s (to reach: {REACH:,.0f}; least: {LEAST:,.0f})")
     print(f"  tcpdump -r … -w /dev/null   {packets / peer['cpu']:12,.0f} packets/s")

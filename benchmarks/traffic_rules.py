@@ -27,8 +27,8 @@ RULES = ROOT.parent / "shared" / "peers" / "et-open"
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.traffic_decode import copies, tcpdump  # noqa: E402
-from collectors.traffic import native  # noqa: E402
 from collectors.traffic.flows.store import Columns  # noqa: E402
+from collectors.traffic.native import ROOM  # noqa: E402
 from collectors.traffic.reading import Reading, ReadOptions  # noqa: E402
 from collectors.traffic.rules import checking  # noqa: E402
 from collectors.traffic.rules.engine.engine import Engine  # noqa: E402
@@ -162,7 +162,7 @@ def main() -> int:
                 measure(row, path, 1, profile=True)
             return 0
         print(
-            f"{packets:,} packets, {path.stat().st_size:,} bytes, {options.copies} copies; best of {options.passes} passes; {native.how()}"
+            f"{packets:,} packets, {path.stat().st_size:,} bytes, {options.copies} copies; best of {options.passes} passes; {ROOM.how()}"
         )
         good = [show(row, packets, part(row, str(path), str(options.passes))) for row in rows]
         kept = part("keep", str(sealed))

@@ -25,7 +25,7 @@ LIMIT_S = 3000.0
 LONGEST_FIRST = ("system", "actions", "agent", "analysis", "faults", "console", "browser", "collectors")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
 """Packages so small that one process takes them all."""
-COMPILED = TESTS.parent / "collectors" / "traffic" / "_native" / "manifest.json"
+COMPILED = tuple(TESTS.parent.glob("*/*/_native/manifest.json"))
 UNCOMPILED = "uncompiled"
 """A run of the tests of what `make native` has compiled, as it runs where nothing is."""
 SOURCES = ("collectors/traffic/streams", "collectors/traffic/protocols")
@@ -37,7 +37,7 @@ def packages() -> list[tuple[str, ...]]:
     found = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     rest = sorted(found - set(LONGEST_FIRST) - set(TOGETHER))
     alone = [(name,) for name in (*LONGEST_FIRST, *rest) if name in found]
-    twice = [(UNCOMPILED,)] if COMPILED.exists() else []
+    twice = [(UNCOMPILED,)] if COMPILED else []
     return [*alone, tuple(name for name in TOGETHER if name in found), *twice]
 
 

@@ -33,18 +33,22 @@ mkdir "$build/src"
 for name in actions agent analysis collectors console contracts host settings setup.cfg pyproject.toml README.md LICENSE MANIFEST.in; do
     [ -e "$here/$name" ] && cp -R "$here/$name" "$build/src/$name"
 done
-rm -rf "$build/src/collectors/traffic/_native"
+rm -rf "$build"/src/*/*/_native
 find "$build/src" -name __pycache__ -type d -prune -exec rm -rf {} +
 # shellcheck disable=SC2086
 $pip --no-deps --no-build-isolation --no-index "$build/src" || { rm -rf "$build"; fail "the package did not build"; }
 rm -rf "$build"
 # What `make native` built comes along; it is taken only where it was built of these sources for this Python.
-compiled=$here/collectors/traffic/_native
-if [ -f "$compiled/manifest.json" ]; then
-    cp -R "$compiled" "$("$DESTDIR$target/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/collectors/traffic/"
-else
-    say "the traffic sensor's hot path is not compiled; to have it faster: make native && sudo make install"
-fi
+library=$("$DESTDIR$target/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+built=0
+for manifest in "$here"/*/*/_native/manifest.json; do
+    [ -f "$manifest" ] || continue
+    compiled=${manifest%/manifest.json}
+    room=${compiled#"$here"/}
+    cp -R "$compiled" "$library/${room%/_native}/"
+    built=1
+done
+[ "$built" = 1 ] || say "the hot paths are not compiled; to have them faster: make native && sudo make install"
 "$DESTDIR$target/bin/python" -m compileall -q "$DESTDIR$target/lib" -s "$DESTDIR" >/dev/null || :
 if [ -n "$DESTDIR" ]; then
     find "$DESTDIR$target/bin" -type f -exec sed -i "1s|^#!$DESTDIR|#!|" {} +

@@ -1,6 +1,6 @@
-"""Compiles the hot path of the traffic sensor with mypyc, where there are a C compiler and Python's headers; nothing else is needed to run.
+"""Compiles the hot paths with mypyc, where there are a C compiler and Python's headers; nothing else is needed to run.
 
-usage: native.py [--into FOLDER] [--strict]   (`make native`; `collectors/traffic/native.py` takes what is built)
+usage: native.py [--strict]   (`make native`; `contracts/native.py` takes what is built, each room's `native.py` says what is)
 
 The sources stay ordinary Python, and run as they are wherever they are not compiled. What was built of the same sources stays. Without
 --strict, what is wanting is one line and no failure.
@@ -24,10 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from collectors.traffic import native  # noqa: E402
+from collectors.traffic.native import ROOM as TRAFFIC  # noqa: E402
+from contracts import native  # noqa: E402
+from contracts.native import Room  # noqa: E402
 
-SLOWER = "the sensor runs uncompiled, at about two thirds of the speed"
-OURS = ("collectors", "contracts")
+ROOMS = (TRAFFIC,)
+SLOWER = "all of it runs uncompiled, the traffic sensor at about two thirds of the speed"
+OURS = ("actions", "collectors", "contracts")
 SLICES = """
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -42,12 +45,11 @@ ignore_missing_imports = True
 """
 
 
-def chosen(root: Path) -> list[str]:
-    """Return the sources that are to be compiled, as paths below `root`."""
-    room = root / native.ROOM.strip(".").replace(".", "/")
+def chosen(root: Path, room: Room) -> list[str]:
+    """Return the sources of a room that are to be compiled, as paths below `root`."""
     found: list[Path] = []
-    for name in native.COMPILED:
-        place = room / name.strip(".").replace(".", "/")
+    for name in room.compiled:
+        place = root / room.package.replace(".", "/") / name.strip(".").replace(".", "/")
         found += place.rglob("*.py") if name.endswith(".") else [place.with_suffix(".py")]
     return sorted(str(path.relative_to(root)) for path in found if path.name != "__init__.py")
 
@@ -87,8 +89,8 @@ def compiler() -> str:
     return ""
 
 
-def compile_all(root: Path, sources: list[str], folder: Path, work: Path) -> None:
-    """Write C for `sources`, and compile it into one extension per module (and the library they share) in `folder`."""
+def compile_all(root: Path, sources: list[str], group: str, folder: Path, work: Path) -> None:
+    """Write C for `sources`, and compile it into one extension per module (and the library they share, `group`) in `folder`."""
     from mypyc.build import mypycify
 
     config = work / "mypy.ini"
@@ -101,7 +103,7 @@ def compile_all(root: Path, sources: list[str], folder: Path, work: Path) -> Non
         extensions = mypycify(
             [*sources, f"--config-file={config}"],
             opt_level="2", debug_level="0", multi_file=True,
-            group_name=native.GROUP.removesuffix("__mypyc"), target_dir=str(work),
+            group_name=group.removesuffix("__mypyc"), target_dir=str(work),
         )  # fmt: skip
         objects = {source: str(work / f"{number}.o") for number, source in enumerate(_sources(extensions))}
 
@@ -139,16 +141,16 @@ def _sources(extensions: list) -> list[str]:
     return sorted({source for extension in extensions for source in extension.sources})
 
 
-def build(root: Path, into: Path) -> int:
-    """Build all that is to be compiled below `root`, and exchange what was built before; returns how many modules there are."""
-    sources = chosen(root)
+def build(root: Path, room: Room) -> int:
+    """Build all of a room that is to be compiled, and exchange what was built before; returns how many modules there are."""
+    sources, into = chosen(root, room), room.folder
     digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in involved(root, sources)}
     name = hashlib.sha256(json.dumps([digests, native.SUFFIX]).encode()).hexdigest()[:16]
     into.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into) as work:
         built = Path(work) / "built"
         built.mkdir()
-        compile_all(root, sources, built, Path(work))
+        compile_all(root, sources, room.group, built, Path(work))
         shutil.rmtree(into / name, ignore_errors=True)
         built.rename(into / name)
     fresh = into / "manifest.new"
@@ -160,37 +162,39 @@ def build(root: Path, into: Path) -> int:
     return len(sources)
 
 
-def is_there(root: Path, into: Path) -> bool:
+def is_there(root: Path, room: Room) -> bool:
     """Return whether the same was built already."""
     try:
-        found = native.manifest(into)
+        found = native.manifest(room.folder)
     except native.Stale:
         return False
     known = found.get("sources")
-    return isinstance(known, dict) and sorted(known) == involved(root, chosen(root)) and not native.changed(found, root)
+    return (
+        isinstance(known, dict)
+        and sorted(known) == involved(root, chosen(root, room))
+        and not native.changed(found, root)
+    )
 
 
 def main() -> int:
     """Build, if that is possible and needed."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--into", type=Path, default=native.FOLDER)
     arguments.add_argument("--strict", action="store_true")
     given = arguments.parse_args()
     if os.environ.get(native.SWITCH) == "0":
         print(f"{native.SWITCH}=0: {SLOWER}")
         return 0
-    if is_there(ROOT, given.into):
+    rooms = [room for room in ROOMS if not is_there(ROOT, room)]
+    if not rooms:
         return 0
-    if not given.strict and importlib.util.find_spec("numpy") is None:
-        return 0  # There is no sensor here.
     missing = wanting()
     if missing:
         print(f"not compiled: {missing}; {SLOWER}")
         return 1 if given.strict else 0
-    print("compiling the sensor's hot path (a minute or two, once)", flush=True)
+    print("compiling the hot paths (a minute or two, once)", flush=True)
     began = time.monotonic()
     try:
-        count = build(ROOT, given.into)
+        count = sum(build(ROOT, room) for room in rooms)
     except (OSError, subprocess.CalledProcessError, SystemExit) as error:
         print(f"not compiled: {error}; {SLOWER}")
         return 1 if given.strict else 0

@@ -1,5 +1,5 @@
 """Traffic: a sensor of the host's own interfaces, in blocks of packets."""
 
-from collectors.traffic import native
+from collectors.traffic.native import ROOM
 
-native.install()
+ROOM.install()

@@ -1,8 +1,8 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
-from collectors.traffic import native
 from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE, NOT_RECORDED
 from collectors.traffic.live import LiveSource
+from collectors.traffic.native import ROOM
 from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.statistics import Talkers
 from collectors.traffic.pipeline import Passed, Pipeline
@@ -182,7 +182,7 @@ class Sight:
             encrypted_share=round(100 * found.bytes_encrypted / found.bytes_seen, 1) if found.bytes_seen else 0.0,
             evidence=reporting.evidence,
             evidence_left_out=reporting.evidence_left_out,
-            code=native.how(),
+            code=ROOM.how(),
             flow_records=reporting.flows.made,
             flow_records_left_out=reporting.flows.left_out,
         )

@@ -1,80 +1,18 @@
-"""Compiled modules are taken only where they were built of exactly these sources."""
+"""What `make native` has compiled of this room is in use, or it is said why not."""
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
-from hashlib import sha256
 from pathlib import Path
 
-import pytest
-
-from collectors.traffic import native
-from collectors.traffic.native import GROUP, SUFFIX, Finder
-
-NAME = "collectors.traffic.streams.plain"
-
-
-def built(tmp_path: Path, suffix: str = SUFFIX) -> Finder:
-    """Return a finder over one source and what claims to be built of it."""
-    tmp_path.mkdir(exist_ok=True)
-    (tmp_path / "one.py").write_text("ONE = 1\n")
-    folder = tmp_path / "_native"
-    (folder / "abc").mkdir(parents=True)
-    (folder / "abc" / (NAME + SUFFIX)).touch()
-    (folder / "abc" / (GROUP + SUFFIX)).touch()
-    sources = {"one.py": sha256(b"ONE = 1\n").hexdigest()}
-    (folder / "manifest.json").write_text(json.dumps({"suffix": suffix, "build": "abc", "sources": sources}))
-    return Finder(folder, tmp_path)
-
-
-def test_modules_that_were_built_of_the_same_sources_are_taken(tmp_path: Path) -> None:
-    finder = built(tmp_path)
-    assert finder.state == ""
-    assert finder.find_spec("collectors.traffic.kinds") is None and finder.state == "", "nothing is read for others"
-    spec = finder.find_spec(NAME)
-    assert spec is not None and str(spec.origin).endswith(f"_native/abc/{NAME}{SUFFIX}")
-    assert finder.find_spec(GROUP) is not None and finder.state == "compiled"
-    assert finder.find_spec("collectors.traffic.streams.other") is None
-
-
-def test_one_changed_source_makes_all_stale(tmp_path: Path) -> None:
-    finder = built(tmp_path)
-    (tmp_path / "one.py").write_text("ONE = 2\n")
-    assert finder.find_spec(NAME) is None and finder.find_spec(GROUP) is None
-    assert finder.state == "one.py was changed since they were built"
-    finder = built(tmp_path / "again")
-    (tmp_path / "again" / "one.py").unlink()
-    assert finder.find_spec(NAME) is None and "one.py" in finder.state
-
-
-def test_what_was_built_for_another_python_is_not_taken(tmp_path: Path) -> None:
-    finder = built(tmp_path, suffix=".cpython-399-other.so")
-    assert finder.find_spec(NAME) is None and finder.state == "built for another Python"
-
-
-BARE = json.dumps({"suffix": SUFFIX})
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", "{", BARE, json.dumps({"suffix": SUFFIX, "sources": {}})])
-def test_a_damaged_manifest_is_no_reason_to_fail(tmp_path: Path, text: str) -> None:
-    finder = built(tmp_path)
-    (tmp_path / "_native" / "manifest.json").write_text(text)
-    assert finder.find_spec(NAME) is None and finder.state not in ("", "compiled")
-
-
-def test_a_build_whose_files_are_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
-    finder = built(tmp_path)
-    (tmp_path / "_native" / "abc" / (NAME + SUFFIX)).unlink()
-    (tmp_path / "_native" / "abc" / (GROUP + SUFFIX)).unlink()
-    (tmp_path / "_native" / "abc").rmdir()
-    assert finder.find_spec(NAME) is None and finder.state not in ("", "compiled")
+from collectors.traffic.native import ROOM
+from contracts.native import SUFFIX, SWITCH
 
 
 def test_the_switch_leaves_compiled_modules_out() -> None:
-    code = "import collectors.traffic.streams.plain as one; from collectors.traffic import native; print(one.__file__, native.how())"
-    environment = {**os.environ, native.SWITCH: "0"}
+    code = "import collectors.traffic.streams.plain as one; from collectors.traffic.native import ROOM; print(one.__file__, ROOM.how())"
+    environment = {**os.environ, SWITCH: "0"}
     said = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout
@@ -84,17 +22,17 @@ def test_the_switch_leaves_compiled_modules_out() -> None:
 def test_this_run_is_what_it_says() -> None:
     import collectors.traffic.streams.plain as plain
 
-    said = native.how()
+    said = ROOM.how()
     assert said == "compiled" if str(plain.__file__).endswith(SUFFIX) else said.startswith("uncompiled (")
 
 
 def test_all_that_compiled_modules_import_of_ours_counts() -> None:
-    root = Path(native.__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     spec = importlib.util.spec_from_file_location("native_tool", root / "tools" / "native.py")
     assert spec is not None and spec.loader is not None
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    sources = tool.chosen(root)
+    sources = tool.chosen(root, ROOM)
     counted = tool.involved(root, sources)
     assert "collectors/traffic/streams/plain.py" in sources and "collectors/traffic/block.py" not in sources
     assert {*sources, "collectors/traffic/block.py", "contracts/record.py"} <= set(counted)
