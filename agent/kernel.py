@@ -101,11 +101,15 @@ def give_way() -> None:
         return  # a sandbox that forbids it sets it itself (Nice=)
 
 
-def spare_big_memory() -> None:
-    """Let the allocator give every block of a megabyte and more back to the kernel as soon as it is free, whatever was freed before."""
+def reuse_memory() -> None:
+    """Let the allocator keep up to 16 MiB of free blocks for what comes next, and give blocks of 8 MiB and more back as soon as they are free.
+
+    For a worker that takes and frees buffers of a megabyte all the time: new pages from the kernel for each of them cost a tenth of a backup.
+    """
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+        mallopt(_M_MMAP_THRESHOLD, 8 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 16 << 20)
 
 
 def trim_memory() -> None:

@@ -71,7 +71,7 @@ def run_worker(sock: socket.socket, name: str, hosting: Hosting, expected: Worke
     privileges.bound(expected)
     kernel.spare_memory()
     if expected.bulk:
-        kernel.spare_big_memory()
+        kernel.reuse_memory()
         kernel.give_way()
     threading.stack_size(expected.stack_bytes)
     sys.setswitchinterval(SWITCH_S)

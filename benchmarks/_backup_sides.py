@@ -18,7 +18,11 @@ from _installation import ROOT, compiled
 
 PASSWORD = "benchmark"
 
-WORKER = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+WORKER = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}
 """What the worker's unit sets in its environment."""
 
 BACK_UP = """

@@ -1,7 +1,7 @@
 """AES-256-CTR with Poly1305-AES, and scrypt: how restic encrypts, authenticates and derives keys from passwords.
 
 Format: `IV (16) || ciphertext || MAC (16)`; source: restic's doc/design.rst, "Keys, Encryption and MAC". The MAC is Poly1305 over the
-ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptography` gives up the interpreter's lock; Poly1305 does not.
+ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptography` gives up the interpreter's lock, `update` and Poly1305 do not.
 """
 
 import hmac
@@ -23,6 +23,8 @@ OVERHEAD = IV_SIZE + MAC_SIZE
 """Bytes by which encryption enlarges a plaintext."""
 
 SALT_SIZE = 64
+_SMALL = 32 << 10
+"""Fewer bytes are encrypted sooner than another thread would hand the interpreter's lock back."""
 _R_MASK = bytes.fromhex("ffffff0f fcffff0f fcffff0f fcffff0f")
 _MAX_SCRYPT_BYTES = 1 << 30
 _MAX_SCRYPT_WORK = 1 << 30
@@ -80,7 +82,10 @@ class Key:
         iv = secrets.token_bytes(IV_SIZE)
         view[:IV_SIZE] = iv
         body = view[IV_SIZE : IV_SIZE + size]
-        self._key_stream(iv).update_into(plaintext, body)
+        if size < _SMALL:
+            body[:] = self._key_stream(iv).update(plaintext)
+        else:
+            self._key_stream(iv).update_into(plaintext, body)
         view[IV_SIZE + size :] = Poly1305.generate_tag(self._one_time_key(iv), body)
         return out
 

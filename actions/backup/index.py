@@ -51,7 +51,13 @@ class _Table:
             position = (position + 1) & mask
 
     def has(self, id: bytes) -> bool:
-        return next(self.entries(id), None) is not None
+        slots, mask, ids = self._slots, self._mask, self.ids
+        position = int.from_bytes(id[:8], "little") & mask
+        while number := slots[position]:
+            if ids[(number - 1) * ID_SIZE : number * ID_SIZE] == id:
+                return True
+            position = (position + 1) & mask
+        return False
 
     def _place(self, id: bytes, number: int) -> None:
         slots, mask = self._slots, self._mask

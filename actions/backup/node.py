@@ -10,7 +10,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import msgspec
@@ -42,14 +42,14 @@ _TYPES: dict[int, NodeType] = {
 _NO_XATTRS = {errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-class ExtendedAttribute(msgspec.Struct, frozen=True):
+class ExtendedAttribute(msgspec.Struct, frozen=True, gc=False):
     """One extended attribute; ACLs and capabilities are attributes as well. An empty value may be null in the JSON of others."""
 
     name: str
     value: bytes | None
 
 
-class Node(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Node(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """An entry of a directory. `name` is quoted as Go does (see `raw_name`), `mode` is Go's os.FileMode, ids are hexadecimal.
 
     Required fields are written always, the others only when they are set, in this order: that is what the hash of a tree rests on.
@@ -107,6 +107,7 @@ class Node(msgspec.Struct, omit_defaults=True, kw_only=True):
         return self.mode & 0o777 | sum(bit for bit, go in _GO_SPECIAL if self.mode & go)
 
 
+@lru_cache(maxsize=1024)
 def go_mode(st_mode: int) -> int:
     """Go's os.FileMode of a Unix mode."""
     return st_mode & 0o777 | _GO_TYPE[stat.S_IFMT(st_mode)] | sum(go for bit, go in _GO_SPECIAL if st_mode & bit)

@@ -5,6 +5,7 @@ Python's datetime has neither nanoseconds nor the year 0, so the arithmetic is d
 
 import re
 import time
+from functools import lru_cache
 
 _FORM = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _NS = 1_000_000_000
@@ -13,6 +14,13 @@ _NS = 1_000_000_000
 def format_time(ns: int) -> str:
     """`ns` since 1970 in local time; years beyond 0 to 9999, which the form cannot hold, become the nearest of these, as with restic."""
     seconds, rest = divmod(ns, _NS)
+    second, zone = _second(seconds, time.timezone, time.tzname)
+    return second + (f".{rest:09d}".rstrip("0") if rest else "") + zone
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int, *_: object) -> tuple[str, str]:
+    """What stands before and behind the fraction; kept, as many files are of one second. The rest of the key is the time zone in use."""
     local = time.localtime(seconds)
     offset = local.tm_gmtoff
     year, month, day = local.tm_year, local.tm_mon, local.tm_mday
@@ -20,13 +28,12 @@ def format_time(ns: int) -> str:
         year = 0 if year < 0 else 9999
         if (month, day) == (2, 29) and year == 9999:
             month, day = 3, 1
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
     if offset == 0:
         zone = "Z"
     else:
         hours, minutes = divmod(abs(offset) // 60, 60)
         zone = f"{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}"
-    return f"{year:04d}-{month:02d}-{day:02d}T{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}{fraction}{zone}"
+    return f"{year:04d}-{month:02d}-{day:02d}T{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}", zone
 
 
 def parse_time(text: str) -> int:

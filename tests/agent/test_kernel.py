@@ -41,7 +41,7 @@ def test_memory_can_be_spared_and_given_back():
 
 def test_a_process_that_gives_way_stays_last_in_every_queue() -> None:
     code = (
-        "import os, subprocess; from agent import kernel; kernel.give_way(); kernel.spare_big_memory();"
+        "import os, subprocess; from agent import kernel; kernel.give_way(); kernel.reuse_memory();"
         "print(os.getpriority(os.PRIO_PROCESS, 0), subprocess.run(['ionice', '-p', str(os.getpid())], capture_output=True,"
         " text=True).stdout.strip())"
     )
