@@ -175,7 +175,10 @@ def after(row: BackupJob, event: Event) -> BackupJob:
     if event.kind in NOTED:
         return _after_note(row, event)
     if event.kind == FAILED:
-        return msgspec.structs.replace(row, ran_ms=at_ms, outcome="failed", detail=_text(fields.get("detail")))
+        detail = _text(fields.get("detail"))
+        return msgspec.structs.replace(
+            row, ran_ms=at_ms, outcome="failed", detail=detail, databases=_dumped(row, event)
+        )
     return msgspec.structs.replace(
         row,
         ran_ms=at_ms,
@@ -232,7 +235,7 @@ def _dumped(row: BackupJob, event: Event) -> dict[str, BackupDatabase]:
     """The databases after a run that names those of which everything was dumped; after one that lacks nothing, there are no others."""
     named = event.fields.get("databases")
     complete = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    found = dict(row.databases) if event.kind == PARTIAL else {}
+    found = dict(row.databases) if event.kind in (PARTIAL, FAILED) else {}
     for name in complete:
         known = row.databases.get(name, BackupDatabase())
         if event.observed_ms >= known.ran_ms:

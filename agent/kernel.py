@@ -102,9 +102,9 @@ def give_way() -> None:
 
 
 def reuse_memory() -> None:
-    """Let the allocator keep up to 16 MiB of free blocks for what comes next, and give blocks of 8 MiB and more back as soon as they are free.
+    """Let the allocator keep up to 16 MiB of free blocks for what comes next; blocks of 8 MiB and more go back as soon as they are free.
 
-    For a worker that takes and frees buffers of a megabyte all the time: new pages from the kernel for each of them cost a tenth of a backup.
+    For a worker that takes and frees buffers of a megabyte all the time: new pages from the kernel for each cost a tenth of a backup.
     """
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:

@@ -20,7 +20,16 @@ class Standing(Record):
 
 
 def standing(job: BackupJob, now_ms: int) -> Standing:
-    """Say how `job` stands at `now_ms` (Unix ms). A snapshot from the future counts as one of now: it is not old, but proves no more."""
+    """Say how `job` stands at `now_ms` (Unix ms). A snapshot from the future counts as one of now: it is not old, but proves no more.
+
+    What else was noted since the last run stands behind the worst that holds, whatever that is.
+    """
+    found = _worst(job, now_ms)
+    notes = "".join(f"; {note}" for _, note in sorted(job.notes.items()))
+    return Standing(state=found.state, detail=found.detail + notes)
+
+
+def _worst(job: BackupJob, now_ms: int) -> Standing:
     if job.suspected_ms:
         return Standing(state="suspected", detail=f"{job.suspicion}; acknowledge it when you have looked")
     good_ms = job.snapshot_ms or job.since_ms
@@ -68,8 +77,7 @@ def _proof(job: BackupJob, now_ms: int) -> Standing:
         why = f": {job.full_postponed}" if job.full_postponed else ""
         return Standing(state="unverified", detail=f"all of it was restored {when}{why}")
     partial = f"; {job.unreadable} paths could not be read" if job.outcome == "partial" and job.unreadable else ""
-    notes = "".join(f"; {note}" for _, note in sorted(job.notes.items()))
-    return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}{notes}")
+    return Standing(state="ok", detail=f"restored {_span(now_ms - job.proved_ms)} ago{partial}")
 
 
 def _holds(at_ms: int, valid_s: float, now_ms: int) -> bool:

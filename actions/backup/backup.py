@@ -64,13 +64,13 @@ class Backup:
             return Result(summary=f"would {step} the backup {name} at {job.repository}")
         if command.dry_run:
             return Result(summary=f"would back up {', '.join(job.paths) or 'databases'} to {job.repository}")
-        began = host.monotonic()
+        began, told = host.monotonic(), str(command.arguments.get("told", ""))
         try:
-            return self._run(host, name, job, step, progress)
+            return self._run(host, name, job, step, progress, told)
         except Exception as error:  # noqa: BLE001  # a defect is a failed backup, too, and must be stated as one
-            return _failed(name, job, error, host.monotonic() - began, str(command.arguments.get("told", "")))
+            return _failed(name, job, error, host.monotonic() - began, told)
 
-    def _run(self, host: Host, name: str, job: JobOptions, step: str, progress: Progress) -> Result:
+    def _run(self, host: Host, name: str, job: JobOptions, step: str, progress: Progress, told: str) -> Result:
         from actions.backup.job import alone, newest, newest_dumps
         from actions.backup.memory import recall, remember
         from actions.backup.passwords import read_password
@@ -90,7 +90,7 @@ class Backup:
             try:
                 done = None if step else self._back_up(host, name, job, store, password, memory, progress, tripwire)
                 if done is not None:
-                    memory.bytes_total = done.report.bytes_total
+                    memory.bytes_total = done.report.bytes_total or memory.bytes_total
                     snapshots = done.snapshots
                 else:
                     last = newest(Repository.open(store, password), hostname, name)
@@ -110,11 +110,16 @@ class Backup:
                     pressure=self._options.pressure,
                     tell=lambda what: progress(memory.bytes_total, memory.bytes_total, "bytes", what),
                 )
-                after = tuple(upkeep.run(step))
+                # A run without its paths is copied, that the databases are off this host; nothing is retired or proved after it.
+                after = tuple(upkeep.run("replicate" if done is not None and done.failure is not None else step))
             finally:
                 store.close()
             remember(host, name, memory)
-        return _ended(name, job, done, after, host) if done is not None else _stepped(name, job, step, after, host)
+        if done is None:
+            return _stepped(name, job, step, after, host)
+        if done.failure is not None:
+            return _failed(name, job, done.failure, done.seconds, told, done, after)
+        return _ended(name, job, done, after, host)
 
     def _back_up(
         self,
@@ -178,7 +183,16 @@ def _teller(progress: Progress, total: float) -> "Callable[[Report, str], None]"
     return tell
 
 
-def _failed(name: str, job: JobOptions, error: Exception, seconds: float, told: str) -> Result:
+def _failed(
+    name: str,
+    job: JobOptions,
+    error: Exception,
+    seconds: float,
+    told: str,
+    done: "Done | None" = None,
+    after: tuple[Event, ...] = (),
+) -> Result:
+    """How a run failed; `done` is what it saved nevertheless, `after` what came of copying that."""
     if isinstance(error, HoldfastError):
         what, advice, code, permanent = error.message, error.advice, error.exit_code, error.permanent
     else:
@@ -191,12 +205,14 @@ def _failed(name: str, job: JobOptions, error: Exception, seconds: float, told: 
         advice_given=advice[:500],
         code=code,
         seconds=round(seconds, 1),
+        databases=[] if done is None else [dumps.name for dumps in done.dumps if dumps.complete],
     )
     text = f"{what}; {advice}" if advice else what
+    events = () if done is None else (*_database_events(name, done), *done.suspicions)
     return Result(
         outcome=Failed(error=text[:500], permanent=permanent),
         summary=what,
-        events=() if text[:500] == told else (event,),
+        events=after if text[:500] == told else (event, *events, *after),
         answer={"code": code},
     )
 

@@ -1,7 +1,8 @@
 """AES-256-CTR with Poly1305-AES, and scrypt: how restic encrypts, authenticates and derives keys from passwords.
 
 Format: `IV (16) || ciphertext || MAC (16)`; source: restic's doc/design.rst, "Keys, Encryption and MAC". The MAC is Poly1305 over the
-ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptography` gives up the interpreter's lock, `update` and Poly1305 do not.
+ciphertext with the one-time key `r || AES-128_k(IV)`. `update_into` of `cryptography` gives up the interpreter's lock, `update` and
+Poly1305 do not.
 """
 
 import hmac

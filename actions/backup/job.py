@@ -45,6 +45,7 @@ Advance = Callable[[Report, str], None]
 class Done:
     """A run that made a snapshot; `snapshot` is that of the paths, or of the last database where no paths are saved.
 
+    `failure` is set where paths were to be saved and none was there: then it has failed, and what it holds are the databases.
     `ahead_s` is how far the newest snapshot (`ahead`) was dated after this host's clock, 0 for not.
     """
 
@@ -60,6 +61,7 @@ class Done:
     ahead_s: float = 0.0
     damaged: list[Damaged] = field(default_factory=list)
     suspicions: list[Event] = field(default_factory=list)
+    failure: NothingToSave | None = None
 
     @property
     def partial(self) -> bool:
@@ -120,8 +122,10 @@ class Run:
             lock.settle()
             if host is not None:
                 self._save_databases(repository, lock, host, done)
-        if nothing is not None or not done.snapshots:
+        if not done.snapshots:
             raise NothingToSave(_shortfall(done, nothing))
+        if nothing is not None:
+            done.failure = NothingToSave(_shortfall(done, nothing))
         return done, parent
 
     def _save_paths(self, repository: Repository, lock: Lock, parent: tuple[str, Snapshot] | None, done: Done) -> None:

@@ -43,7 +43,7 @@ PARTIAL = Kind(
 )
 FAILED = Kind(
     name=names.FAILED,
-    meaning="A backup job ended without a snapshot; the last good one is as old as it was.",
+    meaning="A backup job ended without a snapshot of its paths; the last good one is as old as it was.",
     title="Backup {job} failed: {detail}",
     severity=Severity.HIGH,
     fields={
@@ -53,6 +53,7 @@ FAILED = Kind(
         "advice_given": "str",
         "code": "int",
         "seconds": "float",
+        "databases": "list",
     },
     advice="The detail names what would do; run it again with `holdfast backup run`.",
     ocsf_class=6008,

@@ -138,6 +138,8 @@ def test_a_database_that_fails_is_remembered_until_it_is_dumped_again() -> None:
     assert after(row, event("database_failed", 100, database="mail", detail="older")) == row
     again = after(row, event("partial", 200, databases=["mail"]))
     assert (again.databases["mail"].failure, again.databases["shop"].ran_ms) == ("", 100)
+    failed = after(row, event("failed", 200, databases=["mail"], detail="no path"))
+    assert (failed.databases["mail"], failed.outcome) == (BackupDatabase(ran_ms=200), "failed")
     whole = after(row, event("finished", 300, databases=["shop"]))
     assert whole.databases == {"shop": BackupDatabase(ran_ms=300)}, "a run that lacks nothing knows of no other"
     assert after(JOB, event("finished", 1, databases=["a", 3, None])).databases.keys() == {"a"}

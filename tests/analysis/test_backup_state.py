@@ -34,10 +34,12 @@ def test_a_copy_that_is_not_whole_is_failing_however_good_all_is_here() -> None:
     assert (found.state, found.detail) == ("failing", "the copy on sftp://a//x is not whole: torn")
 
 
-def test_what_is_noted_beside_the_snapshots_is_said_with_green() -> None:
+def test_what_is_noted_beside_the_snapshots_is_said_with_every_state() -> None:
     found = standing(replace(GOOD, notes={"retire": "nothing is removed: unproved", "a": "can be destroyed"}), NOW)
     assert found.state == "ok"
     assert found.detail.endswith("ago; can be destroyed; nothing is removed: unproved")
+    failed = standing(replace(GOOD, outcome="failed", detail="no room", notes={"a": "can be destroyed"}), NOW)
+    assert (failed.state, failed.detail) == ("failing", "no room; can be destroyed"), "and with whatever else it is"
 
 
 def test_what_was_never_restored_is_unproven_however_often_it_ran() -> None:

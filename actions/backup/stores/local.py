@@ -7,6 +7,7 @@ what is there. Where the file system has no hard links (FAT, some network shares
 import errno
 import os
 import secrets
+import shutil
 import stat
 import threading
 import time
@@ -48,6 +49,7 @@ _NO_SYNC = {errno.EINVAL, errno.EOPNOTSUPP}
 _FOLDER_MODES = (0o700, 0o750)
 """Of the folders of a repository of one's own, and of one that is shared with a group."""
 _MAX_IOV = min(1024, os.sysconf("SC_IOV_MAX"))
+_COPIED_AT_ONCE = 1 << 20
 _PASSING = {
     errno.EIO,
     errno.ESTALE,
@@ -252,12 +254,28 @@ class LocalStore:
         try:
             os.link(temporary, final)
         except OSError as error:
+            if error.errno == errno.EXDEV:
+                self._publish_copy(temporary, final)
+                return
             if error.errno not in _NO_LINKS:
                 raise
             with self._naming:
                 if final.exists():
                     raise FileExistsError(errno.EEXIST, "exists", str(final)) from None
                 temporary.rename(final)
+
+    def _publish_copy(self, temporary: Path, final: Path) -> None:
+        """Give a name on another file system, as where folders of `data` are mounts: a copy beside it is what gets that name."""
+        beside = final.with_name(f"{final.name}{TEMPORARY}{secrets.token_hex(8)}")
+        shared = self._shared()
+        try:
+            with temporary.open("rb") as source, open(_new_file(beside, shared=shared), "wb") as copy:
+                shutil.copyfileobj(source, copy, _COPIED_AT_ONCE)
+                copy.flush()
+                _finish(copy.fileno(), shared=shared)
+            self._publish(beside, final)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 class LocalDraft(Draft):

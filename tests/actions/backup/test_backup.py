@@ -15,9 +15,10 @@ import pytest
 from actions.backup.archiver import Archiver
 from actions.backup.backup import STEPS, Backup, chosen
 from actions.backup.checker import Checker
+from actions.backup.databases.options import CommandOptions, DatabaseOptions
 from actions.backup.job import Run, alone
 from actions.backup.kinds import FINISHED, KINDS
-from actions.backup.options import BackupOptions, JobOptions, PressureOptions
+from actions.backup.options import BackupOptions, JobOptions, PressureOptions, ReplicaOptions, SshOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
@@ -29,6 +30,7 @@ from contracts.outcome import Failed, Ok
 from contracts.title import title
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
+from tests.actions.backup.stores.sshd import Sshd
 
 
 @pytest.fixture
@@ -44,6 +46,7 @@ def host(tmp_path: Path) -> Any:
         commands=real.commands,
         now=real.now,
         monotonic=real.monotonic,
+        stream=real.stream,
         dry=False,
     )
 
@@ -81,6 +84,30 @@ def test_a_run_ends_in_events_an_answer_and_a_proof(host: Any, job: JobOptions, 
     assert (result.proof.subject, result.proof.numbers["files"]) == ("backup/etc", 1.0)
     assert str(result.answer["snapshot"])[:8] in result.summary
     restic("check", "--read-data")
+
+
+def test_the_databases_of_a_run_whose_paths_are_gone_are_copied_and_stated(
+    host: Any, job: JobOptions, tmp_path: Path
+) -> None:
+    folder, root = tmp_path / "ssh", tmp_path / "server"
+    folder.mkdir()
+    root.mkdir()
+    server = Sshd(folder, root).start()
+    ssh = SshOptions(key_file=str(folder / "client_key"), known_hosts=str(folder / "known_hosts"))
+    copy = ReplicaOptions(target=f"sftp://root@127.0.0.1:{server.port}/{root}/copy", ssh=ssh, attack=False)
+    argvs = {"good": ("/bin/echo", "dump"), "bad": ("/bin/false",)}
+    dumps = DatabaseOptions(command=tuple(CommandOptions(name=name, argv=argv) for name, argv in argvs.items()))
+    job = msgspec.structs.replace(job, paths=("/nowhere",), databases=dumps, replicas=(copy,))
+    try:
+        result = do(host, job)
+        assert isinstance(result.outcome, Failed)
+        again = do(host, job, told=result.outcome.error)
+    finally:
+        server.stop()
+    assert [event.kind for event in result.events] == ["backup.failed", "backup.database_failed", "backup.replicated"]
+    assert (result.events[0].fields["databases"], result.answer["code"]) == (["good"], 3)
+    assert [event.kind for event in again.events] == ["backup.replicated"], "the same failure is stated once"
+    assert len(list((root / "copy" / "snapshots").iterdir())) == 2
 
 
 def test_what_could_not_be_read_is_partial_with_code_3_and_named(host: Any, job: JobOptions) -> None:

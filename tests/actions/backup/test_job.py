@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -230,8 +231,10 @@ def test_without_any_of_the_paths_the_databases_are_saved_and_the_run_has_failed
     repository: Repository, where: Path, tmp_path: Path, restic: Restic
 ) -> None:
     databases = DatabaseOptions(command=(command("good", "/bin/echo", "dump"), command("bad", "/bin/false")))
-    with pytest.raises(NothingToSave, match=r"gone: .*none of the paths.*bad.*saved were the databases: good$"):
-        run(where, tmp_path / "gone", databases=databases).back_up(HOST)  # type: ignore[arg-type]
+    done = run(where, tmp_path / "gone", databases=databases).back_up(HOST)  # type: ignore[arg-type]
+    assert done.failure is not None
+    assert re.search(r"gone: .*none of the paths.*bad.*saved were the databases: good$", done.failure.message)
+    assert [dumps.name for dumps in done.dumps if dumps.complete] == ["good"]
     (shown,) = json.loads(restic("snapshots", "--json").stdout)
     assert shown["paths"] == ["/databases/good"]
 

@@ -34,11 +34,52 @@ class TestLocalStoreWithoutHardLinks(Conformance):
         return LocalStore(tmp_path / "repository")
 
 
+class TestLocalStoreOnSeveralFileSystems(Conformance):
+    """Every folder is a mount of its own, as far as linking goes; packs are written in another folder than they end in."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+        link = os.link
+
+        def within(source: Path, name: Path) -> None:
+            if source.parent != name.parent:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            link(source, name)
+
+        monkeypatch.setattr(os, "link", within)
+        return LocalStore(tmp_path / "repository")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     made = LocalStore(tmp_path / "repository")
     made.create()
     return made
+
+
+def test_a_pack_reaches_a_folder_that_is_another_file_system(store: LocalStore, tmp_path: Path) -> None:
+    """A real mount for every folder of `data`, in a mount namespace of its own."""
+    code = f"""
+import os, sys
+from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import FileType, Handle
+from hashlib import sha256
+store = LocalStore({store.location!r})
+for number in range(8):
+    body = b"pack %d" % number
+    draft = store.draft()
+    draft.add(body)
+    store.save(Handle(FileType.PACK, sha256(body).hexdigest()), draft)
+    draft.discard()
+names = sorted(name for name, _ in store.list(FileType.PACK))
+assert names == sorted(sha256(b"pack %d" % number).hexdigest() for number in range(8)), names
+assert {{os.stat(f"{{store.location}}/data/{{name[:2]}}/{{name}}").st_mode & 0o777 for name in names}} == {{0o400}}
+left = [entry for folder in os.scandir(f"{{store.location}}/data") for entry in os.listdir(folder)]
+assert len(left) == 8, left
+"""
+    mounts = "".join(f"mount -t tmpfs -o mode=0700,size=1m none {store.location}/data/{n:02x} && " for n in range(256))
+    argv = ["unshare", "--mount", "sh", "-c", f'{mounts}exec "$@"', "sh", sys.executable, "-c", code]
+    subprocess.run(argv, check=True, cwd=Path(__file__).resolve().parents[4])
 
 
 def test_the_layout_and_modes_are_those_of_restic(store: LocalStore, tmp_path: Path) -> None:
