@@ -12,6 +12,7 @@ from collectors.traffic.decode.table import TRANSPORT
 from collectors.traffic.rules.engine.addresses import AddressIndex
 from collectors.traffic.rules.engine.buffers import BufferFilters
 from collectors.traffic.rules.engine.fields import narrow
+from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.needs import Needs
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.prefilters import Pairs, Prefilters
@@ -27,6 +28,7 @@ class Candidates:
     def __init__(
         self,
         needs: Needs,
+        kinds: HeaderKinds,
         prefilters: Prefilters,
         buffers: BufferFilters,
         addresses: AddressIndex,
@@ -36,6 +38,7 @@ class Candidates:
         """`unlisted`: the rules that neither a pattern nor a list of addresses stands for, of `count` rules in all."""
         self.counts: Counter[str] = Counter()
         self._needs = needs
+        self._kinds = kinds
         self._prefilters = prefilters
         self._buffers = buffers
         self._addresses = addresses
@@ -65,8 +68,9 @@ class Candidates:
         brought[[row for row, _ in chunks]] = True
         ways = [bool(one.direction & 1) for one in work if one.chunk]
         found = [("address", self._listed(rows))]
-        found += [("stream", one) for one in self._prefilters.chunks(chunks, ways)]
-        found += [("packet", one) for one in self._prefilters.packets(rows)]
+        self._kinds.begin()
+        found += [("stream", one) for one in self._prefilters.chunks(chunks, ways, rows, self._kinds)]
+        found += [("packet", one) for one in self._prefilters.packets(rows, self._kinds)]
         found += [("event", self._of_events(rows, work))]
         found += [("header", self._of_mask(one, rows, brought)) for one in self._masked]
         for name, pairs in found:

@@ -16,9 +16,9 @@ from collectors.traffic.rules.engine.candidates import Candidates
 from collectors.traffic.rules.engine.counts import Counts
 from collectors.traffic.rules.engine.ending import Ending
 from collectors.traffic.rules.engine.evaluate import IN_STREAM, Evaluator
-from collectors.traffic.rules.engine.headers import HeaderMasks
+from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.lasting import Lasting
-from collectors.traffic.rules.engine.needs import Needs
+from collectors.traffic.rules.engine.needs import Needs, headers_of
 from collectors.traffic.rules.engine.plan import IP_ONLY
 from collectors.traffic.rules.engine.prefilters import Prefilters
 from collectors.traffic.rules.engine.prepared import Book, Prepared, prepare
@@ -45,12 +45,17 @@ class Engine:
         prepared = rules if isinstance(rules, Prepared) else prepare(rules)
         self.book = Book(prepared)
         listed = AddressIndex(self.book.sets, prepared.listed)
-        masks = HeaderMasks(self.book.sets, {*prepared.asked, *_other_sides(self.book, prepared, listed)})
         self._filters = Prefilters(kept=prepared.packets)
+        kinds = HeaderKinds(
+            self.book.sets,
+            {*prepared.asked, *_other_sides(self.book, prepared, listed)},
+            [headers_of(prepared.needs, rules) for rules in self._filters.rules()],
+        )
         self._buffers = BufferFilters(kept=(prepared.buffers, prepared.open_buffers))
-        needs = Needs(prepared.needs, masks)
+        needs = Needs(prepared.needs, kinds)
         self._candidates = Candidates(
             needs,
+            kinds,
             self._filters,
             self._buffers,
             listed,

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
-from collectors.traffic.rules.engine.headers import Ends, HeaderMasks
+from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.plan import BOTH, IP_ONLY, Compiled
 from collectors.traffic.rules.engine.rows import Rows
 from collectors.traffic.rules.language.rule import FieldTest, IpProto, Number
@@ -105,8 +105,8 @@ class Needs:
     What holds of header, protocol, direction, and the flow's state need not be looked at again; a payload's size is only narrowed.
     """
 
-    def __init__(self, kept: NeedTable, headers: HeaderMasks) -> None:
-        self._headers = headers
+    def __init__(self, kept: NeedTable, kinds: HeaderKinds) -> None:
+        self._kinds = kinds
         self._direction = np.frombuffer(kept.direction, np.int8)
         self._families = np.frombuffer(kept.families, np.uint8)
         self._protocol = np.frombuffer(kept.protocol, np.int16)
@@ -152,12 +152,15 @@ class Needs:
 
     def _fit(self, rows: Rows, chosen: I64, rules: I64) -> Bools:
         """Return, pair by pair, whether the rule's header fits."""
-        used = np.zeros(len(rows), np.bool_)
-        used[chosen] = True
-        ends: Ends = self._headers.ends(rows.table, np.flatnonzero(used))
-        at = (np.cumsum(used) - 1)[chosen]
-        found = self._headers.hold(self._header[rules].astype(np.int64), ends, at)
+        kinds, holds = self._kinds.of(rows, chosen), self._kinds.holds
+        found = holds[kinds, self._header[rules]]
         again = np.flatnonzero(~found & (self._back[rules] >= 0))
         if len(again):
-            found[again] = self._headers.hold(self._back[rules[again]].astype(np.int64), ends, at[again])
-        return found
+            found[again] = holds[kinds[again], self._back[rules[again]]]
+        return np.asarray(found)
+
+
+def headers_of(kept: NeedTable, rules: I64) -> list[int]:
+    """Return the headers of some rules."""
+    header, back = np.frombuffer(kept.header, np.int32)[rules], np.frombuffer(kept.back, np.int32)[rules]
+    return [*header.tolist(), *back[back >= 0].tolist()]

@@ -116,6 +116,11 @@ class Prefilter:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
+    @property
+    def rules_of_all(self) -> I64:
+        """The rules that any pattern stands for."""
+        return self._rules
+
     def find(self, data: bytes | memoryview) -> list[int]:
         """Return the numbers of the patterns in `data`."""
         numbers: list[int] = self.find_all([0], [data])[1].tolist()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from collectors.traffic.block import I64, Bools
+from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.kept import Kept, KeptPrefilters
 from collectors.traffic.rules.engine.patterns import Prefilter
 from collectors.traffic.rules.engine.plan import BOTH, PACKET, TO_CLIENT, TO_SERVER, Compiled
@@ -15,6 +16,8 @@ Pairs = tuple[I64, I64]
 """A row and a rule, pair by pair."""
 
 _NONE: I64 = np.zeros(0, np.int64)
+_STREAMS = 2
+"""The place of the streams' prefilters among all."""
 
 
 class Sided:
@@ -80,39 +83,62 @@ class Prefilters:
         if numbers is None or numbers - {TCP, UDP}:
             self.others.add(one)
 
-    def packets(self, rows: Rows) -> list[Pairs]:
+    def rules(self) -> list[I64]:
+        """Return the rules of each prefilter, in the order in which `HeaderKinds` has them as groups."""
+        return [side.rules_of_all for sided in self._all() for side in sided.sides]
+
+    def _all(self) -> tuple[Sided, ...]:
+        return self.segments, self.streams, self.datagrams, self.others
+
+    def packets(self, rows: Rows, kinds: HeaderKinds) -> list[Pairs]:
         """Return the rules whose pattern is in the payload of a row; of a stream's packets only those that are for packets, too."""
         table = rows.table
         filled = table.payload_len > 0
         filled &= table.payload >= 0
         is_tcp, is_udp = table.protocol == TCP, table.protocol == UDP
         alone = filled & is_tcp & ~rows.streamed
+        whose = (filled & is_tcp, alone, filled & is_udp, filled & ~is_tcp & ~is_udp)
         found: list[Pairs] = []
         for side, way in ((TO_SERVER, ~rows.sides), (TO_CLIENT, rows.sides)):
-            found += [
-                self._scan(self.segments.sides[side], rows, filled & is_tcp & way),
-                self._scan(self.streams.sides[side], rows, alone & way),
-                self._scan(self.datagrams.sides[side], rows, filled & is_udp & way),
-                self._scan(self.others.sides[side], rows, filled & ~is_tcp & ~is_udp & way),
-            ]
+            for number, (sided, which) in enumerate(zip(self._all(), whose, strict=True)):
+                prefilter = sided.sides[side]
+                if len(prefilter):
+                    chosen = np.flatnonzero(which & way)
+                    chosen = chosen[_fitting(chosen, number * 2 + side, rows, kinds)]
+                    found.append(_scan(prefilter, rows, chosen))
         return found
 
-    def chunks(self, pieces: list[tuple[int, bytes]], to_client: list[bool]) -> list[Pairs]:
+    def chunks(
+        self, pieces: list[tuple[int, bytes]], to_client: list[bool], rows: Rows, kinds: HeaderKinds
+    ) -> list[Pairs]:
         """Return the rules whose pattern is in a piece of a stream; the pieces are named by their rows."""
-        ways: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])
-        for piece, side in zip(pieces, to_client, strict=True):
-            ways[side].append(piece)
-        return [
-            prefilter.pairs([row for row, _ in those], [data for _, data in those])
-            for prefilter, those in zip(self.streams.sides, ways, strict=True)
-        ]
+        if not pieces:
+            return []
+        row_of = np.array([row for row, _ in pieces], np.int64)
+        ways = np.array(to_client, np.bool_)
+        found: list[Pairs] = []
+        for side, way in ((TO_SERVER, ~ways), (TO_CLIENT, ways)):
+            at = np.flatnonzero(way)
+            at = at[_fitting(row_of[at], _STREAMS + side, rows, kinds)]
+            those = [pieces[place][1] for place in at.tolist()]
+            found.append(self.streams.sides[side].pairs(row_of[at].tolist(), those))
+        return found
 
-    def _scan(self, prefilter: Prefilter, rows: Rows, which: Bools) -> Pairs:
-        chosen = np.flatnonzero(which) if len(prefilter) else _NONE
-        if not len(chosen):
-            return _NONE, _NONE
-        begins = rows.table.payload[chosen]
-        ends = begins + rows.table.payload_len[chosen]
-        data = rows.block.data.data
-        pieces = [data[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        return prefilter.pairs(chosen.tolist(), pieces)
+
+def _fitting(chosen: I64, group: int, rows: Rows, kinds: HeaderKinds) -> Bools:
+    """Return, row by row, whether the header of any of a prefilter's rules fits it."""
+    if not kinds.narrow[group] or not len(chosen):
+        return np.ones(len(chosen), np.bool_)
+    which = kinds.of(rows, chosen)
+    return np.asarray(kinds.wanted[which, group])
+
+
+def _scan(prefilter: Prefilter, rows: Rows, chosen: I64) -> Pairs:
+    """Return the rules whose pattern is in the payloads of some rows."""
+    if not len(chosen):
+        return _NONE, _NONE
+    begins = rows.table.payload[chosen]
+    ends = begins + rows.table.payload_len[chosen]
+    data = rows.block.data.data
+    pieces = [data[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    return prefilter.pairs(chosen.tolist(), pieces)

@@ -19,7 +19,8 @@ NEVER = 1 << 40
 
 class Rows:
     """The rows of one block. `slots` (-1: no flow) and `sides` (to client) by row; `place` is each row's turn, as inner packets follow
-    the one that they were in; `established`, `accepted`, `streamed` as `Packet` has them; `begins`: the first of its flow's direction.
+    the one that they were in; `established`, `accepted`, `streamed` as `Packet` has them; `begins`: the first of its flow's direction;
+    `kinds` is filled in by `HeaderKinds`, -1 where nobody has asked.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Rows:
         "established",
         "events",
         "flows",
+        "kinds",
         "place",
         "row_at",
         "sides",
@@ -52,6 +54,7 @@ class Rows:
         self.row_at: I64 = np.argsort(table.packet, kind="stable") if count > table.captured else np.arange(count)
         self.place: I64 = np.empty(count, np.int64)
         self.place[self.row_at] = np.arange(count)
+        self.kinds: I64 = np.full(count, -1, np.int64)
         self.accepted = news.accepted
         self.established: Bools = news.established
         self.streamed: Bools = news.established

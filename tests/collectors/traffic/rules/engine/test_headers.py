@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
-from collectors.traffic.block import from_packets
-from collectors.traffic.decode.decoder import DecodeOptions, Decoder
-from collectors.traffic.rules.engine.headers import HeaderMasks
+from collectors.traffic.rules.engine.headers import MOST_ENDS, HeaderKinds
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.language.groups import addresses, ports
 from tests.collectors.traffic.oracle import ether
@@ -55,25 +53,57 @@ def test_pair_by_pair(headers: list[tuple[str, ...]], packets: list[tuple[Any, A
         for source, sport, target, dport in headers
     ]
     raw = [_packet(ends, kind) for ends, kind in packets]
-    table = Decoder(DecodeOptions()).decode(from_packets(raw))
-    masks = HeaderMasks(sets, range(len(sets.addresses)))
-    ends = masks.ends(table, np.arange(len(raw)))
+    kinds = HeaderKinds(sets, range(len(sets.addresses)), [numbers, numbers[:1]])
+    rows = scene.rows(scene.fed(raw))
+    every = np.arange(len(raw))
     pairs = [(number, at) for number in numbers for at in range(len(raw))]
-    found = masks.hold(np.array([one for one, _ in pairs]), ends, np.array([at for _, at in pairs]))
+    of_rows = kinds.of(rows, np.append(every, every))[: len(raw)]
+    found = kinds.holds[of_rows[[at for _, at in pairs]], [one for one, _ in pairs]]
     seen = scene.seen(*raw)
     wanted = [
         sets.holds(number, seen[at].family, seen[at].source, seen[at].sport, seen[at].destination, seen[at].dport)
         for number, at in pairs
     ]
     assert found.tolist() == wanted
+    held = np.array(wanted).reshape(len(numbers), -1)
+    assert kinds.wanted[of_rows].T.tolist() == [held.any(axis=0).tolist(), held[0].tolist()]
 
 
 def test_a_set_that_somebody_else_has_asked_holds_everything() -> None:
     sets = HeaderSets()
     anything = ports("any", {})
     number = sets.add(addresses("10.9.9.9", {}), anything, addresses("10.0.0.2", {}), anything)
-    table = Decoder(DecodeOptions()).decode(from_packets([scene.udp(b"x"), scene.udp_back(b"y")]))
+    rows = scene.rows(scene.fed([scene.udp(b"x"), scene.udp_back(b"y")]))
     listed = sets.headers[number][0]
-    masks = HeaderMasks(sets, set(range(len(sets.addresses))) - {listed})
-    ends = masks.ends(table, np.arange(2))
-    assert masks.hold(np.array([number, number]), ends, np.array([0, 1])).tolist() == [True, False]
+    kinds = HeaderKinds(sets, set(range(len(sets.addresses))) - {listed})
+    assert kinds.holds[kinds.of(rows, np.arange(2)), number].tolist() == [True, False]
+
+
+def test_a_group_is_narrow_unless_one_of_its_headers_holds_everything() -> None:
+    sets = HeaderSets()
+    everywhere, anything = addresses("any", {}), ports("any", {})
+    whole = sets.add(everywhere, anything, everywhere, anything)
+    parts = [
+        sets.add(everywhere, anything, everywhere, ports("80", {})),
+        sets.add(addresses("10.0.0.1", {}), anything, everywhere, anything),
+    ]
+    assert HeaderKinds(sets, range(len(sets.addresses)), [[whole], parts, [*parts, whole]]).narrow == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_kinds_that_become_too_many_are_met_anew() -> None:
+    sets = HeaderSets()
+    everywhere, anything = addresses("any", {}), ports("any", {})
+    every_port = list(range(1, MOST_ENDS + 10))
+    numbers = [sets.add(everywhere, ports(str(port), {}), everywhere, anything) for port in every_port]
+    kinds = HeaderKinds(sets, range(len(sets.addresses)), [numbers])
+    for _ in range(2):
+        rows = scene.rows(scene.fed([scene.udp(b"x", sport=port) for port in every_port]))
+        kinds.begin()
+        of_rows = kinds.of(rows, np.arange(len(rows)))
+        assert kinds.holds[of_rows].tolist() == np.eye(len(numbers), dtype=bool).tolist()
+    kinds.begin()
+    assert len(kinds.holds) < len(numbers)

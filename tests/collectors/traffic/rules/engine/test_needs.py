@@ -7,7 +7,7 @@ import pytest
 
 from collectors.traffic.rules.engine import needs
 from collectors.traffic.rules.engine.evaluate import Evaluator
-from collectors.traffic.rules.engine.headers import HeaderMasks
+from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.needs import Needs
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.prepared import Later
@@ -39,7 +39,7 @@ def test_pairs_are_as_the_rules_own_tests_have_them(compiled: tuple[HeaderSets, 
     sets, rules = compiled
     talk = scene.Talk(dport=9999).ask(b"abc").answer(b"abcde").close()
     rows = scene.rows(scene.fed([*talk.packets, scene.udp(b"ab"), scene.udp_back(b"abc"), scene.udp(b"abcd")]))
-    asked = Needs(needs.table(rules), HeaderMasks(sets, range(len(sets.addresses))))
+    asked = Needs(needs.table(rules), HeaderKinds(sets, range(len(sets.addresses))))
     pairs = list(itertools.product(range(len(rows)), range(len(rules))))
     found = asked.of(rows, np.array([row for row, _ in pairs]), np.array([rule for _, rule in pairs]))
     evaluator = Evaluator(sets, Memory())

@@ -85,3 +85,21 @@ def test_a_rule_for_one_direction_is_looked_for_there_alone() -> None:
         fed = scene.fed(packets)
         engine = Engine(scene.rules(f'alert udp any any -> any any ({flow}content:"needle";)'), fed[5])
         assert len(engine.feed(*fed)) == found == engine.found["packet"]
+
+
+def test_what_no_header_fits_is_not_looked_through() -> None:
+    talks = [scene.Talk(sport=40_000, dport=dport).ask(b"a needle").answer(b"a needle").close() for dport in (80, 9999)]
+    packets = [*talks[0].packets, *talks[1].packets, scene.udp(b"needle", dport=53), scene.udp(b"needle", dport=54)]
+    headers = [
+        "tcp any any -> any 9999",
+        "tcp any 9999 -> any any",
+        "tcp-pkt any any -> any 9999",
+        "udp any any -> any 53",
+    ]
+    lines = [f'alert {header} (content:"needle";)' for header in headers]
+    assert scene.counts(packets, *lines) == {1: 1, 2: 1, 3: 1, 4: 1}
+    fed = scene.fed(packets)
+    engine = Engine(scene.rules(*lines), fed[5])
+    engine.feed(*fed)
+    assert engine.found["packet"] == 2
+    assert scene.counts(packets, *lines, 'alert ip any any -> any any (content:"needle";)')[5] == 6
