@@ -7,13 +7,14 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from analysis.integrity.debian import INSTALLED, Installed, apt_history, dpkg_log, installed, md5_lines
+from collectors.integrity.packages.logs import Logs
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.provenance import Listing, Transaction
@@ -23,7 +24,6 @@ LOCKS = ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend")
 LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
 _FLOCK = "@hhqqi4x"
 """`struct flock`: type, whence, start, length, process."""
-_TAIL = 512 << 10
 _MOST = 32 << 20
 
 
@@ -33,7 +33,7 @@ class DpkgState:
     def __init__(self, host: ReadOnlyHost) -> None:
         self._host = host
         self._stamp: tuple[int, ...] = ()
-        self._logs: dict[str, tuple[tuple[int, ...], list[Transaction]]] = {}
+        self._logs = Logs(host)
         self._packages: dict[str, Installed] = {}
         self._sums: dict[str, dict[bytes, str]] = {}
         self.diversions: list[tuple[bytes, bytes, str]] = []
@@ -102,12 +102,12 @@ class DpkgState:
         Of one whose log has no end, while no process holds a lock, `unfinished` says so; it ended when that was found (`ends`, by id).
         """
         was_busy = self.is_busy()
-        apt, dpkg = self._read_logs()
+        apt, dpkg = self._read_logs(since_ms)
         is_busy = was_busy or self.is_busy()
         if not is_busy:
             # What was read may have ended since, but is over: all of it is there now. What has begun since is left for the next time.
             known = {run.id for run in (*apt, *dpkg)}
-            apt, dpkg = ([run for run in runs if run.id in known] for runs in self._read_logs())
+            apt, dpkg = ([run for run in runs if run.id in known] for runs in self._read_logs(since_ms))
         dated = _dated(apt, is_busy, ends or {}, self._now_ms())
         own = [run for run in dpkg if not any(_within(run, other) for other in dated)]
         if is_busy and own and own[-1] is dpkg[-1]:
@@ -117,7 +117,7 @@ class DpkgState:
 
     def logs(self) -> tuple[int, ...]:
         """Return a mark of the logs, another one after each line that a run writes."""
-        return (*self._log_stamp(LOGS[0]), *self._log_stamp(LOGS[1]))
+        return (*self._logs.stamp(LOGS[0]), *self._logs.stamp(LOGS[1]))
 
     def _now_ms(self) -> int:
         return int(self._host.now().timestamp() * 1000)
@@ -138,29 +138,11 @@ class DpkgState:
                 continue
         return any(word.rpartition(":")[2] in inodes for line in held.splitlines() for word in line.split()[5:6])
 
-    def _read_logs(self) -> tuple[list[Transaction], list[Transaction]]:
+    def _read_logs(self, since_ms: int) -> tuple[Sequence[Transaction], Sequence[Transaction]]:
         return (
-            self._log(LOGS[0], lambda text: apt_history(text, _to_ms)),
-            self._log(LOGS[1], lambda text: dpkg_log(text, _to_ms)),
+            self._logs.runs(LOGS[0], since_ms, lambda text: apt_history(text, _to_ms)),
+            self._logs.runs(LOGS[1], since_ms, lambda text: dpkg_log(text, _to_ms)),
         )
-
-    def _log(self, path: str, parse: Callable[[str], list[Transaction]]) -> list[Transaction]:
-        """Return the runs of a log, read again when it has changed."""
-        stamp = self._log_stamp(path)
-        if path not in self._logs or self._logs[path][0] != stamp:
-            try:
-                _, content = self._host.files.end(path, _TAIL)
-            except Unavailable:
-                return []
-            self._logs[path] = stamp, parse(content.decode("utf-8", "replace"))
-        return self._logs[path][1]
-
-    def _log_stamp(self, path: str) -> tuple[int, ...]:
-        try:
-            found = self._host.files.stat(path)
-        except Unavailable:
-            return ()
-        return found.mtime_ns, found.inode, found.size
 
     def _diverted(self) -> list[tuple[bytes, bytes, str]]:
         try:
