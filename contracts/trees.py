@@ -118,8 +118,8 @@ class Stopping(Protocol):
         """Return a descriptor that becomes readable then."""
 
 
-Notice = tuple[bytes, bytes, int]
-"""Folder, name in it (empty for the folder itself) and what happened, as bits of inotify(7)."""
+Notice = tuple[bytes, bytes, int, int]
+"""Folder, name in it (empty for the folder itself), what happened (bits of inotify(7)), and a number that both sides of a rename have."""
 
 MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO = 0x2, 0x4, 0x8, 0x40, 0x80
 CREATE, DELETE, DELETE_SELF, MOVE_SELF, UNMOUNT = 0x100, 0x200, 0x400, 0x800, 0x2000
@@ -140,6 +140,9 @@ class Notices(Protocol):
 
     def place(self, path: bytes) -> Place | None:
         """Return a watched folder as it was when the watch began, None when it is not watched."""
+
+    def wait(self, stop: Stopping, timeout_s: float) -> None:
+        """Wait until there are notices, or until told to stop, without taking any."""
 
     def read(self, stop: Stopping, timeout_s: float) -> tuple[list[Notice], bool]:
         """Wait for notices; returns them, and whether the kernel had to drop some."""

@@ -104,6 +104,10 @@ class LinuxNotices:
             number = self._numbers.get(path)
             return self._places[number] if number is not None else None
 
+    def wait(self, stop: Stopping, timeout_s: float) -> None:
+        """Wait for notices, the end, or for so long."""
+        select.select([self._fd, stop], [], [], timeout_s)
+
     def read(self, stop: Stopping, timeout_s: float) -> tuple[list[Notice], bool]:
         """Wait for notices and return them in their order, with whether the kernel had to drop some."""
         ready = select.select([self._fd, stop], [], [], timeout_s)[0]
@@ -116,7 +120,7 @@ class LinuxNotices:
         notices: list[Notice] = []
         overflown = False
         with self._lock:
-            for number, mask, name in _split(raw):
+            for number, mask, cookie, name in _split(raw):
                 if mask & _Q_OVERFLOW:
                     overflown = True
                     continue
@@ -128,7 +132,7 @@ class LinuxNotices:
                     if self._numbers.get(place.path) == number:
                         del self._numbers[place.path]
                     continue
-                notices.append((place.path, name, mask))
+                notices.append((place.path, name, mask, cookie))
         return notices, overflown
 
     def waits(self) -> bool:
@@ -152,13 +156,13 @@ class LinuxNotices:
         os.close(self._fd)
 
 
-def _split(raw: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield watch, mask and name of each notice in what one read gave (`struct inotify_event`)."""
+def _split(raw: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield watch, mask, cookie and name of each notice in what one read gave (`struct inotify_event`)."""
     at, unpack, size = 0, _HEAD.unpack_from, _HEAD.size
     while at < len(raw):
-        number, mask, _cookie, length = unpack(raw, at)
+        number, mask, cookie, length = unpack(raw, at)
         at += size
-        yield number, mask, raw[at : at + length].rstrip(b"\0")
+        yield number, mask, cookie, raw[at : at + length].rstrip(b"\0")
         at += length
 
 

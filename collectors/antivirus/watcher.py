@@ -117,7 +117,7 @@ class _Watching:
             if overflown:
                 self._emit.gap("the kernel dropped notices of changed files", 0.0)
                 self._everything_again(self._passed_ns - _SLACK_NS)
-            for folder, name, mask in heard:
+            for folder, name, mask, _ in heard:
                 self._hear(folder, name, mask)
 
     def _now_ns(self) -> int:

@@ -7,7 +7,8 @@ often, and never for the last time before they rest.
 import threading
 from collections.abc import Collection, Iterable
 
-from contracts.trees import CREATE, IS_FOLDER, MODIFY, Notice
+from collectors.integrity.moves import Moves
+from contracts.trees import CREATE, DELETE, IS_FOLDER, MODIFY, MOVED_FROM, MOVED_TO, Notice
 
 SETTLE_S = 0.03
 WRITING_S = 0.25
@@ -19,6 +20,7 @@ MOST_BACK_OFF_S = 30.0
 REST_S = 60.0
 MOST_NAMES = 100_000
 """More names than this wait as whole folders."""
+_MOVES = MOVED_FROM | MOVED_TO | DELETE
 
 
 class Dirty:
@@ -31,6 +33,7 @@ class Dirty:
         self._whole: set[bytes] = set()
         self._hot: dict[tuple[bytes, bytes], tuple[int, float]] = {}
         self._recent: dict[bytes, float] = {}
+        self._moves = Moves()
         self._overflows = 0
         self._woken = False
         self.watching_scan = False
@@ -39,11 +42,13 @@ class Dirty:
     def add(self, notices: Iterable[Notice], now: float) -> None:
         """Take note of what the kernel told."""
         with self._changed:
-            for folder, name, mask in notices:
+            for folder, name, mask, cookie in notices:
                 if self.watching_scan:
                     self._recent[folder] = now
                 if not name:
                     continue  # of the folder itself; its own folder tells the same with its name
+                if mask & _MOVES:
+                    self._note_move((folder, name), mask, cookie)
                 is_written = mask & (MODIFY | CREATE) and not mask & IS_FOLDER
                 self._put(folder, name, now + (WRITING_S if is_written else SETTLE_S), soon=not is_written)
             self._changed.notify()
@@ -94,6 +99,23 @@ class Dirty:
                 if folder not in taken:
                     taken[folder] = due
             return taken
+
+    def together(self, paths: Iterable[bytes], now: float) -> dict[bytes, set[bytes] | None]:
+        """Return names that wait under which the files at `paths` were, or are, as the kernel says: due or not, they are taken."""
+        taken: dict[bytes, set[bytes] | None] = {}
+        with self._changed:
+            for path in paths:
+                for folder, name in self._moves.other_names(_split(path)):
+                    names = self._names.get(folder, {})
+                    if name not in names:
+                        continue
+                    self._heat(folder, name, now)
+                    del names[name]
+                    self._count -= 1
+                    if not names:
+                        del self._names[folder]
+                    taken[folder] = (taken.get(folder) or set()) | {name}
+        return taken
 
     def wait(self, now: float, timeout_s: float) -> None:
         """Wait until something may be due."""
@@ -146,6 +168,7 @@ class Dirty:
         """These folders, and all below them, are gone."""
         below = tuple(prefix + b"/" for prefix in prefixes)
         with self._changed:
+            self._moves.dropped(prefixes)
             for folder in [f for f in self._names if f in prefixes or f.startswith(below)]:
                 self._count -= len(self._names.pop(folder))
             self._whole = {f for f in self._whole if f not in prefixes and not f.startswith(below)}
@@ -153,6 +176,7 @@ class Dirty:
     def move(self, former: bytes, path: bytes) -> None:
         """A folder has another path from now on."""
         with self._changed:
+            self._moves.moved(former, path)
             for folder in [f for f in self._names if f == former or f.startswith(former + b"/")]:
                 moved = path + folder[len(former) :]
                 names = self._names.pop(folder)
@@ -162,6 +186,14 @@ class Dirty:
             self._whole = {
                 path + f[len(former) :] if f == former or f.startswith(former + b"/") else f for f in self._whole
             }
+
+    def _note_move(self, name: tuple[bytes, bytes], mask: int, cookie: int) -> None:
+        if mask & MOVED_FROM:
+            self._moves.left(name, cookie)
+        elif mask & MOVED_TO:
+            self._moves.came(name, cookie)
+        else:
+            self._moves.gone(name)
 
     def _put(self, folder: bytes, name: bytes, due: float, *, soon: bool) -> None:
         """Have a name looked at when it is due; one that waits already is not put off, and comes sooner when it may (`soon`)."""
@@ -188,3 +220,8 @@ class Dirty:
             self._hot = {key: value for key, value in self._hot.items() if now - value[1] <= REST_S}
             if len(self._hot) > MOST_NAMES:
                 self._hot.clear()
+
+
+def _split(path: bytes) -> tuple[bytes, bytes]:
+    folder, _, name = path.rpartition(b"/")
+    return folder or b"/", name

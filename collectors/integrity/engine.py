@@ -61,7 +61,8 @@ class Engine:
         self._keeper = Keeper(self._book, self._rules, host.trees, self._now_ms, self._audit.authors)
         self._notices: Notices | None = None
         self._blind: dict[str, Blind] = {}
-        self._looks = Looks(self._keeper, host.trees, self._dirty, self._rules)
+        self._ears = threading.Lock()
+        self._looks = Looks(self._keeper, host.trees, self._dirty, self._rules, self._catch_up)
         self._scanned = Scanned(self._keeper, self._dirty, self._looks)
         self._status = Status(self._book, self._keeper, self._rules)
         self._scans: dict[str, Scan] = {}
@@ -222,9 +223,17 @@ class Engine:
         """Take notices off the kernel's queue, whatever else is at work."""
         while not self._stop.is_set():
             try:
-                told, overflown = notices.read(self._stop, IDLE_S)
+                notices.wait(self._stop, IDLE_S)
+                self._catch_up()
             except (OSError, ValueError):
                 return  # closed: the watch has ended
+
+    def _catch_up(self) -> None:
+        """Hear all that the kernel has told of by now."""
+        if self._notices is None:
+            return
+        with self._ears:  # they are taken note of in their order
+            told, overflown = self._notices.read(self._stop, 0.0)
             if told:
                 self._dirty.add(told, time.monotonic())
             if overflown:

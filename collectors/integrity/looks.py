@@ -2,7 +2,7 @@
 
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -16,16 +16,19 @@ from contracts.trees import GONE, SWAPPED, Node, Notices, Place, TreePlan, Trees
 
 AT_ONCE = 20_000
 """So many changes of one look are joined; of a larger tree that comes, the rest is told in parts."""
+MOST_ROUNDS = 8
+"""So often a look goes on to the other names of files that are renamed all the while."""
 
 
 class Looks:
     """What is done about notices, for the engine's thread. `notices` is None where the kernel tells nothing."""
 
-    def __init__(self, keeper: Keeper, trees: Trees, dirty: Dirty, rules: Rules) -> None:
+    def __init__(self, keeper: Keeper, trees: Trees, dirty: Dirty, rules: Rules, catch_up: Callable[[], None]) -> None:
         self.notices: Notices | None = None
         self.unwatched: set[bytes] = set()
         """Folders whose changes are not heard of."""
         self._keeper, self._trees, self._dirty, self._rules = keeper, trees, dirty, rules
+        self._catch_up = catch_up
         self._plans: dict[bytes, TreePlan] = {}
         self._anchors: dict[bytes, list[bytes]] = {}
         for top in rules.tops:
@@ -40,15 +43,30 @@ class Looks:
     def look(self, ready: Mapping[bytes, set[bytes] | None]) -> list[Change]:
         """Look at names of folders; returns what differs."""
         changes: list[Change] = []
-        for folder in sorted(ready):
-            names = ready[folder]
-            tops = self._rules.tops if folder == TOPS else self._named(folder, names)
-            if tops:
-                changes += self._look_at_tops(tops)
-            rule = self._rules.rule(folder) if folder != TOPS else None
-            if rule is not None:
-                changes += self._look_at(folder, names, rule)
+        for _ in range(MOST_ROUNDS):
+            found: list[Change] = []
+            for folder in sorted(ready):
+                found += self._look_in(folder, ready[folder])
+            changes += found
+            # A file that went, or came, may have other names that wait: both sides of a rename are seen in one look.
+            moving = [change.path for change in found if change.kinds[0] in (CREATED, DELETED)]
+            if not moving:
+                break
+            self._catch_up()  # it may have been renamed since, just before this look
+            ready = self._dirty.together(moving, time.monotonic())
+            if not ready:
+                break
         return changes + self._follow(changes)
+
+    def _look_in(self, folder: bytes, names: set[bytes] | None) -> list[Change]:
+        changes: list[Change] = []
+        tops = self._rules.tops if folder == TOPS else self._named(folder, names)
+        if tops:
+            changes += self._look_at_tops(tops)
+        rule = self._rules.rule(folder) if folder != TOPS else None
+        if rule is not None:
+            changes += self._look_at(folder, names, rule)
+        return changes
 
     def check_roots(self) -> None:
         """Have the roots themselves looked at; those that are not there may have come."""

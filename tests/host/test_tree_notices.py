@@ -34,7 +34,7 @@ def watch(notices: LinuxNotices, path: Path) -> Place:
 
 
 def told(notices: LinuxNotices) -> list[tuple[bytes, bytes, int]]:
-    return notices.read(Ending(), 1.0)[0]
+    return [notice[:3] for notice in notices.read(Ending(), 1.0)[0]]
 
 
 def test_what_happens_in_a_folder_is_told_in_order(notices: LinuxNotices, tmp_path: Path) -> None:
@@ -54,6 +54,23 @@ def test_what_happens_in_a_folder_is_told_in_order(notices: LinuxNotices, tmp_pa
         CREATE | IS_FOLDER,
     ]
     assert [name for name, _ in seen] == [b"a\n", b"a\n", b"a\n", b"a\n", b"b", b"b", b"d"]
+
+
+def test_both_sides_of_a_rename_have_the_same_number_and_no_other_notice_has(
+    notices: LinuxNotices, tmp_path: Path
+) -> None:
+    watch(notices, tmp_path)
+    for former, name in (("a", "b"), ("b", "c")):
+        (tmp_path / former).touch()
+        (tmp_path / former).rename(tmp_path / name)
+    notices.wait(Ending(), 1.0)
+    numbers: dict[int, list[bytes]] = {}
+    for _, name, mask, number in notices.read(Ending(), 0.0)[0]:
+        if mask in (MOVED_FROM, MOVED_TO):
+            numbers.setdefault(number, []).append(name)
+        else:
+            assert number == 0
+    assert sorted(numbers.values()) == [[b"a", b"b"], [b"b", b"c"]] and 0 not in numbers
 
 
 def test_a_folder_that_is_dropped_is_not_told_of(notices: LinuxNotices, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The watch sees what happens, however fast and in whatever order; what it knows in the end is what is there."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -224,6 +225,31 @@ def test_a_folder_and_all_in_it_moves_as_one_change(tmp_path: Path) -> None:
         (tree / "b/3/3").write_text("after the move")
         watch.until(lambda: len(watch.kinds()) > 1)
         assert watch.kinds() == [("renamed", f"{tree}/b"), ("modified", f"{tree}/b/3/3")]
+
+
+def test_files_that_are_renamed_again_and_again_are_never_told_as_gone_or_new(tmp_path: Path) -> None:
+    """Each pause is one in which a look may come between two renames: of one file, in one folder or two, and of folders."""
+    tree, chosen = tmp_path / "tree", random.Random(SEED)
+    (tree / "x").mkdir(parents=True)
+    for number in range(30):
+        (tree / f"a{number}").write_text(f"file {number}")
+    (tree / "folder").mkdir()
+    for number in range(5):
+        (tree / f"folder/{number}").write_text(f"below {number}")
+    with running(tmp_path / "state", options(tree, single_events=10_000)) as watch:
+        watch.based()
+        at, folder = {number: tree / f"a{number}" for number in range(30)}, tree / "folder"
+        for turn in range(4):
+            for number in range(30):
+                path = tree / chosen.choice((".", "x")) / f"{'bcdefg'[turn]}{number}"
+                at[number] = at[number].rename(path)
+                if number % 10 == 0:
+                    folder = folder.rename(tree / chosen.choice((".", "x")) / f"folder{turn}{number}")
+                time.sleep(chosen.choice((0.0, 0.0, 0.01, 0.03)))
+        rest(watch, tree)
+        watch.until(lambda: not watch.engine._dirty.pending())
+        words = {word for event in watch.told for word in event.fields.get("words", ())}
+        assert words == {"renamed"}, [(e.kind, e.key) for e in watch.told if "renamed" not in e.fields.get("words", ())]
 
 
 def test_a_root_that_is_not_there_yet_is_watched_once_it_comes(tmp_path: Path) -> None:
