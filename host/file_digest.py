@@ -10,10 +10,15 @@ from hashlib import sha256
 from typing import Any
 
 from contracts.trees import Node, TreePlan
+from host.turns import Turns
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """Bytes read at once: large enough to keep the disk and the hash busy, small enough to stay in the processor's cache."""
+LARGE = 1 << 16
+"""Reading and hashing more than this takes long enough that another thread may have the turn."""
+HUGE = 1 << 23
+"""Reading and hashing more than this takes so long that nothing is held back meanwhile."""
 CHANGED = "changed while it was read"
 TRIES = 2
 CAPABILITY = "security.capability"
@@ -27,12 +32,16 @@ _HOLDING = 0x10 | 0x20
 class Reader:
     """Makes nodes, with what only opening tells. One for each thread: it holds the buffer.
 
-    `before_large` is called when a file takes longer than others.
+    With `turns`, it has the turn whenever it is called, and steps aside while it reads a large file, or one that is not in memory.
+    `before_huge` is called before a file that takes long even so.
     """
 
-    def __init__(self, plan: TreePlan, before_large: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, plan: TreePlan, turns: Turns | None = None, *, before_huge: Callable[[], None] = lambda: None
+    ) -> None:
         self.plan = plan
-        self._before_large = before_large
+        self._turns = turns
+        self._before_huge = before_huge
         self._blank = _blank(plan.hash_name)
         self._buffer = memoryview(bytearray(CHUNK))
         self._whole = (self._buffer,)
@@ -81,23 +90,41 @@ class Reader:
             content, read = self._digest(descriptor, size)
             if read == size and not (size and _moved(opened, os.fstat(descriptor))):
                 return _node(name, opened, attributes, capabilities, content, flaw)
-            os.lseek(descriptor, 0, os.SEEK_SET)
         return _node(name, opened, attributes, capabilities, content, CHANGED)
 
     def _digest(self, descriptor: int, size: int) -> tuple[bytes, int]:
         """Return hash and number of bytes read, of at most one buffer more than `size` says: a file that grows must not hold us."""
-        digest, buffer, total = self._blank.copy(), self._buffer, 0
-        count = os.readv(descriptor, self._whole)
-        digest.update(buffer[:count])
-        if count < CHUNK and count >= size:  # the common case: one read, one hash
+        digest = self._blank.copy()
+        if size > LARGE:
+            if size > HUGE:
+                self._before_huge()
+            return self._aside(descriptor, size, digest, 0)
+        try:
+            count = os.preadv(descriptor, self._whole, 0, os.RWF_NOWAIT)
+        except OSError:  # it is not in memory, or its file system does not say
+            return self._aside(descriptor, size, digest, 0)
+        digest.update(self._buffer[:count])
+        if count >= size:  # the common case: one read, one hash
             return digest.digest(), count
-        self._before_large()
-        while count:
+        return self._aside(descriptor, size, digest, count)
+
+    def _aside(self, descriptor: int, size: int, digest: Any, total: int) -> tuple[bytes, int]:
+        """Read and hash what comes after `total` bytes, while others have the turn."""
+        if self._turns is None:
+            return self._rest(descriptor, size, digest, total)
+        self._turns.end()
+        try:
+            return self._rest(descriptor, size, digest, total)
+        finally:
+            self._turns.begin()
+
+    def _rest(self, descriptor: int, size: int, digest: Any, total: int) -> tuple[bytes, int]:
+        buffer, whole = self._buffer, self._whole
+        while count := os.preadv(descriptor, whole, total):
+            digest.update(buffer[:count] if count < CHUNK else buffer)
             total += count
             if total > size:
                 break
-            count = os.readv(descriptor, self._whole)
-            digest.update(buffer[:count])
         return digest.digest(), total
 
 

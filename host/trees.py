@@ -1,48 +1,18 @@
-"""Looks at trees of files: every folder once, by descriptor, never following a link, never waiting for a FIFO or a device.
-
-Several folders are looked at together by threads: reading and hashing let go of the interpreter. What a thread opens is compared with what
-its parent listed (device and inode), so that a folder swapped for a link on the way is a flaw, not a way out.
-"""
+"""Looks at trees of files: every folder once, by descriptor, never following a link, never waiting for a FIFO or a device."""
 
 import errno
 import os
-import queue
 import stat
-import sys
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from operator import itemgetter
 
 from contracts.errors import Unavailable, Why
-from contracts.trees import GONE, SWAPPED, Directory, Node, Notices, Place, TreePlan
+from contracts.trees import SWAPPED, Directory, Node, Notices, Place, TreePlan
 from host.file_digest import CHUNK, Reader, why
+from host.tree_walk import Known, LinuxWalk, flaw_of, node_of, open_folder
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-AHEAD = 16
-"""Folders waiting for each thread."""
-TOGETHER = 8
-"""So many folders a thread hands over at once: each hand-over makes two threads change places."""
-HELD_S = 0.02
-"""No longer than this a folder waits for others."""
-_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-_FIRST = itemgetter(0)
-Known = Callable[[bytes], tuple[Node, ...]]
-
-
-_Found = list[tuple[Place, Directory]]
-
-
-class _Task:
-    """One folder to look at."""
-
-    __slots__ = ("before", "place")
-
-    def __init__(self, place: Place, before: tuple[Node, ...]) -> None:
-        self.place = place
-        self.before = before
 
 
 class LinuxTrees:
@@ -51,7 +21,7 @@ class LinuxTrees:
     def __init__(self) -> None:
         self._own = threading.local()
 
-    def walk(self, places: Sequence[Place], known: Known, plan: TreePlan) -> "LinuxWalk":
+    def walk(self, places: Sequence[Place], known: Known, plan: TreePlan) -> LinuxWalk:
         """Look at every folder at and below `places`; see `contracts.trees.Trees.walk`."""
         return LinuxWalk(places, known, plan)
 
@@ -66,7 +36,7 @@ class LinuxTrees:
             raise Unavailable(Why.PERMISSION, why(error)) from error
         try:
             found = os.stat(name or b"/", dir_fd=descriptor, follow_symlinks=False)
-            return _node(self._reader(plan), descriptor, name or b"/", found, before)
+            return node_of(self._reader(plan), descriptor, name or b"/", found, before)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -81,7 +51,7 @@ class LinuxTrees:
         try:
             descriptor = open_folder(place.path)
         except OSError as error:
-            return Directory(place.path, (), _flaw(error))
+            return Directory(place.path, (), flaw_of(error))
         try:
             opened = os.fstat(descriptor)
             if place.inode and (opened.st_dev, opened.st_ino) != (place.device, place.inode):
@@ -156,63 +126,6 @@ class LinuxTrees:
         return reader
 
 
-class LinuxWalk:
-    """Implements `contracts.trees.Walk`. For one thread, which iterates once."""
-
-    def __init__(self, places: Sequence[Place], known: Known, plan: TreePlan) -> None:
-        self._known = known
-        self._plan = plan
-        self._waiting = list(places)
-        self._out: dict[bytes, Place] = {}
-        self._work: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[_Found | BaseException] = queue.SimpleQueue()
-
-    def left(self) -> list[Place]:
-        """Return the folders that were not yielded yet."""
-        return [*self._waiting, *self._out.values()]
-
-    def __iter__(self) -> Iterator[Directory]:
-        """Yield every folder."""
-        threads = [
-            threading.Thread(target=_serve, args=(self._work, self._done, self._plan), name=f"tree-{n}", daemon=True)
-            for n in range(self._plan.threads)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            while self._waiting or self._out:
-                while self._waiting and len(self._out) < AHEAD * self._plan.threads:
-                    place = self._waiting.pop()
-                    self._out[place.path] = place
-                    self._work.put(_Task(place, self._known(place.path)))
-                found = self._done.get()
-                if isinstance(found, BaseException):
-                    raise found
-                for place, directory in found:
-                    del self._out[directory.path]
-                    self._waiting.extend(_below(place, directory, self._plan))
-                    yield directory
-        finally:
-            for _ in threads:
-                self._work.put(None)
-            for thread in threads:
-                thread.join()
-
-
-def open_folder(path: bytes) -> int:
-    """Open a folder name by name, so that no link on the way is followed; raises `OSError`."""
-    descriptor = os.open(b"/", _FOLDER)
-    for name in path.split(b"/"):
-        if name in (b"", b"."):
-            continue
-        try:
-            below = os.open(name, _FOLDER, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        descriptor = below
-    return descriptor
-
-
 def _some(
     reader: Reader, path: bytes, folder: int, names: Iterable[bytes], before: Mapping[bytes, Node]
 ) -> Iterator[Node]:
@@ -224,115 +137,4 @@ def _some(
             continue
         if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
             continue
-        yield _node(reader, folder, name, found, before.get(name))
-
-
-def _below(place: Place, directory: Directory, plan: TreePlan) -> Iterator[Place]:
-    base = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
-    for node in directory.nodes:
-        if node.mode & 0o170000 != stat.S_IFDIR or (plan.one_filesystem and node.device != place.device):
-            continue
-        path = base + node.name
-        if path not in plan.stops:
-            yield Place(path, node.device, node.inode)
-
-
-def _serve(
-    work: "queue.SimpleQueue[_Task | None]", done: "queue.SimpleQueue[_Found | BaseException]", plan: TreePlan
-) -> None:
-    """Look at folders and hand over what was found of several together, but hold nothing back while waiting or reading for long."""
-    found: _Found = []
-    began = 0.0
-
-    def hand_over() -> None:
-        if found:
-            done.put(found.copy())
-            found.clear()
-
-    reader = Reader(plan, before_large=hand_over)
-    while True:
-        try:
-            task = work.get_nowait()
-        except queue.Empty:
-            hand_over()
-            task = work.get()
-        if task is None:
-            return
-        began = began if found else time.monotonic()
-        try:
-            found.append(_look(task, reader, plan))
-        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for it
-            done.put(error)
-        if len(found) >= TOGETHER or time.monotonic() - began > HELD_S:
-            hand_over()
-
-
-def _look(task: _Task, reader: Reader, plan: TreePlan) -> tuple[Place, Directory]:
-    place = task.place
-    try:
-        descriptor = os.open(place.path, _FOLDER) if place.inode else open_folder(place.path)
-    except OSError as error:
-        return place, Directory(place.path, (), _flaw(error))
-    try:
-        opened = os.fstat(descriptor)
-        if place.inode and (opened.st_ino, opened.st_dev) != (place.inode, place.device):
-            return place, Directory(place.path, (), SWAPPED)
-        place = Place(place.path, opened.st_dev, opened.st_ino)
-        if plan.entering is not None:
-            plan.entering(place, descriptor)
-        return place, Directory(place.path, tuple(_nodes(task, descriptor, reader, plan)))
-    except OSError as error:
-        return place, Directory(place.path, (), why(error))
-    finally:
-        os.close(descriptor)
-
-
-def _flaw(error: OSError) -> str:
-    return GONE if error.errno == errno.ENOENT else why(error)
-
-
-def _nodes(task: _Task, descriptor: int, reader: Reader, plan: TreePlan) -> Iterator[Node]:
-    before = {node.name: node for node in task.before}
-    path = task.place.path
-    base = path if path.endswith(b"/") else path + b"/"
-    excluded = plan.excluded
-    with os.scandir(descriptor) as listing:
-        entries = [
-            (entry.name.encode(_ENCODING, _ERRORS), entry) for entry in listing
-        ]  # as os.fsencode, in half the time
-    entries.sort(key=_FIRST)
-    for name, entry in entries:
-        try:
-            found = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
-            continue
-        yield _node(reader, descriptor, name, found, before.get(name))
-
-
-def _node(reader: Reader, folder: int, name: bytes, found: os.stat_result, before: Node | None) -> Node:
-    """Return what is known of a name where nothing about it differs, else what is there now."""
-    if (
-        before is None
-        or reader.plan.read_again
-        or before.flaw
-        or before.ctime_ns != found.st_ctime_ns
-        or before.mtime_ns != found.st_mtime_ns
-        or before.size != found.st_size
-        or before.inode != found.st_ino
-        or before.mode != found.st_mode
-        or before.device != found.st_dev
-        or before.uid != found.st_uid
-        or before.gid != found.st_gid
-    ):
-        return reader.complete(name, found, folder)
-    if not before.content and reader.wanted(found.st_mode, found.st_size):  # hashing was switched on meanwhile
-        return reader.complete(name, found, folder)
-    return before if before.links == found.st_nlink else _with_links(before, found.st_nlink)
-
-
-def _with_links(node: Node, links: int) -> Node:
-    fields = [getattr(node, name) for name in Node.__struct_fields__]
-    fields[Node.__struct_fields__.index("links")] = links
-    return Node(*fields)
+        yield node_of(reader, folder, name, found, before.get(name))

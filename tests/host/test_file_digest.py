@@ -33,14 +33,14 @@ def test_every_size_is_hashed_whole(tmp_path: Path, size: int) -> None:
 def test_a_file_that_grows_while_it_is_read_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"x" * file_digest.CHUNK * 2)
-    read = os.readv
+    read = os.preadv
 
-    def growing(descriptor: int, buffers: object) -> int:
+    def growing(descriptor: int, buffers: object, offset: int, *flags: int) -> int:
         with file.open("ab") as more:
             more.write(b"y")
-        return read(descriptor, buffers)  # type: ignore[arg-type]
+        return read(descriptor, buffers, offset, *flags)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(file_digest.os, "readv", growing)
+    monkeypatch.setattr(file_digest.os, "preadv", growing)
     assert look(file).flaw == CHANGED
 
 

@@ -1,0 +1,136 @@
+"""Threads look at folders together, each in its turn; nothing that one of them found is lost or comes twice."""
+
+import os
+import stat
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from contracts.trees import GONE, Directory, Node, Place, TreePlan
+from host import file_digest, tree_walk
+from host.tree_walk import LinuxWalk, flaw_of, open_folder
+from host.turns import Turns
+
+
+def walk(root: Path, **plan: object) -> list[Directory]:
+    return list(LinuxWalk([Place(os.fsencode(root))], lambda path: (), TreePlan(**plan)))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> dict[bytes, bytes]:
+    """Small, large and huge files (for this test), in many folders; returns their hashes by path."""
+    written = {}
+    for number in range(150):
+        folder = tmp_path / "tree" / str(number % 10) / str(number)
+        folder.mkdir(parents=True)
+        for name, size in (("small", 10), ("large", 3000), ("huge", 9000)):
+            (folder / name).write_bytes(content := os.urandom(size + number))
+            written[os.fsencode(folder / name)] = sha256(content).digest()
+    return written
+
+
+def hashes(found: list[Directory]) -> dict[bytes, bytes]:
+    files = [(d.path + b"/" + node.name, node) for d in found for node in d.nodes if stat.S_ISREG(node.mode)]
+    assert len({path for path, _ in files}) == len(files)
+    return {path: node.content for path, node in files}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_every_folder_comes_once_while_threads_step_aside(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(file_digest, "LARGE", 1000)
+    monkeypatch.setattr(file_digest, "HUGE", 8000)
+    monkeypatch.setattr(file_digest, "CHUNK", 2048)
+    found = walk(tmp_path / "tree", threads=threads)
+    assert len(found) == len({d.path for d in found}) == 1 + 10 + 150
+    assert hashes(found) == tree
+
+
+def test_on_a_slow_disk_more_threads_look_and_find_the_same(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking: set[int] = set()
+    warmed = tree_walk._warm
+
+    def warm(place: Place) -> None:
+        looking.add(threading.get_ident())
+        warmed(place)
+
+    monkeypatch.setattr(Turns, "is_slow", lambda self: True)
+    monkeypatch.setattr(tree_walk, "_warm", warm)
+    assert hashes(walk(tmp_path / "tree", threads=2)) == tree
+    assert len(looking) > 2
+
+
+def test_what_is_not_in_memory_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = os.urandom(5000)
+    (tmp_path / "file").write_bytes(content)
+    read = os.preadv
+
+    def cold(descriptor: int, buffers: object, offset: int, flags: int = 0) -> int:
+        if flags:
+            raise BlockingIOError
+        return read(descriptor, buffers, offset)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(file_digest.os, "preadv", cold)
+    assert hashes(walk(tmp_path)) == {os.fsencode(tmp_path / "file"): sha256(content).digest()}
+
+
+def test_what_is_in_memory_in_part_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = os.urandom(5000)
+    (tmp_path / "file").write_bytes(content)
+    read = os.preadv
+
+    def partly(descriptor: int, buffers: list[memoryview], offset: int, flags: int = 0) -> int:
+        return read(descriptor, [buffers[0][:1234]] if flags else buffers, offset)
+
+    monkeypatch.setattr(file_digest.os, "preadv", partly)
+    assert hashes(walk(tmp_path)) == {os.fsencode(tmp_path / "file"): sha256(content).digest()}
+
+
+def test_a_read_that_fails_is_a_flaw_and_the_walk_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "b").mkdir()
+
+    def broken(descriptor: int, buffers: object, offset: int, flags: int = 0) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(file_digest.os, "preadv", broken)
+    found = walk(tmp_path)
+    assert [node.flaw for node in found[0].nodes] == ["Input/output error", ""] and len(found) == 2
+
+
+def test_whoever_stops_early_leaves_no_thread_behind(tree: dict[bytes, bytes], tmp_path: Path) -> None:
+    before = threading.active_count()
+    under_way = iter(LinuxWalk([Place(os.fsencode(tmp_path / "tree"))], lambda path: (), TreePlan()))
+    next(under_way)
+    under_way.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_warming_believes_nothing(tmp_path: Path) -> None:
+    """A folder that is gone, another one, or a link by now is left to the look itself."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for name in ("none", "real", "link"):
+        tree_walk._warm(Place(os.fsencode(tmp_path / name), 1, 1))
+
+
+def test_a_folder_is_opened_without_following_links(tmp_path: Path) -> None:
+    (tmp_path / "real/below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    os.close(open_folder(os.fsencode(tmp_path / "real/below")))
+    with pytest.raises(OSError, match="Not a directory"):
+        open_folder(os.fsencode(tmp_path / "link/below"))
+    assert flaw_of(FileNotFoundError(2, "")) == GONE
+
+
+def test_what_is_known_and_unchanged_is_given_back_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (first,) = walk(tmp_path)
+    known: dict[bytes, tuple[Node, ...]] = {first.path: first.nodes}
+    (second,) = LinuxWalk([Place(first.path)], lambda path: known[path], TreePlan())
+    assert second.nodes[0] is first.nodes[0]
