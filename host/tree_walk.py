@@ -69,7 +69,7 @@ class LinuxWalk:
         self._start(self._plan.threads)
         try:
             while self._waiting or self._out:
-                while self._waiting and len(self._out) < AHEAD * len(self._threads):
+                while self._waiting and len(self._out) < AHEAD * self._plan.threads:
                     place = self._waiting.pop()
                     self._out[place.path] = place
                     self._work.put(_Task(place, self._known(place.path)))

@@ -104,7 +104,7 @@ class Engine:
         for name in list(self._scans):
             busy |= self._advance(name, self._scans[name])
         now = time.monotonic()
-        if now - self._committed > COMMIT_S or not busy:
+        if now - self._committed > COMMIT_S or not (busy or self._scans):
             self._commit()
         self._due(now)
         if self._rests:
@@ -113,7 +113,7 @@ class Engine:
             if self._book.told(0, 1) and now - self._asked_again > IDLE_S:
                 self._asked_again = now
                 self._emit.changed(SUBJECT)  # the rest of a long list, or what the core has to confirm
-            self._dirty.wait(now, CALM_S / 2 if self._rests else IDLE_S)
+            self._dirty.wait(now, CALM_S / 2 if self._rests else COMMIT_S if self._scans else IDLE_S)
 
     def _come_to_rest(self, now: float) -> None:
         """Hear all that the kernel holds, look at all of it, write it down: then what asked for that has it."""

@@ -1,4 +1,7 @@
-"""One full look at the watched trees, in a thread of its own: folders come out one by one, with where it would go on after them."""
+"""One full look at the watched trees, in a thread of its own: folders come out one by one, with where it would go on after them.
+
+It does not look on while what it handed over is compared: both need the interpreter, and two threads that do change places all the time.
+"""
 
 import queue
 import stat
@@ -15,12 +18,14 @@ from collectors.integrity.pace import Pacer
 from collectors.integrity.rules import Rules
 from contracts.trees import Directory, Node, Place, TreePlan, Trees
 
-TOGETHER = 16
+TOGETHER = 64
 """So many folders are handed over at once: each hand-over makes two threads change places."""
 HELD_S = 0.05
 """No longer than this a folder waits for others."""
 AHEAD = 4
 """Hand-overs that may wait for being compared."""
+YIELD_S = 0.05
+"""No longer than this it stands still for them: whoever compares may have other work, too."""
 MARK_EVERY_S = 5.0
 
 Entering = Callable[[Place, int], None]
@@ -90,6 +95,7 @@ class Scan:
         self._arrived = arrived
         self._stop = threading.Event()
         self._queue: queue.Queue[list[Item]] = queue.Queue(AHEAD)
+        self._compared = threading.Event()
         self._held: list[Item] = []
         self._held_since = 0.0
         self._taken: list[Item] = []
@@ -117,6 +123,7 @@ class Scan:
                 try:
                     self._taken = self._queue.get_nowait()[::-1]
                 except queue.Empty:
+                    self._compared.set()
                     return
             yield self._taken.pop()
 
@@ -204,12 +211,14 @@ class Scan:
 
     def _hand_over(self) -> None:
         items, self._held = self._held, []
+        self._compared.clear()
         while items and not self._stop.is_set():
             try:
                 self._queue.put(items, timeout=0.5)
             except queue.Full:
                 continue
             self._arrived()
+            self._compared.wait(YIELD_S)
             return
 
 

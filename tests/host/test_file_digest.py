@@ -40,7 +40,7 @@ def test_a_file_that_grows_while_it_is_read_is_marked(tmp_path: Path, monkeypatc
             more.write(b"y")
         return read(descriptor, buffers, offset, *flags)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(file_digest.os, "preadv", growing)
+    monkeypatch.setattr(os, "preadv", growing)
     assert look(file).flaw == CHANGED
 
 

@@ -75,7 +75,7 @@ def test_what_is_not_in_memory_is_read_all_the_same(tmp_path: Path, monkeypatch:
             raise BlockingIOError
         return read(descriptor, buffers, offset)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(file_digest.os, "preadv", cold)
+    monkeypatch.setattr(os, "preadv", cold)
     assert hashes(walk(tmp_path)) == {os.fsencode(tmp_path / "file"): sha256(content).digest()}
 
 
@@ -87,7 +87,7 @@ def test_what_is_in_memory_in_part_is_read_to_its_end(tmp_path: Path, monkeypatc
     def partly(descriptor: int, buffers: list[memoryview], offset: int, flags: int = 0) -> int:
         return read(descriptor, [buffers[0][:1234]] if flags else buffers, offset)
 
-    monkeypatch.setattr(file_digest.os, "preadv", partly)
+    monkeypatch.setattr(os, "preadv", partly)
     assert hashes(walk(tmp_path)) == {os.fsencode(tmp_path / "file"): sha256(content).digest()}
 
 
@@ -98,7 +98,7 @@ def test_a_read_that_fails_is_a_flaw_and_the_walk_goes_on(tmp_path: Path, monkey
     def broken(descriptor: int, buffers: object, offset: int, flags: int = 0) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(file_digest.os, "preadv", broken)
+    monkeypatch.setattr(os, "preadv", broken)
     found = walk(tmp_path)
     assert [node.flaw for node in found[0].nodes] == ["Input/output error", ""] and len(found) == 2
 
