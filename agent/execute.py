@@ -108,7 +108,7 @@ def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcom
     except DeadlinePassed as error:
         return ends.Failed(error=f"timeout: not done after {deadline_s:g} s{_place(error)}"), None
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the one place where a defect becomes an outcome
-        if _no_room(error):
+        if no_room(error):
             detail = f"there is no room on the disk: {_plain(str(error))}{_place(error)}"
             return ends.Unavailable(why=Why.OTHER, detail=detail, fix=ROOM_FIX), None
         return ends.Failed(error=f"{type(error).__name__}: {_plain(str(error))}{_place(error)}"), None
@@ -179,7 +179,7 @@ def _plain(text: str) -> str:
     return cut.encode("utf-8", "backslashreplace").decode()
 
 
-def _no_room(error: BaseException) -> bool:
+def no_room(error: BaseException | None) -> bool:
     """Say whether the disk, a quota or a limit did not take what was written: a condition of this host, and no defect."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -8,7 +8,7 @@ import time
 import msgspec
 
 from agent.channel import Channel, CoreGone, Ending
-from agent.execute import settle
+from agent.execute import no_room, settle
 from agent.stamping import check_kinds, stamp
 from contracts.collector import Fetched, Piece, Watcher
 from contracts.coverage import Blind
@@ -22,6 +22,8 @@ SETTLE_S = 0.5
 """A watcher that has neither ended nor spoken for so long is watching."""
 RETRY_S = 1.0
 MAX_RETRY_S = 300.0
+ROOM_RETRY_S = 30.0
+"""The longest pause while the disk is full: that ends by somebody's hand, who waits for it."""
 COLLAPSE_S = 0.1
 """Requests for the same look within this time are one."""
 
@@ -37,6 +39,7 @@ class Watch:
         self._ending = ending
         self._lock = threading.Lock()
         self._stated: tuple[Outcome, tuple[Blind, ...]] | None = None
+        self._lacks_room = False
         self._lost_at: float | None = None
         """Since when it has not watched, although it should."""
         self._blind: tuple[Blind, ...] = ()
@@ -71,7 +74,8 @@ class Watch:
             settling = threading.Timer(SETTLE_S, self._settled)
             settling.daemon = True
             settling.start()
-            outcome, _ = settle(lambda: self._watcher.watch(self._host, self, self._ending), None)
+            self._lacks_room = False
+            outcome, _ = settle(self._watch, None)
             settling.cancel()
             if self._ending.is_set():
                 return
@@ -83,7 +87,14 @@ class Watch:
             if self._rest(delay * random.uniform(0.5, 1.0)):
                 delay = RETRY_S
             else:
-                delay = min(MAX_RETRY_S, delay * 2)
+                delay = min(ROOM_RETRY_S if self._lacks_room else MAX_RETRY_S, delay * 2)
+
+    def _watch(self) -> None:
+        try:
+            self._watcher.watch(self._host, self, self._ending)
+        except Exception as error:
+            self._lacks_room = no_room(error) or no_room(error.__cause__)
+            raise
 
     def _rest(self, delay_s: float) -> bool:
         """Wait before the next try, no longer than until other settings come; returns whether they did."""

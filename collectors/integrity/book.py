@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.errors import HoldfastError, Malformed
+from contracts.errors import HoldfastError, Malformed, Unavailable, Why
 from contracts.trees import Directory, Node
 
 VERSION = 2
@@ -39,6 +39,8 @@ LED = 256
 """Folders of which the names of those below are kept at hand: a scan asks for the same ones again and again."""
 FILE = "integrity.db"
 ADVICE = "Move it away: the next scan makes a new baseline, unproved."
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+ROOM_ADVICE = "Free space on the file system of {}. The watch goes on by itself then, and finds what changed meanwhile."
 
 
 class Book:
@@ -60,13 +62,17 @@ class Book:
         except (
             sqlite3.OperationalError
         ) as error:  # not of the file's content: a full disk, no rights, a lock held for long
-            raise HoldfastError(f"{path}: {error}", permanent=False) from error
+            raise unwritable(path, error) from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise Malformed(f"{path}: {error}", advice=ADVICE) from error
 
     def close(self) -> None:
         """Write what is pending and close the file."""
         self.commit()
+        self._base.close()
+
+    def abandon(self) -> None:
+        """Close the file as it was last committed."""
         self._base.close()
 
     def known(self, path: bytes) -> tuple[Node, ...]:
@@ -354,3 +360,11 @@ def _share(path: bytes, nodes: bytes) -> int:
     """Return what one folder adds to the root's sum."""
     digest = sha256(len(path).to_bytes(4, "big") + path + nodes).digest()
     return int.from_bytes(shake_256(digest).digest(256), "big")
+
+
+def unwritable(path: Path, error: sqlite3.OperationalError) -> HoldfastError:
+    """Return why a book cannot be written now, with what would do."""
+    if error.sqlite_errorcode not in NO_ROOM:
+        return HoldfastError(f"{path}: {error}", permanent=False)
+    detail = f"there is no room on the disk for {path}: {error}"
+    return Unavailable(Why.OTHER, detail, advice=ROOM_ADVICE.format(path.parent))

@@ -1,5 +1,6 @@
 """Watches: follows the kernel's notices, scans from time to time, keeps the book, and says that there is something to tell."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import msgspec
 
 from collectors.integrity import kinds
 from collectors.integrity.audit import Audit
-from collectors.integrity.book import FILE, Book
+from collectors.integrity.book import FILE, Book, unwritable
 from collectors.integrity.dirty import Dirty
 from collectors.integrity.keeper import TOPS, Keeper
 from collectors.integrity.looks import Looks
@@ -40,6 +41,8 @@ MOUNTS_EVERY_S = 2.0
 SEAL_EVERY_S = 300.0
 CALM_S = 0.1
 """So long no notice may wait in the kernel until all of them count as heard."""
+FAILED_S = 60.0
+"""So long after a scan that broke off the next one begins."""
 NO_STATE = "this worker has no folder of its own to keep the baseline in"
 _RULES = msgspec.msgpack.Decoder(dict[str, Watched])
 _MARK = msgspec.msgpack.Decoder(Mark)
@@ -75,21 +78,24 @@ class Engine:
         self._calm_since = self._hurried = 0.0
         self._asked_again = self._committed = self._sealed = self._looked_for_roots = time.monotonic()
         self._told = 0
+        self._failed = -FAILED_S
 
     def run(self) -> None:
-        """Watch until told to stop."""
+        """Watch until told to stop; what could not be written down is found again by the scan of the next watch."""
         try:
             self._listen()
             self._begin()
             self._mine.open(self._dirty.wake)
             while not self._stop.is_set():
                 self._round(self._mine.take())
+            self._commit()
+        except sqlite3.OperationalError as error:
+            raise unwritable(self._path, error) from error
         finally:
             self._mine.close()
             for scan in self._scans.values():
                 scan.stop()
-            self._commit()
-            self._book.close()
+            self._book.abandon()
             if self._notices is not None:
                 self._notices.close()
 
@@ -174,6 +180,7 @@ class Engine:
         del self._scans[name]
         request = self._asked.pop(name, None)
         if end.error is not None:
+            self._failed = time.monotonic()
             self._status.failed(scan, end.error)
             if request is not None:
                 request.fail(str(end.error))
@@ -305,7 +312,7 @@ class Engine:
             self._sealed = now
             self._status.sealed(force=False)
             self._commit()
-        if self._scans:
+        if self._scans or now - self._failed < FAILED_S:
             return
         wall = self._now_ms()
         if wall - self._status.last_ms("read again") > self._options.read_again_every * 1000:

@@ -1,5 +1,6 @@
 """Watchers in a worker: states, facts, gaps, and trying again."""
 
+import errno
 import queue
 import socket
 import threading
@@ -252,3 +253,24 @@ def test_the_end_waits_for_one_that_hands_over_what_it_holds_and_not_for_ever():
     assert said == [] and waited < 0.25
     said, waited = held_back(5.0, keeps=False)
     assert said == [] and waited < 0.25, "nothing is kept for it: it holds nothing"
+
+
+@pytest.mark.parametrize(("error", "longest"), [(OSError(errno.ENOSPC, "full"), 0.2), (OSError(errno.EIO, "bad"), 6.4)])
+def test_one_that_lacks_room_on_the_disk_is_tried_again_often(watch, monkeypatch, error, longest):
+    rests, through = [], threading.Event()
+    monkeypatch.setattr(watching, "ROOM_RETRY_S", 0.2)
+
+    def rest(self, delay_s):
+        rests.append(delay_s)
+        if len(rests) == 8:
+            through.set()
+        return through.wait(0.001 if len(rests) < 8 else 10)
+
+    def how(emit, stop):
+        raise Unavailable(Why.OTHER, "the book could not be written") from error
+
+    monkeypatch.setattr(watching.Watch, "_rest", rest)
+    monkeypatch.setattr(watching.random, "uniform", lambda low, high: high)
+    watch(how)
+    assert through.wait(5)
+    assert rests[:8] == [min(0.05 * 2**turn, longest) for turn in range(8)]

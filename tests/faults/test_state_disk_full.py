@@ -1,13 +1,10 @@
 """The disk of the state directory is full: the agent answers, watches and reports that, and what it saw arrives once there is room."""
 
-import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,47 +12,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import HOLDFAST, Agent, Console
-
-
-class SmallDisk:
-    """The agent's state on a small file system, in a mount namespace that one process keeps."""
-
-    def __init__(self, agent: Agent) -> None:
-        (agent.folder / "agent").mkdir(mode=0o700)
-        mount = f'mount -t tmpfs -o size=8m,mode=700 none "{agent.folder}/agent" && echo ready && exec sleep 600'
-        self._keeper = subprocess.Popen(["unshare", "--mount", "sh", "-c", mount], stdout=subprocess.PIPE)
-        assert self._keeper.stdout is not None
-        assert self._keeper.stdout.readline() == b"ready\n"
-        self.inside = ("nsenter", "-t", str(self._keeper.pid), "-m", "--wd=" + os.getcwd())
-        self.folder = Path(f"/proc/{self._keeper.pid}/root{agent.folder}/agent")
-        self._ballast = self.folder / "somebody-elses-log"
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._hog)
-
-    def fill(self) -> None:
-        """Fill it, and take every byte that becomes free, the agent's reserve included."""
-        self._end.clear()
-        self._thread = threading.Thread(target=self._hog)
-        self._thread.start()
-
-    def free(self) -> None:
-        self._end.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._ballast.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        self.free()
-        self._keeper.kill()
-        self._keeper.wait(10)
-
-    def _hog(self) -> None:
-        while not self._end.wait(0.01):
-            with self._ballast.open("ab", buffering=0) as file:
-                for size in (65536, 4096, 512, 1):
-                    with contextlib.suppress(OSError):
-                        while not self._end.is_set():
-                            file.write(bytes(size))
+from tests.faults.small_disk import SmallDisk
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from collectors.integrity.book import FILE, Book
 from collectors.integrity.keeper import ENTRY, TOPS
 from collectors.integrity.requests import Rest, requests
+from contracts.errors import Unavailable
 from contracts.file_change import Change
 from contracts.open_change import Batch, Open
 from contracts.trees import Node, Place, TreePlan
@@ -311,6 +312,35 @@ def test_a_kill_in_the_midst_of_a_scan_loses_nothing(tmp_path: Path, delay_s: fl
         time.sleep(0.3)
         after = fresh(tree)
     check_reported(state, before, after)
+
+
+def test_a_book_without_room_ends_the_watch_with_advice_and_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says the same of a file that may not grow as of a full disk; what was not written is found by the next watch."""
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    for number in range(2000):
+        (tree / f"d{number % 20}").mkdir(parents=True, exist_ok=True)
+        (tree / f"d{number % 20}/{number}").touch()
+    opened = Book.__init__
+
+    def small(book: Book, path: Path) -> None:
+        opened(book, path)
+        book._base.execute("PRAGMA max_page_count = 30")
+
+    monkeypatch.setattr(Book, "__init__", small)
+    with (
+        pytest.raises(Unavailable, match=f"no room on the disk for {state}/{FILE}") as told,
+        running(state, options(tree)) as watch,
+    ):
+        watch.until(lambda: False)
+    assert f"file system of {state}" in told.value.advice
+    left = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert not any("inotify" in each for each in left), left
+    monkeypatch.undo()
+    with running(state, options(tree)) as watch:
+        watch.based()
+        rest(watch, tree)
 
 
 def test_rest_comes_when_all_that_the_kernel_told_of_is_in_the_journal(tmp_path: Path) -> None:
