@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run native test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz integrity-long soak-packages screenshots clean
+.PHONY: help run native test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz soak-suricata integrity-long soak-packages screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -89,6 +89,9 @@ soak-traffic-rules: test-venv ## whole flows made of 1,500 random rules (SOAK_RU
 
 soak-traffic-fuzz: test-venv ## a million mutated captures, a million mutated conversations and 100,000 through every part with rules (SOAK_FUZZ, SOAK_FUZZ_WHOLE, SOAK_SEED); says the time and the memory
 	HOLDFAST_FUZZ_TRAFFIC=$(or $(SOAK_FUZZ),1000000) HOLDFAST_FUZZ_WHOLE=$(or $(SOAK_FUZZ_WHOLE),100000) HOLDFAST_SEED=$(SOAK_SEED) $(BIN)/python -m tests.collectors.traffic.soak $(PYTEST_ARGS)
+
+soak-suricata: test-venv ## as root: a real suricata (on the PATH; Debian 12: bookworm-backports) is followed while its output is renamed and emptied: every alert once
+	$(BIN)/python -m tests.collectors.suricata_eve.live
 
 bench: test-venv ## every benchmark, one after another, with the figure to reach
 	@$(BIN)/python benchmarks/run_all.py

@@ -35,13 +35,15 @@ def event(record: Record, line: bytes, home: Home, blocks: bool, midstream: bool
     """Return the event of an alert record.
 
     Suricata parses an application's protocol only in sessions whose handshake it saw, unless it picks them up in the middle
-    (`midstream`): an alert on such a transaction is proven, any other is not.
+    (`midstream`): an alert on such a transaction is proven, any other is not. Nor is one of a packet that Suricata has only joined with
+    the session's transaction (`tx_guessed`): anybody may have sent it.
     """
     rule = record.alert
     assert rule is not None
     flow = record.flow
     blamed = record.dest_ip if home.has(record.src_ip) and not home.has(record.dest_ip) else record.src_ip
-    proven = record.proto == "TCP" and record.tx_id is not None and bool(record.app_proto) and not midstream
+    on_transaction = record.tx_id is not None and not record.tx_guessed
+    proven = record.proto == "TCP" and on_transaction and bool(record.app_proto) and not midstream
     action = record.verdict.action if record.verdict is not None else rule.action
     return ALERT.event(
         f"{rule.gid}:{rule.signature_id} {blamed}",

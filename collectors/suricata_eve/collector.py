@@ -171,8 +171,7 @@ class SuricataEveCollector:
         if stats is not None and stats.drop_share:
             detail = f"it says that the kernel dropped {stats.drop_share:.1f} % of its packets lately"
             spots.append(Blind(what="all packets that Suricata watches", why=Why.TOO_LARGE, detail=detail))
-        written_ns = host.files.stat(path).mtime_ns
-        if host.now().timestamp() - written_ns / 1e9 > self._options.quiet_after:
+        if host.now().timestamp() - found.written_ns / 1e9 > self._options.quiet_after:
             spots.append(
                 Blind(
                     what="what Suricata sees",

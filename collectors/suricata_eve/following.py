@@ -16,12 +16,15 @@ PACKED = (b".gz", b".xz", b".bz2", b".zst", b".lz4")
 
 
 class Lines(Record):
-    """What was read: whole lines, the place behind them, what was lost ("" for nothing), and lines that were too long or stayed half."""
+    """What was read: whole lines, the place behind them, what was lost ("" for nothing), lines that were too long or stayed half, and when
+    the file that was read last was written (Unix nanoseconds).
+    """
 
     lines: list[bytes]
     place: Place
     lost: str = ""
     too_long: int = 0
+    written_ns: int = 0
 
 
 def begin(files: Files, path: str, at_end: bool) -> Place:
@@ -76,6 +79,7 @@ def _read(files: Files, path: str, place: Place, most: int) -> Lines:
         lines=[] if too_long else lines,
         place=_moved(place, place.offset + end, max(0, found.size - place.offset - end)),
         too_long=too_long,
+        written_ns=found.mtime_ns,
     )
 
 

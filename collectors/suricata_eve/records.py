@@ -51,6 +51,7 @@ class Record(msgspec.Struct):
     direction: str | None = None
     community_id: str | None = None
     tx_id: int | None = None
+    tx_guessed: bool | None = None
     alert: Alert | None = None
     flow: Flow | None = None
     verdict: Verdict | None = None

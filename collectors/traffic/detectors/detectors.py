@@ -78,6 +78,7 @@ class Detectors:
         self._folds: list[Callable[[Glance], None]] = [part.feed for part in (*parts, self._load) if part is not None]
         self._takers: Mapping[str, Callable[[Change, Transaction], None]] = {
             "http": self._requests.take,
+            "http2": self._requests.take_stream,
             "dns": self._name,
         }
 

@@ -23,6 +23,7 @@ class Requests:
         self._memory = memory
         self.begun: list[int] = []
         self.answered: list[Answered] = []
+        self._streams: set[int] = set()
 
     def take(self, change: Change, tx: Transaction) -> None:
         """Take a change of an HTTP transaction."""
@@ -35,8 +36,27 @@ class Requests:
             self.begun.append(slot)
         if tx.done and number > memory.finished[slot]:
             memory.finished[slot] = number
-            self.answered.append(Answered(slot, tx, int(tx.stat_code) if tx.stat_code.isdigit() else 0))
+            self.answered.append(_answered(slot, tx))
+
+    def take_stream(self, change: Change, tx: Transaction) -> None:
+        """Take a change of a stream of HTTP/2: answers may come in any order, and frames of the connection itself are no requests."""
+        memory, slot = self._memory, change.conversation.slot
+        if not isinstance(tx, HttpTransaction) or not tx.method or memory.home[0, slot] == COPY:
+            return
+        number = tx.number + 1
+        if number > memory.requests[slot]:
+            memory.requests[slot] = number
+            self.begun.append(slot)
+        if tx.done and id(tx) not in self._streams:
+            # It is over with this block: there are no changes of it later.
+            self._streams.add(id(tx))
+            self.answered.append(_answered(slot, tx))
 
     def clear(self) -> None:
         """Begin anew."""
         self.begun, self.answered = [], []
+        self._streams.clear()
+
+
+def _answered(slot: int, tx: HttpTransaction) -> Answered:
+    return Answered(slot, tx, int(tx.stat_code) if tx.stat_code.isdigit() else 0)

@@ -219,6 +219,8 @@ class Protocols:
             return
         talk.looked[side] = True
         talked = talk.conversation
+        if name == "http2" and talked.protocol == "doh2":
+            name = "doh2"
         talked.by_side[side] = name
         if name and name != talked.protocol:
             talked.event("applayer_mismatch_protocol_both_directions")
@@ -363,6 +365,9 @@ class Protocols:
             self._changes.append(Change(talked, None, side, row, time_ns))
         if parser.expected:
             self._expect(parser)
+        if parser.renamed:
+            parser.renamed = ""
+            self._changes.append(Change(talked, None, side, row, time_ns))
         if talked.encrypted and not parser.touched and not talk.left:
             talk.leave()
             self.counts.encrypted += 1
@@ -390,7 +395,13 @@ class Protocols:
             talked.protocol = name
             talk.parser = parser_of(name, talked, talk.facts, self._limits)
             talk.parser.count = parser.count
+            try:
+                talk.parser.take_over(parser)
+            except _BROKEN:
+                self._broken(talk)
             self._changes.append(Change(talked, None, False, row, time_ns))
+            if parser.rest:
+                self._parse(talk, side, parser.rest, 0, row, time_ns)
         else:
             talked.protocol = UNKNOWN
             if parser.rest:

@@ -28,7 +28,8 @@ def _table(*rows: tuple[str, str, int, int, bool]) -> dict[str, Buffer]:
 PROTOCOLS: Final[dict[str, frozenset[str]]] = {
     name: frozenset((meaning or name).split())
     for name, meaning in {
-        "http": "http http2", "http1": "http", "http2": "", "dns": "dns doh2", "doh2": "", "mdns": "", "tls": "", "ssl": "tls",
+        "http": "http http2 doh2", "http1": "http", "http2": "http2 doh2",
+        "dns": "dns doh2", "doh2": "", "mdns": "", "tls": "", "ssl": "tls",
         "ssh": "", "smtp": "", "ftp": "", "ftp-data": "", "smb": "", "smb2": "smb", "dcerpc": "", "nfs": "", "rdp": "", "mqtt": "",
         "quic": "", "pgsql": "", "mysql": "", "redis": "", "tftp": "", "snmp": "", "sip": "", "krb5": "", "dhcp": "", "ntp": "",
         "ike": "", "ikev2": "ike", "telnet": "", "pop3": "", "imap": "", "ldap": "", "rfb": "", "modbus": "", "enip": "", "dnp3": "",
@@ -57,6 +58,7 @@ PROGRESS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("response_in_progress", "response_banner_done", "response_key_exchange", "response_finished"),
     ),
 }  # fmt: skip
+PROGRESS["doh2"] = PROGRESS["http2"]
 PROGRESS["quic"] = PROGRESS["tls"]
 """The names of the steps of each side, by protocol: the number is the index. A protocol that is not here has `STEPS`."""
 
@@ -68,8 +70,8 @@ def progress(protocol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return PROGRESS.get(protocol, STEPS)
 
 
-_HTTP: Final = "http http2"
-_FILES: Final = "http http2 smtp ftp-data ftp smb nfs"
+_HTTP: Final = "http http2 doh2"
+_FILES: Final = "http http2 doh2 smtp ftp-data ftp smb nfs"
 
 BUFFERS: Final = _table(
     ("http.uri", _HTTP, SERVER, 1, False),
@@ -101,8 +103,7 @@ BUFFERS: Final = _table(
     ("http.location", _HTTP, CLIENT, 2, False),
     ("http.request_body", _HTTP, SERVER, 3, False),
     ("http.response_body", _HTTP, CLIENT, 3, False),
-    ("http2.header_name", "http2", BOTH, 0, True),
-    ("http2.header", "http2", BOTH, 0, True),
+    ("http2.header_name", "http2 doh2", BOTH, 0, True),
     ("websocket.payload", "websocket", BOTH, 0, False),
     ("file.data", _FILES, BOTH, 0, True),
     ("file.name", _FILES, BOTH, 0, True),
@@ -203,7 +204,7 @@ BUFFERS: Final = _table(
 
 _UNFILLED: Final = frozenset({"email.body_md5", "email.command"})
 """Buffers of protocols that are parsed, which their parsers leave empty."""
-_PARSED: Final = frozenset({"http", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
+_PARSED: Final = frozenset({"http", "http2", "dns", "mdns", "tls", "ssh", "smtp", "ftp", "ftp-data"})
 """The protocols that have a parser (`registry.py`); the others are recognised, and rules see their stream."""
 
 FILLED: Final = frozenset(
@@ -221,6 +222,10 @@ INTEGERS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "tls.cert_chain_len": (("tls",), BOTH),
     "tls_cert_notbefore": (("tls",), BOTH),
     "tls_cert_notafter": (("tls",), BOTH),
+    **{
+        f"http2.{name}": (("http2", "doh2"), BOTH)
+        for name in ("frametype", "errorcode", "priority", "window", "size_update", "settings")
+    },
     "ftp.reply_received": (("ftp",), CLIENT),
     "ftp.dynamic_port": (("ftp",), BOTH),
     "ftp.mode": (("ftp",), BOTH),
@@ -228,4 +233,5 @@ INTEGERS: Final[dict[str, tuple[tuple[str, ...], int]]] = {
 }
 """Keywords that compare `Transaction.integers`: protocols and sides. Versions are the wire's (0x0303); times are Unix seconds;
 `ssl_state` is bits (1 client hello, 2 server hello, 4 client key exchange, 8 server key exchange, 16 unknown); `ftp.reply_received` and
-`ftpbounce` are 1 or 0; `ftp.mode` is 0 (active) or 1 (passive)."""
+`ftpbounce` are 1 or 0; `ftp.mode` is 0 (active) or 1 (passive); those of `http2.settings` are the setting's number, shifted
+left by 32 bits, and its value."""

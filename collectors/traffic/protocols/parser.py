@@ -62,6 +62,8 @@ class Parser:
         """Set when what follows is another protocol: its name, or "?" to detect anew ("tls" is expected, not believed)."""
         self.rest = b""
         """The bytes behind that change that came with it, of the same side."""
+        self.renamed = ""
+        """Set when the conversation turns out to be another protocol than it was called, which this parser reads, too."""
         self.expected: list[Expected] = []
         """Flows to come (FTP's data connections)."""
         self.expectation: tuple[bool, bytes] | None = None
@@ -73,6 +75,9 @@ class Parser:
 
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""
+
+    def take_over(self, former: "Parser") -> None:
+        """Hear who read the conversation until it changed to this protocol."""
 
     def release(self) -> None:
         """Let go of what refers back to this parser: its flow is over, and its memory is free at once."""

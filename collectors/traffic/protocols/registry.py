@@ -5,6 +5,7 @@ from typing import Final
 from collectors.traffic.protocols.dns import DnsParser, MdnsParser
 from collectors.traffic.protocols.ftp import FtpDataParser, FtpParser
 from collectors.traffic.protocols.http.parser import HttpParser
+from collectors.traffic.protocols.http2.parser import Http2Parser
 from collectors.traffic.protocols.mail.smtp import SmtpParser
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
@@ -13,6 +14,7 @@ from collectors.traffic.protocols.tls.parser import TlsParser
 
 _PARSERS: Final[dict[str, type[Parser]]] = {
     "http": HttpParser,
+    "http2": Http2Parser,
     "dns": DnsParser,
     "mdns": MdnsParser,
     "tls": TlsParser,

@@ -105,6 +105,34 @@ def test_only_what_suricata_itself_drops_is_to_be_banned_and_only_sessions_prove
     assert found[4]["offender"] == "203.0.113.13", "the end that is not at home"
 
 
+def test_records_of_a_real_suricata(followed: Followed) -> None:
+    """What Suricata 7.0.10 (Debian's) wrote with its stock configuration: of packets, it guesses the transaction."""
+    lines = (Path(__file__).parents[2] / "fixtures/suricata/eve-7.0.10.json").read_bytes().splitlines()
+    followed.write(*lines)
+    report = followed.look()
+    packet, transaction = report.events
+    assert (packet.fields["sid"], packet.fields["proven"], packet.severity) == (9000001, False, 4)
+    assert (packet.fields["techniques"], packet.fields["category"]) == (["T1190"], "Web Application Attack")
+    assert (transaction.fields["sid"], transaction.fields["proven"]) == (9000002, True)
+    assert transaction.fields["app_protocol"] == "http" and transaction.fields["packets_to_server"] == 4
+    told = followed.rows[f"stats {followed.path}"].stats
+    assert told is not None and (told.packets, told.dropped, told.drop_share) == (408, 0, 0.0)
+    assert not [spot for spot in report.blind if spot.why is Why.MALFORMED]
+
+
+def test_between_renaming_and_reopening_nothing_is_missed_and_nothing_is_wrong(followed: Followed) -> None:
+    followed.write(alert())
+    assert len(followed.look().events) == 1
+    moved = followed.path.with_name("eve.json.1")
+    followed.path.rename(moved)
+    with moved.open("ab") as file:
+        file.write(json.dumps(alert(7), separators=(",", ":")).encode() + b"\n")
+    report = followed.look()
+    assert [event.fields["sid"] for event in report.events] == [7] and not report.blind
+    followed.write(alert(8))
+    assert [event.fields["sid"] for event in followed.look().events] == [8]
+
+
 def test_drops_that_suricata_counts_are_an_event_and_a_blind_spot(followed: Followed) -> None:
     followed.write(stats(8, 1000, 0))
     assert followed.look().events == ()

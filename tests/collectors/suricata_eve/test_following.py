@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.suricata_eve.following import LONGEST_LINE, begin, follow
@@ -129,6 +129,7 @@ def test_a_file_that_is_gone_cannot_be_read(tmp_path: Path) -> None:
         follow(FILES, str(tmp_path / "eve.json"), Place(inode=1, device=1, offset=0), MOST)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["write", "half", "rename", "copy", "look"]), max_size=25))
 def test_whatever_happens_to_the_file_every_line_is_read_once_and_in_order(deeds: list[str]) -> None:
     import tempfile

@@ -20,7 +20,7 @@ from tests.collectors.traffic.rules.engine import scene
 
 AT_ONCE = 20
 """Conversations of one capture."""
-PORTS = {"http": 80, "tls": 443, "ssh": 22, "smtp": 25, "ftp": 21, "dns": 53}
+PORTS = {"http": 80, "http2": 80, "tls": 443, "ssh": 22, "smtp": 25, "ftp": 21, "dns": 53}
 HEADERS = struct.Struct("!6s6sH BBHHHBBHII HHIIBBHHH")
 RULES = """
 tcp any any -> any any (content:"a"; content:"e"; distance:0; within:40;)
@@ -43,6 +43,9 @@ http any any -> any any (file.data; gunzip; content:"a"; within:9;)
 http any any -> any any (filemagic:"text"; filesize:>0; fileext:"x";)
 http any any -> any any (http.response_header; content:"a"; http.stat_code; content:"2"; app-layer-state:>response_headers;)
 http any any -> any any (app-layer-event:http.request_header_invalid;)
+http2 any any -> any any (http2.header_name; content:"a"; http2.frametype:headers; http2.settings:SETTINGS_ENABLE_PUSH;)
+http1:response_body any any -> any any (flow:to_client;)
+http any any -> any any (app-layer-state:request_headers;)
 dns any any -> any any (dns.query; dotprefix; tld; content:"e"; dns.rrtype:>0;)
 dns any any -> any any (dns.answers.rrname; content:"e"; dns.rcode:0; dns.opcode:0;)
 tls any any -> any any (tls.sni; content:"example"; tls.version:1.2; ssl_state:client_hello; ja3.string; content:"7";)

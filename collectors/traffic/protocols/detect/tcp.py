@@ -64,6 +64,7 @@ _TO_CLIENT: Final = patterns(
     ("http", rb"[\r\n]{0,4}HTTP/(?:0\.9|1\.[01])[ \t]"),
     ("tls", rb"\x16\x03[\x00-\x04]..\x02|\x15\x03[\x00-\x04]\x00\x02[\x01\x02]"),
     ("ssh", rb"(?:[\x20-\x7e]{0,255}\r?\n){0,4}SSH-[12]\."),
+    ("http2", rb"\x00\x00[\x00\x06\x0c\x12\x18\x1e\x24\x2a\x30]\x04[\x00\x01]\x00\x00\x00\x00"),
     ("smtp", rb"220[ -](?=[^\r\n]{0,300}(?i:E?SMTP|mail))"),
     ("ftp", rb"220[ -](?=[^\r\n]{0,300}(?i:FTP))|220 \("),
     ("smb", rb"\x00[\x00\x01]..[\xff\xfe\xfd]SMB"),

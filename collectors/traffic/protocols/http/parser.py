@@ -50,6 +50,11 @@ class HttpParser(Parser):
         self._request.release()
         self._response.release()
 
+    def upgraded(self) -> HttpTransaction | None:
+        """Return the request whose answer changed the protocol, None where it was not seen."""
+        tx = self._response.tx
+        return tx if tx is not None and tx.method else None
+
     def _begin(self) -> HttpTransaction:
         last = self._open[-1] if self._open else None
         if last is not None and last.request < COMPLETE and not last.unseen and not last.method:
@@ -95,6 +100,7 @@ class HttpParser(Parser):
                 self._response.tx.event("failed_protocol_change", True)
                 self.touch(self._response.tx)
             self.next_protocol = "http2" if b"h2c" in word else "websocket" if b"websocket" in word else "?"
+            self.rest = self._response.rest()
         elif self._request.tunnel:
             self._request.tunnel = False
             self.next_protocol = "?"

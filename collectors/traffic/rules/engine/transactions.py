@@ -5,6 +5,8 @@ from collections.abc import Callable
 from collectors.traffic.protocols import names
 from collectors.traffic.protocols.news import Transaction
 from collectors.traffic.rules.engine.tests import Unsupported
+from collectors.traffic.rules.language.enumerations import HTTP2_SETTINGS
+from collectors.traffic.rules.language.numbers import number
 from collectors.traffic.rules.language.rule import EventTest, FieldTest, Test, WordTest
 
 TxCheck = Callable[[Transaction, bool, bool], bool]
@@ -121,9 +123,23 @@ def _word(test: WordTest) -> TxCheck:
             for side in (to_client, not to_client)
             for value in transaction.buffers("ftpdata_command", side)
         )
+    if name == "http2.settings":
+        return _setting(test)
     if name == "ftpbounce":
         return lambda transaction, to_client, _named: any(transaction.integers(name, to_client))
     raise Unsupported(f"{name} is not evaluated")
+
+
+def _setting(test: WordTest) -> TxCheck:
+    """Return the function of `http2.settings`: a setting was sent, with a value as the rule asks."""
+    setting, comparison = HTTP2_SETTINGS[test.words[0]], test.words[1]
+    holds = number(comparison).holds if comparison else None
+
+    def sent(transaction: Transaction, to_client: bool, _named: bool) -> bool:
+        values = [value for value in transaction.integers("http2.settings", to_client) if value >> 32 == setting]
+        return bool(values) if holds is None else any(holds(value & 0xFFFFFFFF) for value in values)
+
+    return sent
 
 
 def _ssl_state(test: WordTest) -> TxCheck:

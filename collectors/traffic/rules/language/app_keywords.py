@@ -92,7 +92,6 @@ _FIELDS: tuple[tuple[str, str, int, Mapping[str, int]], ...] = (
 )
 
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("http2", "http2.settings"),
     ("krb5", "krb5.ticket_encryption"),
     ("dnp3", "dnp3_func"),
     ("dnp3", "dnp3_ind"),
@@ -142,6 +141,18 @@ def _words(protocol: str, name: str) -> Keyword:
         draft.rule.tests.append(WordTest(name, tuple(part.strip().lower() for part in argument.split(",")), negated))
 
     return Keyword(apply, quotes=OPTIONAL)
+
+
+def _setting(draft: Draft, argument: str, negated: bool) -> None:
+    """Take the name of a setting of HTTP/2, and a comparison with its value where there is one."""
+    draft.protocol("http2", "http2.settings")
+    found = re.match(r"\s*(\w+)\s*(.*?)\s*$", argument)
+    if not found or found[1].lower() not in names.HTTP2_SETTINGS:
+        known = ", ".join(names.HTTP2_SETTINGS).upper()
+        raise Refused(f'http2.settings: "{argument}" does not begin with one of {known}')
+    if found[2]:
+        number(found[2], U32)
+    draft.rule.tests.append(WordTest("http2.settings", (found[1].lower(), found[2])))
 
 
 def _tls_version(draft: Draft, argument: str, negated: bool) -> None:
@@ -333,5 +344,6 @@ KEYWORDS: dict[str, Keyword] = {
     "modbus": Keyword(_modbus),
     "app-layer-event": Keyword(_app_event),
     "app-layer-state": Keyword(_app_state),
+    "http2.settings": Keyword(_setting, quotes=OPTIONAL),
 }
 KEYWORDS |= {alias: KEYWORDS[name] for alias, name in ALIASES.items()}

@@ -189,6 +189,15 @@ HTTP2_FRAMES = {
     )
 }
 
+HTTP2_SETTINGS = {
+    "settings_header_table_size": 1,
+    "settings_enable_push": 2,
+    "settings_max_concurrent_streams": 3,
+    "settings_initial_window_size": 4,
+    "settings_max_frame_size": 5,
+    "settings_max_header_list_size": 6,
+}
+
 HTTP2_ERRORS = {
     name: value
     for value, name in enumerate(

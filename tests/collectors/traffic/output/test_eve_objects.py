@@ -6,8 +6,10 @@ from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import IP, UDP
 
 from collectors.traffic.output.eve_objects import objects
+from collectors.traffic.protocols.http2 import frames
 from collectors.traffic.protocols.news import Fields
 from tests.collectors.traffic.oracle import ether
+from tests.collectors.traffic.protocols.http2.wire import Deflater, answered, asked, headers
 from tests.collectors.traffic.rules.engine import scene
 
 
@@ -30,6 +32,22 @@ def test_http() -> None:
             "http_refer": "http://a.test/",
             "http_method": "GET",
             "protocol": "HTTP/1.1",
+            "status": 404,
+        }
+    }
+
+
+def test_http2_is_told_by_the_same_names() -> None:
+    question = frames.MAGIC + headers(1, Deflater().block(asked(b"/path?x=1", b"GET", (b"user-agent", b"probe/1"))))
+    talk = scene.Talk().ask(question).answer(headers(1, Deflater().block(answered(b"404")))).close().packets
+    found = _of(talk, 'alert http any any -> any any (flow:to_client; http.stat_code; content:"404";)')
+    assert found == {
+        "http": {
+            "hostname": "example.test",
+            "url": "/path?x=1",
+            "http_user_agent": "probe/1",
+            "http_method": "GET",
+            "protocol": "HTTP/2",
             "status": 404,
         }
     }

@@ -3,6 +3,9 @@
 import gzip
 import struct
 import zlib
+from base64 import urlsafe_b64encode
+
+from tests.collectors.traffic.protocols.http2.wire import Deflater, answered, asked, data, frame, headers, settings
 
 Said = tuple[tuple[bool, bytes], ...]
 
@@ -136,8 +139,51 @@ FTP: tuple[Said, ...] = (
     ),
 )
 
+MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def _http2() -> tuple[Said, ...]:
+    there, back = Deflater(), Deflater()
+    question = urlsafe_b64encode(dns_message(response=False)).rstrip(b"=")
+    coded, form = (b"content-encoding", b"gzip"), (b"cookie", b"a=b")
+    block = there.block(asked(b"/b?x=%41", b"POST", form))
+    return (
+        (
+            (False, MAGIC + settings((1, 100), (2, 0)) + headers(1, there.block(asked(b"/a", b"GET", form)))),
+            (
+                True,
+                settings((3, 100)) + frame(8, 0, b"\0\0\x01\0") + headers(1, back.block(answered(b"200", coded)), 4),
+            ),
+            (
+                False,
+                headers(3, block[:9], 0)
+                + frame(9, 3, block[9:], 4)
+                + data(3, b"\3x=1\0\0\0", 9)
+                + frame(6, 0, bytes(8)),
+            ),
+            (
+                True,
+                data(1, gzip.compress(b"a" * 500))
+                + frame(2, 3, b"\0\0\0\1\7")
+                + headers(3, back.block(answered(b"404"))),
+            ),
+            (True, frame(3, 5, b"\0\0\0\x08") + frame(7, 0, b"\0\0\0\3\0\0\0\0")),
+        ),
+        (
+            (False, MAGIC + headers(1, Deflater().block(asked(b"/dns-query?dns=" + question)))),
+            (
+                True,
+                frame(5, 1, b"\0\0\0\2" + Deflater().block(asked(b"/p")), 4)
+                + headers(1, b"\x88\x5f\x17application/dns-message", 4)
+                + data(1, dns_message()),
+            ),
+        ),
+    )
+
+
 SEEDS: dict[str, tuple[Said, ...]] = {
     "http": HTTP,
+    "http2": _http2(),
     "tls": (
         (
             (False, client_hello()),

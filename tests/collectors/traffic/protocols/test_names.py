@@ -18,4 +18,4 @@ def test_buffers_that_are_filled_have_a_parser() -> None:
 
 
 def test_http_names_stand_for_both_versions() -> None:
-    assert names.PROTOCOLS["http"] == {"http", "http2"} and names.PROTOCOLS["http1"] == {"http"}
+    assert names.PROTOCOLS["http"] == {"http", "http2", "doh2"} and names.PROTOCOLS["http1"] == {"http"}

@@ -57,6 +57,12 @@ def rule(options: str, protocol: str = "ip") -> Rule:
             DceIface("367abb81-9844-35f1-ad32-98f038001003", Number(">", 1), True),
         ),
         ("modbus:function 21;", "modbus", Modbus("function", "function 21")),
+        ("http2.settings:SETTINGS_ENABLE_PUSH;", "http2", WordTest("http2.settings", ("settings_enable_push", ""))),
+        (
+            "http2.settings:SETTINGS_MAX_FRAME_SIZE > 16384;",
+            "http2",
+            WordTest("http2.settings", ("settings_max_frame_size", "> 16384")),
+        ),
         (
             "app-layer-event:http.invalid_response_chunk_len;",
             "http1",
@@ -94,6 +100,8 @@ def test_a_state_needs_a_protocol() -> None:
     "options",
     [
         "dns.rcode:nonsense;",
+        "http2.settings:nonsense;",
+        "http2.settings:SETTINGS_ENABLE_PUSH=many;",
         "tls.version:9;",
         "tls_cert_notafter:tomorrow;",
         "ssl_version:tls9;",
