@@ -125,5 +125,11 @@ def _tls(transaction: Transaction) -> dict[str, Any]:
     return found
 
 
-_OBJECTS: dict[str, Callable[[Transaction], dict[str, Any]]] = {"http": _http, "http2": _http, "dns": _dns, "doh2": _dns, "tls": _tls}
+_OBJECTS: dict[str, Callable[[Transaction], dict[str, Any]]] = {
+    "http": _http,
+    "http2": _http,
+    "dns": _dns,
+    "doh2": _dns,
+    "tls": _tls,
+}
 _NAMES = {"doh2": "dns", "http2": "http"}
