@@ -1,5 +1,6 @@
 """Replacing a file so that whoever reads it, and whoever finds the disk after a crash, sees the old content or the new one."""
 
+import errno
 import os
 import secrets
 
@@ -50,4 +51,5 @@ def _remove(temporary: str) -> None:
 
 def _cannot(path: str, error: OSError) -> Unavailable:
     told = unavailable(path, error)
-    return Unavailable(told.why, f"{path} cannot be written ({error.strerror})", advice=told.advice)
+    advice = "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else told.advice
+    return Unavailable(told.why, f"{path} cannot be written ({error.strerror})", advice=advice)

@@ -14,7 +14,8 @@ class SmallDisk:
 
     def __init__(self, agent: Agent, name: str = "agent", mebibytes: int = 8) -> None:
         """Mount it over the agent's folder `name`: `agent`, or that of its workers."""
-        place = agent.folder / name
+        self.name, place = name, agent.folder / name
+        self._place = place
         place.mkdir(mode=0o711)
         mount = f'mount -t tmpfs -o size={mebibytes}m,mode=711 none "{place}" && echo ready && exec sleep 600'
         self._keeper = subprocess.Popen(["unshare", "--mount", "sh", "-c", mount], stdout=subprocess.PIPE)
@@ -37,6 +38,10 @@ class SmallDisk:
         if self._thread.ident is not None:
             self._thread.join()
         self._ballast.unlink(missing_ok=True)
+
+    def grow(self, mebibytes: int) -> None:
+        """Make room for more."""
+        subprocess.run([*self.inside, "mount", "-o", f"remount,size={mebibytes}m", str(self._place)], check=True)
 
     def close(self) -> None:
         self.free()

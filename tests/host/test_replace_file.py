@@ -26,8 +26,9 @@ def test_a_failure_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Unavailable, match="No space left"):
+    with pytest.raises(Unavailable, match="No space left") as told:
         replace_file.write(str(path), b"new")
+    assert told.value.advice == "make room there"
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["rules"]
 
