@@ -193,8 +193,13 @@ def _failed(
     after: tuple[Event, ...] = (),
 ) -> Result:
     """How a run failed; `done` is what it saved nevertheless, `after` what came of copying that."""
+    from actions.backup.stores.store import NoSpace
+
     if isinstance(error, HoldfastError):
-        what, advice, code, permanent = error.message, error.advice, error.exit_code, error.permanent
+        what, advice, code = error.message, error.advice, error.exit_code
+        permanent = error.permanent and not isinstance(
+            error, NoSpace
+        )  # somebody makes room: worth another try before tomorrow
     else:
         what, advice, code, permanent = f"{type(error).__name__}: {error}", "", 1, False
     event = FAILED.event(

@@ -62,7 +62,7 @@ DEEDS: dict[str, tuple[str, Told]] = {
         (("/usr/bin/sum.real", "", ""), ("/usr/bin/sum", "modified", "")),
     ),
     "renamed twice": (
-        "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed|created", ""),)
+        "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed", ""),)
     ),
     "exchanged": (
         "mv /usr/bin/fmt /usr/bin/.x; mv /usr/bin/fold /usr/bin/fmt; mv /usr/bin/.x /usr/bin/fold",
@@ -147,8 +147,6 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
     told = console.told(before)
     wrong = [one for one in wanted if not _is_told(told[one[0]], *one[1:])]
     assert wrong == [], json.dumps({path: told[path] for path, _, _ in wrong}, indent=1, default=str)[:6000]
-    if not _is_told(told["/opt/lab/third"], "renamed", ""):  # looked at between the two: gone, and then new
-        assert any(_is_told(told.get(gone, []), "deleted", "") for gone in ("/opt/lab/other", "/opt/lab/.t"))
     renamed = {event["fields"].get("former") for events in told.values() for event in events}
     assert set(told) - {path for path, _, _ in wanted} - renamed <= {"/usr/bin/.x", "/opt/lab/.t", "/opt/lab/other"}, (
         f"seed {SEED}"

@@ -184,6 +184,7 @@ def test_no_space_here_is_said_no_snapshot_claims_it_and_with_room_it_goes_on(
     assert isinstance(result.outcome, Failed)
     assert "No space left" in result.outcome.error
     assert "make room" in result.outcome.error
+    assert not result.outcome.permanent, "somebody may make room before tomorrow"
     opened = Repository.open(LocalStore(place), PASSWORD)
     assert list(opened.snapshots()) == []
     subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
