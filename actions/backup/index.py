@@ -122,9 +122,11 @@ class Index:
 
     def find(self, type: BlobType, id: bytes) -> list[Location]:
         """Every place of a blob; empty when there is none."""
-        table = self._tables[type]
+        table, found = self._tables[type], []
         with self._lock:
-            return [self._location(table, number) for number in table.entries(id)]
+            for number in table.entries(id):
+                found.append(self._location(table, number))
+        return found
 
     def plain_length(self, type: BlobType, id: bytes) -> int | None:
         """Bytes of a blob's plaintext, None when there is no such blob."""

@@ -7,9 +7,10 @@ the target meanwhile can lead outside of it. What takes the place of something i
 import os
 import secrets
 import stat
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,7 +31,11 @@ _STEP = 64 << 10
 _AHEAD = 3
 """So many blobs of a file are made ready while one is written."""
 
-_THREADS = 2
+_BATCH = 16
+_WAITING = 8
+"""So many small files of a directory go to a thread together, and so many such batches may wait."""
+
+_THREADS = max(2, min(4, os.cpu_count() or 1))
 _ZEROS = bytes(_STEP)
 
 
@@ -74,6 +79,9 @@ class _Frame:
     node: Node | None
     entries: Iterator[tuple[bytes, Node]]
     wanted: dict[bytes, Target] | None = None
+    gathered: list[tuple[bytes, Node, bytes]] = field(default_factory=list)
+    under_way: deque[Future[None]] = field(default_factory=deque)
+    """The small files of it that a thread is to write and that threads write; it is not left before they are there."""
 
 
 class Restorer:
@@ -102,6 +110,7 @@ class Restorer:
         self._pulse = pulse
         self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
         self._pool: ThreadPoolExecutor
+        self._counting = threading.Lock()
         self.restored = Restored()
 
     def restore(self, tree: str, target: str | bytes, wanted: Target | None = None) -> Restored:
@@ -116,6 +125,7 @@ class Restorer:
                 self._walk(tree, wanted.below if wanted is not None else None)
         finally:
             os.close(self._root)
+            self.restored.failed.sort(key=lambda told: told.path.split(b"/"))  # threads are done in any order
         return self.restored
 
     def _walk(self, tree: str, wanted: dict[bytes, Target] | None) -> None:
@@ -130,9 +140,13 @@ class Restorer:
                         stack.append(below)
                         break
                 else:
+                    self._write_each(frame, frame.gathered)  # beside the threads
+                    _finish(frame)
                     self._leave(stack.pop())
+                    self._pulse(self.restored)
         finally:
             for frame in stack:
+                _give_up(frame)
                 os.close(frame.descriptor)
 
     def _entries(
@@ -167,15 +181,36 @@ class Restorer:
                 return _Frame(path, below, node, self._entries(node.subtree, path, wanted), wanted)
             if step is not None and step.below:
                 raise NoSuchPath("the snapshot holds no directory there")
-            if not self._may_write(frame, name, node, path):
-                return None
-            if node.type == "file":
-                self._file(frame, name, node, path)
-            else:
-                self._other(frame, name, node, path)
+        except (OSError, NoSuchPath) as error:
+            self._fail(path, error)
+            return None
+        if node.type == "file" and node.links <= 1 and len(node.content or ()) <= 1:
+            frame.gathered.append((name, node, path))
+            if len(frame.gathered) >= _BATCH:
+                self._hand_over(frame)
+        else:
+            self._write(frame, name, node, path)
+        return None
+
+    def _hand_over(self, frame: _Frame) -> None:
+        """Have a thread write what was gathered; waits while too much is under way."""
+        if frame.gathered:
+            while len(frame.under_way) >= _WAITING:
+                frame.under_way.popleft().result()
+            frame.under_way.append(self._pool.submit(self._write_each, frame, frame.gathered))
+            frame.gathered = []
+
+    def _write_each(self, frame: _Frame, entries: Sequence[tuple[bytes, Node, bytes]]) -> None:
+        for name, node, path in entries:
+            self._write(frame, name, node, path)
+
+    def _write(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+        """Write an entry that is no directory, where it may; what goes wrong with it is stated."""
+        try:
+            if self._may_write(frame, name, node, path):
+                (self._file if node.type == "file" else self._other)(frame, name, node, path)
         except (OSError, Damaged, NoSuchBlob, NoSuchPath, ValueError) as error:
             self._fail(path, error)
-        return None
 
     def _directory(self, frame: _Frame, name: bytes) -> int | None:
         """A directory to restore into, opened: made, or the one that is there; None where something else stands there and is left."""
@@ -201,7 +236,8 @@ class Restorer:
         except FileNotFoundError:
             return True
         if self._overwrite is Overwrite.NEVER:
-            self.restored.skipped += 1
+            with self._counting:
+                self.restored.skipped += 1
             return False
         if self._overwrite is Overwrite.ALWAYS or not _seems_same(node, status):
             return True
@@ -212,7 +248,8 @@ class Restorer:
             self._metadata(descriptor, None, node, path)
         finally:
             os.close(descriptor)
-        self.restored.unchanged += 1
+        with self._counting:
+            self.restored.unchanged += 1
         return False
 
     def _holds_content(self, descriptor: int, node: Node) -> bool:
@@ -230,12 +267,13 @@ class Restorer:
         made = self._name_to_make(name)
         if link is not None and link in self._links and self._link(frame, made, *self._links[link]):
             self._publish(frame, made, name)
-            self.restored.files += 1
+            with self._counting:
+                self.restored.files += 1
             return
         descriptor = os.open(made, _NEW, 0o600, dir_fd=frame.descriptor)
         try:
             try:
-                self._content(descriptor, node)
+                size = self._content(descriptor, node)
                 self._metadata(descriptor, None, node, path)
                 self._publish(frame, made, name)
             except BaseException:
@@ -247,7 +285,9 @@ class Restorer:
                 self._links[link] = path, os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
-        self.restored.files += 1
+        with self._counting:
+            self.restored.files += 1
+            self.restored.bytes += size
 
     def _name_to_make(self, name: bytes) -> bytes:
         """Under which name an entry is made: its own, or another where it may have to take the place of something."""
@@ -271,8 +311,8 @@ class Restorer:
         os.unlink(name, dir_fd=frame.descriptor)
         return False
 
-    def _content(self, descriptor: int, node: Node) -> None:
-        """Write the blobs of a file, leaving holes where they are zero."""
+    def _content(self, descriptor: int, node: Node) -> int:
+        """Write the blobs of a file, leaving holes where they are zero; returns its size."""
         position = 0
         ids = [bytes.fromhex(id) for id in node.content or ()]
         lengths = []
@@ -294,7 +334,7 @@ class Restorer:
             for start, bad in zip(starts, each(differs, ids, starts, lengths), strict=True):
                 if bad:
                     raise Damaged(node.name, f"what was written at byte {start} does not read back the same")
-        self.restored.bytes += position
+        return position
 
     def _ahead(self, ids: Sequence[bytes]) -> Iterator[bytes]:
         """The blobs of a file in turn; of several, the next ones are read, decrypted and hashed meanwhile."""
@@ -382,6 +422,19 @@ def find_tree(repository: Repository, tree: str, path: str | bytes) -> str:
                 raise NoSuchPath(f"{os.fsdecode(path)}: the snapshot holds no such directory")
             tree = node.subtree
     return tree
+
+
+def _finish(frame: _Frame) -> None:
+    """Wait for the files that threads write into a directory; what ended one of them ends the restore."""
+    while frame.under_way:
+        frame.under_way.popleft().result()
+
+
+def _give_up(frame: _Frame) -> None:
+    """Begin no further file of a directory, and wait for those at work: its descriptor is theirs, too."""
+    for future in frame.under_way:
+        future.cancel()
+    wait(frame.under_way)
 
 
 def _seems_same(node: Node, status: os.stat_result) -> bool:

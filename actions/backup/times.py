@@ -36,6 +36,7 @@ def _second(seconds: int, *_: object) -> tuple[str, str]:
     return f"{year:04d}-{month:02d}-{day:02d}T{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}", zone
 
 
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> int:
     """Nanoseconds since 1970; raises ValueError for what is not such a time. Digits beyond nanoseconds are cut."""
     match = _FORM.fullmatch(text)

@@ -1,7 +1,8 @@
 """A repository in a directory of this machine, in restic's default layout.
 
 A file is written beside its final name, synced, made read-only and then *linked* to that name: unlike a rename, a link never replaces
-what is there. Where the file system has no hard links (FAT, some network shares) it is renamed after a look.
+what is there. Where the file system has no hard links (FAT, some network shares) it is renamed after a look. Locks are not synced: what
+they say ends with the process, and a sync may wait for everything that others have written.
 """
 
 import errno
@@ -70,6 +71,7 @@ class LocalStore:
 
     def __init__(self, path: str | Path, connections: int = 2) -> None:
         self._root = Path(path)
+        self._packs = str(self._root / FOLDERS[FileType.PACK])
         self._connections = connections
         self._naming = threading.Lock()
 
@@ -108,13 +110,14 @@ class LocalStore:
                 final.parent.mkdir(mode=_FOLDER_MODES[parts.shared], exist_ok=True)
             else:
                 temporary = final.with_name(f"{final.name}{TEMPORARY}{secrets.token_hex(8)}")
-                self._write(temporary, parts)
+                self._write(temporary, parts, durable=handle.type is not FileType.LOCK)
             try:
                 self._publish(temporary, final)
             finally:
                 with suppress(FileNotFoundError):
                     temporary.unlink()
-            _sync_folder(final.parent)
+            if handle.type is not FileType.LOCK:
+                _sync_folder(final.parent)
         except OSError as error:
             raise _translated(error, f"{final}") from error
 
@@ -136,7 +139,9 @@ class LocalStore:
 
     def load(self, handle: Handle, offset: int = 0, length: int | None = None) -> bytes:
         check_handle(handle)
-        path = self._path(handle)
+        # Blobs are loaded one by one: a path of text is made in a tenth of the time.
+        name = handle.name
+        path = f"{self._packs}/{name[:2]}/{name}" if handle.type is FileType.PACK else str(self._path(handle))
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -179,7 +184,8 @@ class LocalStore:
         path = self._path(handle)
         try:
             path.unlink()
-            _sync_folder(path.parent)
+            if handle.type is not FileType.LOCK:
+                _sync_folder(path.parent)
         except OSError as error:
             raise _translated(error, f"{path}") from error
 
@@ -237,12 +243,12 @@ class LocalStore:
         except OSError:
             return False
 
-    def _write(self, temporary: Path, parts: Sequence[Buffer]) -> None:
+    def _write(self, temporary: Path, parts: Sequence[Buffer], *, durable: bool = True) -> None:
         shared = self._shared()
         descriptor = _new_file(temporary, shared=shared)
         try:
             _write_all(descriptor, parts)
-            _finish(descriptor, shared=shared)
+            _finish(descriptor, shared=shared, durable=durable)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -351,9 +357,11 @@ def _new_file(path: Path, *, shared: bool) -> int:
         return os.open(path, flags, 0o600)
 
 
-def _finish(descriptor: int, *, shared: bool) -> None:
+def _finish(descriptor: int, *, shared: bool, durable: bool = True) -> None:
     """Read-only and durable."""
     os.fchmod(descriptor, 0o440 if shared else 0o400)
+    if not durable:
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:
