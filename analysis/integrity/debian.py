@@ -215,7 +215,7 @@ def apt_history(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
         started = to_ms(fields["Start-Date"])
         found.append(
             Transaction(
-                id=f"apt-{started}",
+                id=_run_id("apt", started, [one.started_ms for one in found[-9:]]),
                 tool="apt",
                 started_ms=started,
                 ended_ms=to_ms(fields["End-Date"]) if "End-Date" in fields else 0,
@@ -226,6 +226,12 @@ def apt_history(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
             )
         )
     return found
+
+
+def _run_id(tool: str, started_ms: int, before: list[int]) -> str:
+    """Return the name of a run: the logs know whole seconds only, and of several that began in one (`before` this one) each has its own."""
+    number = before.count(started_ms)
+    return f"{tool}-{started_ms}" + (f"-{number}" if number else "")
 
 
 def _apt_change(deed: str, match: re.Match[str]) -> PackageChange:
@@ -293,8 +299,7 @@ def dpkg_log(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
             continue
         at = to_ms(f"{words[0]} {words[1]}")
         if not found or words[2] == "startup":
-            number = sum(one.started_ms == at for one in found[-9:])
-            found.append(_DpkgRun(at, f"dpkg-{at}" + (f"-{number}" if number else "")))
+            found.append(_DpkgRun(at, _run_id("dpkg", at, [one.started_ms for one in found[-9:]])))
         found[-1].ended_ms = at
         found[-1].line(words[2:])
     return [run for one in found if (run := one.told()) is not None]

@@ -100,6 +100,14 @@ def test_runs_of_apt_tell_what_was_asked_for_first() -> None:
     assert two.ended_ms == 0 and [each.deed for each in two.packages] == ["downgrade", "reinstall", "purge"]
 
 
+def test_runs_of_apt_that_begin_in_the_same_second_are_told_apart() -> None:
+    text = (
+        "".join(f"Start-Date: 1\nInstall: {name}:all (1)\nEnd-Date: 1\n\n" for name in "abc")
+        + "Start-Date: 2\nRemove: a:all (1)\n"
+    )
+    assert [one.id for one in apt_history(text, int)] == ["apt-1", "apt-1-1", "apt-1-2", "apt-2"]
+
+
 def test_a_run_of_dpkg_begins_where_it_says_so() -> None:
     text = (
         "2026-01-01 00:00:01 startup archives unpack\n2026-01-01 00:00:01 install a:all <none> 1\n"

@@ -67,7 +67,8 @@ class Wired:
                     ]
                     book = self.watch.snapshot.rows.get("book")
                     waits = self.watch._collector._book.told(book.reported if book is not None else 0, 1)
-                if came or waits or not self.watch._collector._runs._learning().is_ready:
+                learns = not self.watch._collector._runs._learning().is_ready
+                if came or waits or learns or self.watch.engine._dirty.pending() or self.watch.engine._notices.waits():
                     self.changed = time.monotonic()
         except BaseException as error:  # noqa: BLE001  # told by the thread that answers
             self.error = repr(error)
