@@ -205,7 +205,7 @@ _DEEDS = {
 
 def apt_history(text: str, to_ms: Callable[[str], int]) -> list[Transaction]:
     """Return the runs in apt's history.log; `to_ms` turns its local `YYYY-MM-DD  HH:MM:SS` into Unix ms. A run without end has 0."""
-    found = []
+    found: list[Transaction] = []
     for fields in stanzas(text.splitlines()):
         if "Start-Date" not in fields:
             continue
