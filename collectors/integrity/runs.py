@@ -57,11 +57,16 @@ class Runs:
         rules = self._rules()
         learner = self._learning(rules)
         if any(by_packages(root) for root in rules.by_root):
-            try:
-                self._explaining().begin()
-            except (HoldfastError, OSError, ValueError) as error:
-                self._flaw = _blind(error)
+            self._begin_packages()
             learner.start()
+
+    def _begin_packages(self) -> None:
+        """Have packages asked from now on; what hinders that, such as another package manager than dpkg, stands until it does no more."""
+        try:
+            self._explaining().begin()
+            self._flaw = None
+        except (HoldfastError, OSError, ValueError) as error:
+            self._flaw = _blind(error)
 
     def look(self) -> None:
         """Call it before the journal is read: only what was written there by then is known to be all that a run has brought."""
@@ -124,7 +129,9 @@ class Runs:
         theirs = [change for change in changes if by_packages(change.path)]
         events, blind = self._learner.take() if self._learner is not None else ((), ())
         if self._flaw is not None:
-            blind, self._flaw = (*blind, self._flaw), None
+            self._begin_packages()
+        if self._flaw is not None:
+            blind = (*blind, self._flaw)
         if not theirs and (more_waits or not self._owes()):
             return Explained(events=events, blind=blind)
         if not self._learning().is_ready:
@@ -135,7 +142,8 @@ class Runs:
             return Explained(events=events, blind=(*blind, _blind(error)))
         self.is_owed = found.is_owed
         told = (*events, *(one for one in found.events if not _is_told(one, events)))
-        return Explained(events=told, standing_out=found.standing_out, judged=True, blind=(*blind, *found.blind))
+        blind = (*blind, *(spot for spot in found.blind if spot not in blind))
+        return Explained(events=told, standing_out=found.standing_out, judged=True, blind=blind)
 
     def _owes(self) -> bool:
         """Say whether a run that was judged in part is over, so that its event is due though nothing else changed."""
@@ -177,6 +185,8 @@ def by_packages(path: bytes) -> bool:
 
 
 def _blind(error: Exception) -> Blind:
+    if isinstance(error, Unavailable):
+        return Blind(what=WHAT, why=error.why, detail=error.message, fix=error.advice)
     return Blind(what=WHAT, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500])
 
 

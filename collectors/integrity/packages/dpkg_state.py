@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from analysis.integrity.debian import INSTALLED, Installed, apt_history, dpkg_log, installed, md5_lines
 from collectors.integrity.packages.logs import Logs
 from contracts.errors import Unavailable, Why
-from contracts.host import ReadOnlyHost
+from contracts.host import FileStat, ReadOnlyHost
 from contracts.provenance import Listing, Transaction
 
 DPKG = "/var/lib/dpkg"
 LOCKS = ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend")
+RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
 _FLOCK = "@hhqqi4x"
 """`struct flock`: type, whence, start, length, process."""
@@ -41,7 +42,7 @@ class DpkgState:
 
     def refresh(self) -> None:
         """Read again what changed; raises `Unavailable` where there is no dpkg, or its state may not be read."""
-        found = self._host.files.stat(f"{DPKG}/status")
+        found = self._status()
         updates = self._updates()
         stamp = (found.mtime_ns, found.ctime_ns, found.inode, *map(int, updates))
         if stamp == self._stamp:
@@ -53,6 +54,24 @@ class DpkgState:
         self._stamp = stamp
         self._sums.clear()
         self.diversions = self._diverted()
+
+    def _status(self) -> FileStat:
+        try:
+            return self._host.files.stat(f"{DPKG}/status")
+        except Unavailable as error:
+            if error.why is not Why.NOT_PRESENT:
+                raise
+            detail = f"there is no dpkg here ({error.message})"
+            if any(self._is_there(folder) for folder in RPM):
+                raise Unavailable(Why.INCOMPATIBLE, f"{detail}: packages are rpm's, which are not read") from error
+            raise Unavailable(Why.NOT_PRESENT, detail) from error
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._host.files.stat(path)
+        except Unavailable:
+            return False
+        return True
 
     def _updates(self) -> list[str]:
         """Return dpkg's notes on what `status` does not say yet, in their order: a run that was killed leaves them there."""

@@ -90,6 +90,20 @@ def test_a_failure_to_judge_takes_no_change_away_and_is_said(made: Made, runs: R
     assert explained.blind[0].what == WHAT and "IsADirectoryError" in explained.blind[0].detail
 
 
+def test_that_packages_cannot_be_asked_stands_until_they_can(made: Made, tmp_path: Path) -> None:
+    status, aside = made.folder / "dpkg/status", made.folder / "status"
+    status.rename(aside)
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    one = Runs(host, Options(enabled=True, profiles=("configuration",)))
+    one.begin()
+    for changes in ((), batch().changes, (), ()):
+        spots = one.explained(changes).blind
+        assert sum("there is no dpkg here" in spot.detail for spot in spots) == 1
+    aside.rename(status)
+    assert not any("no dpkg" in spot.detail for spot in one.explained(()).blind)
+
+
 def test_what_packages_do_not_ship_is_not_asked_of_them(runs: Runs) -> None:
     explained = runs.explained(batch(b"/srv/x").changes)
     assert not explained.judged and explained.blind == () and explained.standing_out == ()
