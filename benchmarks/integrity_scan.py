@@ -24,7 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from _installation import ROOT, cpu_s, enter_namespace, tree
+from _installation import ROOT, compiled, cpu_s, enter_namespace, tree
 
 REACH = {"warm": 0.22, "cold": 1.2, "peak_mb": 120.0, "rescan_s_per_120k": 3.0, "million_mb": 150.0}
 SETTINGS = """collectors:
@@ -241,6 +241,7 @@ def main() -> int:
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     enter_namespace(__file__)
+    compiled()
     row: dict[str, float] = {}
     if arguments.part == "million":
         row = million(arguments.files)

@@ -12,7 +12,7 @@ from typing import Any
 from contracts.trees import Node, TreePlan
 from host.turns import Turns
 
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 CHUNK = 1 << 19
 """Bytes read at once: large enough to keep the disk and the hash busy, small enough to stay in the processor's cache."""
 LARGE = 1 << 16
@@ -45,7 +45,7 @@ class Reader:
         self._blank = _blank(plan.hash_name)
         self._buffer = memoryview(bytearray(CHUNK))
         self._whole = (self._buffer,)
-        self._flags = _FILE | (os.O_NOATIME if os.geteuid() == 0 else 0)
+        self._flags = FILE | (os.O_NOATIME if os.geteuid() == 0 else 0)
 
     def wanted(self, mode: int, size: int) -> bool:
         """Say whether the content of such a file is to be hashed."""

@@ -17,18 +17,18 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
-from host.file_digest import Reader, why
+from host.file_digest import FILE, Reader, why
 from host.turns import Turns
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 AHEAD = 64
 """Folders waiting for each thread."""
 TOGETHER = 32
 """So many folders a thread hands over at once: each hand-over makes two threads change places."""
 HELD_S = 0.02
 """No longer than this a folder waits for others."""
-MORE = 4
-"""So many times as many threads look while disks are waited for."""
+READ_AHEAD = 1 << 20
+"""So much of a file is asked for before its turn comes; the kernel reads on by itself."""
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _FIRST = itemgetter(0)
 _FOLDERS, _KIND = stat.S_IFDIR, 0o170000
@@ -58,7 +58,6 @@ class LinuxWalk:
         self._work: _Work = queue.SimpleQueue()
         self._done: _Done = queue.SimpleQueue()
         self._turns = Turns()
-        self._threads: list[threading.Thread] = []
 
     def left(self) -> list[Place]:
         """Return the folders that were not yielded yet."""
@@ -66,18 +65,26 @@ class LinuxWalk:
 
     def __iter__(self) -> Iterator[Directory]:
         """Yield every folder."""
-        self._start(self._plan.threads)
+        threads = [
+            threading.Thread(
+                target=_Looker(self._work, self._done, self._plan, self._turns).run, name=f"tree-{number}", daemon=True
+            )
+            for number in range(self._plan.threads)
+        ]
+        for thread in threads:
+            thread.start()
         try:
             while self._waiting or self._out:
                 while self._waiting and len(self._out) < AHEAD * self._plan.threads:
                     place = self._waiting.pop()
                     self._out[place.path] = place
-                    self._work.put(_Task(place, self._known(place.path)))
+                    task = _Task(place, self._known(place.path))
+                    if self._turns.is_slow():
+                        self._turns.looked(_read_ahead(task, self._plan))
+                    self._work.put(task)
                 found = self._done.get()
                 if isinstance(found, BaseException):
                     raise found
-                if self._turns.is_slow():
-                    self._start(MORE * self._plan.threads)
                 self._turns.begin()  # whoever iterates needs the interpreter, too
                 try:
                     for place, directory in found:
@@ -87,29 +94,20 @@ class LinuxWalk:
                 finally:
                     self._turns.end()
         finally:
-            for _ in self._threads:
+            for _ in threads:
                 self._work.put(None)
-            for thread in self._threads:
+            for thread in threads:
                 thread.join()
-
-    def _start(self, count: int) -> None:
-        """Have so many threads at work; those that others do not need end by themselves."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for number in range(len(self._threads), count):
-            looker = _Looker(self._work, self._done, self._plan, self._turns, number >= self._plan.threads)
-            thread = threading.Thread(target=looker.run, name=f"tree-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
 
 
 def open_folder(path: bytes) -> int:
     """Open a folder name by name, so that no link on the way is followed; raises `OSError`."""
-    descriptor = os.open(b"/", _FOLDER)
+    descriptor = os.open(b"/", FOLDER)
     for name in path.split(b"/"):
         if name in (b"", b"."):
             continue
         try:
-            below = os.open(name, _FOLDER, dir_fd=descriptor)
+            below = os.open(name, FOLDER, dir_fd=descriptor)
         finally:
             os.close(descriptor)
         descriptor = below
@@ -134,38 +132,34 @@ def _below(place: Place, directory: Directory, plan: TreePlan) -> Iterator[Place
 class _Looker:
     """One of the threads that look."""
 
-    def __init__(self, work: _Work, done: _Done, plan: TreePlan, turns: Turns, is_spare: bool) -> None:
-        self._work, self._done, self._plan, self._turns, self._is_spare = work, done, plan, turns, is_spare
+    def __init__(self, work: _Work, done: _Done, plan: TreePlan, turns: Turns) -> None:
+        self._work, self._done, self._plan, self._turns = work, done, plan, turns
         self._reader = Reader(plan, turns, before_huge=self._hand_over)
         self._found: _Found = []
 
     def run(self) -> None:
-        """Look at folders until there is no task, or no need for one more thread."""
+        """Look at folders until there is no task."""
         while (task := self._work.get()) is not None:
-            blocks = _blocks()
-            if self._turns.is_slow():
-                _warm(task.place)
             self._turns.begin()
             try:
-                self._look(task, blocks)
+                self._look(task)
             except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for it
                 self._done.put(error)
             finally:
                 self._turns.end()
                 self._hand_over()
-            if self._is_spare and not self._turns.is_slow():
-                return
 
-    def _look(self, first: _Task, blocks: int) -> None:
+    def _look(self, first: _Task) -> None:
         """Look at a folder, and at others that wait, as long as that takes next to no time."""
-        began = time.monotonic()
+        began, blocks = time.monotonic(), _blocks()
         task: _Task | None = first
         while task is not None:
             seen = _look(task, self._reader, self._plan)  # which may hand over what was found so far
             self._found.append(seen)
-            before, blocks = blocks, _blocks()
-            self._turns.looked(blocks != before)
-            if len(self._found) >= TOGETHER or time.monotonic() - began > HELD_S or self._turns.is_slow():
+            if not self._turns.is_slow():
+                before, blocks = blocks, _blocks()
+                self._turns.looked(blocks != before)
+            if len(self._found) >= TOGETHER or time.monotonic() - began > HELD_S:
                 return
             try:
                 task = self._work.get_nowait()
@@ -184,29 +178,57 @@ def _blocks() -> int:
     return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
-def _warm(place: Place) -> None:
-    """Have the kernel read a folder and the inodes of all names in it; nothing of it is believed."""
+def _read_ahead(task: _Task, plan: TreePlan) -> bool:
+    """Have the kernel begin to read what a look at a folder is going to ask for; returns whether any of it was not in memory.
+
+    Nothing of what is seen here is believed.
+    """
+    blocks = _blocks()
     try:
-        descriptor = os.open(place.path, _FOLDER)
+        descriptor = os.open(task.place.path, FOLDER)
     except OSError:
-        return  # the look says why
+        return False  # the look says why
     try:
         opened = os.fstat(descriptor)
-        if (opened.st_ino, opened.st_dev) != (place.inode, place.device):
-            return
-        with os.scandir(descriptor) as listing:
-            for entry in listing:
-                entry.stat(follow_symlinks=False)
+        if (opened.st_ino, opened.st_dev) == (task.place.inode, task.place.device):
+            _read_files_ahead(task, descriptor, plan)
     except OSError:
-        return
+        return False
     finally:
         os.close(descriptor)
+    return _blocks() != blocks
+
+
+def _read_files_ahead(task: _Task, folder: int, plan: TreePlan) -> None:
+    base = task.place.path.rstrip(b"/") + b"/"
+    known = frozenset[bytes]() if plan.read_again else frozenset(node.name for node in task.before)
+    most = plan.hash_below if plan.hash_name else -1
+    with os.scandir(folder) as listing:
+        entries = [(entry.inode(), entry) for entry in listing]
+    entries.sort(key=_FIRST)  # as they lie on the disk
+    for _, entry in entries:
+        name = os.fsencode(entry.name)
+        try:
+            found = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= most or name in known:
+                continue
+            if plan.excluded is not None and plan.excluded(base + name, False):
+                continue
+            descriptor = os.open(name, FILE, dir_fd=folder)
+        except OSError:
+            continue
+        try:
+            os.posix_fadvise(descriptor, 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _look(task: _Task, reader: Reader, plan: TreePlan) -> tuple[Place, Directory]:
     place = task.place
     try:
-        descriptor = os.open(place.path, _FOLDER) if place.inode else open_folder(place.path)
+        descriptor = os.open(place.path, FOLDER) if place.inode else open_folder(place.path)
     except OSError as error:
         return place, Directory(place.path, (), flaw_of(error))
     try:

@@ -9,10 +9,8 @@ from hashlib import sha256
 
 from contracts.errors import Unavailable, Why
 from contracts.trees import SWAPPED, Directory, Node, Notices, Place, TreePlan
-from host.file_digest import CHUNK, Reader, why
+from host.file_digest import CHUNK, FILE, Reader, why
 from host.tree_walk import Known, LinuxWalk, flaw_of, node_of, open_folder
-
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class LinuxTrees:
@@ -73,7 +71,7 @@ class LinuxTrees:
         if not stat.S_ISREG(node.mode) or node.size > max_bytes:
             return None
         try:
-            descriptor = os.open(path, _FILE)
+            descriptor = os.open(path, FILE)
         except OSError:
             return None
         try:
@@ -95,7 +93,7 @@ class LinuxTrees:
         except OSError:
             return None
         try:
-            descriptor = os.open(name, _FILE, dir_fd=folder)
+            descriptor = os.open(name, FILE, dir_fd=folder)
         except OSError:
             return None
         finally:

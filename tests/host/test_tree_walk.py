@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.trees import GONE, Directory, Node, Place, TreePlan
-from host import file_digest, tree_walk
+from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
+from host import file_digest
 from host.tree_walk import LinuxWalk, flaw_of, open_folder
 from host.turns import Turns
 
@@ -49,20 +49,67 @@ def test_every_folder_comes_once_while_threads_step_aside(
     assert hashes(found) == tree
 
 
-def test_on_a_slow_disk_more_threads_look_and_find_the_same(
+def test_on_a_slow_disk_what_comes_next_is_asked_for_before_and_what_is_found_is_the_same(
     tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looking: set[int] = set()
-    warmed = tree_walk._warm
+    asked = asked_for(monkeypatch)
+    assert hashes(walk(tmp_path / "tree", threads=2)) == tree
+    assert len(asked) == len(tree)
 
-    def warm(place: Place) -> None:
-        looking.add(threading.get_ident())
-        warmed(place)
+
+def test_only_files_that_will_be_read_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("known", "new", "excluded", "large"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "link").symlink_to("new")
+    os.mkfifo(tmp_path / "fifo")
+    known = tuple(node for node in walk(tmp_path)[0].nodes if node.name == b"known")
+    (tmp_path / "large").write_bytes(b"x" * 100)
+    asked = asked_for(monkeypatch)
+    plan = TreePlan(hash_below=99, excluded=lambda path, _: path.endswith(b"excluded"))
+    list(LinuxWalk([Place(os.fsencode(tmp_path), *_number(tmp_path))], lambda path: known, plan))
+    assert asked == [os.stat(tmp_path / "new").st_ino]
+    asked.clear()
+    again = TreePlan(hash_below=99, read_again=True)
+    list(LinuxWalk([Place(os.fsencode(tmp_path), *_number(tmp_path))], lambda path: known, again))
+    assert sorted(asked) == sorted(os.stat(tmp_path / name).st_ino for name in ("known", "new", "excluded"))
+    asked.clear()
+    list(LinuxWalk([Place(os.fsencode(tmp_path), *_number(tmp_path))], lambda path: (), TreePlan(hash_name="")))
+    assert asked == []
+
+
+def test_a_folder_that_is_another_one_by_now_is_not_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("real")
+    asked = asked_for(monkeypatch)
+    device, inode = _number(tmp_path / "real")
+    flaws = [
+        directory.flaw
+        for place in (("real", inode + 1), ("link", inode), ("none", inode))
+        for directory in LinuxWalk(
+            [Place(os.fsencode(tmp_path / place[0]), device, place[1])], lambda path: (), TreePlan()
+        )
+    ]
+    assert asked == [] and flaws == [SWAPPED, "Not a directory", GONE]
+
+
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have every disk be slow; returns a list that gets the inodes of the files that are asked for ahead."""
+    asked: list[int] = []
+    ask = os.posix_fadvise
+
+    def noted(descriptor: int, offset: int, length: int, advice: int) -> None:
+        asked.append(os.fstat(descriptor).st_ino)
+        ask(descriptor, offset, length, advice)
 
     monkeypatch.setattr(Turns, "is_slow", lambda self: True)
-    monkeypatch.setattr(tree_walk, "_warm", warm)
-    assert hashes(walk(tmp_path / "tree", threads=2)) == tree
-    assert len(looking) > 2
+    monkeypatch.setattr(os, "posix_fadvise", noted)
+    return asked
+
+
+def _number(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def test_what_is_not_in_memory_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,14 +156,6 @@ def test_whoever_stops_early_leaves_no_thread_behind(tree: dict[bytes, bytes], t
     next(under_way)
     under_way.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
-
-
-def test_warming_believes_nothing(tmp_path: Path) -> None:
-    """A folder that is gone, another one, or a link by now is left to the look itself."""
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    for name in ("none", "real", "link"):
-        tree_walk._warm(Place(os.fsencode(tmp_path / name), 1, 1))
 
 
 def test_a_folder_is_opened_without_following_links(tmp_path: Path) -> None:
