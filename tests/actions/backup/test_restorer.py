@@ -11,6 +11,7 @@ from actions.backup.node import Node
 from actions.backup.repository import Repository
 from actions.backup.restorer import NoSuchPath, Overwrite, Restorer, find_tree
 from actions.backup.stores.local import LocalStore
+from actions.backup.stores.store import Handle, StoreError
 from actions.backup.tree import encode_tree
 from actions.backup.walking import steps
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
@@ -112,6 +113,36 @@ def test_a_snapshot_with_names_that_lead_outside_is_refused(repository: Reposito
     assert len(restored.failed) == 1
     assert list((tmp_path / "target").iterdir()) == []
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_store_that_breaks_off_ends_the_restore_and_leaves_only_whole_files(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are written by several threads at once: what one of them meets ends all."""
+    root = tmp_path / "tree"
+    for number in range(300):
+        (root / f"{number % 3}").mkdir(parents=True, exist_ok=True)
+        (root / f"{number % 3}" / f"file{number:03d}").write_bytes(os.urandom(500))
+    repository.load_index()
+    id, _ = Archiver(repository).snapshot([str(root)], hostname="here")
+    repository.load_index()
+    tree = find_tree(repository, dict(repository.snapshots())[id].tree, str(root))
+    load, left = LocalStore.load, iter(range(200))
+
+    def breaking(self: LocalStore, handle: Handle, offset: int = 0, length: int | None = None) -> bytes:
+        if next(left, None) is None:
+            raise StoreError("the link is cut", permanent=False)
+        return load(self, handle, offset, length)
+
+    monkeypatch.setattr(LocalStore, "load", breaking)
+    before = len(os.listdir("/proc/self/fd"))
+    target = tmp_path / "restored"
+    with pytest.raises(StoreError, match="cut"):
+        Restorer(repository, verify=True).restore(tree, str(target))
+    assert len(os.listdir("/proc/self/fd")) == before
+    there = [path for path in target.rglob("*") if path.is_file()]
+    assert 100 < len(there) < 200
+    assert all(path.read_bytes() == (root / path.relative_to(target)).read_bytes() for path in there)
 
 
 def test_a_path_that_is_not_in_the_snapshot(repository: Repository, tmp_path: Path) -> None:
