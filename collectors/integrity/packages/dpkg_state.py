@@ -26,6 +26,7 @@ LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
 _FLOCK = "@hhqqi4x"
 """`struct flock`: type, whence, start, length, process."""
 _MOST = 32 << 20
+READ_TRIES = 5
 
 
 class DpkgState:
@@ -42,18 +43,21 @@ class DpkgState:
 
     def refresh(self) -> None:
         """Read again what changed; raises `Unavailable` where there is no dpkg, or its state may not be read."""
-        found = self._status()
-        updates = self._updates()
-        stamp = (found.mtime_ns, found.ctime_ns, found.inode, *map(int, updates))
-        if stamp == self._stamp:
+        for tries in range(1, READ_TRIES + 1):
+            found, updates = self._status(), self._updates()
+            stamp = (found.mtime_ns, found.ctime_ns, found.inode, *map(int, updates))
+            if stamp == self._stamp:
+                return
+            try:
+                self._packages = _read_packages(updates)
+            except FileNotFoundError as error:  # dpkg has just taken its notes over into `status`
+                if tries < READ_TRIES:
+                    continue
+                raise Unavailable(Why.OTHER, f"{error.filename} was gone whenever it was to be read") from error
+            self._stamp = stamp
+            self._sums.clear()
+            self.diversions = self._diverted()
             return
-        self._packages = {}
-        for path in (f"{DPKG}/status", *(f"{DPKG}/updates/{name}" for name in updates)):
-            with Path(path).open(encoding="utf-8", errors="surrogateescape") as lines:
-                self._packages |= {f"{one.name}:{one.architecture}": one for one in installed(lines)}
-        self._stamp = stamp
-        self._sums.clear()
-        self.diversions = self._diverted()
 
     def _status(self) -> FileStat:
         try:
@@ -171,6 +175,15 @@ class DpkgState:
         return [
             (lines[at], lines[at + 1], lines[at + 2].decode("utf-8", "replace")) for at in range(0, len(lines) - 2, 3)
         ]
+
+
+def _read_packages(updates: Sequence[str]) -> dict[str, Installed]:
+    """Return what is installed; raises `FileNotFoundError` for a note that is gone again."""
+    found: dict[str, Installed] = {}
+    for path in (f"{DPKG}/status", *(f"{DPKG}/updates/{name}" for name in updates)):
+        with Path(path).open(encoding="utf-8", errors="surrogateescape") as lines:
+            found |= {f"{one.name}:{one.architecture}": one for one in installed(lines)}
+    return found
 
 
 def _dated(runs: Sequence[Transaction], is_busy: bool, ends: Mapping[str, int], now_ms: int) -> list[Transaction]:

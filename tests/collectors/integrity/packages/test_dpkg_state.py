@@ -126,3 +126,15 @@ def test_what_dpkg_noted_before_it_was_killed_counts_more_than_its_status(made, 
     (made.folder / "dpkg/updates/0001").unlink()
     state.refresh()
     assert state.is_installed("hf-tool", "1.0", "all")
+
+
+def test_a_note_that_dpkg_takes_over_while_it_is_read_is_no_failure(made, state, monkeypatch) -> None:
+    listed = iter([["0001"], ["0001", "0002"], []])
+    made.installed("1.1")
+    monkeypatch.setattr(DpkgState, "_updates", lambda self: next(listed))
+    state.refresh()
+    assert state.is_installed("hf-tool", "1.1", "all")
+    monkeypatch.setattr(DpkgState, "_updates", lambda self: ["0009"])
+    with pytest.raises(Unavailable, match="0009 was gone whenever"):
+        state.refresh()
+    assert state.is_installed("hf-tool", "1.1", "all")
