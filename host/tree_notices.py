@@ -113,13 +113,13 @@ class LinuxNotices:
         ready = select.select([self._fd, stop], [], [], timeout_s)[0]
         if self._fd not in ready:
             return [], False
-        try:
-            raw = os.read(self._fd, BUFFER)
-        except BlockingIOError:
-            return [], False
         notices: list[Notice] = []
         overflown = False
         with self._lock:
+            try:
+                raw = os.read(self._fd, BUFFER)  # closed meanwhile: -1, and not what has its number by now
+            except BlockingIOError:
+                return [], False
             for number, mask, cookie, name in _split(raw):
                 if mask & _Q_OVERFLOW:
                     overflown = True
@@ -153,7 +153,9 @@ class LinuxNotices:
 
     def close(self) -> None:
         """End; the kernel forgets every watch."""
-        os.close(self._fd)
+        with self._lock:
+            descriptor, self._fd = self._fd, -1
+        os.close(descriptor)
 
 
 def _split(raw: bytes) -> Iterator[tuple[int, int, int, bytes]]:

@@ -140,6 +140,22 @@ def test_the_end_interrupts_the_wait(notices: LinuxNotices) -> None:
     assert notices.read(ending, 30.0) == ([], False)
 
 
+def test_one_that_was_closed_takes_nothing_from_another_with_its_number(tmp_path: Path) -> None:
+    """A thread may still wait on it while the next watch begins."""
+    closed = LinuxNotices()
+    number = closed._fd
+    closed.close()
+    fresh = LinuxNotices()
+    assert fresh._fd == number
+    watch(fresh, tmp_path)
+    (tmp_path / "a").touch()
+    for ask in (closed.read, closed.wait):
+        with pytest.raises((OSError, ValueError)):
+            ask(Ending(), 0.2)
+    assert [name for _, name, _ in told(fresh)] != []
+    fresh.close()
+
+
 LIMITED = """
 import os, sys
 sys.path.insert(0, ".")
