@@ -17,6 +17,7 @@ from collectors.traffic.rules.engine.needs import Needs
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.prefilters import Pairs, Prefilters
 from collectors.traffic.rules.engine.rows import Rows
+from collectors.traffic.rules.engine.spoken import Spoken
 from collectors.traffic.rules.engine.view import TCP
 from collectors.traffic.rules.engine.waiting import Work
 from collectors.traffic.rules.language.rule import ByteTest, EventTest, FieldTest, FlagsTest
@@ -29,6 +30,7 @@ class Candidates:
         self,
         needs: Needs,
         kinds: HeaderKinds,
+        spoken: Spoken,
         prefilters: Prefilters,
         buffers: BufferFilters,
         addresses: AddressIndex,
@@ -39,6 +41,7 @@ class Candidates:
         self.counts: Counter[str] = Counter()
         self._needs = needs
         self._kinds = kinds
+        self._spoken = spoken
         self._prefilters = prefilters
         self._buffers = buffers
         self._addresses = addresses
@@ -68,7 +71,6 @@ class Candidates:
         brought[[row for row, _ in chunks]] = True
         ways = [bool(one.direction & 1) for one in work if one.chunk]
         found = [("address", self._listed(rows))]
-        self._kinds.begin()
         found += [("stream", one) for one in self._prefilters.chunks(chunks, ways, rows, self._kinds)]
         found += [("packet", one) for one in self._prefilters.packets(rows, self._kinds)]
         found += [("event", self._of_events(rows, work))]
@@ -86,20 +88,25 @@ class Candidates:
         if not brought:
             return
         rows_of = rows.row_at[[one.place for one in brought]]
-        owners = rows.flows.serial[rows.slots[rows_of]].tolist()
-        asked = [
-            (owner, change[0], one.talk.protocol if one.talk is not None else "", bool(one.direction & 1))
-            for owner, one in zip(owners, brought, strict=True)
-            for change in one.changes
-        ]
-        found = self._buffers.find(asked)
-        sizes = np.fromiter(map(len, found), np.int64, len(found))
+        counts = np.fromiter((len(one.changes) for one in brought), np.int64, len(brought))
+        due = [(one, transaction) for one in brought for transaction, _, _ in one.changes]
+        names = [(one.talk.protocol if one.talk is not None else "", transaction.protocol) for one, transaction in due]
+        row_of = np.repeat(rows_of, counts)
+        wanted = np.flatnonzero(self._spoken.wanted(rows, row_of, names))
+        owners = rows.flows.serial[rows.slots[row_of[wanted]]].tolist()
+        found = self._buffers.find(
+            [
+                (owner, due[at][1], names[at][0], bool(due[at][0].direction & 1))
+                for owner, at in zip(owners, wanted.tolist(), strict=True)
+            ]
+        )
+        sizes = np.zeros(len(due), np.int64)
+        sizes[wanted] = np.fromiter(map(len, found), np.int64, len(found))
         if not sizes.any():
             return
         rules = np.array([rule for rules in found for rule in rules], np.int64)
         self.counts["buffer"] += len(rules)
-        counts = np.fromiter((len(one.changes) for one in brought), np.int64, len(brought))
-        held = self._needs.of(rows, np.repeat(np.repeat(rows_of, counts), sizes), rules)
+        held = self._needs.of(rows, np.repeat(row_of, sizes), rules)
         self.counts["left of buffers"] += int(held.sum())
         kept, until = rules[held].tolist(), np.append(0, np.cumsum(held))[np.append(0, np.cumsum(sizes))]
         ends = np.cumsum(counts)

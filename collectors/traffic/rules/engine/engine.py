@@ -16,6 +16,7 @@ from collectors.traffic.rules.engine.candidates import Candidates
 from collectors.traffic.rules.engine.counts import Counts
 from collectors.traffic.rules.engine.ending import Ending
 from collectors.traffic.rules.engine.evaluate import IN_STREAM, Evaluator
+from collectors.traffic.rules.engine.followed import Followed
 from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.lasting import Lasting
 from collectors.traffic.rules.engine.needs import Needs, headers_of
@@ -23,6 +24,7 @@ from collectors.traffic.rules.engine.plan import IP_ONLY
 from collectors.traffic.rules.engine.prefilters import Prefilters
 from collectors.traffic.rules.engine.prepared import Book, Prepared, prepare
 from collectors.traffic.rules.engine.rows import Rows, Sessions
+from collectors.traffic.rules.engine.spoken import Spoken
 from collectors.traffic.rules.engine.verdicts import Alert, Match, Verdicts
 from collectors.traffic.rules.engine.view import TCP, Packet
 from collectors.traffic.rules.engine.waiting import Talked, Waiting, Work
@@ -46,16 +48,17 @@ class Engine:
         self.book = Book(prepared)
         listed = AddressIndex(self.book.sets, prepared.listed)
         self._filters = Prefilters(kept=prepared.packets)
-        kinds = HeaderKinds(
-            self.book.sets,
-            {*prepared.asked, *_other_sides(self.book, prepared, listed)},
-            [headers_of(prepared.needs, rules) for rules in self._filters.rules()],
-        )
+        groups = [headers_of(prepared.needs, rules) for rules in self._filters.rules()]
+        following, speaking = len(groups), len(groups) + 1
+        groups += [headers_of(prepared.needs, np.array(prepared.streaming, np.int64)), *prepared.spoken.values()]
+        asked = {*prepared.asked, *_other_sides(self.book, prepared, listed)}
+        kinds = HeaderKinds(self.book.sets, asked, groups)
         self._buffers = BufferFilters(kept=(prepared.buffers, prepared.open_buffers))
         needs = Needs(prepared.needs, kinds)
         self._candidates = Candidates(
             needs,
             kinds,
+            Spoken(kinds, speaking, list(prepared.spoken)),
             self._filters,
             self._buffers,
             listed,
@@ -65,13 +68,14 @@ class Engine:
         self.verdicts = Verdicts(self.options.inline)
         self.evaluator = Evaluator(self.book.sets, self.verdicts.memory, prepared.lists)
         self.evaluated: Counter[str] = Counter()
-        asked = {one.name.partition(":")[0] for one in prepared.lists}
-        self.digests = tuple(name for name in ("md5", "sha1", "sha256") if f"file{name}" in asked)
+        digested = {one.name.partition(":")[0] for one in prepared.lists}
+        self.digests = tuple(name for name in ("md5", "sha1", "sha256") if f"file{name}" in digested)
         """Of files, for whoever parses protocols: the rules look them up."""
         self._listed = [number for number, _ in prepared.listed]
         self._counts = Counts(prepared.counting, prepared.sizing)
         self._sessions = Sessions(len(flows))
-        self._waiting = Waiting(self.options.inline, prepared.streaming)
+        self._waiting = Waiting(self.options.inline, bool(prepared.streaming))
+        self._followed = Followed(kinds, following)
         self._talks: dict[int, Conversation] = {}
         again = [self.book[number] for number in prepared.again]
         self._lasting = Lasting(again, needs) if again else None
@@ -106,7 +110,8 @@ class Engine:
         rows = Rows(block, table, flows, batch, news)
         self._sessions.see(rows, batch, news)
         self._counts.see(rows, batch)
-        self._waiting.feed(rows, news, changes)
+        self._followed.see(rows, batch)
+        self._waiting.feed(rows, news, changes, self._followed)
         work = self._waiting.work
         places, rules = self._candidates.find(rows, work)
         self._candidates.transactions(rows, work)
@@ -176,29 +181,36 @@ class Engine:
         for ended in batch.ended:
             slots = ended.slots.tolist()
             for flow, work in self._waiting.end(slots):
-                ending = Ending(block, table, ended.columns, flow, slots[flow], work.direction & 1)
-                alerts += self._flow_end(ending, work)
+                found = self._at_end(work, int(ended.columns.protocol[flow]))
+                if found or work.changes:
+                    ending = Ending(block, table, ended.columns, flow, slots[flow], work.direction & 1)
+                    alerts += self._flow_end(ending, work, found)
             for slot in slots:
                 self._talks.pop(slot, None)
             self.verdicts.forget(slots)
             if self._lasting is not None:
                 self._lasting.forget(slots)
             self._sessions.end(ended.slots)
+            self._followed.end(ended.slots)
             self._counts.end(ended.slots)
 
-    def _flow_end(self, ending: Ending, work: Work) -> list[Alert]:
+    def _at_end(self, work: Work, protocol: int) -> list[int]:
+        """Return the rules to evaluate for what the end of a flow released."""
+        numbers = [] if self._sessions.begun[work.direction] else list(self._listed)
+        found = set(self._candidates.at_end)
+        if work.chunk and protocol == TCP:
+            streams = self._filters.streams.sides[work.direction & 1]
+            found |= streams.rules(streams.find(work.chunk))
+        return numbers + sorted(found)
+
+    def _flow_end(self, ending: Ending, work: Work, found: list[int]) -> list[Alert]:
         """Evaluate what the end of a flow released."""
         if ending.slot in self.verdicts.left:
             return []
         ending.sizes = self._counts.sizes(ending.slot)
         talk = self._talks.get(ending.slot)
-        numbers = [] if self._sessions.begun[work.direction] else list(self._listed)
-        found = set(self._candidates.at_end)
-        if work.chunk and ending.protocol == TCP:
-            streams = self._filters.streams.sides[work.direction & 1]
-            found |= streams.rules(streams.find(work.chunk))
         matched: list[Match] = []
-        for number in numbers + sorted(found):
+        for number in found:
             one = self.book[number]
             self.evaluated["end"] += 1
             if stream := self.evaluator.packet(one, ending, talk, work, False):

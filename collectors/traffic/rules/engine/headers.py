@@ -61,10 +61,12 @@ class HeaderKinds:
         self.holds: Bools = np.zeros((256, self._sports.shape[1]), np.bool_)
         self.wanted: Bools = np.zeros((256, len(self._groups)), np.bool_)
 
-    def begin(self) -> None:
-        """Begin a block: ends that have become too many are forgotten."""
-        if len(self._ends) > MOST_ENDS:
+    def begin(self) -> bool:
+        """Begin a block: ends that have become too many are forgotten. Returns whether they were: kinds have new numbers then."""
+        many = len(self._ends) > MOST_ENDS
+        if many:
             self._forget()
+        return many
 
     def of(self, rows: Rows, chosen: I64) -> I64:
         """Return the kind of each of some rows (which may come more than once), good for the block."""
@@ -76,6 +78,13 @@ class HeaderKinds:
             new = np.flatnonzero(kinds == len(kinds))
             kinds[new] = self._look(rows.table, new)
         return np.asarray(kinds[chosen])
+
+    def wanted_of(self, rows: Rows, chosen: I64, group: int) -> Bools:
+        """Return, row by row, whether any header of a group fits it."""
+        if not self.narrow[group] or not len(chosen):
+            return np.ones(len(chosen), np.bool_)
+        which = self.of(rows, chosen)
+        return np.asarray(self.wanted[which, group])
 
     def _look(self, table: Table, rows: I64) -> _I32:
         ported = _PORTED[table.protocol[rows]] & ((table.flags[rows] & np.uint16(TRANSPORT)) != 0)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from collectors.traffic.block import I64, Bools
+from collectors.traffic.block import I64
 from collectors.traffic.rules.engine.headers import HeaderKinds
 from collectors.traffic.rules.engine.kept import Kept, KeptPrefilters
 from collectors.traffic.rules.engine.patterns import Prefilter
@@ -104,7 +104,7 @@ class Prefilters:
                 prefilter = sided.sides[side]
                 if len(prefilter):
                     chosen = np.flatnonzero(which & way)
-                    chosen = chosen[_fitting(chosen, number * 2 + side, rows, kinds)]
+                    chosen = chosen[kinds.wanted_of(rows, chosen, number * 2 + side)]
                     found.append(_scan(prefilter, rows, chosen))
         return found
 
@@ -119,18 +119,10 @@ class Prefilters:
         found: list[Pairs] = []
         for side, way in ((TO_SERVER, ~ways), (TO_CLIENT, ways)):
             at = np.flatnonzero(way)
-            at = at[_fitting(row_of[at], _STREAMS + side, rows, kinds)]
+            at = at[kinds.wanted_of(rows, row_of[at], _STREAMS + side)]
             those = [pieces[place][1] for place in at.tolist()]
             found.append(self.streams.sides[side].pairs(row_of[at].tolist(), those))
         return found
-
-
-def _fitting(chosen: I64, group: int, rows: Rows, kinds: HeaderKinds) -> Bools:
-    """Return, row by row, whether the header of any of a prefilter's rules fits it."""
-    if not kinds.narrow[group] or not len(chosen):
-        return np.ones(len(chosen), np.bool_)
-    which = kinds.of(rows, chosen)
-    return np.asarray(kinds.wanted[which, group])
 
 
 def _scan(prefilter: Prefilter, rows: Rows, chosen: I64) -> Pairs:

@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from collectors.traffic.rules.engine import needs
+from collectors.traffic.rules.engine import needs, spoken
 from collectors.traffic.rules.engine.buffers import BufferFilters
 from collectors.traffic.rules.engine.kept import KeptBuffer, KeptOpen, KeptPrefilters
 from collectors.traffic.rules.engine.lasting import again_at
 from collectors.traffic.rules.engine.lookups import Loaded
 from collectors.traffic.rules.engine.needs import NeedTable
-from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, Compiled, order
+from collectors.traffic.rules.engine.plan import IP_ONLY, PACKET, TRANSACTION, Compiled, order
 from collectors.traffic.rules.engine.prefilters import Prefilters
 from collectors.traffic.rules.engine.sets import HeaderSets, RatedKey, common
 from collectors.traffic.rules.language.rule import (
@@ -36,8 +36,9 @@ class Prepared(Record):
     """A ruleset made ready. Rules have numbers: their order. `rules` are theirs in msgpack, one behind the other, `ends` where each ends.
 
     `listed`: rules about addresses alone, with their headers; `unlisted`: rules about packets that no pattern stands for. `counting`,
-    `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: some rule looks at payload. `lists`: what
-    the lists that rules name hold. `rated`: which addresses tests of reputation mean. `again`: rules that speak while a step lasts.
+    `sizing`: some rule asks for a flow's packets or bytes, for a stream's size. `streaming`: the rules that look at streams. `spoken`: the
+    headers of rules about transactions, by protocol. `lists`: what the lists that rules name hold. `rated`: which addresses tests of
+    reputation mean. `again`: rules that speak while a step lasts.
     """
 
     rules: bytes
@@ -54,7 +55,8 @@ class Prepared(Record):
     asked: list[int]
     counting: bool
     sizing: bool
-    streaming: bool
+    streaming: list[int]
+    spoken: dict[str, list[int]]
     lists: list[Loaded] = []
     rated: list[tuple[RatedKey, Addresses]] = []
     again: list[int] = []
@@ -112,11 +114,17 @@ def prepare(rules: Iterable[Rule]) -> Prepared:
         asked=_asked(compiled, sets),
         counting=any(isinstance(test, FieldTest) and test.name in ("flow.pkts", "flow.bytes") for test in tests),
         sizing=any(isinstance(test, StreamSize) for test in tests),
-        streaming=any(one.payload is not None for one in compiled),
+        streaming=[one.order for one in compiled if _follows(one)],
+        spoken=spoken.headers(compiled),
         lists=lists,
         rated=list(sets.rated_of.items()),
         again=[one.order for one in compiled if again_at(one) >= 0],
     )
+
+
+def _follows(one: Compiled) -> bool:
+    """Return whether a rule looks at bytes of streams."""
+    return one.payload is not None and (one.requires_stream or one.kind == TRANSACTION)
 
 
 def _narrow(one: Compiled, sets: HeaderSets) -> None:

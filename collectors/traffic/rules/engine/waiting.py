@@ -8,6 +8,7 @@ import numpy as np
 
 from collectors.traffic.block import I64
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
+from collectors.traffic.rules.engine.followed import Followed
 from collectors.traffic.rules.engine.rows import NEVER, Rows
 from collectors.traffic.streams.news import News, Run
 
@@ -87,24 +88,26 @@ class Waiting:
         """Go on with what waits for another ruleset."""
         self._sides, self._talks, self._late = former._sides, former._talks, former._late
 
-    def feed(self, rows: Rows, news: News, changes: list[Change]) -> None:
-        """Take what a block brought, and find the packets with which it is looked at."""
+    def feed(self, rows: Rows, news: News, changes: list[Change], followed: Followed | None = None) -> None:
+        """Take what a block brought, and find the packets with which it is looked at; what is not `followed` does not wait."""
         self.work, self.talks = [], []
         runs = news.runs if self._streams else []
         arrived = _Arrived(runs, changes)
-        directions, count = arrived.directions, len(runs)
-        places = np.append(rows.place, len(rows))[arrived.rows]
+        count = len(runs)
+        numbers = np.arange(count + len(changes))
+        if followed is not None and count:
+            numbers = np.append(np.flatnonzero(followed.wants(arrived.directions[:count])), numbers[count:])
+        directions = arrived.directions[numbers]
+        places = np.append(rows.place, len(rows))[arrived.rows[numbers]]
         following = rows.next(directions, places)
-        self._note(changes, places[count:].tolist())
+        self._note(changes, places[len(places) - len(changes) :].tolist())
         if self._late:
             self._wake(rows)
-        turn = places * 2
         # A packet's runs come before its changes.
-        turn[count:] += 1
+        turn = places * 2 + (numbers >= count)
         order = np.argsort(directions * (2 * len(rows) + 2) + turn, kind="stable")
-        items = zip(
-            order.tolist(), directions[order].tolist(), places[order].tolist(), following[order].tolist(), strict=True
-        )
+        columns = (numbers, directions, places, following)
+        items = zip(*(column[order].tolist() for column in columns), strict=True)
         self._follow(items, arrived, changes)
         if self._past.woken:
             for direction in self._past.woken.difference(directions.tolist()):
@@ -257,18 +260,21 @@ class _Arrived:
     __slots__ = ("directions", "ends", "pieces", "rows")
 
     def __init__(self, runs: list[Run], changes: list[Change]) -> None:
-        slots: list[int] = []
-        ways: list[int] = []
+        pieces: list[bytes] = []
+        ends: list[int] = []
+        directions: list[int] = []
         rows: list[int] = []
-        self.pieces: Sequence[bytes] = ()
-        self.ends: Sequence[int] = ()
-        if runs:
-            slot_of, way_of, _, self.pieces, _, row_of, _, self.ends = zip(*runs, strict=True)
-            slots, ways, rows = [*slot_of], [*way_of], [*row_of]
-        slots += [change.conversation.slot for change in changes]
-        ways += [change.to_client for change in changes]
-        rows += [change.row for change in changes]
-        self.directions: I64 = np.array(slots, np.int64) * 2 + np.array(ways, np.int64)
+        for run in runs:
+            slot, to_client, _, data, _, row, _, end = run
+            pieces.append(data)
+            ends.append(end)
+            directions.append(slot * 2 + to_client)
+            rows.append(row)
+        for change in changes:
+            directions.append(change.conversation.slot * 2 + change.to_client)
+            rows.append(change.row)
+        self.pieces, self.ends = pieces, ends
+        self.directions: I64 = np.array(directions, np.int64)
         self.rows: I64 = np.array(rows, np.int64)
 
 
