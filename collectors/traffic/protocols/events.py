@@ -39,7 +39,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "http2": _words(
         """invalid_client_magic invalid_frame_data invalid_header invalid_frame_length long_frame_data stream_id_reuse
         invalid_http1_settings failed_decompression header_integer_overflow too_many_streams authority_host_mismatch userinfo_in_uri
-        reassembly_limit_reached dns_request_too_long dns_response_too_long data_stream_zero too_many_frames"""
+        reassembly_limit_reached dns_request_too_long dns_response_too_long data_stream_zero"""
     ),
     "dns": _words(
         "malformed_data not_request not_response z_flag_set invalid_opcode name_too_long infinite_loop too_many_labels"

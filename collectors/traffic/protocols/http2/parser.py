@@ -72,6 +72,9 @@ class Http2Parser(Streams):
         """Hear that one side says no more: what it has begun is as whole as it will be."""
         for tx in list(self._streams.values()):
             if tx.message(to_client).body.wire and not tx.ended[to_client]:
+                file = self._sides[to_client].file.get(tx.stream)
+                if file is not None:
+                    file.truncated = True
                 self._whole(tx, to_client)
 
     def _magic(self, side: Side) -> int:
@@ -116,8 +119,9 @@ class Http2Parser(Streams):
             return
         if side.block and (kind != frames.CONTINUATION or stream != side.block_stream):
             # A field block that is never ended: nobody knows the table behind it.
-            self._odd("invalid_frame_data", to_client, self._streams.get(side.block_stream))
+            self._odd("invalid_frame_data", to_client, self._streams.get(side.block_for))
             side.block.clear()
+            side.block_stream = side.block_for = 0
             side.table.lose()
         try:
             if kind == frames.HEADERS:
@@ -125,7 +129,7 @@ class Http2Parser(Streams):
             elif kind == frames.CONTINUATION:
                 self._continuation(side, to_client, flags, stream, payload)
             elif kind == frames.PUSH_PROMISE:
-                self._promise(side, to_client, flags, payload)
+                self._promise(side, to_client, flags, stream, payload)
             else:
                 self._single(to_client, kind, stream, payload)
         except Malformed:
@@ -194,48 +198,50 @@ class Http2Parser(Streams):
                 raise Malformed
             tx.number_is("http2.priority", to_client, payload[4])
             payload = payload[5:]
-        self._block(side, to_client, flags, stream, payload, bool(flags & frames.END_STREAM))
+        side.block_stream, side.block_for = stream, stream
+        side.block_side, side.block_ends = to_client, bool(flags & frames.END_STREAM)
+        self._block(side, to_client, flags, payload)
 
     def _continuation(self, side: Side, to_client: bool, flags: int, stream: int, payload: bytes) -> None:
-        tx = self._streams.get(stream)
+        tx = self._streams.get(side.block_for)
         if tx is None or stream != side.block_stream:
-            side.table.lose()
             raise Malformed
         tx.number_is("http2.frametype", to_client, frames.CONTINUATION)
         if len(side.block) + len(payload) > frames.MAX_BLOCK:
             self._odd("reassembly_limit_reached", to_client, tx)
             side.block.clear()
-            side.block_stream = 0
+            side.block_stream = side.block_for = 0
             side.table.lose()
             return
-        self._block(side, to_client, flags, stream, payload, side.block_ends)
+        self._block(side, to_client, flags, payload)
 
-    def _promise(self, side: Side, to_client: bool, flags: int, payload: bytes) -> None:
-        """Take a request that the server answers without having been asked; it is the promised stream's."""
+    def _promise(self, side: Side, to_client: bool, flags: int, stream: int, payload: bytes) -> None:
+        """Take a request that the server answers without having been asked: the promised stream's, though the server says it."""
         payload = frames.unpadded(payload, flags)
         promised = frames.number(payload)
         tx = self._stream(promised, to_client)
         tx.number_is("http2.frametype", to_client, frames.PUSH_PROMISE)
-        self._block(side, to_client, flags, promised, payload[4:], False)
+        side.block_stream, side.block_for = stream, promised
+        side.block_side, side.block_ends = False, True
+        self._block(side, to_client, flags, payload[4:])
 
-    def _block(self, side: Side, to_client: bool, flags: int, stream: int, payload: bytes, ends: bool) -> None:
+    def _block(self, side: Side, to_client: bool, flags: int, payload: bytes) -> None:
         """Take a piece of a field block; with its last one, read it."""
         if not flags & frames.END_HEADERS:
             side.block += payload
-            side.block_stream, side.block_ends = stream, ends
             return
         block = bytes(side.block) + payload if side.block else payload
         side.block.clear()
-        side.block_stream = 0
-        tx = self._streams[stream]
+        tx = self._streams[side.block_for]
+        side.block_stream = side.block_for = 0
         fields = side.table.decode(block)
         for size in side.table.updates:
             tx.number_is("http2.size_update", to_client, size)
         for name in side.table.problems:
             tx.event(name, to_client)
-        self._fields(tx, to_client, fields)
-        if ends:
-            self._whole(tx, to_client)
+        self._fields(tx, side.block_side, fields)
+        if side.block_ends:
+            self._whole(tx, side.block_side)
         self.touch(tx)
 
     def _fields(self, tx: Http2Transaction, to_client: bool, fields: list[Field]) -> None:
@@ -288,8 +294,8 @@ class Http2Parser(Streams):
         side.left, side.padding = length - padding, padding
         side.tx, side.ends = tx, bool(flags & frames.END_STREAM)
         if tx is not None:
-            tx.number_is("http2.frametype", to_client, frames.DATA)
-            self.touch(tx)
+            if tx.number_is("http2.frametype", to_client, frames.DATA):
+                self.touch(tx)
             if not side.left and not padding:
                 self._taken(side, to_client)
         return at

@@ -19,12 +19,18 @@ the first bytes cost. The oldest one is ended for a newer one."""
 
 
 class Side:
-    """What is being read of one direction: `left` bytes of a frame (`tx`: whose body they are), and a field block that goes on."""
+    """What is being read of one direction: `left` bytes of a frame (`tx`: whose body they are), and a field block that goes on.
+
+    `block_stream` is the stream whose frames carry the block, `block_for` the one whose fields they are (that of a promise is another), and
+    `block_side` whether these are an answer's.
+    """
 
     __slots__ = (
         "begun",
         "block",
         "block_ends",
+        "block_for",
+        "block_side",
         "block_stream",
         "bodies",
         "buffer",
@@ -48,6 +54,8 @@ class Side:
         self.ends = False
         self.block = bytearray()
         self.block_stream = 0
+        self.block_for = 0
+        self.block_side = False
         self.block_ends = False
         self.table = Table()
         self.file: dict[int, File] = {}

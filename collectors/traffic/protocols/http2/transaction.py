@@ -102,13 +102,13 @@ class Http2Transaction(HttpTransaction):
         path = self.uri.path if self.uri is not None else None
         return normalise_path(path) if path else b""
 
-    def number_is(self, name: str, to_client: bool, value: int) -> None:
-        """Add a number that a keyword compares; there is an event when they become too many."""
+    def number_is(self, name: str, to_client: bool, value: int) -> bool:
+        """Add a number that a keyword compares, each once; returns whether it is new."""
         values = self._numbers.setdefault((name, to_client), [])
-        if len(values) < MAX_NUMBERS:
-            values.append(value)
-        else:
-            self.event("too_many_frames", to_client)
+        if value in values or len(values) >= MAX_NUMBERS:
+            return False
+        values.append(value)
+        return True
 
     def integers(self, name: str, to_client: bool) -> list[int]:
         """Return the numbers that a keyword compares."""
