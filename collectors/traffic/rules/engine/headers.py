@@ -18,6 +18,7 @@ from collectors.traffic.rules.engine.sets import AddressSet, HeaderSets, every_e
 MOST_ENDS = 1024
 """Different ends (class of an address and of a port) that are remembered; when there are more, all are forgotten and met anew."""
 _END_OF_ALL = 1 << 128
+_ASKED = -2
 _PORTED = np.zeros(256, np.bool_)
 _PORTED[[6, 17, 132]] = True
 _I32 = npt.NDArray[np.int32]
@@ -74,8 +75,8 @@ class HeaderKinds:
         new = chosen[kinds[chosen] < 0]
         if len(new):
             # Once each.
-            kinds[new] = len(kinds)
-            new = np.flatnonzero(kinds == len(kinds))
+            kinds[new] = _ASKED
+            new = np.flatnonzero(kinds == _ASKED)
             kinds[new] = self._look(rows.table, new)
         return np.asarray(kinds[chosen])
 
