@@ -20,6 +20,7 @@ from actions.backup.archiver import Told
 from actions.backup.blobs import BlobType
 from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.ids import id_of
+from actions.backup.metadata import set_metadata
 from actions.backup.node import Node
 from actions.backup.repository import Repository
 from actions.backup.walking import Target
@@ -381,32 +382,10 @@ class Restorer:
             os.close(frame.descriptor)
 
     def _metadata(self, descriptor: int, name: bytes | None, node: Node, path: bytes) -> None:
-        """Owner first (it clears setuid and capabilities), then mode, attributes, and times last."""
         try:
-            self._owner(descriptor, name, node)
-            place: int | bytes = descriptor if name is None else b"/proc/self/fd/%d/%s" % (descriptor, name)
-            if node.type != "symlink":
-                os.chmod(place, node.permissions)  # noqa: PTH101 (a descriptor)
-            for attribute in node.extended_attributes:
-                follow = {} if name is None else {"follow_symlinks": False}
-                os.setxattr(place, attribute.name, attribute.value or b"", **follow)
-            times = (node.atime_ns, node.mtime_ns)
-            if name is None:
-                os.utime(descriptor, ns=times)
-            else:
-                os.utime(name, ns=times, dir_fd=descriptor, follow_symlinks=False)
+            set_metadata(descriptor, name, node)
         except (OSError, ValueError) as error:
             self._fail(path, error)
-
-    def _owner(self, descriptor: int, name: bytes | None, node: Node) -> None:
-        try:
-            if name is None:
-                os.chown(descriptor, node.uid, node.gid)
-            else:
-                os.chown(name, node.uid, node.gid, dir_fd=descriptor, follow_symlinks=False)
-        except PermissionError:
-            if os.geteuid() == 0:
-                raise
 
     def _fail(self, path: bytes, error: Exception) -> None:
         what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
