@@ -73,31 +73,45 @@ class LinuxWalk:
         ]
         for thread in threads:
             thread.start()
+        self._turns.begin()  # whoever iterates needs the interpreter, too
         try:
             while self._waiting or self._out:
-                while self._waiting and len(self._out) < AHEAD * self._plan.threads:
-                    place = self._waiting.pop()
-                    self._out[place.path] = place
-                    task = _Task(place, self._known(place.path))
-                    if self._turns.is_slow():
-                        self._turns.looked(_read_ahead(task, self._plan))
-                    self._work.put(task)
-                found = self._done.get()
-                if isinstance(found, BaseException):
-                    raise found
-                self._turns.begin()  # whoever iterates needs the interpreter, too
-                try:
-                    for place, directory in found:
-                        del self._out[directory.path]
-                        self._waiting.extend(_below(place, directory, self._plan))
-                        yield directory
-                finally:
-                    self._turns.end()
+                self._hand_out()
+                for place, directory in self._found():
+                    del self._out[directory.path]
+                    self._waiting.extend(_below(place, directory, self._plan))
+                    yield directory
         finally:
+            self._turns.end()
             for _ in threads:
                 self._work.put(None)
             for thread in threads:
                 thread.join()
+
+    def _hand_out(self) -> None:
+        """Have folders that wait looked at, as many as may be under way."""
+        while self._waiting and len(self._out) < AHEAD * self._plan.threads:
+            place = self._waiting.pop()
+            self._out[place.path] = place
+            task = _Task(place, self._known(place.path))
+            if self._turns.is_slow():
+                self._turns.end()
+                try:
+                    self._turns.looked(_read_ahead(task, self._plan))
+                finally:
+                    self._turns.begin()
+            self._work.put(task)
+
+    def _found(self) -> _Found:
+        """Wait for what a thread has found, while others have the turn."""
+        self._turns.end()
+        try:
+            found = self._done.get()
+        finally:
+            self._turns.begin()
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
 
 def open_folder(path: bytes) -> int:
