@@ -95,11 +95,7 @@ class LinuxWalk:
             self._out[place.path] = place
             task = _Task(place, self._known(place.path))
             if self._turns.is_slow():
-                self._turns.end()
-                try:
-                    self._turns.looked(_read_ahead(task, self._plan))
-                finally:
-                    self._turns.begin()
+                self._turns.looked(_read_ahead(task, self._plan))
             self._work.put(task)
 
     def _found(self) -> _Found:

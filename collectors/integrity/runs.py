@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collectors.integrity import giving_way
 from collectors.integrity.book import FILE
 from collectors.integrity.learning import WHAT, Learner
 from collectors.integrity.requests import Rest, requests
@@ -63,7 +64,8 @@ class Runs:
     def _begin_packages(self) -> None:
         """Have packages asked from now on; what hinders that, such as another package manager than dpkg, stands until it does no more."""
         try:
-            self._explaining().begin()
+            with giving_way.short(self._folder.parent / FILE):
+                self._explaining().begin()
             self._flaw = None
         except (HoldfastError, OSError, ValueError) as error:
             self._flaw = _blind(error)

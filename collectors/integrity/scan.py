@@ -219,6 +219,7 @@ class Scan:
                 continue
             self._arrived()
             self._compared.wait(YIELD_S)
+            giving_way.stand_still(self._book)
             return
 
 
