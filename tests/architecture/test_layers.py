@@ -39,6 +39,7 @@ DOORS = {
         "agent.reporter",
         "collectors.integrity.packages.compressed",
         "collectors.traffic.protocols.http.coding",
+        "collectors.traffic.protocols.packing",
         "console.ingest",
     },
     "brotli": {"collectors.traffic.protocols.http.coding"},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from collectors.traffic.protocols import magic
+from collectors.traffic.protocols.packing import packed, unpacked
 
 UNKNOWN: Final = ""
 FAILED: Final = "failed"
@@ -33,6 +34,7 @@ class File:
     limit: int = 102_400
     digests: tuple["hashlib._Hash", ...] = ()
     _kind: bytes = b""
+    _packed: bytes = b""
 
     def add(self, data: bytes) -> None:
         """Take bytes that follow what is there."""
@@ -48,6 +50,20 @@ class File:
         self.closed = True
         self.truncated = self.truncated or truncated
 
+    def leave(self, wire: int) -> None:
+        """Take no more memory than the `wire` bytes make fair that the file was decoded from: nothing is added any more."""
+        made = packed(self.data, wire)
+        if made:
+            self._packed, self.data = made, bytearray()
+
+    def content(self) -> bytes:
+        """Return what is kept of the file."""
+        return unpacked(self._packed) if self._packed else bytes(self.data)
+
+    def beginning(self) -> bytes:
+        """Return as much of it as file(1) would look at."""
+        return unpacked(self._packed)[: magic.LOOKED_AT] if self._packed else bytes(self.data[: magic.LOOKED_AT])
+
     def kind(self, data: bytes | bytearray) -> bytes:
         """Return file(1)'s words for the file, of which `data` is the beginning; b"" while too little of it is there."""
         if not self._kind and (self.closed or len(data) >= magic.LEAST):
@@ -59,6 +75,13 @@ class File:
         if not self.closed or self.truncated:
             return ""
         return next((one.hexdigest() for one in self.digests if one.name == algorithm), "")
+
+
+def leave(files: list[File], wire: int) -> None:
+    """Let go of what the files of a request take beyond what the `wire` bytes of its body make fair."""
+    for file in files:
+        if not file.to_client:
+            file.leave(wire // len(files))
 
 
 DIGESTS: Final = {"file.md5": "md5", "file.sha1": "sha1", "file.sha256": "sha256"}

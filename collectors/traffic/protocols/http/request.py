@@ -21,7 +21,7 @@ from collectors.traffic.protocols.http.lines import (
 from collectors.traffic.protocols.http.multipart import Multipart, boundary_of
 from collectors.traffic.protocols.http.transaction import BODY, COMPLETE, HEADERS, LINE, TRAILER, HttpTransaction
 from collectors.traffic.protocols.http.uri import Uri, host_and_port, normalise_path, split, valid_host
-from collectors.traffic.protocols.news import File, Transaction
+from collectors.traffic.protocols.news import File, Transaction, leave
 from collectors.traffic.protocols.parser import Limits
 
 METHODS: Final = frozenset(
@@ -309,13 +309,13 @@ class RequestHalf(Half):
         """End a request."""
         tx = self.tx
         assert tx is not None
-        tx.request_message.body.whole = True
         if self._multipart is not None:
             self._multipart.close()
             self._multipart_events()
         if self._file is not None:
             self._file.close()
-        tx.request_message.body.advance()
+        leave(tx.files, tx.request_message.body.wire)
+        tx.request_message.body.end()
         self.progress(COMPLETE)
         self.state = self.ignore if tx.is_09 else self.idle
         return True

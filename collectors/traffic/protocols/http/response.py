@@ -333,10 +333,9 @@ class ResponseHalf(Half):
         """End a response."""
         tx = self.tx
         assert tx is not None
-        tx.response_message.body.whole = True
+        tx.response_message.body.end()
         if self._file is not None:
             self._file.close()
-        tx.response_message.body.advance()
         self.progress(COMPLETE)
         self.state = self.idle
         self._ended(tx)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from collectors.traffic.protocols import magic
 from collectors.traffic.protocols.http.body import Body
 from collectors.traffic.protocols.http.headers import Headers
 from collectors.traffic.protocols.http.lines import INVALID
@@ -187,11 +188,8 @@ def _body(to_client_only: bool) -> Callable[[HttpTransaction, bool], list[bytes]
 def _file_data(tx: HttpTransaction, to_client: bool) -> list[bytes]:
     if to_client:
         return _maybe(tx.response_message.body.seen())
-    return [
-        bytes(file.data)
-        for file in tx.files
-        if not file.to_client and file.data and (file.closed or tx.request_message.body.seen())
-    ]
+    files = [file for file in tx.files if not file.to_client and (file.closed or tx.request_message.body.seen())]
+    return [data for file in files if (data := file.content())]
 
 
 def _file_name(tx: HttpTransaction, to_client: bool) -> list[bytes]:
@@ -200,8 +198,12 @@ def _file_name(tx: HttpTransaction, to_client: bool) -> list[bytes]:
 
 def _file_magic(tx: HttpTransaction, to_client: bool) -> list[bytes]:
     """Return what kind of files there are; that of a response is its body."""
-    body = tx.response_message.body.data
-    kinds = [file.kind(body if to_client else file.data) for file in tx.files if file.to_client == to_client]
+    body = tx.response_message.body
+    kinds = [
+        file.kind(body.beginning(magic.LOOKED_AT) if to_client else file.beginning())
+        for file in tx.files
+        if file.to_client == to_client
+    ]
     return [kind for kind in kinds if kind]
 
 

@@ -31,12 +31,12 @@ def asks(tx: Http2Transaction, to_client: bool) -> bool:
 def reads(tx: Http2Transaction, to_client: bool) -> bool:
     """Read the message that is a whole body, where it is one; returns whether it was."""
     body = tx.message(to_client).body
-    if not body.data or not _is_message(tx, to_client):
+    if not body.size or not _is_message(tx, to_client):
         return False
     if body.size > MAX_MESSAGE:
         tx.event("dns_response_too_long" if to_client else "dns_request_too_long", to_client)
         return False
-    return _read(tx, to_client, bytes(body.data))
+    return _read(tx, to_client, body.beginning(MAX_MESSAGE))
 
 
 def _is_message(tx: Http2Transaction, to_client: bool) -> bool:

@@ -110,14 +110,14 @@ class Streams(Parser):
         """End one side of a stream."""
         tx.ended[to_client] = True
         body = tx.message(to_client).body
-        body.whole = True
-        body.advance()
+        body.end()
         side = self._sides[to_client]
         side.bodies.pop(tx.stream, None)
         side.coded.pop(tx.stream, None)
         file = side.file.pop(tx.stream, None)
         if file is not None:
             file.close()
+            file.leave(body.wire)
         if doh.reads(tx, to_client):
             self._rename()
         self._reach(tx, to_client, COMPLETE)
@@ -135,8 +135,11 @@ class Streams(Parser):
             file = side.file.pop(tx.stream, None)
             if file is not None:
                 file.close(truncated=True)
+                file.leave(tx.message(side is self._sides[1]).body.wire)
             if side.tx is tx:
                 side.tx = None
+        tx.request_message.body.leave()
+        tx.response_message.body.leave()
         self.touch(tx)
 
     def _rename(self) -> None:

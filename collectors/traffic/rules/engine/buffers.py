@@ -61,6 +61,9 @@ class _Part:
 Piece = tuple[int, bytes | memoryview]
 """A place among the sides that are asked about, and bytes of one of its buffers."""
 
+AT_ONCE = 16 * 1024 * 1024
+"""Bytes that are gathered before they are looked through: parsers keep small what inflates (`packing`), and hand it out as it is."""
+
 GROWING = frozenset({"file.data", "http.request_body", "http.response_body"})
 """Buffers that may become long, and do so at their end alone: what they held stays as it was."""
 
@@ -150,6 +153,7 @@ class BufferFilters:
         pieces: list[list[Piece]] = [[] for _ in self._filters]
         sides: list[_Seen | None] = []
         looked: dict[tuple[int, int, str, bool], _Seen] = {}
+        gathered = 0
         for place, (owner, transaction, _, to_client) in enumerate(asked):
             plan = self._plans.get((transaction.protocol, to_client))
             if plan is None:
@@ -178,8 +182,21 @@ class BufferFilters:
                     _look_once(part, values, place, pieces)
                 else:
                     _look(seen, part, values, place, pieces)
+                for value in values:
+                    gathered += len(value)
+            if gathered > AT_ONCE:
+                self._scan(pieces, sides)
+                pieces, gathered = [[] for _ in self._filters], 0
         while len(self._seen) > MOST_REMEMBERED:
             self._seen.popitem(last=False)
+        self._scan(pieces, sides)
+        return [
+            self._all(seen, protocol, transaction, to_client)
+            for seen, (_, transaction, protocol, to_client) in zip(sides, asked, strict=True)
+        ]
+
+    def _scan(self, pieces: list[list[Piece]], sides: list[_Seen | None]) -> None:
+        """Look through what was gathered: note with each side the rules that a pattern in it stands for."""
         for number, wanted in enumerate(pieces):
             if not wanted:
                 continue
@@ -191,10 +208,6 @@ class BufferFilters:
                 side = sides[place]
                 if side is not None:
                     side.rules.add(rule)
-        return [
-            self._all(seen, protocol, transaction, to_client)
-            for seen, (_, transaction, protocol, to_client) in zip(sides, asked, strict=True)
-        ]
 
     def _plan(self, protocol: str, to_client: bool) -> list[_Part]:
         """Return the buffers that one side of a protocol's transactions may have, each with its filters."""
