@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from collectors.traffic.protocols.dns import DnsTransaction
-from collectors.traffic.protocols.http.headers import Header
+from collectors.traffic.protocols.http.headers import Header, Headers
 from collectors.traffic.protocols.http.lines import SPACE
 from collectors.traffic.protocols.http.multipart import file_name_of
 from collectors.traffic.protocols.http.transaction import HEADERS, HttpTransaction
@@ -15,6 +15,39 @@ from collectors.traffic.protocols.parser import Limits
 MAX_NUMBERS: Final = 256
 """Numbers of one keyword and side that are kept: frames of a stream have no bound."""
 MAX_FIELDS: Final = 1_024
+REMEMBERED: Final = 16_384
+"""Bytes of a side's fields up to which buffers made of them are remembered: a byte on the wire may name 4 KiB of the connection's table."""
+
+
+class Joined(Headers):
+    """Fields of which those that come several times are joined when they are asked for: a list of 64 KiB may have come as 20 bytes."""
+
+    __slots__ = ("_several",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._several: dict[bytes, list[bytes]] = {}
+
+    def put(self, name: bytes, values: list[bytes]) -> None:
+        """Take all values of a field; one whose name differs in case alone is the same."""
+        key = name.lower().replace(b"\0", b"")
+        index = self._by_name.get(key)
+        if index is None:
+            self.add(Header(name, values[0]))
+            if len(values) > 1:
+                self._several[key] = values
+        elif key != b"content-length":
+            self._several[key] = [*self._several.get(key, [self.fields[index].value]), *values]
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the value of a field, those of one that came several times joined with ", "; None without one."""
+        several = self._several.get(name) if self._several else None
+        return super().get(name) if several is None else b", ".join(several)
+
+    def clear(self) -> None:
+        """Forget all fields."""
+        super().clear()
+        self._several.clear()
 
 
 class Http2Transaction(HttpTransaction):
@@ -49,10 +82,9 @@ class Http2Transaction(HttpTransaction):
         for name, value in kept:
             if not name.startswith(b":"):
                 values.setdefault(name, []).append(value.strip(SPACE))
-        headers = self.message(to_client).headers
-        headers.clear()
+        headers = self.message(to_client).headers = Joined()
         for name, all_of_them in values.items():
-            headers.add(Header(name, b", ".join(all_of_them)))
+            headers.put(name, all_of_them)
         self.forget(to_client)
 
     def begin_again(self) -> None:
@@ -120,6 +152,12 @@ class Http2Transaction(HttpTransaction):
         """Return the contents of a sticky buffer."""
         if name.startswith("dns."):
             return [value for message in self.dns for value in message.buffers(name, to_client)]
+        found = self._buffer(name, to_client)
+        if self._size[to_client] > REMEMBERED:
+            self._made.clear()
+        return found
+
+    def _buffer(self, name: str, to_client: bool) -> list[bytes]:
         maker = _MAKERS.get(name)
         if maker is None:
             return super().buffers(name, to_client)

@@ -1,5 +1,7 @@
 """What a stream's fields are to rules: the buffers of HTTP/1, by other spellings of the same."""
 
+import tracemalloc
+
 import pytest
 
 from collectors.traffic.protocols.http.transaction import COMPLETE
@@ -107,3 +109,25 @@ def test_an_answers_file_has_the_name_that_it_is_given_else_the_paths() -> None:
     given = (b"content-disposition", b'attachment; filename="evil.exe"')
     assert _of(asked(b"/dir/x.bin"), answered(b"200", given)).file_name(True) == b"evil.exe"
     assert _of(asked(b"/dir/x.bin"), answered(b"200")).file_name(True) == b"/dir/x.bin"
+
+
+def test_a_field_that_comes_several_times_is_one_whatever_its_case() -> None:
+    fields = [(b"X-a", b"1"), (b"x-a", b"2"), (b"x-b", b"3"), (b"X-a", b" 4 "), (b"content-length", b"5")]
+    headers = _of([*fields, (b"Content-Length", b"6")]).request_message.headers
+    assert headers.get(b"x-a") == b"1, 4, 2" and headers.get(b"x-b") == b"3"
+    assert headers.get(b"content-length") == b"5" and headers.get(b"x-c") is None
+    headers.clear()
+    assert headers.get(b"x-a") is None and headers.get(b"x-b") is None
+
+
+def test_long_fields_that_few_bytes_name_are_not_kept_for_each_stream() -> None:
+    value = b"v" * 4000
+    joined = b", ".join([value] * 15)
+    tracemalloc.start()
+    streams = [_of(asked(b"/", b"GET", *[(b"user-agent", value)] * 15)) for _ in range(100)]
+    for tx in streams:
+        assert tx.buffers("http.user_agent", False) == [joined]
+        assert tx.buffers("http.header", False)[0].count(value) == 15
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 100 * 12_000
