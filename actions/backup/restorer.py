@@ -23,12 +23,12 @@ from actions.backup.ids import id_of
 from actions.backup.metadata import set_metadata
 from actions.backup.node import Node
 from actions.backup.repository import Repository
+from actions.backup.sparse import write_sparsely
 from actions.backup.walking import Target
 from contracts.errors import HoldfastError
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_STEP = 64 << 10
 _AHEAD = 3
 """So many blobs of a file are made ready while one is written."""
 
@@ -36,8 +36,11 @@ _BATCH = 16
 _WAITING = 8
 """So many small files of a directory go to a thread together, and so many such batches may wait."""
 
+_FEW = 4
+_OPEN = 8
+"""So many directories may be left behind open, while threads write their files; fewer files than `_FEW` are not worth a thread."""
+
 _THREADS = max(2, min(4, os.cpu_count() or 1))
-_ZEROS = bytes(_STEP)
 
 
 class Overwrite(StrEnum):
@@ -131,6 +134,7 @@ class Restorer:
 
     def _walk(self, tree: str, wanted: dict[bytes, Target] | None) -> None:
         stack = [_Frame(b"", os.dup(self._root), None, self._entries(tree, b"", wanted), wanted)]
+        behind: deque[_Frame] = deque()
         try:
             while stack:
                 frame = stack[-1]
@@ -141,12 +145,13 @@ class Restorer:
                         stack.append(below)
                         break
                 else:
-                    self._write_each(frame, frame.gathered)  # beside the threads
-                    _finish(frame)
-                    self._leave(stack.pop())
-                    self._pulse(self.restored)
+                    if frame.under_way or len(frame.gathered) > _FEW:
+                        self._hand_over(frame)
+                    self._write_each(frame, frame.gathered)
+                    behind.append(stack.pop())
+                    self._leave_behind(behind, _OPEN if stack else 0)
         finally:
-            for frame in stack:
+            for frame in (*stack, *behind):
                 _give_up(frame)
                 os.close(frame.descriptor)
 
@@ -318,8 +323,7 @@ class Restorer:
         ids = [bytes.fromhex(id) for id in node.content or ()]
         lengths = []
         for data in self._ahead(ids):
-            for start, end in _runs(data):
-                _pwrite_all(descriptor, memoryview(data)[start:end], position + start)
+            write_sparsely(descriptor, data, position)
             position += len(data)
             lengths.append(len(data))
         os.ftruncate(descriptor, position)
@@ -374,6 +378,13 @@ class Restorer:
             raise
         self.restored.others += 1
 
+    def _leave_behind(self, behind: deque[_Frame], most: int) -> None:
+        """Leave directories, the earliest first, until at most so many wait for their files; those without go at once."""
+        while behind and (len(behind) > most or not behind[0].under_way):
+            _finish(behind[0])
+            self._leave(behind.popleft())
+            self._pulse(self.restored)
+
     def _leave(self, frame: _Frame) -> None:
         try:
             if frame.node is not None:
@@ -424,24 +435,3 @@ def _seems_same(node: Node, status: os.stat_result) -> bool:
         and status.st_size == node.size
         and status.st_mtime_ns == node.mtime_ns
     )
-
-
-def _runs(data: bytes) -> Iterator[tuple[int, int]]:
-    """Begin and end of what is not zero, in steps of 64 KiB; the rest stays a hole."""
-    begin = None
-    for at in range(0, len(data), _STEP):
-        if data.startswith(_ZEROS, at) or (at + _STEP > len(data) and not any(data[at:])):
-            if begin is not None:
-                yield begin, at
-            begin = None
-        elif begin is None:
-            begin = at
-    if begin is not None:
-        yield begin, len(data)
-
-
-def _pwrite_all(descriptor: int, view: memoryview, position: int) -> None:
-    while view:
-        written = os.pwrite(descriptor, view, position)
-        position += written
-        view = view[written:]
