@@ -213,11 +213,15 @@ def _failed(
         databases=[] if done is None else [dumps.name for dumps in done.dumps if dumps.complete],
     )
     text = f"{what}; {advice}" if advice else what
-    events = () if done is None else (*_database_events(name, done), *done.suspicions)
+    of_databases = () if done is None else tuple(_database_events(name, done))
+    if text[:500] == told:  # which names the databases that failed; what it does not name is stated again
+        stated = [found for found in of_databases if found.kind != DATABASE_FAILED.name]
+    else:
+        stated = [event, *of_databases]
     return Result(
         outcome=Failed(error=text[:500], permanent=permanent),
         summary=what,
-        events=after if text[:500] == told else (event, *events, *after),
+        events=(*stated, *(done.suspicions if done is not None else ()), *after),
         answer={"code": code},
     )
 

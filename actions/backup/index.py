@@ -51,6 +51,7 @@ class _Table:
             position = (position + 1) & mask
 
     def has(self, id: bytes) -> bool:
+        # As `entries`, without a generator: it is asked for every blob that is saved.
         slots, mask, ids = self._slots, self._mask, self.ids
         position = int.from_bytes(id[:8], "little") & mask
         while number := slots[position]:
@@ -122,11 +123,9 @@ class Index:
 
     def find(self, type: BlobType, id: bytes) -> list[Location]:
         """Every place of a blob; empty when there is none."""
-        table, found = self._tables[type], []
+        table = self._tables[type]
         with self._lock:
-            for number in table.entries(id):
-                found.append(self._location(table, number))
-        return found
+            return [self._location(table, number) for number in table.entries(id)]
 
     def plain_length(self, type: BlobType, id: bytes) -> int | None:
         """Bytes of a blob's plaintext, None when there is no such blob."""

@@ -358,7 +358,7 @@ def _new_file(path: Path, *, shared: bool) -> int:
 
 
 def _finish(descriptor: int, *, shared: bool, durable: bool = True) -> None:
-    """Read-only and durable."""
+    """Read-only, and durable unless that is not wanted."""
     os.fchmod(descriptor, 0o440 if shared else 0o400)
     if not durable:
         return
