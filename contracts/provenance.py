@@ -79,7 +79,7 @@ class Shipped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One name that an archive holds.
 
     `mode` as in `Node`; `owner` and `group` by name, "" where the archive has numbers only; times in seconds; `content` SHA-256 of a
-    regular file, `target` of a symbolic link.
+    regular file, `target` of a symbolic link; `capabilities` as the kernel's attribute has them.
     """
 
     path: bytes
@@ -92,6 +92,7 @@ class Shipped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mtime: int = 0
     content: bytes = b""
     target: bytes = b""
+    capabilities: bytes = b""
 
 
 class Shipment(msgspec.Struct, frozen=True, gc=False):

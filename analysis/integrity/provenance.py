@@ -148,8 +148,13 @@ def _permissions_off(change: Change, node: Node, one: Shipment, known: Knowledge
     held = (node.uid, node.gid)
     if held != wanted and not (same_kind and before is not None and (before.uid, before.gid) == held):
         return f"owned by {held[0]}:{held[1]} where it ships {wanted[0]}:{wanted[1]}"
-    if node.capabilities and not (same_kind and before is not None and before.capabilities == node.capabilities):
-        return "with file capabilities, which no archive carries"
+    shipped_ones, is_kept = one.file.capabilities, same_kind and before is not None
+    if node.capabilities != shipped_ones and not (is_kept and before and before.capabilities == node.capabilities):
+        return (
+            "with other file capabilities than it ships"
+            if shipped_ones
+            else "with file capabilities, which it ships none of"
+        )
     return ""
 
 

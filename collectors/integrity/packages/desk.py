@@ -4,7 +4,6 @@ Learning comes first: apt may delete an archive once it is installed (`apt` does
 from a descriptor that outlives its name. What was never seen stays unproved; see docs/design/provenance.md.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,24 +13,21 @@ from msgspec.structs import replace
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from collectors.integrity.packages.indices import Found, find
+from collectors.integrity.packages.present import Present
 from collectors.integrity.packages.signatures import LISTS, Signatures, SignedRelease
 from collectors.integrity.packages.store import PackageStore
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.provenance import Listing, Shipment, Transaction
 from contracts.record import Record
-from contracts.trees import Node, TreePlan
 
 ARCHIVES = "/var/cache/apt/archives"
 KEPT_MS = 30 * 86_400_000
 """How long an archive that is not installed any more is remembered."""
-_MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
-_CHUNK = 1 << 18
 _SECOND_MS = 2000
 """How far the logs' whole seconds may lie before the times of ours."""
 AT_ONCE = 1000
 """Archives held open at once."""
-_PLAN = TreePlan(hash_name="sha256", threads=1)
 LATE_MS = 86_400_000
 """How long after a run changes that belong to it may still be found, where only scans look."""
 _MIDWAY = (b".dpkg-new", b".dpkg-tmp")
@@ -49,19 +45,18 @@ class Learnt(Record):
     flaws: tuple[str, ...] = ()
 
 
-class PackageDesk:
+class PackageDesk(Present):
     """Implements `contracts.provenance.Knowledge`. `folder` is one of our own; `extra` are folders where archives may lie besides."""
 
     def __init__(self, host: ReadOnlyHost, folder: Path, extra: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._host = host
+        super().__init__(host)
         self._store = PackageStore(folder / "packages.db")
         self.parts, self.keep_parts = self._store.parts, self._store.keep_parts
         self._signatures = Signatures(host, folder / "keyrings")
         self._state = DpkgState(host)
         self._folders = (ARCHIVES, *extra)
         self._seen: dict[str, bool] = self._store.seen()
-        self._merged = frozenset(top for top in _MERGED if Path(os.fsdecode(top)).is_symlink())
         self._present: dict[str, frozenset[bytes]] = {}
         self._before: dict[str, str] = {}
         self._arriving: frozenset[tuple[str, str]] = frozenset()
@@ -290,7 +285,7 @@ class PackageDesk:
             self.transactions = self._state.runs(now_ms - LATE_MS)  # they were before all that will be told
             self._keep_told(now_ms)
         self._store.keep("settled_ms", str(now_ms))
-        self._store.drop({one.name: one.version for one in packages.values()}, now_ms - KEPT_MS)
+        self._store.drop({(one.name, one.version) for one in packages.values()}, now_ms - KEPT_MS)
 
     def _keep_told(self, now_ms: int) -> None:
         """Keep which runs were told, for as long as more of them may be found."""
@@ -368,68 +363,11 @@ class PackageDesk:
         """Return one path under which signed archives of the packages ship a content."""
         return self._store.copies(content, packages)
 
-    def account(self, owner: str, group: str) -> tuple[int | None, int | None]:
-        """Return the numbers of a user and a group by name."""
-        return self._number("/etc/passwd", owner), self._number("/etc/group", group)
-
-    def _number(self, path: str, name: str) -> int | None:
-        if name == "root":
-            return 0
-        if not name:
-            return None
-        for line in self._host.files.read(path, 8 << 20).decode("utf-8", "replace").splitlines():
-            fields = line.split(":")
-            if fields[0] == name and len(fields) > 2 and fields[2].isdigit():
-                return int(fields[2])
-        return None
-
-    def digest(self, path: bytes, algorithm: str) -> str:
-        """Return the hex digest of the file as it is now, "" when it cannot be read."""
-        made = hashlib.new(algorithm, usedforsecurity=False)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return ""
-        try:
-            while chunk := os.read(descriptor, _CHUNK):
-                made.update(chunk)
-        except OSError:
-            return ""
-        finally:
-            os.close(descriptor)
-        return made.hexdigest()
-
-    def read(self, path: bytes, max_bytes: int) -> bytes | None:
-        """Return the present content, None when it cannot be read or is longer."""
-        try:
-            return self._host.files.read(os.fsdecode(path), max_bytes)
-        except Unavailable:
-            return None
-
-    def node(self, path: bytes) -> Node | None:
-        """Return what stands at a name now."""
-        try:
-            return self._host.trees.node(path, _PLAN)
-        except Unavailable as error:
-            if error.why is Why.NOT_PRESENT:
-                return None
-            raise
-
-    def names(self, folder: bytes) -> list[bytes]:
-        """Return the names in a folder, none where it cannot be listed."""
-        try:
-            return self._host.files.names(os.fsdecode(folder))
-        except Unavailable:
-            return []
-
     def _names_of(self, path: bytes) -> list[bytes]:
         """Return the names under which an archive may ship what stands at `path`, after the merge of /bin and the like into /usr."""
         if self._arriving and path.endswith(_MIDWAY):
             path = path.rpartition(b".")[0]  # what dpkg has unpacked, or put aside, and not yet moved to its name
-        top, _, rest = path.removeprefix(b"/usr").removeprefix(b"/").partition(b"/")
-        if path.startswith(b"/usr/") and b"/" + top in self._merged and rest:
-            return [path, path.removeprefix(b"/usr")]
-        return [path]
+        return self.unmerged(path)
 
 
 def _named(path: str) -> str:

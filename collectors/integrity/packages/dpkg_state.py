@@ -3,9 +3,7 @@
 None of it is signed: it says what should be asked, never what is true.
 """
 
-import fcntl
 import os
-import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -14,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from analysis.integrity.debian import INSTALLED, Installed, apt_history, dpkg_log, installed, md5_lines
+from collectors.integrity.packages.locks import is_any_held
 from collectors.integrity.packages.logs import Logs
 from contracts.errors import Unavailable, Why
 from contracts.host import FileStat, ReadOnlyHost
@@ -21,10 +20,7 @@ from contracts.provenance import Listing, Transaction
 
 DPKG = "/var/lib/dpkg"
 LOCKS = ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend")
-RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 LOGS = ("/var/log/apt/history.log", "/var/log/dpkg.log")
-_FLOCK = "@hhqqi4x"
-"""`struct flock`: type, whence, start, length, process."""
 _MOST = 32 << 20
 READ_TRIES = 5
 
@@ -65,17 +61,7 @@ class DpkgState:
         except Unavailable as error:
             if error.why is not Why.NOT_PRESENT:
                 raise
-            detail = f"there is no dpkg here ({error.message})"
-            if any(self._is_there(folder) for folder in RPM):
-                raise Unavailable(Why.INCOMPATIBLE, f"{detail}: packages are rpm's, which are not read") from error
-            raise Unavailable(Why.NOT_PRESENT, detail) from error
-
-    def _is_there(self, path: str) -> bool:
-        try:
-            self._host.files.stat(path)
-        except Unavailable:
-            return False
-        return True
+            raise Unavailable(Why.NOT_PRESENT, f"there is no dpkg here ({error.message})") from error
 
     def _updates(self) -> list[str]:
         """Return dpkg's notes on what `status` does not say yet, in their order: a run that was killed leaves them there."""
@@ -146,20 +132,8 @@ class DpkgState:
         return int(self._host.now().timestamp() * 1000)
 
     def is_busy(self) -> bool:
-        """Say whether some process holds a lock of dpkg: asked of the kernel by file, and by number where the file may not be opened."""
-        if any(_is_locked(path) for path in LOCKS):
-            return True
-        try:
-            held = self._host.files.read("/proc/locks").decode("ascii", "replace")
-        except Unavailable:
-            return False
-        inodes = set()
-        for path in LOCKS:
-            try:
-                inodes.add(str(self._host.files.stat(path).inode))
-            except Unavailable:
-                continue
-        return any(word.rpartition(":")[2] in inodes for line in held.splitlines() for word in line.split()[5:6])
+        """Say whether some process holds a lock of dpkg."""
+        return is_any_held(self._host.files, LOCKS)
 
     def _read_logs(self, since_ms: int) -> tuple[Sequence[Transaction], Sequence[Transaction]]:
         return (
@@ -224,19 +198,3 @@ def archives(folder: str) -> Iterator[str]:
         return
     for name in names:
         yield f"{folder}/{name}"
-
-
-def _is_locked(path: str) -> bool:
-    """Say whether another process holds a lock on a file (F_GETLK); on overlayfs the numbers of /proc/locks are not those of stat(2)."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False  # /proc/locks is asked besides
-    try:
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind: int = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0]
-        return kind != fcntl.F_UNLCK
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)

@@ -1,13 +1,12 @@
 """Which of apt's lists are signed, and by whom: gpgv asked with the keyrings that apt would use for that source (apt-secure(8))."""
 
-import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from analysis.integrity.debian import IndexFile, Source, good_signers, release_files, sources
+from analysis.integrity.openpgp import unarmoured
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.record import Record
@@ -145,18 +144,7 @@ def _fingerprints(signed_by: str) -> frozenset[str]:
 
 
 def _unarmoured(content: bytes) -> bytes:
-    """Return the binary keys of armoured blocks (RFC 4880, 6.2); deb822 writes an empty line as a dot."""
-    out, body, inside = bytearray(), bytearray(), False
-    for line in content.splitlines():
-        text = line.strip()
-        if text.startswith(b"-----BEGIN PGP PUBLIC KEY"):
-            inside, body = True, bytearray()
-        elif text.startswith(b"-----END PGP"):
-            inside = False
-            try:
-                out += base64.b64decode(bytes(body))
-            except binascii.Error as error:
-                raise Unavailable(Why.MALFORMED, "an armoured key is damaged", advice="install it anew") from error
-        elif inside and text not in (b"", b".") and b": " not in text and not text.startswith(b"="):
-            body += text
-    return bytes(out)
+    try:
+        return unarmoured(content)
+    except ValueError as error:
+        raise Unavailable(Why.MALFORMED, str(error), advice="install it anew") from error

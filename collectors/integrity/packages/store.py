@@ -4,7 +4,7 @@ dpkg's present state belongs to whoever is root now; this file holds what was tr
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -107,12 +107,12 @@ class PackageStore:
             "SELECT package, version, architecture, signed_by FROM archives ORDER BY id"
         ).fetchall()
 
-    def drop(self, keep: Mapping[str, str], before_ms: int) -> int:
-        """Forget archives that are not of the versions to keep and were seen before a time; returns how many."""
+    def drop(self, keep: Collection[tuple[str, str]], before_ms: int) -> int:
+        """Forget archives that are not of the packages and versions to keep and were seen before a time; returns how many."""
         rows = self._base.execute(
             "SELECT id, package, version FROM archives WHERE seen_ms < ?", (before_ms,)
         ).fetchall()
-        gone = [number for number, package, version in rows if keep.get(package) != version]
+        gone = [number for number, package, version in rows if (package, version) not in keep]
         with self._writing():
             for number in gone:
                 for table in ("shipped", "contents"):

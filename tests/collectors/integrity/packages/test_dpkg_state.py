@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from collectors.integrity.packages import dpkg_state
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from contracts.errors import Unavailable, Why
 from host.linux import LinuxHost
@@ -47,16 +46,11 @@ def test_a_removed_package_is_not_installed(made, state) -> None:
     assert not state.is_installed("hf-tool", "1.0", "all")
 
 
-def test_no_dpkg_is_not_present_and_with_rpm_in_its_place_not_seen(made, tmp_path, monkeypatch) -> None:
+def test_no_dpkg_is_not_present(made) -> None:
     (made.folder / "dpkg/status").unlink()
-    monkeypatch.setattr(dpkg_state, "RPM", (str(tmp_path / "rpm"),))
     with pytest.raises(Unavailable, match="there is no dpkg here") as told:
         DpkgState(LinuxHost()).refresh()
     assert told.value.why is Why.NOT_PRESENT
-    (tmp_path / "rpm").mkdir()
-    with pytest.raises(Unavailable, match="packages are rpm's, which are not read") as told:
-        DpkgState(LinuxHost()).refresh()
-    assert told.value.why is Why.INCOMPATIBLE
 
 
 def test_a_run_of_apt_and_one_of_dpkg_alone_are_told_apart(made, state) -> None:

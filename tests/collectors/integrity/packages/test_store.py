@@ -29,8 +29,8 @@ def test_an_archive_is_kept_and_may_be_signed_later(tmp_path) -> None:
 def test_archives_that_are_not_installed_go_after_a_while(tmp_path) -> None:
     store = PackageStore(tmp_path / "p.db")
     store.add(DEB, [FILE], "KEY", "", 1)
-    assert store.drop({"tool": "1"}, 100) == 0 and store.drop({"tool": "2"}, 0) == 0
-    assert store.drop({"tool": "2"}, 100) == 1 and list(store.shipped(b"/usr/bin/tool")) == []
+    assert store.drop({("tool", "1")}, 100) == 0 and store.drop({("tool", "2")}, 0) == 0
+    assert store.drop({("tool", "2")}, 100) == 1 and list(store.shipped(b"/usr/bin/tool")) == []
 
 
 def test_what_was_settled_is_what_was_before(tmp_path) -> None:

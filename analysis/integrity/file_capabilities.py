@@ -1,0 +1,47 @@
+"""File capabilities as rpm writes them (`cap_net_raw=ep`) turned into the kernel's attribute, so that both can be compared. Pure.
+
+Formats: cap_text_formats(7); `struct vfs_cap_data` of linux/capability.h, revision 2; names in the order of their numbers.
+"""
+
+import re
+import struct
+
+_NAMES = (
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin"
+    " net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time"
+    " sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read"
+    " perfmon bpf checkpoint_restore"
+).split()
+_NUMBERS = {f"cap_{name}": number for number, name in enumerate(_NAMES)}
+_CLAUSE = re.compile(r"([a-z_,0-9]*)((?:[=+-][eip]*)+)")
+_REVISION, _EFFECTIVE = 0x02000000, 1
+UNKNOWN = b"?"
+"""What a text that is not understood becomes: equal to nothing that the kernel keeps."""
+
+
+def raw(text: str) -> bytes:
+    """Return the attribute that a text stands for, b"" for none, `UNKNOWN` for what cannot be told."""
+    held = {"e": 0, "i": 0, "p": 0}
+    for word in text.split():
+        match = _CLAUSE.fullmatch(word.lower())
+        mask = _mask(match[1]) if match is not None else None
+        if match is None or mask is None:
+            return UNKNOWN
+        for operator, flags in re.findall(r"([=+-])([eip]*)", match[2]):
+            for each in held:
+                if operator == "=":
+                    held[each] &= ~mask
+                if each in flags:
+                    held[each] = held[each] & ~mask if operator == "-" else held[each] | mask
+    if not any(held.values()):
+        return b""
+    low, high = 0xFFFFFFFF, 32
+    head = _REVISION | (_EFFECTIVE if held["e"] else 0)
+    return struct.pack("<5I", head, held["p"] & low, held["i"] & low, held["p"] >> high, held["i"] >> high)
+
+
+def _mask(names: str) -> int | None:
+    if names in ("", "all"):
+        return (1 << len(_NAMES)) - 1
+    numbers = [_NUMBERS.get(name) for name in names.split(",")]
+    return None if None in numbers else sum(1 << number for number in set(numbers) if number is not None)
