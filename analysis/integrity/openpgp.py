@@ -41,7 +41,7 @@ class Signature(Record):
 
 
 class PublicKey(Record):
-    """One key of version 4; `body` is its packet, `values` what the algorithm needs (`n, e`, or the point), `curve` an object identifier."""
+    """One key of version 4; `body` is its packet, `values` what the algorithm needs (`n, e` or the point), `curve` its number."""
 
     algorithm: int
     fingerprint: str

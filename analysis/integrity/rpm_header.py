@@ -1,4 +1,4 @@
-"""Reads the header of an rpm as its database keeps it, within bounds: what the package's makers wrote, and what was added on installing. Pure.
+"""Reads an rpm's header as the database keeps it, within bounds: what its makers wrote, and what was added on installing. Pure.
 
 Format: rpm's manual, "RPM Package Header format" and "Immutable header regions", `lib/header.cc` (`hdrblobVerifyRegion`). A header in the
 database has no magic. Only the entries of the region 63 are under the signature; what comes after them ("dribbles") is what rpm added, and

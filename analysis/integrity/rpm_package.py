@@ -1,7 +1,7 @@
-"""What an rpm's header says of its package: name and version, the files it ships, its scripts, its signatures, and which run brought it. Pure.
+"""What an rpm's header says of its package: name, version, the files it ships, scripts, signatures, and which run brought it. Pure.
 
-Tags: rpm's manual, "RPM Tags"; flags of files: `lib/rpmfiles.h`. Everything but the run is read from the part that is signed: a package that
-was relocated on installing is known by the names it was built with.
+Tags: rpm's manual, "RPM Tags"; flags of files: `lib/rpmfiles.h`. All but the run is read from the part that is signed: a package that was
+relocated on installing is known by the names it was built with.
 """
 
 import base64
@@ -46,7 +46,7 @@ class RpmFile(Record):
 
 
 class RpmPackage(Record):
-    """One installed package. `run` is the number of the run that brought it, both times Unix seconds; `signatures` are OpenPGP's packets."""
+    """One installed package. `run` is the number of the run that brought it, like `installed_s` in Unix seconds."""
 
     name: str
     version: str
@@ -72,6 +72,8 @@ def package(header: Header) -> RpmPackage:
     name, version, release = header.text(NAME), header.text(VERSION), header.text(RELEASE)
     if not name or not version:
         raise ValueError("it names no package")
+    if any(len(each.split()) > 1 or each != each.strip() for each in (name, version, release)):
+        raise ValueError("its name or version has white space in it")
     epoch = header.numbers(EPOCH)
     algorithm = (header.numbers(_ALGORITHM) or (1,))[0]
     return RpmPackage(

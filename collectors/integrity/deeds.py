@@ -184,17 +184,20 @@ class Prove(_Deed):
 
 
 def _accept_key(host: Host, command: Command, reason: str) -> Result:
-    """Trust a key that signs apt's lists now; another one is refused, because it would be a slip of the pen."""
-    from collectors.integrity.packages.desk import PackageDesk
+    """Trust a key that signs apt's lists now, or lies in a key file of rpm's; another one is refused, because it would be a slip of the pen."""
+    from collectors.integrity.packages.desks import desk_of
 
     key = "".join(str(command.arguments["key"]).split()).upper().removeprefix("0X")
     if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", key):
         raise UsageError("that is not a fingerprint", advice="give all 40 hex digits of it, as the event names them")
-    desk = PackageDesk(host, _place(host).parent / "packages")
+    desk = desk_of(host, _place(host).parent / "packages")
     try:
         signers = desk.signers()
         if key not in signers:
-            raise UsageError(f"no list of apt's is signed by {key}", advice=f"these sign: {', '.join(signers)}")
+            raise UsageError(
+                f"no list of apt's is signed by {key}, and no key file of rpm's holds it",
+                advice=f"these are known: {', '.join(signers)}",
+            )
         if signers[key]:
             return Result(summary=f"the key {key} is trusted already", answer={"count": 0})
         if command.dry_run:

@@ -1,6 +1,6 @@
 """Says of changes what accounts for them and what they mean: one event a run of a package tool, and notes on each change that stands out.
 
-Loaded by whoever tells changes, once there are some; without dpkg there is no provenance, and that is said.
+Loaded by whoever tells changes, once there are some; without dpkg or rpm there is no provenance, and that is said.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,9 @@ from analysis.integrity.provenance import judge
 from analysis.integrity.records import recorded
 from analysis.integrity.semantic.explain import explain, format_of
 from analysis.integrity.semantic.sentence import Sentence
-from collectors.integrity.packages.desk import PackageDesk
-from collectors.integrity.packages.kinds import KEY_NEW, transaction_event
+from collectors.integrity.packages.desks import desk_of
+from collectors.integrity.packages.kinds import HEADER_ALTERED, KEY_NEW, transaction_event
+from collectors.integrity.packages.present import at_once
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
@@ -58,10 +59,6 @@ class Explained(Record):
     """Whether a part of a run was judged whose event is made when it ends."""
 
 
-def _at_once() -> None:
-    """Wait for nothing."""
-
-
 class Explainer:
     """For one thread. `folder` is one of our own; `archives` are folders where archives may lie besides apt's own."""
 
@@ -72,7 +69,7 @@ class Explainer:
         archives: Sequence[str] = (),
         no_diff: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
-        self._desk = PackageDesk(host, folder, archives)
+        self._desk = desk_of(host, folder, archives)
         self._no_diff = no_diff
         self._flaws: dict[str, None] = {}
 
@@ -81,22 +78,23 @@ class Explainer:
         self._desk.close()
 
     def is_busy(self) -> bool:
-        """Say whether a run of dpkg is under way: what it changes is told when it has ended."""
+        """Say whether a run of dpkg or rpm is under way: what it changes is told when it has ended."""
         return self._desk.is_busy()
 
-    def learn(self, between: Callable[[], None] = _at_once) -> tuple[Event, ...]:
+    def learn(self, between: Callable[[], None] = at_once) -> tuple[Event, ...]:
         """Learn archives that have appeared, each after a call of `between`; returns a word on keys that are new.
 
         Call it at each notice from apt's folder.
         """
         learnt = self._desk.learn(between)
         self._flaws |= dict.fromkeys(learnt.flaws)
-        return tuple(KEY_NEW.event(key, what=what) for what, key in _new_keys(learnt.flaws))
+        new = [KEY_NEW.event(key, what=what) for what, key in _new_keys(learnt.flaws)]
+        return (*new, *(HEADER_ALTERED.event(name, what=what) for name, what in learnt.altered))
 
     def begin(self) -> None:
-        """Keep dpkg's state as what is before, when none is kept yet. Call it before the first archive is read, which may take long:
+        """Keep the packages' state as what is before, when none is kept yet. Call it before the first archive is read, which may take long:
 
-        what a run does meanwhile is to be told. Raises `Unavailable` without dpkg.
+        what a run does meanwhile is to be told. Raises `Unavailable` without dpkg and rpm.
         """
         if not self._desk.is_begun():
             self._desk.begin()
@@ -107,7 +105,7 @@ class Explainer:
         return self._desk.has_news()
 
     def logs(self) -> tuple[int, ...]:
-        """Return a mark of apt's and dpkg's logs, another one after each line that is written there."""
+        """Return a mark of what tells of runs (logs of apt and dpkg, rpm's database), another one after each change."""
         return self._desk.logs()
 
     def is_held(self, path: bytes) -> bool:

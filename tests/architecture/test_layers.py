@@ -32,6 +32,7 @@ DOORS = {
         "actions.history.vault",
         "actions.backup.stores.sftp_packets",
         "collectors.traffic.output.sealing",
+        "collectors.integrity.packages.openpgp_verify",
     },
     "scapy": {"collectors.traffic.output.dissection"},
     "zstandard": {

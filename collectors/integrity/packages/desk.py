@@ -13,13 +13,12 @@ from msgspec.structs import replace
 from collectors.integrity.packages import deb
 from collectors.integrity.packages.dpkg_state import DpkgState, archives
 from collectors.integrity.packages.indices import Found, find
-from collectors.integrity.packages.present import Present
+from collectors.integrity.packages.present import LATE_MS, Learnt, Present, at_once
 from collectors.integrity.packages.signatures import LISTS, Signatures, SignedRelease
 from collectors.integrity.packages.store import PackageStore
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.provenance import Listing, Shipment, Transaction
-from contracts.record import Record
 
 ARCHIVES = "/var/cache/apt/archives"
 KEPT_MS = 30 * 86_400_000
@@ -28,21 +27,7 @@ _SECOND_MS = 2000
 """How far the logs' whole seconds may lie before the times of ours."""
 AT_ONCE = 1000
 """Archives held open at once."""
-LATE_MS = 86_400_000
-"""How long after a run changes that belong to it may still be found, where only scans look."""
 _MIDWAY = (b".dpkg-new", b".dpkg-tmp")
-
-
-def _at_once() -> None:
-    """Wait for nothing."""
-
-
-class Learnt(Record):
-    """What one round of learning came to: archives read anew, of them signed, and a sentence for each thing that could not be told."""
-
-    archives: int = 0
-    signed: int = 0
-    flaws: tuple[str, ...] = ()
 
 
 class PackageDesk(Present):
@@ -70,7 +55,7 @@ class PackageDesk(Present):
         """Say whether a run of dpkg is under way."""
         return self._state.is_busy()
 
-    def learn(self, between: Callable[[], None] = _at_once) -> Learnt:
+    def learn(self, between: Callable[[], None] = at_once) -> Learnt:
         """Read archives that have appeared and compare them with the signed indices; cheap when there are none.
 
         All of them are opened before the first is read, because apt may delete them meanwhile; one is in memory at a time. `between` is

@@ -55,7 +55,16 @@ KEY_ACCEPTED = Kind(
     attack=("T1553.004",),
     advice="If nobody should have, look at who may use the agent's control socket, and at what this key signed.",
 )
-KINDS = (TRANSACTION, TRANSACTION_UNPROVED, KEY_NEW)
+HEADER_ALTERED = Kind(
+    name="integrity.package_header_altered",
+    meaning="rpm's database holds a package whose header is not what its makers signed: digests or names in it were changed.",
+    title="The record of {key} in rpm's database was altered: {what}",
+    severity=Severity.HIGH,
+    fields={"what": "str"},
+    attack=("T1554",),
+    advice="Compare the package's files with a freshly fetched rpm; `rpm -V` believes the altered record.",
+)
+KINDS = (TRANSACTION, TRANSACTION_UNPROVED, KEY_NEW, HEADER_ALTERED)
 
 
 def transaction_event(fold: Fold) -> Event:

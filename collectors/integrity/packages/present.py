@@ -6,11 +6,30 @@ from pathlib import Path
 
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
+from contracts.record import Record
 from contracts.trees import Node, TreePlan
 
 _MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
 _CHUNK = 1 << 18
 _PLAN = TreePlan(hash_name="sha256", threads=1)
+LATE_MS = 86_400_000
+"""How long after a run changes that belong to it may still be found, where only scans look."""
+
+
+def at_once() -> None:
+    """Wait for nothing."""
+
+
+class Learnt(Record):
+    """What one round of learning came to: archives read anew, of them signed, and a sentence for each thing that could not be told.
+
+    `altered` are packages whose header is not what its makers signed, each with what is wrong.
+    """
+
+    archives: int = 0
+    signed: int = 0
+    flaws: tuple[str, ...] = ()
+    altered: tuple[tuple[str, str], ...] = ()
 
 
 class Present:

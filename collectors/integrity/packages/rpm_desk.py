@@ -1,0 +1,400 @@
+"""Package provenance on a system of rpm, as `desk.PackageDesk` on one of dpkg: signed headers learnt, runs told, the judgement answered.
+
+A header in rpm's database carries its makers' signature over names, digests, modes and owners; a package whose header verifies with a key
+of a key file ships what it says. See docs/design/provenance-rpm.md.
+"""
+
+import hashlib
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from analysis.integrity import rpm_package, rpm_runs
+from analysis.integrity.openpgp import BINARY, signatures
+from analysis.integrity.rpm_package import RpmFile
+from collectors.integrity.packages.deb import Deb
+from collectors.integrity.packages.dnf_history import DnfHistory
+from collectors.integrity.packages.present import LATE_MS, Learnt, Present, at_once
+from collectors.integrity.packages.rpm_keys import RpmKeys
+from collectors.integrity.packages.rpm_state import Held, RpmState
+from collectors.integrity.packages.store import PackageStore
+from contracts.errors import Malformed, Unavailable, Why
+from contracts.host import ReadOnlyHost
+from contracts.provenance import Listing, Shipment, Shipped, Transaction
+from contracts.record import Record
+
+KEPT_MS = 30 * 86_400_000
+"""How long a header that is not installed any more is remembered."""
+_GHOST = "%ghost "
+"""Before the package in lists of names that it owns and does not bring."""
+_NEW = b".rpmnew"
+_SBIN = b"/usr/sbin"
+_TOLD = msgspec.json.Decoder(list[Transaction])
+_SHOWN = 3
+
+
+class _Verdict(Record):
+    """What became of a header's signatures: the key that made a good one, or what is the matter."""
+
+    signer: str = ""
+    stranger: str = ""
+    """The id of a key that no key file holds."""
+    altered: str = ""
+    weak: str = ""
+
+
+class RpmDesk(Present):
+    """Implements `contracts.provenance.Knowledge`. `place` is a folder of our own, `database` the folder of rpm's."""
+
+    def __init__(self, host: ReadOnlyHost, place: Path, database: str) -> None:
+        super().__init__(host)
+        place.mkdir(parents=True, exist_ok=True)
+        self._store = PackageStore(place / "packages.db")
+        self.parts, self.keep_parts = self._store.parts, self._store.keep_parts
+        self._state = RpmState(host, database, place)
+        self._history = DnfHistory(host, place)
+        self._keys = RpmKeys(host)
+        self._learnt: tuple[object, ...] | None = None
+        self._before: dict[str, str] = {}
+        self._present: dict[str, frozenset[bytes]] = {}
+        self._flaws: dict[str, None] = {}
+        self._sbin = Path("/usr/sbin").is_symlink()
+        self.transactions: Sequence[Transaction] = ()
+
+    def close(self) -> None:
+        """Close the file, and let go of the database."""
+        self._state.close()
+        self._store.close()
+
+    def is_busy(self) -> bool:
+        """Say whether a run of rpm is under way."""
+        return self._state.is_busy()
+
+    def learn(self, between: Callable[[], None] = at_once) -> Learnt:
+        """Verify headers that were not seen before; cheap when there are none. `between` is called before each, and may wait."""
+        try:
+            self._state.refresh()
+        except Unavailable:
+            return Learnt()  # `begin` says it
+        mark = self._state.stamp(), self._keys.stamp()
+        if mark == self._learnt:
+            return Learnt()
+        self._forget_unsigned()
+        seen = self._store.seen()
+        fresh = {one.digest: one for one in self._state.held if one.digest not in seen}
+        verdicts = {}
+        for digest, one in fresh.items():
+            between()
+            verdicts[digest] = self._verdict(one)
+        trusted = self._trusted({each.signer for each in verdicts.values() if each.signer})
+        kept = {digest: self._kept(one, verdicts[digest], trusted) for digest, one in fresh.items()}
+        self._store.note(kept)
+        altered = self._altered(fresh, verdicts)
+        told = [*self._state.flaws, *self._keys.flaws, *self._said(fresh, verdicts, trusted), *self._flaws]
+        self._flaws.clear()
+        self._learnt = mark
+        return Learnt(archives=len(fresh), signed=sum(kept.values()), flaws=tuple(told), altered=altered)
+
+    def _verdict(self, one: Held) -> _Verdict:
+        """Try every signature of a header; one good one is enough, and one bad one without a good one is too much."""
+        found = _Verdict()
+        try:
+            header = self._state.header(one)
+        except Malformed as error:
+            return _Verdict(weak=error.message)
+        for packet in one.package.signatures:
+            try:
+                made = [each for each in signatures(packet) if each.kind == BINARY]
+            except ValueError as error:
+                found = replace(found, weak=str(error))
+                continue
+            for each in made:
+                signer = self._keys.signer(each, header.signed())
+                if signer:
+                    return _Verdict(signer=signer)
+                if signer is None:
+                    found = replace(
+                        found, altered="its signature is not good: the header is not what its makers signed"
+                    )
+                else:
+                    found = replace(found, stranger=each.key_id or "of no name")
+        if not found.altered and one.package.identity in self._signed_ones():
+            found = replace(found, altered="its header was signed when it was first seen, and is not any more")
+        return found
+
+    def _signed_ones(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset(each[:3] for each in self._store.archives() if each[3])
+
+    def _kept(self, one: Held, verdict: _Verdict, trusted: frozenset[str]) -> bool:
+        """Keep what a header says its package ships, unless it was altered; returns whether a trusted key signs it."""
+        signer = verdict.signer if verdict.signer in trusted else ""
+        if verdict.altered:
+            return False
+        package = one.package
+        try:
+            header = self._state.header(one)
+            held = self._state.files(one).values()
+            scripts = rpm_package.scripts(header)
+        except (Malformed, ValueError) as error:
+            self._flaws[str(error)] = None
+            return False
+        deb = Deb(
+            sha256=hashlib.sha256(b"".join(header.signed())).digest(),
+            package=package.name,
+            version=package.version,
+            architecture=package.architecture,
+            key=package.key,
+            scripts=scripts,
+        )
+        compared = [each.shipped for each in held if not each.ghost and _is_comparable(each.shipped)]
+        self._store.add(deb, compared, signer, "", self._now_ms())
+        return bool(signer)
+
+    def _altered(self, fresh: Mapping[str, Held], verdicts: Mapping[str, _Verdict]) -> tuple[tuple[str, str], ...]:
+        """Keep which headers were altered, of those that are there: what they list counts for nothing."""
+        found = {digest for digest, verdict in verdicts.items() if verdict.altered}
+        present = {one.digest for one in self._state.held}
+        self._store.keep("altered", " ".join(sorted((found | (self._altered_ones() - set(fresh))) & present)))
+        return tuple((_named(fresh[digest]), verdicts[digest].altered) for digest in sorted(found))
+
+    def _altered_ones(self) -> frozenset[str]:
+        return frozenset(self._store.fact("altered").split())
+
+    def _said(
+        self, fresh: Mapping[str, Held], verdicts: Mapping[str, _Verdict], trusted: frozenset[str]
+    ) -> Iterator[str]:
+        """Yield what could not be proved, one sentence a cause."""
+        by_cause: dict[str, list[str]] = {}
+        for digest, verdict in verdicts.items():
+            by_cause.setdefault(self._cause(verdict, trusted), []).append(_named(fresh[digest]))
+        for cause, names in by_cause.items():
+            if cause:
+                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                yield f"{', '.join(sorted(names)[:_SHOWN])}{more} {cause}"
+
+    def _cause(self, verdict: _Verdict, trusted: frozenset[str]) -> str:
+        if verdict.signer:
+            return "" if verdict.signer in trusted else f"is signed by keys that came later: {verdict.signer}"
+        if verdict.altered:
+            return "is altered in rpm's database"
+        if verdict.stranger:
+            inside = verdict.stranger in self._state.keys or verdict.stranger[-8:] in self._state.keys
+            where = ", only in rpm's own database, which whoever alters packages can write" if inside else ""
+            return f"is signed by the key {verdict.stranger}, which is in no key file{where}"
+        if verdict.weak:
+            return f"cannot be verified: {verdict.weak}"
+        return "is not signed"
+
+    def _forget_unsigned(self) -> None:
+        """Look again at headers that nothing signed, once there are other key files."""
+        stamp = hashlib.sha256(repr(self._keys.stamp()).encode()).hexdigest()
+        if self._store.fact("key_files") != stamp:
+            self._store.note({}, [each for each, signed in self._store.seen().items() if not signed])
+            self._store.keep("key_files", stamp)
+
+    def _trusted(self, signers: set[str]) -> frozenset[str]:
+        """Return the keys that count: all at the very first time, later those and what a person added."""
+        held = self._store.keys()
+        if not held and signers:
+            self._store.trust(signers, "in a key file, and signing packages, when packages were first learnt")
+            held = self._store.keys()
+        return frozenset(held)
+
+    def trust(self, fingerprints: Iterable[str], who: str) -> None:
+        """Trust keys that came later; headers that they signed are looked at again."""
+        self._store.trust(fingerprints, f"accepted by {who}")
+        self._store.note({}, [stamp for stamp, signed in self._store.seen().items() if not signed])
+        self._learnt = None
+
+    def signers(self) -> dict[str, bool]:
+        """Return the keys in key files, by fingerprint, and whether each is trusted; raises `Unavailable` without any."""
+        found = self._keys.fingerprints()
+        if not found:
+            raise Unavailable(
+                Why.NOT_PRESENT, "there is no key file of rpm's here", advice="install the distribution's"
+            )
+        trusted = self._store.keys()
+        return {key: key in trusted for key in sorted(found)}
+
+    def is_begun(self) -> bool:
+        """Say whether a state of rpm's is kept as what was before."""
+        return bool(self._store.fact("settled_ms"))
+
+    def begin(self) -> None:
+        """Read rpm's state and the runs since the files were last settled; raises `Unavailable` where it cannot be read."""
+        self._state.refresh()
+        self._present.clear()
+        self._before = self._store.versions()
+        self.transactions = self._runs()
+
+    def has_news(self) -> bool:
+        """Say whether a run is known that was not told."""
+        self._state.refresh()
+        return any(not run.told for run in self._runs())
+
+    def logs(self) -> tuple[int, ...]:
+        """Return a mark of rpm's database and dnf's history, another one after each change."""
+        return (*self._state.stamp(), *self._history.stamp())
+
+    def _runs(self) -> list[Transaction]:
+        since = int(self._store.fact("settled_ms") or 0)
+        if not since:
+            return []
+        told, now_ms = self._told(), self._now_ms()
+        history = self._history.runs((min(since, now_ms) - LATE_MS) // 1000)
+        if self._history.flaw:
+            self._flaws[f"dnf's history cannot be read: {self._history.flaw}"] = None
+        fresh = rpm_runs.runs(
+            [one.package for one in self._state.held],
+            self._store.versions(),
+            history,
+            since,
+            frozenset(run.id for run in told),
+            self.is_busy(),
+            now_ms,
+        )
+        late = [run for run in told if run.ended_ms >= now_ms - LATE_MS]
+        return sorted([*late, *(replace(run, who=self._who(run.who)) for run in fresh)], key=lambda run: run.started_ms)
+
+    def _told(self) -> list[Transaction]:
+        """Return the runs that were told of late."""
+        return _TOLD.decode(self._store.fact("told_runs") or "[]")
+
+    def _who(self, number: str) -> str:
+        """Return a user as the logs of apt name one: `ada (1000)`."""
+        if not number:
+            return ""
+        lines = (self.read(b"/etc/passwd", 8 << 20) or b"").decode("utf-8", "replace").splitlines()
+        names = (line.split(":") for line in lines)
+        return next((f"{each[0]} ({number})" for each in names if len(each) > 2 and each[2] == number), number)
+
+    def settle(self) -> None:
+        """Keep rpm's present state as what was before: call it when the changes of runs were judged and stated.
+
+        While a run is under way, what was before it stays so.
+        """
+        now_ms = self._now_ms()
+        self._keep_told(now_ms)
+        if self.is_busy() or any(not run.ended_ms for run in self.transactions):
+            return
+        before, now = self._store.versions(), rpm_runs.versions(one.package for one in self._state.held)
+        touched = {one.name for run in self.transactions if not run.told for one in run.packages}
+        if now == before and not touched and self.is_begun():
+            return
+        changed = touched | {_name(key) for key in {*before, *now} if before.get(key) != now.get(key)}
+        self._store.settle(now, self._lists(changed))
+        self._store.keep("settled_ms", str(now_ms))
+        installed = {(one.package.name, one.package.version) for one in self._state.held}
+        self._store.drop(installed, now_ms - KEPT_MS)
+        present = {one.digest for one in self._state.held}
+        self._store.note({}, [each for each in self._store.seen() if each not in present])
+
+    def _lists(self, names: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
+        """Yield the names that each package holds, those of every version and architecture together, and its ghosts apart."""
+        by_name: dict[str, list[Held]] = {name: [] for name in names}
+        for one in self._state.held:
+            if one.package.name in by_name:
+                by_name[one.package.name].append(one)
+        for name, held in by_name.items():
+            found = [each for one in held for each in self._files(one).values()]
+            yield name, [each.shipped.path for each in found if not each.ghost]
+            yield _GHOST + name, [each.shipped.path for each in found if each.ghost]
+
+    def _files(self, one: Held) -> Mapping[bytes, RpmFile]:
+        try:
+            return self._state.files(one)
+        except Malformed as error:
+            self._flaws[error.message] = None
+            return {}
+
+    def _keep_told(self, now_ms: int) -> None:
+        """Keep which runs were told, for as long as more of them may be found."""
+        held = self._told()
+        ended = {run.id: replace(run, told=True) for run in (*held, *self.transactions) if run.ended_ms}
+        told = [run for run in ended.values() if run.ended_ms >= now_ms - 2 * LATE_MS]
+        if told != held:
+            self._store.keep("told_runs", msgspec.json.encode(told).decode())
+
+    def _now_ms(self) -> int:
+        return int(self._host.now().timestamp() * 1000)
+
+    # What the judgement asks.
+
+    def shipped(self, path: bytes) -> list[Shipment]:
+        """Return what known headers ship under a name; a configuration file also lies there with `.rpmnew` behind its name."""
+        names = self._names_of(path)
+        if path.endswith(_NEW):
+            former = path.removesuffix(_NEW)
+            names += self._names_of(former) if any(one.config for one in self.listed(former)) else []
+        found = [
+            replace(one, installed=self._state.is_installed((one.package, one.version, one.architecture)))
+            for name in names
+            for one in self._store.shipped(name)
+        ]
+        return sorted(found, key=lambda one: not one.installed)
+
+    def listed(self, path: bytes) -> list[Listing]:
+        """Return what rpm's database lists under a path now; a header that was altered lists nothing."""
+        names, altered, found = self._names_of(path), self._altered_ones(), []
+        for name in self._owners(names):
+            for one in self._state.held:
+                if one.package.name != name or one.digest in altered:
+                    continue
+                held = next((each for each in map(self._files(one).get, names) if each is not None), None)
+                if held is not None and not held.ghost:
+                    digest = held.digest if one.package.algorithm else ""
+                    found.append(Listing(name, digest, one.package.algorithm, held.config))
+        return found
+
+    def _owners(self, names: list[bytes]) -> list[str]:
+        """Return the packages that list one of the names now; asked of the last settled lists, and of those of changed packages."""
+        held = {package for name in names for package in self._store.former(name) if not package.startswith(_GHOST)}
+        changed = {one.name for run in self.transactions if not run.told for one in run.packages}
+        now = rpm_runs.versions(one.package for one in self._state.held)
+        changed |= {_name(key) for key, version in now.items() if self._before.get(key) != version}
+        for name in changed:
+            if name not in self._present:
+                mine = [one for one in self._state.held if one.package.name == name]
+                self._present[name] = frozenset(path for one in mine for path in self._files(one))
+            held.discard(name)
+            if any(each in self._present[name] for each in names):
+                held.add(name)
+        return sorted(held & {one.package.name for one in self._state.held})
+
+    def former(self, path: bytes) -> list[str]:
+        """Return the packages that held the name when last settled; a ghost is held only until its package goes."""
+        found = {package for name in self._names_of(path) for package in self._store.former(name)}
+        present = {one.package.name for one in self._state.held}
+        gone = {each.removeprefix(_GHOST) for each in found if each.startswith(_GHOST)} - present
+        return sorted({each for each in found if not each.startswith(_GHOST)} | gone)
+
+    def scripts(self, package: str) -> str:
+        """Return the scripts of the installed version, or of the last one that is known."""
+        version = next((one.package.version for one in self._state.held if one.package.name == package), "")
+        return self._store.scripts(package, version)
+
+    def copies(self, content: bytes, packages: frozenset[str]) -> str:
+        """Return one path under which signed headers of the packages ship a content."""
+        return self._store.copies(content, packages)
+
+    def _names_of(self, path: bytes) -> list[bytes]:
+        """Return the names under which a package may ship what stands at `path`."""
+        if self._sbin and path.startswith(b"/usr/bin/"):
+            return [path, _SBIN + path.removeprefix(b"/usr/bin"), path.removeprefix(b"/usr")]
+        return self.unmerged(path)
+
+
+def _is_comparable(one: Shipped) -> bool:
+    """Say whether a content can be compared with ours, which is always SHA-256; others are compared as listed."""
+    return bool(one.content) or not stat.S_ISREG(one.mode)
+
+
+def _named(one: Held) -> str:
+    return f"{one.package.name} {one.package.version}"
+
+
+def _name(key: str) -> str:
+    return key.rpartition(":")[0]
