@@ -184,7 +184,7 @@ class Prove(_Deed):
 
 
 def _accept_key(host: Host, command: Command, reason: str) -> Result:
-    """Trust a key that signs apt's lists now, or lies in a key file of rpm's; another one is refused, because it would be a slip of the pen."""
+    """Trust a key that signs apt's lists now, or lies in a key file of rpm's; another one would be a slip of the pen, and is refused."""
     from collectors.integrity.packages.desks import desk_of
 
     key = "".join(str(command.arguments["key"]).split()).upper().removeprefix("0X")
