@@ -69,7 +69,9 @@ class Rpms:
         """Lay a public key into the folder of key files."""
         (self.keys / name).write_bytes(self.gpg("--armor", "--export", who))
 
-    def build(self, version: str = "1.0", files: dict[str, bytes] | None = None, listed: str = "", *define: str) -> Path:
+    def build(
+        self, version: str = "1.0", files: dict[str, bytes] | None = None, listed: str = "", *define: str
+    ) -> Path:
         """Build a package of files with `listed` beside them in its list."""
         tree = self.folder / f"tree-{version}"
         for name, content in (files or {"usr/bin/hf-tool": b"one\n"}).items():
@@ -101,7 +103,9 @@ class Rpms:
 
     def run(self, *words: str) -> None:
         few = ("prlimit", "--nofile=256")  # rpm closes every descriptor that there may be, one after another
-        done = subprocess.run([*few, *words], capture_output=True, check=False, env=os.environ | {"HOME": str(self.folder)})
+        done = subprocess.run(
+            [*few, *words], capture_output=True, check=False, env=os.environ | {"HOME": str(self.folder)}
+        )
         assert done.returncode == 0, (words, done.stderr.decode())
 
     def edit(self, change: Callable[[bytes], bytes]) -> None:

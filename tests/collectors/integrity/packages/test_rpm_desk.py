@@ -182,7 +182,9 @@ def test_a_run_under_way_is_never_settled(rpms, desk) -> None:
     assert not desk.is_busy() and desk.transactions[0].ended_ms
 
 
-def test_a_configuration_file_of_ones_own_is_no_contradiction_and_the_shipped_one_beside_it_is_proved(rpms, desk) -> None:
+def test_a_configuration_file_of_ones_own_is_no_contradiction_and_the_shipped_one_beside_it_is_proved(
+    rpms, desk
+) -> None:
     _learn(desk)
     (rpms.root / "etc/hf.conf").write_bytes(b"a=2\n")
     rpms.installed("1.1", files=FILES | {"etc/hf.conf": b"a=3\n"}, listed=LISTED)
@@ -208,6 +210,9 @@ def test_what_was_learnt_is_known_to_the_next_desk(rpms, desk, tmp_path: Path) -
     again.begin()
     (one,) = again.shipped(TOOL)
     assert one.installed and one.signed_by and "/var/lib/hf/made" in again.scripts("hf-tool")
-    assert again.former(TOOL) == ["hf-tool"] and again.copies(one.file.content, frozenset({"hf-tool"})) == "/usr/bin/hf-tool"
+    assert (
+        again.former(TOOL) == ["hf-tool"]
+        and again.copies(one.file.content, frozenset({"hf-tool"})) == "/usr/bin/hf-tool"
+    )
     again.close()
     assert list((tmp_path / "state").glob("rpmdb-*")), "the other's copy is its own"
