@@ -171,10 +171,8 @@ class Explainer:
         if not flaws:
             return ()
         more = f" and {len(flaws) - 3} more" if len(flaws) > 3 else ""
-        fix = "Run apt update, or put the archives into a folder named in collectors.integrity.packages.archives."
-        return (
-            Blind(what="what some packages ship", why=Why.OTHER, detail="; ".join(flaws[:3])[:1000] + more, fix=fix),
-        )
+        detail = "; ".join(flaws[:3])[:1000] + more
+        return (Blind(what="what some packages ship", why=Why.OTHER, detail=detail, fix=self._desk.fix),)
 
 
 def meanings(changes: Sequence[Change], no_diff: Callable[[bytes], bool]) -> dict[int, Note]:

@@ -33,6 +33,9 @@ _MIDWAY = (b".dpkg-new", b".dpkg-tmp")
 class PackageDesk(Present):
     """Implements `contracts.provenance.Knowledge`. `folder` is one of our own; `extra` are folders where archives may lie besides."""
 
+    fix = "Run apt update, or put the archives into a folder named in collectors.integrity.packages.archives."
+    """What would do where packages are unproved."""
+
     def __init__(self, host: ReadOnlyHost, folder: Path, extra: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(host)

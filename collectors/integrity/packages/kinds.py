@@ -34,7 +34,8 @@ TRANSACTION_UNPROVED = Kind(
     severity=Severity.MEDIUM,
     fields=_FIELDS,  # type: ignore[arg-type]
     attack=("T1554",),
-    advice="Put the archives into a folder named under collectors.integrity.packages.archives, so that they can be compared.",
+    advice="Put the archives into a folder named under collectors.integrity.packages.archives, so that they can be compared;"
+    " with rpm, the public key of who made them into /etc/pki/rpm-gpg.",
     ocsf_class=5019,
 )
 KEY_NEW = Kind(

@@ -49,6 +49,11 @@ class _Verdict(Record):
 class RpmDesk(Present):
     """Implements `contracts.provenance.Knowledge`. `place` is a folder of our own, `database` the folder of rpm's."""
 
+    fix = (
+        "Put the public key of who made them into /etc/pki/rpm-gpg, after comparing it; install anew what was altered."
+    )
+    """What would do where packages are unproved."""
+
     def __init__(self, host: ReadOnlyHost, place: Path, database: str) -> None:
         super().__init__(host)
         place.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from contracts.file_change import CREATED, DELETED, MODIFIED, Change
 from contracts.trees import Node
 from host.linux import LinuxHost
 from tests.collectors.integrity.packages.repository import Made
+from tests.collectors.integrity.packages.rpms import Rpms
 from tests.collectors.integrity.packages.test_dpkg_state import held
 
 
@@ -24,6 +25,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     repository.installed("1.0")
     yield repository
     repository.close()
+
+
+@pytest.fixture
+def rpms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rpms]:
+    world = Rpms(tmp_path / "rpms", monkeypatch)
+    yield world
+    world.close()
 
 
 @pytest.fixture
@@ -140,3 +148,36 @@ def test_the_steps_of_a_run_are_judged_by_what_is_left_of_them(made, explainer) 
     ]
     told = explainer.explain(steps)
     assert told.standing_out == () and [event.fields["files"] for event in told.events] == [1]
+
+
+def test_a_run_of_rpm_is_one_event_and_a_record_that_was_altered_is_told(rpms: Rpms, tmp_path: Path) -> None:
+    rpms.key_file()
+    rpms.installed()
+    explainer = Explainer(LinuxHost(), tmp_path / "rpm")
+    explainer.begin()
+    assert explainer.learn() == () and not explainer.is_busy()
+    before = rpms.node("/usr/bin/hf-tool")
+    time.sleep(1.1)
+    rpms.installed("1.1", files={"usr/bin/hf-tool": b"two\n"})
+    told = explainer.explain([rpms.change("/usr/bin/hf-tool", before)])
+    assert [(one.kind, one.fields["what"], one.fields["files"]) for one in told.events] == [
+        ("integrity.transaction", "hf-tool 1.0-1 -> 1.1-1", 1)
+    ]
+    assert told.standing_out == () and told.blind == ()
+    genuine, trojan = sha256(b"two\n").hexdigest(), sha256(b"three\n").hexdigest()
+    rpms.edit(lambda blob: blob.replace(genuine.encode(), trojan.encode()))
+    (rpms.root / "usr/bin/hf-tool").write_bytes(b"three\n")
+    told = explainer.explain([rpms.change("/usr/bin/hf-tool", before)])
+    assert [(one.kind, one.key) for one in told.events] == [("integrity.package_header_altered", "hf-tool 1.1-1")]
+    ((_, note),) = told.standing_out
+    assert note.provenance.contradicts and note.severity is Severity.HIGH
+    explainer.close()
+
+
+def test_a_database_of_rpm_that_is_not_read_is_said(rpms: Rpms, tmp_path: Path) -> None:
+    (rpms.database / "Packages.db").touch()
+    explainer = Explainer(LinuxHost(), tmp_path / "rpm")
+    change = Change(path=b"/usr/bin/hf-tool", kinds=(MODIFIED,), before=NODE, after=NODE)
+    (spot,) = explainer.explain([change]).blind
+    assert "of the format ndb, which is not read" in spot.detail
+    explainer.close()

@@ -47,14 +47,12 @@ def test_what_is_only_in_the_write_ahead_log_is_read_too(tmp_path: Path) -> None
 
 
 def test_the_other_formats_of_rpm_are_named(rpms, tmp_path: Path) -> None:
-    rpms.rpm("--define", "_db_backend ndb", "--initdb")
-    assert folder_of(LinuxHost()) == str(rpms.database)
-    with pytest.raises(Unavailable, match="of the format ndb, which is not read") as told:
-        _database(rpms.database, tmp_path / "own").refresh()
-    assert told.value.why is Why.INCOMPATIBLE and "sqlite" in told.value.advice
-    (tmp_path / "Packages").touch()
-    with pytest.raises(Unavailable, match="of the format Berkeley DB"):
-        _database(tmp_path, tmp_path / "own").refresh()
+    for name, what in (("Packages", "Berkeley DB"), ("Packages.db", "ndb")):
+        (rpms.database / name).touch()
+        assert folder_of(LinuxHost()) == str(rpms.database)
+        with pytest.raises(Unavailable, match=f"of the format {what}, which is not read") as told:
+            _database(rpms.database, tmp_path / "own").refresh()
+        assert told.value.why is Why.INCOMPATIBLE and "sqlite" in told.value.advice
 
 
 def test_a_database_that_is_none_is_said(tmp_path: Path, monkeypatch) -> None:
