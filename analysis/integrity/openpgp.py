@@ -188,7 +188,8 @@ def _signed_values(cursor: "_Cursor", algorithm: int) -> tuple[bytes, ...]:
 
 def _subpackets(data: bytes, *, strict: bool) -> dict[int, bytes]:
     """Return the subpackets by kind; with `strict` one that must be understood and is not makes the signature void (RFC 9580, 5.2.3.7)."""
-    cursor, found = _Cursor(data), {}
+    cursor = _Cursor(data)
+    found: dict[int, bytes] = {}
     while cursor.left:
         length = cursor.byte()
         if length == 255:

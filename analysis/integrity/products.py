@@ -38,10 +38,18 @@ _NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
             ),
         ),
         ("apt's own state", (rb"/var/lib/apt(/.*)?",)),
-        ("a cache of the package tools", (rb"/var/cache/(apt|debconf|man|fontconfig|ldconfig|apparmor)(/.*)?",)),
+        ("rpm's own state", (rb"/(usr/lib/sysimage|var/lib)/rpm(/(rpmdb\.sqlite(-wal|-shm)?|\.rpm\.lock))?",)),
+        ("dnf's own state", (rb"/(var/lib/dnf|usr/lib/sysimage/libdnf5)(/.*)?",)),
+        (
+            "a cache of the package tools",
+            (rb"/var/cache/(apt|debconf|man|fontconfig|ldconfig|apparmor|dnf|libdnf5)(/.*)?",),
+        ),
         (
             "a log of the package tools",
-            (rb"/var/log/(apt(/.*)?|dpkg\.log|alternatives\.log|fontconfig\.log|bootstrap\.log)",),
+            (
+                rb"/var/log/(apt(/.*)?|dpkg\.log|alternatives\.log|fontconfig\.log|bootstrap\.log)",
+                rb"/var/log/(dnf|dnf5|dnf\.rpm|dnf\.librepo|hawkey)\.log(\.[0-9])?",
+            ),
         ),
         (
             "a registry that maintainer scripts keep",
@@ -67,7 +75,10 @@ _NAMED: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         ("depmod's tables", (rb"/usr/lib/modules/[^/]+/modules\.[a-z.]+",)),
         (
             "the initial file system or the boot loader's files",
-            (rb"/boot/(initrd\.img-.*|grub(/.*)?)", rb"(/boot)?/(vmlinuz|initrd\.img)(\.old)?"),
+            (
+                rb"/boot/(initrd\.img-.*|initramfs-[^/]+\.img|grub2?(/.*)?|loader/entries/[^/]+)",
+                rb"(/boot)?/(vmlinuz|initrd\.img)(\.old)?",
+            ),
         ),
         (
             "a file that maintainer scripts write",

@@ -55,7 +55,8 @@ class SqliteCopy:
         self._host, self._path, self._place = host, path, place
         self._folder: Path | None = None
         self._base: sqlite3.Connection | None = None
-        self._held: Stamp = ()
+        self.held: Stamp = ()
+        """The mark of the database when it was copied."""
 
     def stamp(self) -> Stamp:
         """Return a mark of the database as it lies there, another one after each change; () where there is none."""
@@ -65,12 +66,12 @@ class SqliteCopy:
         """Copy it again if it has changed; says whether it had. Raises `Unavailable`."""
         for _ in range(READ_TRIES):
             stamp = self.stamp()
-            if self._base is not None and stamp == self._held:
+            if self._base is not None and stamp == self.held:
                 return False
             self.close()
             self._copy()
             if self.stamp() == stamp:
-                self._held = stamp
+                self.held = stamp
                 return True
         self.close()
         raise Unavailable(Why.OTHER, f"{self._path} changed whenever it was to be read")
@@ -90,7 +91,7 @@ class SqliteCopy:
             self._base.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._base, self._folder, self._held = None, None, ()
+        self._base, self._folder, self.held = None, None, ()
 
     def _copy(self) -> None:
         self._clear()
@@ -139,6 +140,10 @@ class RpmDatabase:
     def stamp(self) -> Stamp:
         """Return a mark of the database, another one after each change."""
         return self._copy.stamp()
+
+    def held(self) -> Stamp:
+        """Return the mark of what is held here, which may not be the newest."""
+        return self._copy.held
 
     def refresh(self) -> bool:
         """Read it again if it has changed; says whether it had. Raises `Unavailable`, also for a format that is not read."""

@@ -63,7 +63,8 @@ class RpmDesk(Present):
         self._history = DnfHistory(host, place)
         self._keys = RpmKeys(host)
         self._learnt: tuple[object, ...] | None = None
-        self._before: dict[str, str] = {}
+        self._changed: set[str] = set()
+        """The packages that are not as they were when last settled."""
         self._present: dict[str, frozenset[bytes]] = {}
         self._flaws: dict[str, None] = {}
         self._sbin = Path("/usr/sbin").is_symlink()
@@ -84,16 +85,17 @@ class RpmDesk(Present):
             self._state.refresh()
         except Unavailable:
             return Learnt()  # `begin` says it
-        mark = self._state.stamp(), self._keys.stamp()
+        mark = self._state.read(), self._keys.stamp()
         if mark == self._learnt:
             return Learnt()
         self._forget_unsigned()
         seen = self._store.seen()
         fresh = {one.digest: one for one in self._state.held if one.digest not in seen}
+        before = frozenset(each[:3] for each in self._store.archives() if each[3])
         verdicts = {}
         for digest, one in fresh.items():
             between()
-            verdicts[digest] = self._verdict(one)
+            verdicts[digest] = self._verdict(one, one.package.identity in before)
         trusted = self._trusted({each.signer for each in verdicts.values() if each.signer})
         kept = {digest: self._kept(one, verdicts[digest], trusted) for digest, one in fresh.items()}
         self._store.note(kept)
@@ -103,7 +105,7 @@ class RpmDesk(Present):
         self._learnt = mark
         return Learnt(archives=len(fresh), signed=sum(kept.values()), flaws=tuple(told), altered=altered)
 
-    def _verdict(self, one: Held) -> _Verdict:
+    def _verdict(self, one: Held, was_signed: bool) -> _Verdict:
         """Try every signature of a header; one good one is enough, and one bad one without a good one is too much."""
         found = _Verdict()
         try:
@@ -126,12 +128,9 @@ class RpmDesk(Present):
                     )
                 else:
                     found = replace(found, stranger=each.key_id or "of no name")
-        if not found.altered and one.package.identity in self._signed_ones():
+        if not found.altered and was_signed:
             found = replace(found, altered="its header was signed when it was first seen, and is not any more")
         return found
-
-    def _signed_ones(self) -> frozenset[tuple[str, str, str]]:
-        return frozenset(each[:3] for each in self._store.archives() if each[3])
 
     def _kept(self, one: Held, verdict: _Verdict, trusted: frozenset[str]) -> bool:
         """Keep what a header says its package ships, unless it was altered; returns whether a trusted key signs it."""
@@ -232,8 +231,10 @@ class RpmDesk(Present):
         """Read rpm's state and the runs since the files were last settled; raises `Unavailable` where it cannot be read."""
         self._state.refresh()
         self._present.clear()
-        self._before = self._store.versions()
         self.transactions = self._runs()
+        before, now = self._store.versions(), rpm_runs.versions(one.package for one in self._state.held)
+        run = {one.name for run in self.transactions if not run.told for one in run.packages}
+        self._changed = run | {_name(key) for key, version in now.items() if before.get(key) != version}
 
     def has_news(self) -> bool:
         """Say whether a run is known that was not told."""
@@ -290,7 +291,7 @@ class RpmDesk(Present):
         if now == before and not touched and self.is_begun():
             return
         changed = touched | {_name(key) for key in {*before, *now} if before.get(key) != now.get(key)}
-        self._store.settle(now, self._lists(changed))
+        self._store.settle(now, list(self._lists(changed)))
         self._store.keep("settled_ms", str(now_ms))
         installed = {(one.package.name, one.package.version) for one in self._state.held}
         self._store.drop(installed, now_ms - KEPT_MS)
@@ -299,11 +300,8 @@ class RpmDesk(Present):
 
     def _lists(self, names: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
         """Yield the names that each package holds, those of every version and architecture together, and its ghosts apart."""
-        by_name: dict[str, list[Held]] = {name: [] for name in names}
-        for one in self._state.held:
-            if one.package.name in by_name:
-                by_name[one.package.name].append(one)
-        for name, held in by_name.items():
+        for name in names:
+            held = self._state.by_name.get(name, [])
             found = [each for one in held for each in self._files(one).values()]
             yield name, [each.shipped.path for each in found if not each.ghost]
             yield _GHOST + name, [each.shipped.path for each in found if each.ghost]
@@ -345,8 +343,8 @@ class RpmDesk(Present):
         """Return what rpm's database lists under a path now; a header that was altered lists nothing."""
         names, altered, found = self._names_of(path), self._altered_ones(), []
         for name in self._owners(names):
-            for one in self._state.held:
-                if one.package.name != name or one.digest in altered:
+            for one in self._state.by_name.get(name, ()):
+                if one.digest in altered:
                     continue
                 held = next((each for each in map(self._files(one).get, names) if each is not None), None)
                 if held is not None and not held.ghost:
@@ -357,29 +355,25 @@ class RpmDesk(Present):
     def _owners(self, names: list[bytes]) -> list[str]:
         """Return the packages that list one of the names now; asked of the last settled lists, and of those of changed packages."""
         held = {package for name in names for package in self._store.former(name) if not package.startswith(_GHOST)}
-        changed = {one.name for run in self.transactions if not run.told for one in run.packages}
-        now = rpm_runs.versions(one.package for one in self._state.held)
-        changed |= {_name(key) for key, version in now.items() if self._before.get(key) != version}
-        for name in changed:
+        for name in self._changed:
             if name not in self._present:
-                mine = [one for one in self._state.held if one.package.name == name]
+                mine = self._state.by_name.get(name, ())
                 self._present[name] = frozenset(path for one in mine for path in self._files(one))
             held.discard(name)
             if any(each in self._present[name] for each in names):
                 held.add(name)
-        return sorted(held & {one.package.name for one in self._state.held})
+        return sorted(name for name in held if name in self._state.by_name)
 
     def former(self, path: bytes) -> list[str]:
         """Return the packages that held the name when last settled; a ghost is held only until its package goes."""
         found = {package for name in self._names_of(path) for package in self._store.former(name)}
-        present = {one.package.name for one in self._state.held}
-        gone = {each.removeprefix(_GHOST) for each in found if each.startswith(_GHOST)} - present
+        gone = {each.removeprefix(_GHOST) for each in found if each.startswith(_GHOST)} - self._state.by_name.keys()
         return sorted({each for each in found if not each.startswith(_GHOST)} | gone)
 
     def scripts(self, package: str) -> str:
         """Return the scripts of the installed version, or of the last one that is known."""
-        version = next((one.package.version for one in self._state.held if one.package.name == package), "")
-        return self._store.scripts(package, version)
+        held = self._state.by_name.get(package)
+        return self._store.scripts(package, held[-1].package.version if held else "")
 
     def copies(self, content: bytes, packages: frozenset[str]) -> str:
         """Return one path under which signed headers of the packages ship a content."""

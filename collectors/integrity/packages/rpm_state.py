@@ -35,6 +35,7 @@ class RpmState:
         self._files: dict[str, dict[bytes, RpmFile]] = {}
         self._identities: frozenset[tuple[str, str, str]] = frozenset()
         self.held: list[Held] = []
+        self.by_name: dict[str, list[Held]] = {}
         self.keys: frozenset[str] = frozenset()
         """The ends of the fingerprints, in capitals, of keys that only the database holds (`gpg-pubkey`)."""
         self.flaws: tuple[str, ...] = ()
@@ -43,6 +44,10 @@ class RpmState:
     def stamp(self) -> Stamp:
         """Return a mark of the database, another one after each change."""
         return self._database.stamp()
+
+    def read(self) -> Stamp:
+        """Return the mark that the database had when it was last read."""
+        return self._database.held()
 
     def is_busy(self) -> bool:
         """Say whether a run of rpm is under way, whoever began it: each holds the database's lock."""
@@ -65,6 +70,9 @@ class RpmState:
                 held.append(Held(package=one, number=number, digest=hashlib.sha256(blob).hexdigest()))
         self.held, self.keys, self.flaws = held, frozenset(keys), tuple(flaws)
         self._identities = frozenset(one.package.identity for one in held)
+        self.by_name = {}
+        for each in held:
+            self.by_name.setdefault(each.package.name, []).append(each)
         self._files.clear()
 
     def is_installed(self, identity: tuple[str, str, str]) -> bool:

@@ -24,6 +24,15 @@ def test_outside_of_the_runs_time_it_is_none(at_ns: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", [b"/usr/lib/sysimage/rpm/rpmdb.sqlite-wal", b"/var/lib/dnf/history.sqlite", b"/var/log/dnf.rpm.log"]
+)
+def test_what_rpm_and_dnf_keep_is_a_product_of_their_runs(path: bytes) -> None:
+    found = product(change(path, node(b"x", mode=FILE)), Known())
+    assert found is not None and found.level is Level.PRODUCT
+    assert product(change(b"/usr/lib/sysimage/rpm/other", node(b"x", mode=FILE)), Known()) is None
+
+
+@pytest.mark.parametrize(
     ("path", "mode", "kinds"),
     [
         (b"/var/cache/man/x", 0o100755, ()),
