@@ -1,5 +1,7 @@
 """What a header says of its package."""
 
+import random
+
 import pytest
 
 from analysis.integrity.rpm_header import Header
@@ -58,3 +60,18 @@ def test_rpm_6_keeps_its_signatures_as_text_and_rpm_3_its_names_in_another_way()
     with pytest.raises(ValueError, match="rpm 3"):
         files(Header(header(inside | {(1027, 8): [b"/a"]})))
     assert files(Header(header(inside))) == []
+
+
+def test_a_header_that_was_damaged_anywhere_is_read_within_bounds_or_refused() -> None:
+    whole, chance, refused = rpm_headers.package(), random.Random(7), 0
+    for _ in range(3000):
+        blob = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            blob[chance.randrange(len(blob))] = chance.randrange(256)
+        try:
+            one = Header(bytes(blob))
+            assert len(package(one).name) < len(blob) and len(files(one)) < len(blob) and len(scripts(one)) < len(blob)
+        except ValueError as error:
+            assert str(error)
+            refused += 1
+    assert 500 < refused < 3000

@@ -1,9 +1,12 @@
 """rpm's state: packages, keys that only the database holds, and headers that cannot be read."""
 
+import random
 from pathlib import Path
 
 import pytest
 
+from analysis.integrity.openpgp import signatures
+from collectors.integrity.packages.rpm_keys import RpmKeys
 from collectors.integrity.packages.rpm_state import RpmState
 from contracts.errors import Malformed
 from host.linux import LinuxHost
@@ -41,4 +44,19 @@ def test_lists_that_do_not_fit_are_named_by_package(rpms, tmp_path: Path) -> Non
     state.refresh()
     with pytest.raises(Malformed, match="the files of hf-tool cannot be read"):
         state.files(state.held[0])
+    state.close()
+
+
+def test_no_byte_under_the_signature_can_change_without_breaking_it(rpms, tmp_path: Path) -> None:
+    rpms.key_file()
+    rpms.installed()
+    state, keys, chance = RpmState(LinuxHost(), str(rpms.database), tmp_path), RpmKeys(LinuxHost()), random.Random(8)
+    state.refresh()
+    (made,) = signatures(state.held[0].package.signatures[0])
+    whole = b"".join(state.header(state.held[0]).signed())
+    assert keys.signer(made, [whole]) in keys.fingerprints()
+    for _ in range(200):
+        blob = bytearray(whole)
+        blob[chance.randrange(len(blob))] ^= 1 << chance.randrange(8)
+        assert keys.signer(made, [bytes(blob)]) is None
     state.close()
