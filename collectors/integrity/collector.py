@@ -11,7 +11,7 @@ import msgspec
 
 from collectors.integrity import kinds
 from collectors.integrity.options import Options
-from collectors.integrity.packages.kinds import KEY_NEW, TRANSACTION, TRANSACTION_UNPROVED
+from collectors.integrity.packages.kinds import HEADER_ALTERED, KEY_NEW, TRANSACTION, TRANSACTION_UNPROVED
 from contracts.collector import Report
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
@@ -42,6 +42,7 @@ class IntegrityCollector:
         TRANSACTION,
         TRANSACTION_UNPROVED,
         KEY_NEW,
+        HEADER_ALTERED,
     )
     row: type[Row] = Row
     options: ClassVar[type[Options]] = Options

@@ -31,7 +31,8 @@ KEPT_MS = 30 * 86_400_000
 _GHOST = "%ghost "
 """Before the package in lists of names that it owns and does not bring."""
 _NEW = b".rpmnew"
-_SBIN = b"/usr/sbin"
+_BINS = (b"/usr/sbin", b"/bin", b"/sbin")
+"""What packages may call `/usr/bin` where all four are one folder."""
 _TOLD = msgspec.json.Decoder(list[Transaction])
 _SHOWN = 3
 
@@ -87,7 +88,7 @@ class RpmDesk(Present):
             return Learnt()  # `begin` says it
         mark = self._state.read(), self._keys.stamp()
         if mark == self._learnt:
-            return Learnt()
+            return Learnt(flaws=self._taken())
         self._forget_unsigned()
         seen = self._store.seen()
         fresh = {one.digest: one for one in self._state.held if one.digest not in seen}
@@ -100,8 +101,7 @@ class RpmDesk(Present):
         kept = {digest: self._kept(one, verdicts[digest], trusted) for digest, one in fresh.items()}
         self._store.note(kept)
         altered = self._altered(fresh, verdicts)
-        told = [*self._state.flaws, *self._keys.flaws, *self._said(fresh, verdicts, trusted), *self._flaws]
-        self._flaws.clear()
+        told = [*self._state.flaws, *self._keys.flaws, *self._said(fresh, verdicts, trusted), *self._taken()]
         self._learnt = mark
         return Learnt(archives=len(fresh), signed=sum(kept.values()), flaws=tuple(told), altered=altered)
 
@@ -191,6 +191,11 @@ class RpmDesk(Present):
         if verdict.weak:
             return f"cannot be verified: {verdict.weak}"
         return "is not signed"
+
+    def _taken(self) -> tuple[str, ...]:
+        """Return what could not be read since this was last asked."""
+        flaws, self._flaws = tuple(self._flaws), {}
+        return flaws
 
     def _forget_unsigned(self) -> None:
         """Look again at headers that nothing signed, once there are other key files."""
@@ -382,7 +387,8 @@ class RpmDesk(Present):
     def _names_of(self, path: bytes) -> list[bytes]:
         """Return the names under which a package may ship what stands at `path`."""
         if self._sbin and path.startswith(b"/usr/bin/"):
-            return [path, _SBIN + path.removeprefix(b"/usr/bin"), path.removeprefix(b"/usr")]
+            name = path.removeprefix(b"/usr/bin")
+            return [path, *(folder + name for folder in _BINS)]
         return self.unmerged(path)
 
 

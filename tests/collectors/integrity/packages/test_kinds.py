@@ -1,7 +1,8 @@
 """One event a run; without a word of caution only where everything is proved."""
 
 from analysis.integrity.folding import Fold
-from collectors.integrity.packages.kinds import transaction_event
+from collectors.integrity.collector import IntegrityCollector
+from collectors.integrity.packages.kinds import KINDS, transaction_event
 from contracts.event import Severity
 from contracts.provenance import PackageChange, Transaction
 
@@ -33,3 +34,7 @@ def test_a_run_that_rests_on_lists_is_told_with_its_names() -> None:
     event = transaction_event(fold)
     assert event.kind == "integrity.transaction_unproved" and event.severity is Severity.MEDIUM
     assert event.evidence == {"/usr/bin/\\xff": "as the list says"} and event.fields["unproved"] == 1
+
+
+def test_the_collector_declares_all_that_is_said_of_packages() -> None:
+    assert set(KINDS) <= set(IntegrityCollector.kinds)

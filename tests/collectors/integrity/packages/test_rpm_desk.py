@@ -216,3 +216,13 @@ def test_what_was_learnt_is_known_to_the_next_desk(rpms, desk, tmp_path: Path) -
     )
     again.close()
     assert list((tmp_path / "state").glob("rpmdb-*")), "the other's copy is its own"
+
+
+def test_a_history_that_cannot_be_read_is_said_and_the_run_is_told_without_it(rpms, desk) -> None:
+    _learn(desk)
+    time.sleep(1.1)
+    rpms.installed("1.1")
+    rpms.history.write_bytes(b"nonsense" * 999)
+    desk.begin()
+    assert [run.tool for run in desk.transactions] == ["rpm"]
+    assert any("dnf's history cannot be read" in flaw for flaw in desk.learn().flaws)
