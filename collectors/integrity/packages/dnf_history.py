@@ -50,7 +50,7 @@ class DnfHistory:
                 finally:
                     copy.close()
             self._stamp = stamp
-        return sorted((run for run in self._held if run.began_s >= since_s), key=lambda run: run.began_s)
+        return sorted((run for run in self._held if run.began_s >= since_s), key=lambda run: (run.began_s, run.number))
 
 
 def _runs(copy: SqliteCopy) -> Iterator[DnfRun]:

@@ -41,3 +41,9 @@ def test_a_damaged_history_is_said(rpms, tmp_path: Path) -> None:
     rpms.history.write_bytes(b"nonsense" * 999)
     history = DnfHistory(LinuxHost(), tmp_path)
     assert history.runs(0) == [] and "not a database" in history.flaw
+
+
+def test_runs_of_one_second_are_in_their_own_order(rpms, tmp_path: Path) -> None:
+    rpms.dnf(100, 100, "a")
+    rpms.dnf(100, 101, "a")
+    assert [run.number for run in DnfHistory(LinuxHost(), tmp_path).runs(0)] == [1, 2]
