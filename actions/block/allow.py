@@ -62,11 +62,12 @@ class Allow:
                 limited=elements.without(saved.limited, gone),
             )
             memory.save(host, saved)
-        memory.flush(host)
+        unsaved = memory.unsaved(host)
         until = iso(until_ms) if until_ms else "it is taken off"
         event = kinds.ALLOWED.event(name, network=name, owner=owner, reason=reason, who=entry.who, until=until)
         answer: dict[str, Value] = {"network": name, "until_ms": until_ms}
-        return Result(summary=f"{name} is allowed until {until}", events=(event,), answer=answer)
+        summary = "; but ".join([f"{name} is allowed until {until}", *unsaved])
+        return Result(summary=summary, events=(event,), answer=answer)
 
 
 class Disallow:
@@ -92,9 +93,10 @@ class Disallow:
                 known = ", ".join(sorted(saved.allowed)[:8]) or "nothing"
                 raise UsageError(f"{name} is not on the allowlist", advice=f"allowed is {known}")
             memory.save(host, replace(saved, allowed=elements.without(saved.allowed, [name])))
-        memory.flush(host)
+        unsaved = memory.unsaved(host)
         event = kinds.DISALLOWED.event(name, network=name, who=command.who or "rule")
-        return Result(summary=f"{name} is no longer allowed", events=(event,), answer={"network": name})
+        summary = "; but ".join([f"{name} is no longer allowed", *unsaved])
+        return Result(summary=summary, events=(event,), answer={"network": name})
 
 
 def _network(command: Command) -> Network:

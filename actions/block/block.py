@@ -85,13 +85,13 @@ class Block:
                 wanted = self._decide(host, memory, saved, command, started_ms)
                 handled = self._place(host, memory, saved, wanted, int(started_ms))
         except Stopped as stop:
-            unsaved = _flush(host, memory)
+            unsaved = memory.unsaved(host)
             return replace(stop.result, summary="; but ".join([stop.result.summary, *unsaved]))
         if host.dry:
             return Result(summary=f"would block {canonical(wanted.network)} {_how_long(wanted.entry)}")
         placed, milliseconds, watch = handled
         with memory.watch() as enough:
-            unsaved = _flush(host, memory)
+            unsaved = memory.unsaved(host)
             mended = _mend(host, memory, renew=(former.reject, former.limit) != (saved.reject, saved.limit))
             memory.interlocks.refresh(host)
             receipt = watch.over(self._options.watch, enough)
@@ -235,15 +235,6 @@ def _would(wanted: Wanted, is_proven: bool) -> Result:
         until=_until(entry),
     )
     return Result(summary=f"would have blocked {name} ({detail}): the shadow time is not over", events=(event,))
-
-
-def _flush(host: Host, memory: Memory) -> list[str]:
-    """Write what was saved; return what has to be said of that: a ban that holds is no failure because the disk is full."""
-    try:
-        memory.flush(host)
-    except Unavailable as error:
-        return [f"it is not saved and would not survive a reboot ({error.message})"]
-    return []
 
 
 def _mend(host: Host, memory: Memory, renew: bool) -> Mended:

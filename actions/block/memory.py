@@ -64,6 +64,14 @@ class Memory:
             with self.lock:
                 self._stamp = self._stamp_of(host)
 
+    def unsaved(self, host: Host) -> list[str]:
+        """Write what was saved; return what has to be said of that: what the kernel holds is told, also where the disk is full."""
+        try:
+            self.flush(host)
+        except Unavailable as error:
+            return [f"it is not saved and would not survive a reboot ({error.message})"]
+        return []
+
     def committed(self) -> None:
         """Note that this process changed our table by one transaction."""
         self._commits += 1

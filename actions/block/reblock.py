@@ -33,10 +33,12 @@ class Reblock:
             if not saved.begun_ms:
                 memory.save(host, replace(saved, begun_ms=now_ms))
             mended = loaded.mend(host, memory, now_ms, needs_table=False)
-        memory.flush(host)
+        if not mended.wrong:
+            memory.flush(host)  # nothing was changed that would have to be told
+        unsaved = memory.unsaved(host)
         memory.interlocks.refresh(host)  # so that the first ban does not wait for it
         if not mended.wrong:
             return Result(summary="the table of bans is as it should be" if command.who else "")
-        detail = f"missing were: {', '.join(mended.wrong)}"
+        detail = "; but ".join([f"missing were: {', '.join(mended.wrong)}", *unsaved])
         event = kinds.RESTORED.event("table", bans=mended.bans, allowed=mended.allowed, detail=detail)
         return Result(summary=f"loaded {mended.bans} bans again ({detail})", events=(event,))

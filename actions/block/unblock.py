@@ -72,8 +72,9 @@ class Unblock:
                 elements.remove(host, what, gone)
             if not host.dry or lifted or wider:
                 memory.save(host, _after(saved, lifted, name, entry if seconds else None))
-        memory.flush(host)
-        return _told(name, entry, seconds, lifted, wider)
+        unsaved = memory.unsaved(host)
+        told = _told(name, entry, seconds, lifted, wider)
+        return replace(told, summary="; but ".join([told.summary, *unsaved]))
 
 
 def _held(host: ReadOnlyHost, network: Network) -> tuple[dict[str, list[Network]], list[str]]:

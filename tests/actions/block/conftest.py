@@ -21,6 +21,7 @@ import pytest
 from actions.block.block import Block
 from actions.block.options import Options
 from contracts.action import Command, Result
+from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
 from host.linux import LinuxHost
 
@@ -133,6 +134,14 @@ class Net:
         self._stop.set()
         for space in (self.outside, self.inside, self.host):
             space.close()
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    """Stands for the host's `write`."""
+    raise Unavailable(Why.OTHER, "there is no space left on the device")
+
+
+NOT_SAVED = "it is not saved and would not survive a reboot (there is no space left on the device)"
 
 
 def arrivals(one: socket.socket, seconds: float) -> int:

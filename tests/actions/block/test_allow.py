@@ -10,7 +10,7 @@ from actions.block.block import Block
 from contracts.blocking import TABLE
 from contracts.errors import UsageError
 from contracts.options import ActionOptions
-from tests.actions.block.conftest import HOST, OUTSIDE, Net, arrivals
+from tests.actions.block.conftest import HOST, NOT_SAVED, OUTSIDE, Net, arrivals, full_disk
 
 ALLOW, DISALLOW = Allow(ActionOptions()), Disallow(ActionOptions())
 
@@ -33,6 +33,14 @@ def test_it_ends_at_its_time(net: Net, block: Block) -> None:
     assert net.act(block, address="203.0.113.7").answer["refused"]
     time.sleep(1.1)
     assert net.act(block, address="203.0.113.7").events[0].kind == "block.address_blocked"
+
+
+def test_it_is_told_also_where_it_cannot_be_saved(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net.machine, "write", full_disk)
+    for action, more in ((ALLOW, {"owner": "ops", "reason": "office"}), (DISALLOW, {})):
+        result = net.act(action, address="203.0.113.7", **more)
+        assert [event.kind for event in result.events] == [f"block.{action.name}ed"]
+        assert result.summary.endswith(f"; but {NOT_SAVED}")
 
 
 def test_it_is_taken_off(net: Net, block: Block) -> None:

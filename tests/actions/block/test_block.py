@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +17,19 @@ from contracts.outcome import Ok
 from contracts.proof import Verb
 from host import commands, linux
 from host.dry_run import DryRun
-from tests.actions.block.conftest import EVENT, HOST, HOST6, INNER, INSIDE, OUTSIDE, OUTSIDE6, Net, arrivals
+from tests.actions.block.conftest import (
+    EVENT,
+    HOST,
+    HOST6,
+    INNER,
+    INSIDE,
+    NOT_SAVED,
+    OUTSIDE,
+    OUTSIDE6,
+    Net,
+    arrivals,
+    full_disk,
+)
 
 
 def kinds(result) -> list[str]:
@@ -323,15 +334,11 @@ def test_a_rejected_source_is_told_so(net: Net) -> None:
 
 
 def test_a_ban_that_cannot_be_saved_holds_and_says_so(net: Net, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise Unavailable(Why.OTHER, "there is no space left on the device")
-
-    monkeypatch.setattr(net.machine, "write", full)
+    monkeypatch.setattr(net.machine, "write", full_disk)
     result = net.act(block, address="203.0.113.9")
     assert isinstance(result.outcome, Ok) and result.answer["effective"]
     assert "203.0.113.9" in net.host.run("nft", "list", "set", "inet", "holdfast_block", "banned4")
-    (said,) = result.answer["not_checked"]
-    assert said == "it is not saved and would not survive a reboot (there is no space left on the device)"
+    assert result.answer["not_checked"] == [NOT_SAVED]
     monkeypatch.undo()
     net.act(block, address="203.0.113.10")  # the next one that can be written takes the former along
     assert b"203.0.113.9" in Path(net.machine.state, "bans.json").read_bytes()

@@ -43,8 +43,10 @@ def test_what_could_not_be_written_is_tried_again(host: LinuxHost, tmp_path: Pat
     host.state = memory.folder = str(tmp_path / "gone")
     with pytest.raises(Unavailable):
         memory.flush(host)
+    (said,) = memory.unsaved(host)
+    assert said.startswith("it is not saved and would not survive a reboot (")
     (tmp_path / "gone").mkdir()
-    memory.flush(host)
+    assert memory.unsaved(host) == []
     assert Memory(host.state).saved(host).begun_ms == 3
 
 

@@ -12,7 +12,7 @@ from actions.block.blocklist import Options as ListOptions
 from actions.block.unblock import Options, Unblock
 from contracts.blocking import TABLE
 from contracts.errors import UsageError
-from tests.actions.block.conftest import EVENT, HOST, OUTSIDE, Net, arrivals
+from tests.actions.block.conftest import EVENT, HOST, NOT_SAVED, OUTSIDE, Net, arrivals, full_disk
 
 
 @pytest.fixture
@@ -29,6 +29,16 @@ def test_packets_arrive_again_at_once(net: Net, block: Block, unblock: Unblock) 
     assert arrivals(ear, 0.3) > 5
     (event,) = result.events
     assert event.kind == "block.lifted" and event.fields["lifted"] == [f"ban of {OUTSIDE}"]
+    assert net.host.do(net.machine.netfilter.elements, TABLE, "banned4") == []
+
+
+def test_what_was_lifted_is_told_also_where_it_cannot_be_saved(
+    net: Net, block: Block, unblock: Unblock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net.act(block, address="203.0.113.7")
+    monkeypatch.setattr(net.machine, "write", full_disk)
+    result = net.act(unblock, address="203.0.113.7")
+    assert [event.kind for event in result.events] == ["block.lifted"] and result.summary.endswith(f"; but {NOT_SAVED}")
     assert net.host.do(net.machine.netfilter.elements, TABLE, "banned4") == []
 
 
