@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256, shake_256
 from pathlib import Path
 
@@ -299,6 +300,20 @@ class Book:
     def position(self) -> int:
         """Return how often the book was written."""
         return int(self.fact("position") or b"0")
+
+    def next_position(self) -> int:
+        """Return what `position` is after the commit that comes next."""
+        return self.position() + self._changed
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Whatever is read within is of one and the same moment; for who writes nothing meanwhile."""
+        self._base.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._base.in_transaction:  # a failure of the disk ends it by itself
+                self._base.execute("ROLLBACK")
 
     def standing(self) -> tuple[bytes, int]:
         """Return root and position of one and the same moment."""

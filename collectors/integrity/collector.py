@@ -60,21 +60,25 @@ class IntegrityCollector:
         from collectors.integrity.runs import by_packages
         from collectors.integrity.telling import events
 
-        book = self._opened(host)
-        rows = status.rows(book)
-        own = rows.get(BOOK, Row(kind="book", name="", state="starting"))
-        former = before.rows.get(BOOK)
-        same = former is not None and former.name == own.name
-        reported, ahead = (former.reported, former.ahead) if former is not None and same else (0, 0)
+        book, runs, former = self._opened(host), self._runs_of(host), before.rows.get(BOOK)
+        runs.begin()
+        runs.look()
+        with book.moment():  # the row says the root of the very writing whose entries are told with it
+            rows = status.rows(book)
+            own = rows.get(BOOK, Row(kind="book", name="", state="starting"))
+            same = former is not None and former.name == own.name
+            reported, ahead = (former.reported, former.ahead) if former is not None and same else (0, 0)
+            root, position = book.standing()
+            entries = book.told(reported, MOST_CHANGES)
+            waiting, flaws = book.count_opened(), _blind(book)
         self._settle(host, book, reported)
-        root, position = book.standing()
         told: list[Event] = _distrust(former, own, root.hex(), position) if former is not None else []
-        found = self._read(host, book, reported, ahead)
+        found = self._read(host, entries, reported, ahead)
         told += found.stated
-        explained = self._runs_of(host).explained(found.changes, more_waits=found.ahead > found.reported)
+        explained = runs.explained(found.changes, more_waits=found.ahead > found.reported)
         told += explained.events
         left = found.changes
-        notes = meanings(left, self._runs_of(host).is_secret)
+        notes = meanings(left, runs.is_secret)
         notes |= {id(change): note for change, note in explained.standing_out}
         if explained.judged:
             left = [change for change in left if not by_packages(change.path)]
@@ -87,13 +91,13 @@ class IntegrityCollector:
             position=position,
             reported=found.reported,
             ahead=found.ahead,
-            open=book.count_opened(),
+            open=waiting,
         )
-        blind = (*_blind(book), *explained.blind, *self._shells_of(host).blind())
+        blind = (*flaws, *explained.blind, *self._shells_of(host).blind())
         return Report(events=tuple(told), changes=compare(before.rows, rows), blind=blind)
 
-    def _read(self, host: ReadOnlyHost, book: "Book", reported: int, ahead: int) -> "_Read":
-        """Return what the journal holds after an entry.
+    def _read(self, host: ReadOnlyHost, entries: Sequence[tuple[int, bytes]], reported: int, ahead: int) -> "_Read":
+        """Return what entries of the journal come to, those after `reported`.
 
         What waits for a run of a package tool keeps nothing else waiting: the rest was told up to `ahead`, and goes on from there.
         """
@@ -103,11 +107,8 @@ class IntegrityCollector:
         from contracts.open_change import Batch
 
         runs, web, until_s = self._runs_of(host), self._shells_of(host), host.monotonic() + MOST_WEIGHING_S
-        runs.begin()
-        runs.look()
         found = _Read(reported, max(reported, ahead))
         is_waiting = False
-        entries = book.told(reported, MOST_CHANGES)
         for number, body in entries:
             if is_waiting and number <= found.ahead:
                 continue

@@ -55,7 +55,7 @@ class Status:
         self._keeper.state(
             kinds.SEALED.name,
             BOOK,
-            {"root": root.hex(), "position": self._book.position() + 1, "folders": self._book.count()},
+            {"root": root.hex(), "position": self._book.next_position(), "folders": self._book.count()},
         )
         self.news = self.news or force
 

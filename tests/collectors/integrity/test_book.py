@@ -103,6 +103,31 @@ def test_what_is_told_and_what_is_known_become_durable_together(tmp_path: Path) 
     assert book.told(0, 10) == []
 
 
+def test_what_is_read_within_a_moment_is_of_one_writing(tmp_path: Path) -> None:
+    book, reader = Book(tmp_path / "book.db"), Book(tmp_path / "book.db")
+    with reader.moment():
+        before = reader.standing()
+        book.write(b"/etc", (node(b"a"),))
+        book.tell(b"sealed")
+        book.commit()
+        assert reader.standing() == before and reader.told(0, 10) == []
+    assert reader.standing() == (book.root(), 1) and reader.told(0, 10) == [(1, b"sealed")]
+    with pytest.raises(ZeroDivisionError), reader.moment():
+        raise ZeroDivisionError
+    reader.settle(1)
+    reader.commit()
+    assert book.told(0, 10) == []
+
+
+def test_the_position_after_the_next_commit_is_known(book: Book) -> None:
+    assert (book.position(), book.next_position()) == (0, 0)
+    book.write(b"/etc", (node(b"a"),))
+    assert book.next_position() == 1
+    book.commit()
+    book.keep("a fact", b"is no change")
+    assert (book.position(), book.next_position()) == (1, 1)
+
+
 def test_the_root_is_carried_along_and_made_anew_the_same(tmp_path: Path) -> None:
     book = Book(tmp_path / "book.db")
     for number in range(1200):

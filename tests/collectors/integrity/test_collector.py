@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from collectors.integrity import runs
-from collectors.integrity.book import FILE
+from collectors.integrity.book import FILE, Book
 from collectors.integrity.collector import IntegrityCollector
 from collectors.integrity.explaining import Explained
-from collectors.integrity.options import Options, WebRoots
+from collectors.integrity.keeper import Keeper
+from collectors.integrity.options import Options, WebRoots, watched
+from collectors.integrity.rules import Rules
+from collectors.integrity.status import Status
 from collectors.integrity.watcher import IntegrityWatcher
 from contracts.errors import Unavailable
-from contracts.snapshot import Snapshot
+from contracts.snapshot import Snapshot, apply
 from contracts.subjects.integrity import BOOK, SUBJECT
 from host.linux import LinuxHost
 from tests.collectors.integrity.running import Emitted, Running, options, running
@@ -39,8 +42,37 @@ def test_the_root_of_the_baseline_is_stated(tmp_path: Path) -> None:
     with running(tmp_path / "state", options(tmp_path / "tree")) as watch:
         watch.until(lambda: any(e.kind == "integrity.sealed" for e in watch.told))
         (sealed,) = [e for e in watch.told if e.kind == "integrity.sealed"]
-        assert sealed.fields["root"] == watch.snapshot.rows[BOOK].root
+        row = watch.snapshot.rows[BOOK]
+        assert (sealed.fields["root"], sealed.fields["position"]) == (row.root, row.position)
         assert "integrity.baseline_made" in {e.kind for e in watch.told}
+
+
+def test_a_root_is_told_with_the_row_that_says_it_also_when_the_watch_writes_during_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, host, chosen = Book(tmp_path / FILE), LinuxHost(), options(tmp_path)
+    host.state = str(tmp_path)
+    keeper = Keeper(book, Rules(watched(chosen), host.files), host.trees, lambda: 0, lambda *_: {})
+    status = Status(book, keeper, Rules(watched(chosen), host.files))
+    read, names = Book.standing, iter((b"/a", b"/b"))
+
+    def written_then(self: Book) -> tuple[bytes, int]:
+        standing = read(self)
+        if (name := next(names, None)) is not None:
+            book.write(name, ())
+            status.sealed(force=True)
+            book.commit()
+        return standing
+
+    monkeypatch.setattr(Book, "standing", written_then)
+    collector, snapshot = IntegrityCollector(chosen), Snapshot(subject=SUBJECT)
+    told = []
+    for _ in range(3):
+        report = collector.collect(host, snapshot)
+        snapshot = Snapshot(subject=SUBJECT, rows=apply(snapshot.rows, report.changes))
+        row = snapshot.rows[BOOK]
+        told.append([(e.fields["root"], e.fields["position"]) == (row.root, row.position) for e in report.events])
+    assert told == [[], [True], [True]]
 
 
 @pytest.mark.parametrize("deed", ["rewritten", "older", "another"])
