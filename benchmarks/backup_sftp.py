@@ -9,6 +9,7 @@ is measured as well.
 
 import argparse
 import json
+import os
 import random
 import shutil
 import socket
@@ -25,13 +26,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from _backup_sides import WORKER  # noqa: E402
+
 from actions.backup.blobs import BlobType  # noqa: E402
 from actions.backup.replicate import Verify, replicate_to  # noqa: E402
 from actions.backup.repository import Repository  # noqa: E402
 from actions.backup.stores.local import LocalStore  # noqa: E402
 from actions.backup.stores.sftp import SftpStore  # noqa: E402
 from actions.backup.stores.sftp_target import SftpTarget  # noqa: E402
-from actions.backup.stores.store import FileType, Handle  # noqa: E402
+from actions.backup.stores.store import CONFIG, FileType, Handle  # noqa: E402
 from tests.actions.backup.stores.sshd import Sshd, normal  # noqa: E402
 
 PUT, GET, FAR = 0.9, 0.8, 3.0
@@ -94,6 +97,8 @@ class Sides:
         store = SftpStore(replace(self.target, port=port))
         back = self._scratch / "back"
         back.mkdir()
+        began = time.perf_counter()
+        store.stat(CONFIG)  # how many connections are worth while is known when there is one
         waiting = [Handle(FileType.PACK, path.name) for path in self._packs]
 
         def work() -> None:
@@ -104,9 +109,8 @@ class Sides:
                     return
                 (back / handle.name).write_bytes(store.load(handle))
 
-        began = time.perf_counter()
         try:
-            in_threads([work] * self._connections)
+            in_threads([work] * store.connections)
             took = time.perf_counter() - began
             assert sum(path.stat().st_size for path in back.iterdir()) == self.bytes
         finally:
@@ -208,7 +212,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--packs", type=int, default=40, help="packs of 16 MiB each")
-    parser.add_argument("--connections", type=int, default=2)
+    parser.add_argument("--connections", type=int, default=0, help="0: as many as the product takes there")
     parser.add_argument("--far-connections", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -253,4 +257,6 @@ def report(near: dict[str, list[float]], away: dict[str, list[float]], limit: fl
 
 
 if __name__ == "__main__":
+    if not WORKER.items() <= os.environ.items():  # the allocator reads its settings when a process begins
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER})
     sys.exit(main())

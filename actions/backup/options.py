@@ -40,7 +40,9 @@ class SshOptions(Record):
     known_hosts: Annotated[
         Path, Meta(description="The file that pins the keys of servers, as sshd(8) describes it.")
     ] = f"{KEY_FOLDER}/backup_known_hosts"
-    connections: Annotated[int, Meta(description="Connections at once.", ge=1, le=16)] = 3
+    connections: Annotated[
+        int, Meta(description="Connections at once; 0: as many as the way there asks for.", ge=0, le=16)
+    ] = 0
 
 
 class ReplicaOptions(Record):

@@ -198,7 +198,7 @@ class _Run:
             self._torn(differing)
         self.result.complete = not any(after.steps.values()) and not after.differing
         if verify is not Verify.SIZES:
-            self._for_each(self._chosen(verify, after), self._compare, "read-back")
+            self._for_each(self._chosen(verify, after), self._compare, self._target.connections, "read-back")
         sweep = getattr(self._target, "sweep", None)
         if sweep is not None and not self.stop.is_set():
             self.result.leftovers_removed = sweep(LEFTOVER_S)
@@ -226,7 +226,7 @@ class _Run:
         """Copy the files of one type, some at once. Raises when one cannot be copied: what names them must not be published then."""
         if not steps:
             return
-        self._for_each(list(reversed(steps)), self._file, type.value)
+        self._for_each(list(reversed(steps)), self._file, self._target.writers, type.value)
 
     def _file(self, step: Step) -> None:
         try:
@@ -278,8 +278,8 @@ class _Run:
         mixed = self._dice.sample(old, len(old))
         return sample([s for s in mixed if s in fresh], [s for s in mixed if s not in fresh], SAMPLE_BYTES)
 
-    def _for_each(self, waiting: list[Step], deed: Callable[[Step], None], name: str) -> None:
-        """Do something for each, some at once, until all is done, cancelled, or one failed, which is raised."""
+    def _for_each(self, waiting: list[Step], deed: Callable[[Step], None], at_once: int, name: str) -> None:
+        """Do something for each, so many at once, until all is done, cancelled, or one failed, which is raised."""
         errors: list[BaseException] = []
 
         def work() -> None:
@@ -295,7 +295,7 @@ class _Run:
 
         threads = [
             threading.Thread(target=work, name=f"replicate-{name}-{number}")
-            for number in range(min(len(waiting), self._target.connections))
+            for number in range(min(len(waiting), at_once))
         ]
         for thread in threads:
             thread.start()

@@ -83,6 +83,10 @@ class LocalStore:
     def connections(self) -> int:
         return self._connections
 
+    @property
+    def writers(self) -> int:
+        return self._connections
+
     def create(self) -> None:
         if self._path(CONFIG).exists():
             raise AlreadyThere(f"{self._root}: there is a repository already")

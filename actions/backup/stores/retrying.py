@@ -45,6 +45,10 @@ class RetryingStore:
     def connections(self) -> int:
         return self.store.connections
 
+    @property
+    def writers(self) -> int:
+        return self.store.writers
+
     def create(self) -> None:
         self._try(self.store.create)
 

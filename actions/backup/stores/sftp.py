@@ -6,6 +6,7 @@ forbidden. Where the server has no links the file is renamed after a look: by SF
 `posix-rename`, which replaces, is never used. Temporary files lie in the folder `tmp` where there is one, else beside the final name.
 """
 
+import os
 import secrets
 import stat
 import threading
@@ -37,7 +38,9 @@ from actions.backup.stores.store import (
 )
 
 CONNECTIONS = 2
-"""Near by: one sends while the other waits for an answer; a third takes more of both processors and gains nothing."""
+"""Near by: one works while the other waits for an answer; a third takes more of the processors and gains nothing."""
+WRITERS = CONNECTIONS if (os.cpu_count() or 1) > 2 else 1
+"""Near by: reading, checking and sealing keep one processor busy; where there are two, a second writer takes what the sending needs."""
 MOST_CONNECTIONS = 8
 """As many as sshd lets begin at once (`MaxStartups 10`), less some for others."""
 TMP = "tmp"
@@ -85,7 +88,11 @@ class SftpStore:
     @property
     def connections(self) -> int:
         """As the target says; else a few, and for a long way as many more as fill it."""
-        return self._target.connections or min(MOST_CONNECTIONS, CONNECTIONS + int(self._round_trip_s / 0.005))
+        return self._target.connections or self._for_the_way(CONNECTIONS)
+
+    @property
+    def writers(self) -> int:
+        return self._target.connections or self._for_the_way(WRITERS)
 
     def create(self) -> None:
         with self._pool.session() as session:
@@ -180,6 +187,10 @@ class SftpStore:
             name = entry.name.decode("ascii", "replace")
             if TEMPORARY in name and (is_name(name.partition(TEMPORARY)[0]) or name.startswith(f"config{TEMPORARY}")):
                 self._leftovers[f"{folder}/{name}"] = entry.attributes.mtime or time.time()
+
+    def _for_the_way(self, near: int) -> int:
+        """So many as there are `near` by, and more where the way is long, by the round trip of the last session."""
+        return min(MOST_CONNECTIONS, near + int(self._round_trip_s / 0.005))
 
     def _learned(self, session: Session) -> Session:
         self._round_trip_s = session.round_trip_s

@@ -8,10 +8,12 @@ Sources: RFC 4253 section 6 (packets), RFC 5647 as OpenSSH reads it (the length 
 """
 
 import os
+import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -31,7 +33,14 @@ _ROOM = 1 << 20
 _SEALED = 300 << 10
 """One SFTP write of 255 KiB with what goes around it is sent in one call, and lies in the cache meanwhile."""
 
+_LITTLE = 4 << 10
+"""Less than this that came at once is answers, not data."""
+
 _HEAD = struct.Struct(">IB")
+_COUNTER = struct.Struct(">Q")
+_FRAMES = 4
+"""Sizes of packets that are kept ready: a long write has two, the whole ones and the last."""
+
 _DATA = struct.Struct(">IBBII")
 """Of a channel data packet: packet length, padding length, type, channel, data length."""
 
@@ -55,7 +64,7 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
         self._start = self._end = 0
         self._plain = bytearray(MAX_PACKET + TAG)
         self._sealed = memoryview(bytearray(_SEALED))
-        self._scratch = memoryview(bytearray(64 << 10))
+        self._frames: dict[tuple[int, int], _Frame] = {}
         self.sink: Callable[[memoryview], None] | None = None
         self.sink_channel = -1
         self.moved_at = time.monotonic()
@@ -106,21 +115,17 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
 
     def _seal(self, sealer: "_Direction", channel: int, parts: "Parts", size: int, at: int) -> int:
         """One packet with the next `size` bytes of `parts` into `_sealed` from `at`; returns its length."""
-        padding = _padding(10 + size)
-        length = 10 + size + padding
-        if len(self._scratch) < 4 + length:
-            self._scratch = memoryview(bytearray(4 + length))
-        plain = self._scratch[: 4 + length]
-        _DATA.pack_into(plain, 0, length, padding, CHANNEL_DATA, channel, size)
-        parts.fill(plain[14 : 14 + size])
-        plain[14 + size :] = bytes(
-            padding
-        )  # paramiko fills with random bytes; under a cipher with a tag nothing depends on it
-        out = self._sealed[at : at + 4 + length + TAG]
-        out[:4] = plain[:4]
-        sealer.engine.encrypt_into(sealer.nonce, plain[4:], plain[:4], out[4:])
+        frame = self._frames.get((channel, size))
+        if frame is None:
+            if len(self._frames) >= _FRAMES:
+                self._frames.clear()
+            frame = self._frames[channel, size] = _Frame(channel, size)
+        parts.fill(frame.data)
+        end = at + 4 + len(frame.plain) + TAG
+        self._sealed[at : at + 4] = frame.length
+        sealer.engine.encrypt_into(sealer.nonce, frame.plain, frame.length, self._sealed[at + 4 : end])
         sealer.step()
-        return 4 + length + TAG
+        return end - at
 
     def _write(self, data: memoryview) -> None:
         self.moved_at = time.monotonic()
@@ -184,6 +189,11 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
             raise SSHException("a packet of nothing but padding")
         return memoryview(self._plain)[1 : length - padding]
 
+    def _acknowledge(self) -> None:
+        """Acknowledge what came, now: sshd leaves Nagle's algorithm on, so its next little answer would wait 40 ms for that."""
+        with suppress(OSError):  # a socket of another kind waits for no acknowledgement
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def _fill(self, wanted: int, *, idle: bool = False) -> None:
         """Have `wanted` bytes in the room. `idle`: nothing of a packet is there yet, so a rekey may begin instead."""
         if self._end - self._start >= wanted:
@@ -199,6 +209,8 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
                     raise EOFError
                 self._end += got
                 self.moved_at = time.monotonic()
+                if got < _LITTLE:
+                    self._acknowledge()
             except TimeoutError:
                 if self.closed or self.handshake_timed_out():
                     raise EOFError from None
@@ -209,6 +221,21 @@ class FastPacketizer(Packetizer):  # type: ignore[misc]
                 if self.closed:
                     raise EOFError from None
                 raise
+
+
+class _Frame:
+    """A channel data packet of one size before it is sealed, used again and again: only its `data` changes."""
+
+    __slots__ = ("data", "length", "plain")
+
+    def __init__(self, channel: int, size: int) -> None:
+        padding = _padding(10 + size)
+        whole = memoryview(bytearray(4 + 10 + size + padding))
+        _DATA.pack_into(whole, 0, 10 + size + padding, padding, CHANNEL_DATA, channel, size)
+        self.length = bytes(whole[:4])
+        self.plain = whole[4:]
+        # the padding stays zero: paramiko fills it with random bytes, but under a cipher with a tag nothing depends on it
+        self.data = whole[14 : 14 + size]
 
 
 class Parts:
@@ -240,14 +267,15 @@ class _Direction:
     def __init__(self, engine: AESGCM, iv: bytes) -> None:
         self.engine = engine
         self.nonce = bytearray(iv)
+        self._counter = int.from_bytes(iv[4:], "big")
         self.bytes = 0
         self.packets = 0
 
     def step(self) -> None:
         """The next nonce: its last 8 bytes count."""
         self.packets += 1
-        counter = (int.from_bytes(self.nonce[4:], "big") + 1) & 0xFFFFFFFFFFFFFFFF
-        self.nonce[4:] = counter.to_bytes(8, "big")
+        self._counter = (self._counter + 1) & 0xFFFFFFFFFFFFFFFF
+        _COUNTER.pack_into(self.nonce, 4, self._counter)
 
 
 def _direction(engine: Any, iv: Buffer | None) -> _Direction | None:

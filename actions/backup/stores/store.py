@@ -127,7 +127,7 @@ class Store(Protocol):
     - A file appears under its name complete and durable, or not at all: neither a crash at any moment nor another reader sees a part of it.
     - A file that is there is never changed. `save` on an existing name raises `AlreadyThere` and leaves it untouched.
     - `list` yields each complete file once, in no order; leftovers of an interrupted `save` are never listed, loaded or counted.
-    - Every method may be called from several threads; `connections` says how many calls at once are worth while.
+    - Every method may be called from several threads; `connections` and `writers` say how many calls at once are worth while.
     - What goes wrong is a `StoreError` that says where, and whether trying again can help (`permanent`); never an OSError.
     """
 
@@ -139,6 +139,11 @@ class Store(Protocol):
     @property
     def connections(self) -> int:
         """How many calls at once make sense."""
+        ...
+
+    @property
+    def writers(self) -> int:
+        """How many calls of `save` at once make sense; not more than `connections`."""
         ...
 
     def create(self) -> None:

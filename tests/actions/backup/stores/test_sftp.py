@@ -281,6 +281,22 @@ def test_a_server_that_stays_away_is_an_error_in_passing() -> None:
         store.close()
 
 
+def test_connections_are_as_many_as_the_way_asks_for(server: Sshd) -> None:
+    target = replace(server.target(), connections=0)
+    near = SftpStore(target)
+    near._round_trip_s = 0.0002
+    assert near.connections == 2
+    assert near.writers in {1, 2}
+    with Proxy(server.port, delay_s=0.02) as proxy:
+        server.pin(proxy.port)
+        far = SftpStore(replace(target, port=proxy.port))
+        list(far.list(FileType.CONFIG))
+        assert (far.connections, far.writers) == (8, 8)
+        far.close()
+    decided = SftpStore(replace(target, connections=5))
+    assert (decided.connections, decided.writers) == (5, 5)
+
+
 def test_a_line_cut_again_and_again_loses_nothing(server: Sshd) -> None:
     """Every connection ends after a megabyte; all files arrive, each whole."""
     with Proxy(server.port, cut_after=1 << 20) as proxy:

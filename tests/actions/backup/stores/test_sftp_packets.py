@@ -99,6 +99,17 @@ def test_data_of_the_channel_goes_to_the_sink_and_all_else_does_not(pair: Pair) 
     assert got == [b"one", b"two"]
 
 
+def test_packets_of_many_sizes_and_channels_keep_their_own_heads(pair: Pair) -> None:
+    """Packets of one size are laid out once and used again."""
+    ours, theirs = pair
+    for channel in (1, 2, 1):
+        for size in (1, 9, 70, 9, 300, 1000, 2000, 1):
+            data = os.urandom(size)
+            ours.send_data(channel, Parts([data]), size, 4000)
+            type, read = theirs.read_message()
+            assert (type, read.get_int(), read.get_binary()) == (CHANNEL_DATA, channel, data)
+
+
 def test_the_counter_of_the_nonce_wraps() -> None:
     """RFC 5647 (7.1) counts modulo 2^64; paramiko's own counting overflows there."""
     one, other = socket.socketpair()
@@ -110,6 +121,22 @@ def test_the_counter_of_the_nonce_wraps() -> None:
         assert AESGCM(KEY).decrypt(nonce, sealed[4:], sealed[:4])[1:3] == b"\x01x"
     ours.close()
     other.close()
+
+
+def test_a_little_answer_is_acknowledged_at_once() -> None:
+    """sshd leaves Nagle's algorithm on: its next answer would wait for a delayed acknowledgement."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as one:
+        other, _ = server.accept()
+        ours, theirs = FastPacketizer(one), FastPacketizer(other)
+        ours.set_inbound_cipher(AESGCM(KEY), 16, None, 16, None, aead=True, iv_in=IV)
+        theirs.set_outbound_cipher(AESGCM(KEY), 16, None, 16, None, aead=True, iv_out=IV)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        assert not one.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        theirs.send_message(message(b"\x50little"))
+        assert ours.read_message()[0] == 0x50
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        ours.close()
+        theirs.close()
 
 
 @pytest.mark.parametrize("place", [0, 3, 4, 20, -1])
