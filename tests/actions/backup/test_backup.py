@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from actions.backup.archiver import Archiver
-from actions.backup.backup import STEPS, Backup, chosen
+from actions.backup.archiver import Archiver, NothingToSave
+from actions.backup.backup import STEPS, Backup, _failed, chosen
 from actions.backup.checker import Checker
 from actions.backup.databases.options import CommandOptions, DatabaseOptions
-from actions.backup.job import Run, alone
-from actions.backup.kinds import FINISHED, KINDS
+from actions.backup.databases.saving import Report as Dumps
+from actions.backup.job import Done, Run, alone
+from actions.backup.kinds import ANOMALY_SUSPECTED, FINISHED, KINDS
 from actions.backup.options import BackupOptions, JobOptions, PressureOptions, ReplicaOptions, SshOptions
 from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
@@ -25,6 +26,7 @@ from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Handle
 from agent.stamping import check_kinds
 from contracts.action import Command, Result
+from contracts.coverage import Blind, Why
 from contracts.errors import UsageError
 from contracts.outcome import Failed, Ok
 from contracts.title import title
@@ -143,6 +145,19 @@ def test_another_attempt_that_fails_the_same_way_states_no_second_event(host: An
     again = do(host, gone, told=first.outcome.error)
     assert (again.outcome, again.events) == (first.outcome, ())
     assert do(host, msgspec.structs.replace(job, repository="/nowhere"), told=first.outcome.error).events
+
+
+def test_another_attempt_states_again_what_its_failure_does_not_name(job: JobOptions) -> None:
+    unseen = Blind(what="large objects", why=Why.PERMISSION, detail="no right to read them", fix="grant it")
+    blind = Dumps(product="postgresql", name="shop", snapshot="a" * 64, blind=[unseen])
+    suspected = ANOMALY_SUSPECTED.event("etc", job="etc")
+    done = Done(dumps=[blind], suspicions=[suspected])
+    error = NothingToSave("none of the paths can be saved")
+    first = _failed("etc", job, error, 1.0, "", done)
+    assert isinstance(first.outcome, Failed)
+    again = _failed("etc", job, error, 1.0, first.outcome.error, done)
+    assert [event.kind for event in first.events] == ["backup.failed", *(event.kind for event in again.events)]
+    assert [event.kind for event in again.events] == ["backup.database_blind", "backup.anomaly_suspected"]
 
 
 def test_a_run_that_gave_way_says_for_how_long(host: Any, job: JobOptions, monkeypatch: pytest.MonkeyPatch) -> None:
