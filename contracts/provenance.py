@@ -9,6 +9,9 @@ import msgspec
 from contracts.record import Record
 from contracts.trees import Node
 
+QUESTION = "which package accounts for a change"
+"""What is asked here, as coverage names it where it cannot be answered."""
+
 
 class Level(StrEnum):
     """How well a change is accounted for, the best first."""
@@ -31,6 +34,19 @@ class Level(StrEnum):
 
 PROVED = frozenset({Level.SIGNED, Level.DERIVED, Level.REMOVED})
 """Levels that need no word of caution in a transaction's event."""
+
+
+NAMES = {
+    "md5": "MD5",
+    "sha1": "SHA-1",
+    "sha224": "SHA-224",
+    "sha256": "SHA-256",
+    "sha384": "SHA-384",
+    "sha512": "SHA-512",
+}
+"""Digests as people write them, by their names for `hashlib`."""
+WEAK = frozenset({"md5", "sha1"})
+"""Digests (names for `hashlib`) that two contents can be made to share: equal ones prove nothing."""
 
 
 class Provenance(Record):

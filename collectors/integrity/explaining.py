@@ -20,10 +20,8 @@ from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
 from contracts.file_change import Change
 from contracts.host import ReadOnlyHost
-from contracts.provenance import Provenance, Transaction
+from contracts.provenance import QUESTION, Provenance, Transaction
 from contracts.record import Record
-
-_WHAT = "which package accounts for a change"
 
 
 class Note(Record):
@@ -71,7 +69,6 @@ class Explainer:
     ) -> None:
         self._desk = desk_of(host, folder, archives)
         self._no_diff = no_diff
-        self._flaws: dict[str, None] = {}
 
     def close(self) -> None:
         """Close the file of packages."""
@@ -87,7 +84,6 @@ class Explainer:
         Call it at each notice from apt's folder.
         """
         learnt = self._desk.learn(between)
-        self._flaws |= dict.fromkeys(learnt.flaws)
         new = [KEY_NEW.event(key, what=what) for what, key in _new_keys(learnt.flaws)]
         return (*new, *(HEADER_ALTERED.event(name, what=what) for name, what in learnt.altered))
 
@@ -99,6 +95,10 @@ class Explainer:
         if not self._desk.is_begun():
             self._desk.begin()
             self._desk.settle()
+
+    def check(self) -> None:
+        """Raise what asking packages raises now: `Unavailable` where their state cannot be read."""
+        self._desk.begin()
 
     def has_news(self) -> bool:
         """Say whether a run is known whose event was not made."""
@@ -124,7 +124,7 @@ class Explainer:
             self._desk.begin()
         except Unavailable as error:
             judged = [(change, recorded(change, self._desk) or Provenance(basis=error.message)) for change in changes]
-            blind = (Blind(what=_WHAT, why=error.why, detail=error.message, fix=error.advice),)
+            blind = (Blind(what=QUESTION, why=error.why, detail=error.message, fix=error.advice),)
         else:
             if any(not run.told for run in self._desk.transactions):
                 changes = net(changes)
@@ -166,8 +166,8 @@ class Explainer:
         return _noted(change, provenance, self._no_diff)
 
     def blind(self) -> tuple[Blind, ...]:
-        """Return what could not be verified since this was last asked."""
-        flaws, self._flaws = list(self._flaws), {}
+        """Return what could not be verified when it was last looked at: it stands until that is done with success."""
+        flaws = self._desk.standing()
         if not flaws:
             return ()
         more = f" and {len(flaws) - 3} more" if len(flaws) > 3 else ""

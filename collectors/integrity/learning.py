@@ -8,14 +8,19 @@ from contracts.coverage import Blind
 from contracts.errors import Why
 from contracts.event import Event
 from contracts.host import ReadOnlyHost
+from contracts.provenance import QUESTION
 
-WHAT = "which package accounts for a change"
+AGAIN_S = 900.0
+"""What could not be verified is looked at again so often, though nothing that is known of has changed."""
 EVERY_S = 3.0
 """While a run of dpkg is under way, archives that came meanwhile are looked for this often: apt may delete them after it."""
 
 
 class Learner:
-    """Learns archives; for one thread besides its own. `is_ready` once everything that lay there was read."""
+    """Learns archives; for one thread besides its own. `is_ready` once everything that lay there was read.
+
+    `blind` is what could not be verified when it was last looked at: it stands until that is done with success.
+    """
 
     def __init__(
         self, host: ReadOnlyHost, folder: Path, archives: Sequence[str], is_secret: Callable[[bytes], bool]
@@ -24,7 +29,7 @@ class Learner:
         self._began_s: float | None = None
         self._lock = threading.Lock()
         self._events: tuple[Event, ...] = ()
-        self._blind: tuple[Blind, ...] = ()
+        self.blind: tuple[Blind, ...] = ()
         self.is_ready = False
         self.is_at_work = False
 
@@ -37,18 +42,22 @@ class Learner:
             self._began_s, self.is_at_work = now_s, True
         threading.Thread(target=self._run, name="packages", daemon=True).start()
 
-    def take(self) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
-        """Return what was found since this was last asked: words on new keys, and what could not be verified."""
+    def again(self) -> None:
+        """Look again at what could not be verified, from time to time."""
+        if self.blind and self._began_s is not None and self._host.monotonic() - self._began_s >= AGAIN_S:
+            self.start()
+
+    def take(self) -> tuple[Event, ...]:
+        """Return the words on new keys since this was last asked."""
         with self._lock:
-            found = self._events, self._blind
-            self._events, self._blind = (), ()
+            found, self._events = self._events, ()
         return found
 
     def _run(self) -> None:
         events, blind = self._round()
         with self._lock:
             self._events += events
-            self._blind = (*self._blind, *(spot for spot in blind if spot not in self._blind))[:10]
+            self.blind = blind
             self.is_at_work, self.is_ready = False, True
 
     def _round(self) -> tuple[tuple[Event, ...], tuple[Blind, ...]]:
@@ -64,4 +73,4 @@ class Learner:
             finally:
                 explainer.close()
         except Exception as error:  # noqa: BLE001  # it is told, not lost with the thread
-            return (), (Blind(what=WHAT, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500]),)
+            return (), (Blind(what=QUESTION, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500]),)

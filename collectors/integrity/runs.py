@@ -1,18 +1,20 @@
 """What runs of package tools account for, as the collector asks it: when to wait for a run, and what to say without an answer."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.integrity import giving_way
 from collectors.integrity.book import FILE
-from collectors.integrity.learning import WHAT, Learner
+from collectors.integrity.learning import Learner
 from collectors.integrity.requests import Rest, requests
 from contracts.coverage import Blind
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.event import Event
 from contracts.file_change import Change
 from contracts.host import ReadOnlyHost
+from contracts.provenance import QUESTION
 
 if TYPE_CHECKING:
     from collectors.integrity.explaining import Explained, Explainer
@@ -29,6 +31,8 @@ MOST_LEARNING_S = 60
 """So long they wait after a start for the archives to be read."""
 MOST_REST_S = 30.0
 """So long, after a run has ended, what it wrote last is waited for, which may be a name that changes all the time."""
+_FAILURES = (HoldfastError, OSError, ValueError, sqlite3.Error)
+"""What asking packages may raise: it is said, and takes no change away."""
 
 
 class Runs:
@@ -66,8 +70,10 @@ class Runs:
         try:
             with giving_way.short(self._folder.parent / FILE):
                 self._explaining().begin()
+                if self._flaw is not None:
+                    self._explaining().check()
             self._flaw = None
-        except (HoldfastError, OSError, ValueError) as error:
+        except _FAILURES as error:
             self._flaw = _blind(error)
 
     def look(self) -> None:
@@ -84,7 +90,7 @@ class Runs:
         waited_s = self._host.now().timestamp() - batch.changes[-1].at_ms / 1000
         try:
             return self._waits(theirs, waited_s)
-        except (HoldfastError, OSError, ValueError):
+        except _FAILURES:
             return False  # `explained` asks again, and says it
 
     def _waits(self, theirs: Sequence[Change], waited_s: float) -> bool:
@@ -129,23 +135,32 @@ class Runs:
         from collectors.integrity.explaining import Explained
 
         theirs = [change for change in changes if by_packages(change.path)]
-        events, blind = self._learner.take() if self._learner is not None else ((), ())
+        events = self._learner.take() if self._learner is not None else ()
+        if self._learner is not None:
+            self._learner.again()
         if self._flaw is not None:
             self._begin_packages()
-        if self._flaw is not None:
-            blind = (*blind, self._flaw)
-        if not theirs and (more_waits or not self._owes()):
-            return Explained(events=events, blind=blind)
-        if not self._learning().is_ready:
-            return Explained(events=events, blind=(*blind, Blind(what=WHAT, why=Why.OTHER, detail=LEARNING)))
         try:
+            if not theirs and (more_waits or not self._owes()):
+                return Explained(events=events, blind=self._blind())
+            if not self._learning().is_ready:
+                is_learning = Blind(what=QUESTION, why=Why.OTHER, detail=LEARNING)
+                return Explained(events=events, blind=(*self._blind(), is_learning))
             found = self._explaining().explain(theirs)
-        except (HoldfastError, OSError, ValueError) as error:
-            return Explained(events=events, blind=(*blind, _blind(error)))
+        except _FAILURES as error:
+            self._flaw = _blind(error)
+            return Explained(events=events, blind=self._blind())
         self.is_owed = found.is_owed
+        self._flaw = next((spot for spot in found.blind if spot.what == QUESTION), None)
+        self._learning().blind = tuple(spot for spot in found.blind if spot.what != QUESTION)
         told = (*events, *(one for one in found.events if not _is_told(one, events)))
-        blind = (*blind, *(spot for spot in found.blind if spot not in blind))
-        return Explained(events=told, standing_out=found.standing_out, judged=True, blind=blind)
+        return Explained(events=told, standing_out=found.standing_out, judged=True, blind=self._blind())
+
+    def _blind(self) -> tuple[Blind, ...]:
+        """Return what could not be asked or verified when it was last tried, whether anything has changed since or not."""
+        learnt = self._learner.blind if self._learner is not None else ()
+        own = (self._flaw,) if self._flaw is not None and self._flaw not in learnt else ()
+        return (*learnt, *own)
 
     def _owes(self) -> bool:
         """Say whether a run that was judged in part is over, so that its event is due though nothing else changed."""
@@ -188,8 +203,8 @@ def by_packages(path: bytes) -> bool:
 
 def _blind(error: Exception) -> Blind:
     if isinstance(error, Unavailable):
-        return Blind(what=WHAT, why=error.why, detail=error.message, fix=error.advice)
-    return Blind(what=WHAT, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500])
+        return Blind(what=QUESTION, why=error.why, detail=error.message, fix=error.advice)
+    return Blind(what=QUESTION, why=Why.OTHER, detail=f"{type(error).__name__}: {error}"[:500])
 
 
 def _is_told(event: Event, others: Sequence[Event]) -> bool:

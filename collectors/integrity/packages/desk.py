@@ -7,6 +7,7 @@ from a descriptor that outlives its name. What was never seen stays unproved; se
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from msgspec.structs import replace
 
@@ -27,6 +28,10 @@ _SECOND_MS = 2000
 """How far the logs' whole seconds may lie before the times of ours."""
 AT_ONCE = 1000
 """Archives held open at once."""
+AGAIN_MS = 600_000
+"""Lists that did not verify are looked at again so often without a sign that they are others now: gpgv or a keyring may have come."""
+_OPEN, _ARCHIVE, _LIST = "open ", "archive ", "list "
+"""How the names of flaws begin that stand until something is looked at with success."""
 _MIDWAY = (b".dpkg-new", b".dpkg-tmp")
 
 
@@ -64,20 +69,22 @@ class PackageDesk(Present):
         All of them are opened before the first is read, because apt may delete them meanwhile; one is in memory at a time. `between` is
         called before each, and may wait.
         """
-        flaws: list[str] = []
-        self._forget_unsigned()
+        flaws: dict[str, str] = {}
+        has_other_lists = self._forget_unsigned()
         self._seen = self._store.seen()  # another thread's desk may have read some, or trusted a key
-        waiting = self._opened(self._candidates(), flaws)
+        waiting = self._opened(self._candidates(flaws), flaws)
         try:
             local = self._lacking() if self._signatures.has_local() else frozenset()
-            if not waiting and not local:
-                return Learnt(flaws=tuple(flaws))
+            if not waiting and not local and not self._is_due(has_other_lists):
+                self._stand(flaws)
+                return Learnt(flaws=tuple(flaws.values()))
             between()
             releases, unsigned = self._signatures.releases()
             waiting |= self._opened(self._local(releases, local), flaws)
             names = frozenset(_named(path) for _, path in waiting.values())
             found, unverified = find(self._host, releases, names)
-            flaws += [*unsigned, *unverified]
+            flaws |= {_LIST + text: text for text in (*unsigned, *unverified)}
+            self._store.keep("lists_looked_ms", str(self._now_ms()))
             trusted = self._trusted({key for release in releases for key in release.signers})
             by_digest = {one.stanza.sha256: one for one in found}
             fresh = {}
@@ -89,37 +96,81 @@ class PackageDesk(Present):
                 os.close(descriptor)
         self._seen |= fresh
         self._store.note(fresh)
-        return Learnt(archives=len(fresh), signed=sum(fresh.values()), flaws=tuple(flaws))
+        self._stand(flaws, frozenset(path for _, path in waiting.values()), has_read_lists=True)
+        return Learnt(archives=len(fresh), signed=sum(fresh.values()), flaws=tuple(flaws.values()))
+
+    def standing(self) -> tuple[str, ...]:
+        """Return a sentence for each thing that could not be verified when it was last looked at, and was not since."""
+        return tuple(self._store.flaws().values())
+
+    def _is_due(self, has_other_lists: bool) -> bool:
+        """Say whether lists that did not verify are to be looked at again though no archive asks for them."""
+        if not self._store.flaws(_LIST):
+            return False
+        return has_other_lists or self._now_ms() - int(self._store.fact("lists_looked_ms") or 0) >= AGAIN_MS
+
+    def _stand(
+        self, found: Mapping[str, str], read: frozenset[str] = frozenset(), *, has_read_lists: bool = False
+    ) -> None:
+        """Keep what could not be verified until it is: `read` are the archives that were looked at in this round."""
+        held = self._store.flaws()
+        mended = [
+            what
+            for what in held.keys() - found.keys()
+            if what.startswith(_OPEN)
+            or (what.startswith(_LIST) and has_read_lists)
+            or (what.startswith(_ARCHIVE) and self._is_settled(what.removeprefix(_ARCHIVE), read))
+        ]
+        if found or mended:
+            self._store.keep_flaws(found, mended)
+        if any(what.startswith(_LIST) for what in mended):  # what they sign may be proved now
+            self._store.note({}, [stamp for stamp, signed in self._store.seen().items() if not signed])
+
+    def _is_settled(self, path: str, read: frozenset[str]) -> bool:
+        """Say whether an archive was looked at again, or is gone without being what is installed."""
+        if path in read:
+            return True
+        if Path(path).exists():
+            return False
+        try:
+            self._state.refresh()
+        except Unavailable:
+            return False
+        words = unquote(_base(path)).removesuffix(".deb").split("_")
+        return not any([one.name, one.version] == words[:2] for one in self._state.packages().values())
 
     def _learnt(
-        self, descriptor: int, path: str, by_digest: Mapping[str, Found], trusted: frozenset[str], flaws: list[str]
+        self, descriptor: int, path: str, by_digest: Mapping[str, Found], trusted: frozenset[str], flaws: dict[str, str]
     ) -> bool:
         """Read one archive and keep what it ships; returns whether a trusted key signs it."""
         try:
             one, files = deb.read(descriptor, path)
         except Malformed as error:
-            flaws.append(error.message)
+            flaws[_ARCHIVE + path] = error.message
             return False
         match = by_digest.get(one.sha256.hex())
         signers = [key for key in match.signers if key in trusted] if match is not None else []
         if match is not None and not signers:
-            flaws.append(f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}")
+            what = f"{one.package} {one.version} is signed by keys that came later: {', '.join(match.signers)}"
+            flaws[_ARCHIVE + path] = what
         now_ms = int(self._host.now().timestamp() * 1000)
         self._store.add(one, files, signers[0] if signers else "", match.origin if match else "", now_ms)
         return bool(signers)
 
-    def _forget_unsigned(self) -> None:
-        """Look again at archives that nothing signed, once apt has other lists."""
+    def _forget_unsigned(self) -> bool:
+        """Look again at archives that nothing signed, once apt has other lists; says whether it has."""
         try:
             stamp = str(self._host.files.stat(LISTS).mtime_ns)
         except Unavailable:
-            return  # no lists: nothing is signed, and nothing new can be
-        if self._store.fact("lists") != stamp:
-            self._store.note({}, [each for each, signed in self._store.seen().items() if not signed])
-            self._store.keep("lists", stamp)
-            self._seen = {each: signed for each, signed in self._seen.items() if signed}
+            return False  # no lists: nothing is signed, and nothing new can be
+        if self._store.fact("lists") == stamp:
+            return False
+        self._store.note({}, [each for each, signed in self._store.seen().items() if not signed])
+        self._store.keep("lists", stamp)
+        self._seen = {each: signed for each, signed in self._seen.items() if signed}
+        return True
 
-    def _opened(self, paths: Iterable[str], flaws: list[str]) -> dict[str, tuple[int, str]]:
+    def _opened(self, paths: Iterable[str], flaws: dict[str, str]) -> dict[str, tuple[int, str]]:
         """Open the archives that were not read yet, `AT_ONCE` at most."""
         found: dict[str, tuple[int, str]] = {}
         for path in paths:
@@ -128,7 +179,7 @@ class PackageDesk(Present):
             except FileNotFoundError:
                 continue
             except OSError as error:
-                flaws.append(f"{path}: {error.strerror}")
+                flaws[_OPEN + path] = f"{path}: {error.strerror}"
                 continue
             stat = os.fstat(descriptor)
             stamp = f"{stat.st_dev}.{stat.st_ino}.{stat.st_mtime_ns}.{stat.st_size}"
@@ -138,9 +189,12 @@ class PackageDesk(Present):
                 found[stamp] = descriptor, path
         return found
 
-    def _candidates(self) -> Iterator[str]:
+    def _candidates(self, flaws: dict[str, str]) -> Iterator[str]:
         for folder in self._folders:
-            yield from archives(folder)
+            try:
+                yield from archives(folder)
+            except OSError as error:
+                flaws[_OPEN + folder] = f"{folder}: {error.strerror}"
 
     def _lacking(self) -> frozenset[str]:
         """Return the packages that came since the files were last settled and whose archive is not known."""
@@ -360,7 +414,11 @@ class PackageDesk(Present):
 
 def _named(path: str) -> str:
     """Return the package that an archive's file name says, as apt and mirrors name them; whether it is so, its digest says."""
-    return os.path.basename(path).partition("_")[0]  # noqa: PTH119  # a name, no path to be asked
+    return _base(path).partition("_")[0]
+
+
+def _base(path: str) -> str:
+    return os.path.basename(path)  # noqa: PTH119  # a name, no path to be asked
 
 
 def _united(lists: Iterable[tuple[str, list[bytes]]]) -> list[tuple[str, list[bytes]]]:

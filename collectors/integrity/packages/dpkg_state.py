@@ -188,13 +188,13 @@ def _to_ms(text: str) -> int:
 
 
 def archives(folder: str) -> Iterator[str]:
-    """Yield the paths of the Debian archives in a folder; none where there is no such folder."""
+    """Yield the paths of the Debian archives in a folder, none where there is none; raises `OSError` for one not to be read."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(
                 entry.name for entry in entries if entry.name.endswith(".deb") and entry.is_file(follow_symlinks=False)
             )
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except FileNotFoundError:
         return
     for name in names:
         yield f"{folder}/{name}"

@@ -6,7 +6,7 @@ of a key file ships what it says. See docs/design/provenance-rpm.md.
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from collectors.integrity.packages.rpm_state import Held, RpmState
 from collectors.integrity.packages.store import PackageStore
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
-from contracts.provenance import Listing, Shipment, Shipped, Transaction
+from contracts.provenance import NAMES, WEAK, Listing, Shipment, Shipped, Transaction
 from contracts.record import Record
 
 KEPT_MS = 30 * 86_400_000
@@ -35,6 +35,9 @@ _BINS = (b"/usr/sbin", b"/bin", b"/sbin")
 """What packages may call `/usr/bin` where all four are one folder."""
 _TOLD = msgspec.json.Decoder(list[Transaction])
 _SHOWN = 3
+_HEADER = "header "
+"""How the names of flaws begin that stand as long as a header is there and not proved."""
+_STRANGER, _HISTORY = "which is in no key file", "dnf's history cannot be read: "
 
 
 class _Verdict(Record):
@@ -68,6 +71,8 @@ class RpmDesk(Present):
         """The packages that are not as they were when last settled."""
         self._present: dict[str, frozenset[bytes]] = {}
         self._flaws: dict[str, None] = {}
+        self._unread: dict[str, None] = {}
+        """Why what some packages hold could not be read from the database as it is."""
         self._sbin = Path("/usr/sbin").is_symlink()
         self.transactions: Sequence[Transaction] = ()
 
@@ -89,6 +94,7 @@ class RpmDesk(Present):
         mark = self._state.read(), self._keys.stamp()
         if mark == self._learnt:
             return Learnt(flaws=self._taken())
+        self._unread.clear()
         self._forget_unsigned()
         seen = self._store.seen()
         fresh = {one.digest: one for one in self._state.held if one.digest not in seen}
@@ -101,7 +107,8 @@ class RpmDesk(Present):
         kept = {digest: self._kept(one, verdicts[digest], trusted) for digest, one in fresh.items()}
         self._store.note(kept)
         altered = self._altered(fresh, verdicts)
-        told = [*self._state.flaws, *self._keys.flaws, *self._said(fresh, verdicts, trusted), *self._taken()]
+        self._stand(fresh, verdicts, trusted)
+        told = [*self._state.flaws, *self._keys.flaws, *_said(self._store.flaws(_HEADER), fresh), *self._taken()]
         self._learnt = mark
         return Learnt(archives=len(fresh), signed=sum(kept.values()), flaws=tuple(told), altered=altered)
 
@@ -143,7 +150,7 @@ class RpmDesk(Present):
             held = self._state.files(one).values()
             scripts = rpm_package.scripts(header)
         except (Malformed, ValueError) as error:
-            self._flaws[str(error)] = None
+            self._flaws[str(error)] = self._unread[str(error)] = None
             return False
         deb = Deb(
             sha256=hashlib.sha256(b"".join(header.signed())).digest(),
@@ -167,30 +174,45 @@ class RpmDesk(Present):
     def _altered_ones(self) -> frozenset[str]:
         return frozenset(self._store.fact("altered").split())
 
-    def _said(
-        self, fresh: Mapping[str, Held], verdicts: Mapping[str, _Verdict], trusted: frozenset[str]
-    ) -> Iterator[str]:
-        """Yield what could not be proved, one sentence a cause."""
-        by_cause: dict[str, list[str]] = {}
-        for digest, verdict in verdicts.items():
-            by_cause.setdefault(self._cause(verdict, trusted), []).append(_named(fresh[digest]))
-        for cause, names in by_cause.items():
-            if cause:
-                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-                yield f"{', '.join(sorted(names)[:_SHOWN])}{more} {cause}"
+    def _stand(self, fresh: Mapping[str, Held], verdicts: Mapping[str, _Verdict], trusted: frozenset[str]) -> None:
+        """Keep what could not be proved until it is, or its package is there no more."""
+        causes = {digest: self._cause(fresh[digest], verdict, trusted) for digest, verdict in verdicts.items()}
+        found = {_HEADER + digest: f"{_named(fresh[digest])}\t{cause}" for digest, cause in causes.items() if cause}
+        present = {_HEADER + one.digest for one in self._state.held}
+        looked_at = {_HEADER + digest for digest in fresh}
+        held = self._store.flaws(_HEADER).keys()
+        self._store.keep_flaws(
+            found, [what for what in held if what not in present or what in looked_at - found.keys()]
+        )
 
-    def _cause(self, verdict: _Verdict, trusted: frozenset[str]) -> str:
+    def standing(self) -> tuple[str, ...]:
+        """Return a sentence for each thing that could not be verified when it was last looked at, and was not since."""
+        headers = self._store.flaws(_HEADER)
+        keys = self._keys.flaws if any(_STRANGER in why for why in headers.values()) else ()
+        history = (_HISTORY + self._history.flaw,) if self._history.flaw else ()
+        return (*self._state.flaws, *keys, *_said(headers), *history, *self._unread)
+
+    def _cause(self, one: Held, verdict: _Verdict, trusted: frozenset[str]) -> str:
         if verdict.signer:
-            return "" if verdict.signer in trusted else f"is signed by keys that came later: {verdict.signer}"
+            if verdict.signer in trusted:
+                weak = self._weak(one)
+                return f"says what its files hold by {weak} alone, which proves nothing" if weak else ""
+            return f"is signed by keys that came later: {verdict.signer}"
         if verdict.altered:
             return "is altered in rpm's database"
         if verdict.stranger:
             inside = verdict.stranger in self._state.keys or verdict.stranger[-8:] in self._state.keys
             where = ", only in rpm's own database, which whoever alters packages can write" if inside else ""
-            return f"is signed by the key {verdict.stranger}, which is in no key file{where}"
+            return f"is signed by the key {verdict.stranger}, {_STRANGER}{where}"
         if verdict.weak:
             return f"cannot be verified: {verdict.weak}"
         return "is not signed"
+
+    def _weak(self, one: Held) -> str:
+        """Return the digest by which a package says what its files hold, "" where it proves it, or where there are none."""
+        algorithm = one.package.algorithm
+        is_weak = algorithm in WEAK and any(each.digest and not each.ghost for each in self._files(one).values())
+        return NAMES.get(algorithm, algorithm) if is_weak else ""
 
     def _taken(self) -> tuple[str, ...]:
         """Return what could not be read since this was last asked."""
@@ -257,7 +279,7 @@ class RpmDesk(Present):
         told, now_ms = self._told(), self._now_ms()
         history = self._history.runs((min(since, now_ms) - LATE_MS) // 1000)
         if self._history.flaw:
-            self._flaws[f"dnf's history cannot be read: {self._history.flaw}"] = None
+            self._flaws[_HISTORY + self._history.flaw] = None
         fresh = rpm_runs.runs(
             [one.package for one in self._state.held],
             self._store.versions(),
@@ -315,7 +337,7 @@ class RpmDesk(Present):
         try:
             return self._state.files(one)
         except Malformed as error:
-            self._flaws[error.message] = None
+            self._flaws[error.message] = self._unread[error.message] = None
             return {}
 
     def _keep_told(self, now_ms: int) -> None:
@@ -395,6 +417,18 @@ class RpmDesk(Present):
 def _is_comparable(one: Shipped) -> bool:
     """Say whether a content can be compared with ours, which is always SHA-256; others are compared as listed."""
     return bool(one.content) or not stat.S_ISREG(one.mode)
+
+
+def _said(flaws: Mapping[str, str], only: Collection[str] | None = None) -> Iterator[str]:
+    """Yield what could not be proved, one sentence a cause; of some headers `only`, by their digests."""
+    by_cause: dict[str, list[str]] = {}
+    for what, why in flaws.items():
+        if only is None or what.removeprefix(_HEADER) in only:
+            name, _, cause = why.partition("\t")
+            by_cause.setdefault(cause, []).append(name)
+    for cause, names in by_cause.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield f"{', '.join(sorted(names)[:_SHOWN])}{more} {cause}"
 
 
 def _named(one: Held) -> str:

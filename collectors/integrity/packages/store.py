@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS settled_by_package ON settled (package);
 CREATE TABLE IF NOT EXISTS versions (package TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS keys (fingerprint TEXT PRIMARY KEY, how TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (stamp TEXT PRIMARY KEY, signed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS flaws (what TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _SHIPPED = msgspec.msgpack.Decoder(Shipped)
@@ -40,7 +41,7 @@ class PackageStore:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32)
+            self._base = sqlite3.connect(path, isolation_level=None, cached_statements=32, timeout=30.0)
             self._base.executescript(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024;" + _SCHEMA
             )
@@ -157,6 +158,17 @@ class PackageStore:
         with self._writing():
             self._base.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", stamps.items())
             self._base.executemany("DELETE FROM seen WHERE stamp = ?", ((stamp,) for stamp in gone))
+
+    def flaws(self, group: str = "") -> dict[str, str]:
+        """Return what could not be verified when it was last looked at, and why; `group` is how its names begin."""
+        rows = self._base.execute("SELECT what, why FROM flaws WHERE substr(what, 1, ?) = ?", (len(group), group))
+        return dict(rows.fetchall())
+
+    def keep_flaws(self, found: Mapping[str, str], mended: Iterable[str]) -> None:
+        """Keep what could not be verified, and forget what was since, or is there no more."""
+        with self._writing():
+            self._base.executemany("DELETE FROM flaws WHERE what = ?", ((what,) for what in mended))
+            self._base.executemany("INSERT OR REPLACE INTO flaws VALUES (?, ?)", found.items())
 
     def parts(self) -> dict[str, Part]:
         """Return what was judged so far of runs that are not over, by their id."""

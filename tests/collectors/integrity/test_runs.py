@@ -11,12 +11,12 @@ import pytest
 
 from collectors.integrity import runs as tested
 from collectors.integrity.book import FILE
-from collectors.integrity.learning import WHAT
 from collectors.integrity.options import Options
 from collectors.integrity.requests import requests
 from collectors.integrity.runs import MOST_LEARNING_S, MOST_WAIT_S, Runs
 from contracts.file_change import CREATED, Change
 from contracts.open_change import Batch
+from contracts.provenance import QUESTION
 from contracts.trees import Node
 from host.linux import LinuxHost
 from tests.collectors.integrity.packages.repository import Made
@@ -87,7 +87,11 @@ def test_a_failure_to_judge_takes_no_change_away_and_is_said(made: Made, runs: R
     (made.folder / "dpkg/status").mkdir()
     explained = runs.explained(batch().changes)
     assert not explained.judged and explained.standing_out == ()
-    assert explained.blind[0].what == WHAT and "IsADirectoryError" in explained.blind[0].detail
+    assert explained.blind[0].what == QUESTION and "IsADirectoryError" in explained.blind[0].detail
+    assert runs.explained(()).blind == explained.blind, "nothing has changed, and it still cannot be asked"
+    (made.folder / "dpkg/status").rmdir()
+    made.installed("1.0")
+    assert runs.explained(()).blind == ()
 
 
 def test_that_packages_cannot_be_asked_stands_until_they_can(made: Made, tmp_path: Path) -> None:
@@ -102,6 +106,35 @@ def test_that_packages_cannot_be_asked_stands_until_they_can(made: Made, tmp_pat
         assert sum("there is no dpkg here" in spot.detail for spot in spots) == 1
     aside.rename(status)
     assert not any("no dpkg" in spot.detail for spot in one.explained(()).blind)
+
+
+def test_what_could_not_be_verified_stands_in_every_look_until_it_is(made: Made, runs: Runs) -> None:
+    bad = made.folder / "archives/hf-tool_1.1_all.deb"
+    bad.write_bytes(b"!<arch>\nbroken")
+    for changes in (batch().changes, (), batch().changes, ()):
+        (spot,) = runs.explained(changes).blind
+        assert "no sound Debian archive" in spot.detail
+    made.archive("1.1")  # fetched again
+    made.sign()
+    assert runs.explained(batch().changes).blind == runs.explained(()).blind == ()
+
+
+def test_a_damaged_file_of_packages_is_said_in_every_look_and_takes_no_change_away(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages/packages.db").write_bytes(b"no database" * 1000)
+    host: Any = LinuxHost()
+    host.state = str(tmp_path)
+    one = Runs(host, Options(enabled=True, profiles=("configuration",)))
+    one.begin()
+    end = time.monotonic() + 20
+    while not one._learning().is_ready:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    for changes in ((), batch().changes, ()):
+        explained = one.explained(changes)
+        assert not explained.judged and "packages.db" in explained.blind[0].detail
+    (tmp_path / "packages/packages.db").unlink()
+    assert one.explained(batch().changes).judged and one.explained(()).blind == ()
 
 
 def test_what_packages_do_not_ship_is_not_asked_of_them(runs: Runs) -> None:

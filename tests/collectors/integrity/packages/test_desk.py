@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.integrity.packages import desk as tested
 from collectors.integrity.packages.desk import PackageDesk
 from host.linux import LinuxHost
 from tests.collectors.integrity.packages.test_dpkg_state import held
@@ -49,7 +50,60 @@ def test_a_broken_archive_is_named_and_the_others_are_learnt(made, desk) -> None
     (made.folder / "archives/bad_1_all.deb").write_bytes(b"!<arch>\nbroken")
     learnt = _learn(desk)
     assert learnt.signed == 1 and "no sound Debian archive" in learnt.flaws[0]
-    assert desk.learn().flaws == ()
+    assert desk.learn().flaws == () and desk.standing() == learnt.flaws
+
+
+def test_what_could_not_be_verified_stands_until_it_is_looked_at_with_success(made, desk, tmp_path: Path) -> None:
+    lists = next((made.folder / "lists").glob("*InRelease"))
+    signed = lists.read_bytes()
+    lists.write_bytes(b"broken")
+    bad = made.folder / "archives/hf-other_2%3a1_all.deb"
+    bad.write_bytes(b"!<arch>\nbroken")
+    assert _learn(desk).signed == 0
+    broken, unsigned = sorted(desk.standing(), key=lambda text: "no good signature" in text)
+    assert "no sound Debian archive" in broken and "no good signature" in unsigned
+    assert desk.learn().flaws == () and len(desk.standing()) == 2
+    again = PackageDesk(LinuxHost(), tmp_path / "state")
+    assert len(again.standing()) == 2, "also for who begins later"
+    again.close()
+    time.sleep(0.01)
+    lists.unlink()
+    lists.write_bytes(signed)
+    assert desk.learn().signed == 1 and desk.standing() == (broken,)
+    (made.folder / "dpkg/status").write_text(
+        "Package: hf-other\nStatus: install ok installed\nArchitecture: all\nVersion: 2:1\n\n"
+    )
+    bad.unlink()
+    desk.learn()
+    assert desk.standing() == (broken,), "it is what is installed, and nobody looked at it again"
+    made.installed("1.0")
+    desk.learn()
+    assert desk.standing() == ()
+
+
+def test_a_list_is_looked_at_again_though_no_archive_asks_for_it(made, desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = made.ring.read_bytes()
+    made.ring.unlink()
+    desk.learn()
+    (flaw,) = desk.standing()
+    assert "no keyring that apt trusts" in flaw
+    made.ring.write_bytes(ring)
+    desk.learn()
+    assert desk.standing() == (flaw,), "no list is another one now"
+    monkeypatch.setattr(tested, "AGAIN_MS", 0)
+    assert desk.learn().flaws == () and desk.standing() == ()
+    assert desk.learn().signed == 1, "what the list signs is looked at again"
+
+
+def test_a_folder_of_archives_that_cannot_be_read_is_named(made, desk) -> None:
+    folder = made.folder / "archives"
+    folder.rename(made.folder / "aside")
+    folder.write_text("no folder")
+    desk.learn()
+    assert desk.standing() == (f"{folder}: Not a directory",)
+    folder.unlink()
+    (made.folder / "aside").rename(folder)
+    assert desk.learn().signed == 1 and desk.standing() == ()
 
 
 def test_what_a_new_key_signs_counts_only_after_it_was_accepted(made, desk) -> None:

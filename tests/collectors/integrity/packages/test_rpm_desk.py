@@ -94,9 +94,10 @@ def test_a_key_that_only_the_database_holds_proves_nothing(rpms, desk) -> None:
     rpms.rpm("--import", str(rpms.folder / "key.asc"))
     learnt = _learn(desk)
     assert learnt.signed == 0 and "in no key file, only in rpm's own database" in learnt.flaws[0]
+    assert desk.learn().flaws == () and desk.standing() == learnt.flaws, "it stands until it is proved"
     assert [one.signed_by for one in desk.shipped(TOOL)] == [""] and len(desk.listed(TOOL)) == 1
     (rpms.folder / "key.asc").rename(rpms.keys / "key.asc")
-    assert desk.learn().signed == 1, "a key file came: looked at again"
+    assert desk.learn().signed == 1 and desk.standing() == (), "a key file came: looked at again"
 
 
 def test_a_key_that_came_later_proves_nothing_until_it_is_accepted(rpms, desk) -> None:
@@ -115,7 +116,13 @@ def test_a_package_that_nobody_signed_is_named_and_only_listed(rpms, tmp_path: P
     rpms.install(rpms.build())
     desk = RpmDesk(LinuxHost(), tmp_path / "state", str(rpms.database))
     assert _learn(desk).flaws == ("hf-tool 1.0-1 is not signed",)
+    desk.close()
+    desk = RpmDesk(LinuxHost(), tmp_path / "state", str(rpms.database))
+    assert _learn(desk).flaws == () and desk.standing() == ("hf-tool 1.0-1 is not signed",), "also for who begins later"
     assert [one.digest for one in desk.listed(TOOL)] == [hashlib.sha256(b"one\n").hexdigest()]
+    rpms.rpm("-e", "--noscripts", "hf-tool")
+    desk.learn()
+    assert desk.standing() == (), "it is there no more"
     desk.close()
 
 
@@ -226,3 +233,7 @@ def test_a_history_that_cannot_be_read_is_said_and_the_run_is_told_without_it(rp
     desk.begin()
     assert [run.tool for run in desk.transactions] == ["rpm"]
     assert any("dnf's history cannot be read" in flaw for flaw in desk.learn().flaws)
+    assert "dnf's history cannot be read" in desk.standing()[0]
+    rpms.history.unlink()
+    desk.begin()
+    assert desk.standing() == ()
