@@ -123,12 +123,16 @@ class Shipment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False):
-    """What a package database lists under a name: the package, and the digest it states ("" for none) by `algorithm`."""
+    """What a package database lists under a name: the package, and the digest it states ("" for none) by `algorithm`.
+
+    `signed` when the list itself is under a good signature of a trusted key, as an rpm's header is.
+    """
 
     package: str
     digest: str = ""
     algorithm: str = "md5"
     config: bool = False
+    signed: bool = False
 
 
 class Knowledge(Protocol):

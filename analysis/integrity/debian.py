@@ -6,6 +6,7 @@ Formats: deb822(5), sources.list(5), apt-secure(8), `doc/DETAILS` of GnuPG, dpkg
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from analysis.integrity.versions import is_older_dpkg
 from contracts.provenance import PackageChange, Transaction
 from contracts.record import Record
 
@@ -312,7 +313,8 @@ def _dpkg_change(words: list[str]) -> PackageChange | None:
     before, after = ("" if each == "<none>" else each for each in words[2:4])
     if words[0] in ("configure", "trigproc"):
         return PackageChange(name=name, architecture=architecture, deed="configure", before=before, after=before)
-    return PackageChange(name=name, architecture=architecture, deed=words[0], before=before, after=after)
+    deed = "downgrade" if before and after and is_older_dpkg(after, before) else words[0]
+    return PackageChange(name=name, architecture=architecture, deed=deed, before=before, after=after)
 
 
 def _joined(former: PackageChange | None, change: PackageChange) -> PackageChange:

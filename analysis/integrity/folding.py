@@ -38,6 +38,11 @@ class Fold(Part, kw_only=True):
     transaction: Transaction
 
     @property
+    def downgrades(self) -> bool:
+        """Whether it put an older version in the place of a newer one: signed, and with the holes that the newer one closed."""
+        return any(one.deed == "downgrade" for one in self.transaction.packages)
+
+    @property
     def proved(self) -> bool:
         """Whether nothing rests on a package's own word: products of scripts do not count against it, lists and records do."""
         return not self.levels.get(Level.LISTED) and not self.levels.get(Level.RECORDED)
@@ -108,7 +113,8 @@ def _package(one: PackageChange) -> str:
         return f"{one.name} {one.after} installed"
     if one.before == one.after:
         return f"{one.name} {one.after} again"
-    return f"{one.name} {one.before} -> {shortened(one.before, one.after)}"
+    older = " (downgraded)" if one.deed == "downgrade" else ""
+    return f"{one.name} {one.before} -> {shortened(one.before, one.after)}{older}"
 
 
 def shortened(before: str, after: str) -> str:

@@ -7,7 +7,7 @@ from analysis.integrity.products import product
 from analysis.integrity.records import recorded
 from analysis.integrity.script_names import names
 from contracts.file_change import MODE, OWNER, SETUID, Change
-from contracts.provenance import Knowledge, Level, Listing, Provenance, Shipment, Transaction
+from contracts.provenance import NAMES, WEAK, Knowledge, Level, Listing, Provenance, Shipment, Transaction
 from contracts.trees import Node
 
 _PERMISSIONS = 0o7777
@@ -192,17 +192,28 @@ def _listed(change: Change, node: Node, known: Knowledge) -> Provenance | None:
         run = transaction_of(one.package, known)
         version = next((each.after for each in run.packages if each.name == one.package), "") if run else ""
         if not equal:
-            what = "a configuration file, not as listed" if one.config else "it is not what the package's own list says"
+            whose = "its signed header" if one.signed else "the package's own list"
+            what = "a configuration file, not as listed" if one.config else f"it is not what {whose} says"
             found = None if one.config is False else product(change, known)
             return found or Provenance(basis=f"{one.package}: {what}", package=one.package, contradicts=not one.config)
         return Provenance(
             level=Level.LISTED,
-            basis=f"as the list of {one.package} says, which nobody signed",
+            basis=_as_said(one),
             package=one.package,
             version=version,
             transaction=run.id if run else "",
         )
     return None
+
+
+def _as_said(one: Listing) -> str:
+    """Say what a file equals that is as listed, and why that is no proof."""
+    if not one.signed:
+        return f"as the list of {one.package} says, which nobody signed"
+    digest = NAMES.get(one.algorithm, one.algorithm)
+    if one.algorithm in WEAK:
+        return f"as the signed header of {one.package} says, but by {digest} alone, which can be forged"
+    return f"as the signed header of {one.package} says by {digest}, compared with what lies there now"
 
 
 def _as_listed(change: Change, node: Node, one: Listing, known: Knowledge) -> bool | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from analysis.integrity.rpm_package import RpmPackage
+from analysis.integrity.versions import is_older_rpm
 from contracts.provenance import PackageChange, Transaction
 from contracts.record import Record
 
@@ -70,7 +71,7 @@ def _changes(
         held = before.get(one.key, "").split()
         left = [each for each in held if each not in now[one.key]]
         if one.version not in held:
-            deed, old = ("upgrade", left[-1]) if left else ("install", "")
+            deed, old = _deed(one.version, left[-1]) if left else ("install", "")
             added_to.add(one.key)
         elif one.run * 1000 >= since_ms:
             deed, old = "reinstall", one.version
@@ -86,6 +87,10 @@ def _changes(
         if each not in now.get(key, ())
     ]
     return came, gone
+
+
+def _deed(version: str, former: str) -> tuple[str, str]:
+    return ("downgrade" if is_older_rpm(version, former) else "upgrade"), former
 
 
 def _run(

@@ -73,7 +73,7 @@ def transaction_event(fold: Fold) -> Event:
     run, levels = fold.transaction, fold.levels
     unproved = levels.get(Level.LISTED, 0) + levels.get(Level.RECORDED, 0)
     kind = TRANSACTION if fold.proved else TRANSACTION_UNPROVED
-    severity = max(kind.severity, Severity.MEDIUM) if run.unfinished else kind.severity
+    severity = max(kind.severity, Severity.MEDIUM) if run.unfinished or fold.downgrades else kind.severity
     return kind.event(
         run.id,
         severity=severity,

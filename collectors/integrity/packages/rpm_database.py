@@ -24,6 +24,9 @@ _COPY = "rpmdb-"
 _STALE_S = 3600
 _PIECE = 4 << 20
 MOST_DATABASE = 2 << 30
+LEFT_BYTES = 64 << 20
+"""What a copy leaves free on the disk."""
+_ROOM = "Free space where the agent keeps its state."
 MOST_PACKAGES = 200_000
 READ_TRIES = 5
 Stamp = tuple[int, ...]
@@ -53,7 +56,6 @@ class SqliteCopy:
 
     def __init__(self, host: ReadOnlyHost, path: str, place: Path) -> None:
         self._host, self._path, self._place = host, path, place
-        self._folder: Path | None = None
         self._base: sqlite3.Connection | None = None
         self.held: Stamp = ()
         """The mark of the database when it was copied."""
@@ -86,30 +88,56 @@ class SqliteCopy:
             raise Unavailable(Why.MALFORMED, f"{self._path}: {error}") from error
 
     def close(self) -> None:
-        """Remove the copy."""
+        """Let go of the copy, which has no name any more."""
         if self._base is not None:
             self._base.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._base, self._folder, self.held = None, None, ()
+        self._base, self.held = None, ()
 
     def _copy(self) -> None:
+        """Copy it, and take the copy's name away once it is open: whatever becomes of this process, nothing of it stays on the disk."""
         self._clear()
-        self._folder = Path(tempfile.mkdtemp(prefix=_COPY, dir=self._place))
-        copy = self._folder / SQLITE
-        self._take(self._path, copy)
-        if _stamp(self._host, f"{self._path}-wal"):
-            self._take(f"{self._path}-wal", Path(f"{copy}-wal"))
+        self._ask_for_room()
+        folder = Path(tempfile.mkdtemp(prefix=_COPY, dir=self._place))
         try:
-            base = sqlite3.connect(f"file:{quote(str(copy))}?mode=rw", uri=True, isolation_level=None)
+            copy = folder / SQLITE
+            self._take(self._path, copy)
+            if _stamp(self._host, f"{self._path}-wal"):
+                self._take(f"{self._path}-wal", Path(f"{copy}-wal"))
+            self._base = self._opened(copy)
+        except OSError as error:
+            raise Unavailable(Why.OTHER, f"{self._path} cannot be copied: {error.strerror}", advice=_ROOM) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _opened(self, copy: Path) -> sqlite3.Connection:
+        base = sqlite3.connect(f"file:{quote(str(copy))}?mode=rw", uri=True, isolation_level=None)
+        try:
             base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
             base.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-            self._base = base
-            for order in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "cache_size=-2048"):
-                base.execute(f"PRAGMA {order}")
+            orders = (
+                "trusted_schema=OFF",
+                "cell_size_check=ON",
+                "temp_store=MEMORY",
+                "journal_mode=OFF",
+                "query_only=ON",
+            )
+            for order in (*orders, "cache_size=-2048"):
+                base.execute(f"PRAGMA {order}").fetchall()
+            base.execute("SELECT count(*) FROM sqlite_master").fetchall()
         except sqlite3.Error as error:
-            self.close()
+            base.close()
             raise Unavailable(Why.MALFORMED, f"{self._path}: {error}") from error
+        return base
+
+    def _ask_for_room(self) -> None:
+        """Raise `Unavailable` where a copy would leave others too little of the disk."""
+        held = sum(
+            found[3] for found in (_stamp(self._host, self._path), _stamp(self._host, f"{self._path}-wal")) if found
+        )
+        free = shutil.disk_usage(self._place).free
+        if free < held + LEFT_BYTES:
+            detail = f"{self._path} is not read: a copy takes {held >> 20} MiB, and {free >> 20} MiB are free"
+            raise Unavailable(Why.OTHER, detail, advice=_ROOM)
 
     def _take(self, path: str, copy: Path) -> None:
         """Copy one file in pieces."""

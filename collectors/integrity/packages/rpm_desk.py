@@ -87,6 +87,10 @@ class RpmDesk(Present):
 
     def learn(self, between: Callable[[], None] = at_once) -> Learnt:
         """Verify headers that were not seen before; cheap when there are none. `between` is called before each, and may wait."""
+        if self.is_busy():
+            return Learnt(
+                flaws=self._taken()
+            )  # the database changes with each package, and all of it is there when the run is over
         try:
             self._state.refresh()
         except Unavailable:
@@ -376,7 +380,8 @@ class RpmDesk(Present):
                 held = next((each for each in map(self._files(one).get, names) if each is not None), None)
                 if held is not None and not held.ghost:
                     digest = held.digest if one.package.algorithm else ""
-                    found.append(Listing(name, digest, one.package.algorithm, held.config))
+                    signed = self._store.is_signed(*one.package.identity)
+                    found.append(Listing(name, digest, one.package.algorithm, held.config, signed))
         return found
 
     def _owners(self, names: list[bytes]) -> list[str]:

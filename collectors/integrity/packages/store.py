@@ -108,6 +108,14 @@ class PackageStore:
             "SELECT package, version, architecture, signed_by FROM archives ORDER BY id"
         ).fetchall()
 
+    def is_signed(self, package: str, version: str, architecture: str) -> bool:
+        """Say whether a key that counts signed this very archive."""
+        row = self._base.execute(
+            "SELECT 1 FROM archives WHERE package = ? AND version = ? AND architecture = ? AND signed_by != ''",
+            (package, version, architecture),
+        ).fetchone()
+        return row is not None
+
     def drop(self, keep: Collection[tuple[str, str]], before_ms: int) -> int:
         """Forget archives that are not of the packages and versions to keep and were seen before a time; returns how many."""
         rows = self._base.execute(

@@ -53,6 +53,9 @@ def test_a_run_is_told_in_words() -> None:
     new = PackageChange(name="z", deed="install", after="2")
     assert summary(_run(upgrade)) == "openssh-server 1:9.2p1-2 -> -3"
     assert summary(_run(upgrade, purge, again, new), 3).endswith("x 1 purged, y 1 again and 1 more")
+    older = PackageChange(name="x", deed="downgrade", before="2-1", after="1-1")
+    assert summary(_run(older)) == "x 2-1 -> 1-1 (downgraded)"
+    assert [fold([], [_run(each)])[0][0].downgrades for each in (older, upgrade)] == [True, False]
     assert summary(_run(new)) == "z 2 installed" and summary(_run()) == "apt without packages"
 
 

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,43 @@ def test_headers_are_read_from_a_copy_and_nothing_is_written_where_the_database_
     rpms.install(rpms.build("1.1"))
     assert Header(database.blob(number)).text(1001) == "1.0", "a copy stays as it was"
     assert database.refresh() and [Header(blob).text(1001) for _, blob in database.blobs()] == ["1.1"]
+    assert list((tmp_path / "own").iterdir()) == [], "whatever becomes of this process, nothing stays on the disk"
     database.close()
-    assert list((tmp_path / "own").iterdir()) == []
+
+
+def test_a_copy_leaves_others_room_on_the_disk(rpms, tmp_path: Path, monkeypatch) -> None:
+    rpms.install(rpms.build())
+    database = _database(rpms.database, tmp_path / "own")
+    monkeypatch.setattr(rpm_database, "LEFT_BYTES", 1 << 60)
+    with pytest.raises(Unavailable, match="MiB are free") as told:
+        database.refresh()
+    assert "Free space" in told.value.advice and list((tmp_path / "own").iterdir()) == []
+    monkeypatch.undo()
+    assert database.refresh()
+    database.close()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_copy_is_said_and_nothing_stays(tmp_path: Path) -> None:
+    base = sqlite3.connect(tmp_path / "rpmdb.sqlite")
+    base.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)")
+    base.execute("INSERT INTO Packages (blob) VALUES (zeroblob(300000))")
+    base.commit()
+    base.close()
+    small = tmp_path / "own"
+    small.mkdir()
+    code = (
+        "import resource, signal, sys; from pathlib import Path;"
+        "from collectors.integrity.packages.rpm_database import RpmDatabase; from contracts.errors import Unavailable;"
+        "from host.linux import LinuxHost; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))\n"
+        "try: RpmDatabase(LinuxHost(), sys.argv[1], Path(sys.argv[2])).refresh()\n"
+        "except Unavailable as error: print(error.message, '|', error.advice)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(small)], capture_output=True, text=True, check=True
+    )
+    assert "rpmdb.sqlite cannot be copied: File too large | Free space" in done.stdout
+    assert list(small.iterdir()) == []
 
 
 def test_what_is_only_in_the_write_ahead_log_is_read_too(tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ import pytest
 
 from analysis.integrity.folding import fold, summary
 from analysis.integrity.provenance import judge
+from collectors.integrity.packages.kinds import transaction_event
+from collectors.integrity.packages.present import Present
 from collectors.integrity.packages.rpm_desk import RpmDesk
+from contracts.event import Severity
 from contracts.file_change import DELETED, Change
 from contracts.provenance import Level
 from host.linux import LinuxHost
@@ -222,7 +225,66 @@ def test_what_was_learnt_is_known_to_the_next_desk(rpms, desk, tmp_path: Path) -
         and again.copies(one.file.content, frozenset({"hf-tool"})) == "/usr/bin/hf-tool"
     )
     again.close()
-    assert list((tmp_path / "state").glob("rpmdb-*")), "the other's copy is its own"
+    assert list((tmp_path / "state").glob("rpmdb-*")) == [], "a copy that is in use has no name"
+
+
+def test_an_older_version_that_is_put_back_is_told_as_a_downgrade(rpms, desk) -> None:
+    rpms.installed("1.10")
+    _learn(desk)
+    time.sleep(1.1)
+    rpms.install(rpms.sign(rpms.build("1.9")), "--oldpackage")
+    desk.begin()
+    (run,) = desk.transactions
+    assert summary(run) == "hf-tool 1.10-1 -> 1.9-1 (downgraded)"
+    ((folded,), _) = fold([], [run])
+    assert transaction_event(folded).severity is Severity.MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "is_weak"), [(1, "md5", True), (2, "sha1", True), (8, "sha256", False), (10, "sha512", False)]
+)
+def test_a_signed_header_with_a_weak_digest_is_listed_and_that_is_said(
+    rpms, tmp_path: Path, number: int, name: str, is_weak: bool
+) -> None:
+    rpms.key_file()
+    rpms.install(
+        rpms.sign(rpms.build("1.0", None, "", "--define", f"_binary_filedigest_algorithm {number}")), "--nodigest"
+    )
+    desk = RpmDesk(LinuxHost(), tmp_path / "state", str(rpms.database))
+    learnt = _learn(desk)
+    assert learnt.signed == 1
+    path = str(rpms.root / "usr/bin/hf-tool").encode()
+    desk.digest = lambda _, algorithm: Present.digest(desk, path, algorithm)  # type: ignore[method-assign]
+    found = judge(rpms.change("/usr/bin/hf-tool"), desk)
+    if is_weak:
+        written = {"md5": "MD5", "sha1": "SHA-1"}[name]
+        assert desk.standing() == (f"hf-tool 1.0-1 says what its files hold by {written} alone, which proves nothing",)
+        assert (found.level, found.basis) == (
+            Level.LISTED,
+            f"as the signed header of hf-tool says, but by {written} alone, which can be forged",
+        )
+    else:
+        assert desk.standing() == ()
+        assert found.level is (Level.SIGNED if name == "sha256" else Level.LISTED), found
+        assert name == "sha256" or "says by SHA-512" in found.basis
+    (rpms.root / "usr/bin/hf-tool").write_bytes(b"two\n")
+    assert judge(rpms.change("/usr/bin/hf-tool"), desk).contradicts, "that they differ is proved by any digest"
+    desk.close()
+
+
+def test_a_package_without_files_has_no_weak_digest(rpms, tmp_path: Path) -> None:
+    rpms.key_file()
+    empty = rpms.build("1.0", {"usr/share/none": b""}, "%exclude /usr/share/none")
+    rpms.install(rpms.sign(empty))
+    desk = RpmDesk(LinuxHost(), tmp_path / "state", str(rpms.database))
+    assert _learn(desk).signed == 1 and desk.standing() == ()
+    desk.close()
+
+
+def test_nothing_is_learnt_while_a_run_is_under_way(rpms, desk) -> None:
+    with _held(rpms):
+        assert desk.learn().archives == 0
+    assert desk.learn().archives == 1
 
 
 def test_a_history_that_cannot_be_read_is_said_and_the_run_is_told_without_it(rpms, desk) -> None:
