@@ -15,6 +15,7 @@ from analysis.integrity.semantic.sentence import Sentence
 from collectors.integrity.packages.desks import desk_of
 from collectors.integrity.packages.kinds import HEADER_ALTERED, KEY_NEW, transaction_event
 from collectors.integrity.packages.present import at_once
+from collectors.integrity.packages.put_off import left
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
@@ -67,6 +68,7 @@ class Explainer:
         archives: Sequence[str] = (),
         no_diff: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
+        self._host = host
         self._desk = desk_of(host, folder, archives)
         self._no_diff = no_diff
 
@@ -118,29 +120,42 @@ class Explainer:
         What belongs to a run that is still under way is kept until it ends, then its one event speaks of all. Changes of one name that
         came during runs are judged by what is left of them: dpkg writes `x.dpkg-new` before `x`.
         """
+        is_busy = (
+            self._desk.is_busy()
+        )  # asked before packages are learnt and read: all of a run that is over by now is there then
         told = list(self.learn())
         blind: tuple[Blind, ...] = ()
+        late, fresh = self._desk.late, changes
+        waits = late is not None and late.is_under_way(is_busy or self._desk.is_busy(), self._now_ms())
+        again: Sequence[Change] = ()
         try:
             self._desk.begin()
         except Unavailable as error:
             judged = [(change, recorded(change, self._desk) or Provenance(basis=error.message)) for change in changes]
             blind = (Blind(what=QUESTION, why=error.why, detail=error.message, fix=error.advice),)
         else:
+            again = late.changes() if late is not None and not waits else ()
+            changes = [*again, *changes]
             if any(not run.told for run in self._desk.transactions):
                 changes = net(changes)
             judged = [(change, judge(change, self._desk)) for change in changes]
+        if late is not None and waits:
+            judged = late.put_off(judged)
         folds, rest = fold(judged, () if blind else self._desk.transactions)
+        rest = left(rest, again, fresh) if again else rest
         told += [transaction_event(one) for one in (folds if blind else self._whole(folds))]
         notes = tuple((change, self._note(change, provenance)) for change, provenance in rest)
         if not blind:
             self._desk.settle()
+        if again and late is not None:
+            late.clear()
         return Explained(
             events=tuple(told), standing_out=notes, judged=True, blind=(*blind, *self.blind()), is_owed=self.is_owed()
         )
 
     def is_owed(self) -> bool:
         """Say whether a part of a run was judged whose event is made when it ends."""
-        return bool(self._desk.parts())
+        return bool(self._desk.parts()) or (self._desk.late is not None and self._desk.late.is_any())
 
     def _whole(self, folds: Sequence[Fold]) -> list[Fold]:
         """Return the runs that are over, with what was judged of them before; the others are kept."""
@@ -162,17 +177,21 @@ class Explainer:
         self._desk.keep_parts(kept)
         return over
 
+    def _now_ms(self) -> int:
+        return int(self._host.now().timestamp() * 1000)
+
     def _note(self, change: Change, provenance: Provenance) -> Note:
         return _noted(change, provenance, self._no_diff)
 
     def blind(self) -> tuple[Blind, ...]:
         """Return what could not be verified when it was last looked at: it stands until that is done with success."""
         flaws = self._desk.standing()
+        late = self._desk.late.blind() if self._desk.late is not None else ()
         if not flaws:
-            return ()
+            return late
         more = f" and {len(flaws) - 3} more" if len(flaws) > 3 else ""
         detail = "; ".join(flaws[:3])[:1000] + more
-        return (Blind(what="what some packages ship", why=Why.OTHER, detail=detail, fix=self._desk.fix),)
+        return (Blind(what="what some packages ship", why=Why.OTHER, detail=detail, fix=self._desk.fix), *late)
 
 
 def meanings(changes: Sequence[Change], no_diff: Callable[[bytes], bool]) -> dict[int, Note]:

@@ -3,11 +3,15 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.errors import Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.record import Record
 from contracts.trees import Node, TreePlan
+
+if TYPE_CHECKING:
+    from collectors.integrity.packages.put_off import PutOff
 
 _MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32")
 _CHUNK = 1 << 18
@@ -34,6 +38,9 @@ class Learnt(Record):
 
 class Present:
     """The half of `contracts.provenance.Knowledge` that is the same for every package database."""
+
+    late: "PutOff | None" = None
+    """Where packages are known only after their files: what is judged again when a run is over."""
 
     def __init__(self, host: ReadOnlyHost) -> None:
         self._host = host

@@ -18,6 +18,7 @@ from analysis.integrity.rpm_package import RpmFile
 from collectors.integrity.packages.deb import Deb
 from collectors.integrity.packages.dnf_history import DnfHistory
 from collectors.integrity.packages.present import LATE_MS, Learnt, Present, at_once
+from collectors.integrity.packages.put_off import PutOff
 from collectors.integrity.packages.rpm_keys import RpmKeys
 from collectors.integrity.packages.rpm_state import Held, RpmState
 from collectors.integrity.packages.store import PackageStore
@@ -63,6 +64,7 @@ class RpmDesk(Present):
         place.mkdir(parents=True, exist_ok=True)
         self._store = PackageStore(place / "packages.db")
         self.parts, self.keep_parts = self._store.parts, self._store.keep_parts
+        self.late = PutOff(self._store)
         self._state = RpmState(host, database, place)
         self._history = DnfHistory(host, place)
         self._keys = RpmKeys(host)

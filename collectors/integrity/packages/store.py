@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS settled_by_package ON settled (package);
 CREATE TABLE IF NOT EXISTS versions (package TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS keys (fingerprint TEXT PRIMARY KEY, how TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (stamp TEXT PRIMARY KEY, signed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS put_off (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS flaws (what TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -187,6 +188,24 @@ class PackageStore:
         text = msgspec.json.encode(parts).decode()
         if text != (self.fact("parts") or "{}"):
             self.keep("parts", text)
+
+    def put_off(self, bodies: Sequence[bytes]) -> None:
+        """Keep changes that are to be judged again."""
+        if bodies:
+            with self._writing():
+                self._base.executemany("INSERT INTO put_off (body) VALUES (?)", ((body,) for body in bodies))
+
+    def all_put_off(self) -> list[bytes]:
+        """Return the changes that are to be judged again, oldest first."""
+        return [row[0] for row in self._base.execute("SELECT body FROM put_off ORDER BY id")]
+
+    def count_put_off(self) -> int:
+        """Return how many they are."""
+        return int(self._base.execute("SELECT count(*) FROM put_off").fetchone()[0])
+
+    def forget_put_off(self) -> None:
+        """They were judged."""
+        self._base.execute("DELETE FROM put_off")
 
     def fact(self, name: str) -> str:
         """Return a small value, "" for none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from collectors.integrity.explaining import Explainer
+from collectors.integrity.packages import put_off
 from contracts.event import Severity
 from contracts.file_change import CREATED, DELETED, MODIFIED, Change
 from contracts.trees import Node
@@ -175,6 +176,59 @@ def test_a_run_of_rpm_is_one_event_and_a_record_that_was_altered_is_told(rpms: R
     assert [(one.kind, one.key) for one in told.events] == [("integrity.package_header_altered", "hf-tool 1.1-1")]
     ((_, note),) = told.standing_out
     assert note.provenance.contradicts and note.severity is Severity.HIGH
+    explainer.close()
+
+
+def test_what_a_long_run_of_rpm_changed_is_judged_again_when_it_is_over(rpms: Rpms, tmp_path: Path) -> None:
+    rpms.key_file()
+    files = {"usr/bin/hf-tool": b"one\n", "usr/bin/hf-other": b"one\n"}
+    rpms.installed(files=files)
+    explainer = Explainer(LinuxHost(), tmp_path / "rpm")
+    explainer.begin()
+    explainer.learn()
+    before = {path: rpms.node(path) for path in ("/usr/bin/hf-tool", "/usr/bin/hf-other")}
+    newer = rpms.sign(rpms.build("1.1", files={"usr/bin/hf-tool": b"two\n", "usr/bin/hf-other": b"one\n"}))
+    time.sleep(1.1)
+    with rpms.held():  # rpm has unpacked a file, and not written the header; somebody has used the moment
+        (rpms.root / "usr/bin/hf-tool").write_bytes(b"two\n")
+        (rpms.root / "usr/bin/hf-other").write_bytes(b"trojan\n")
+        told = explainer.explain([rpms.change(path, node) for path, node in before.items()])
+        assert told.events == () and told.is_owed
+        assert [(note.provenance.contradicts, note.severity) for _, note in told.standing_out] == [
+            (False, Severity.UNKNOWN)
+        ] * 2
+        assert all("it is judged again when that is over" in note.provenance.basis for _, note in told.standing_out)
+        (spot,) = explainer.explain([]).blind
+        assert "2 changes were told as they are, and are judged again" in spot.detail
+    explainer.close()
+    rpms.install(newer)
+    explainer = Explainer(LinuxHost(), tmp_path / "rpm")  # a restart forgets none
+    told = explainer.explain([])
+    assert [(one.fields["what"], one.fields["files"]) for one in told.events] == [("hf-tool 1.0-1 -> 1.1-1", 1)]
+    ((change, note),) = told.standing_out
+    assert change.path == b"/usr/bin/hf-other" and note.provenance.contradicts and note.severity is Severity.HIGH
+    again = explainer.explain([])
+    assert (again.standing_out, again.blind, again.is_owed) == ((), (), False)
+    explainer.close()
+
+
+def test_who_holds_the_lock_of_rpm_for_hours_is_believed_no_longer(
+    rpms: Rpms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rpms.key_file()
+    rpms.installed()
+    explainer = Explainer(LinuxHost(), tmp_path / "rpm")
+    explainer.begin()
+    explainer.learn()
+    with rpms.held():
+        (rpms.root / "usr/bin/hf-tool").write_bytes(b"trojan\n")
+        ((_, note),) = explainer.explain([rpms.change("/usr/bin/hf-tool")]).standing_out
+        assert not note.provenance.contradicts
+        monkeypatch.setattr(put_off, "MOST_MS", 0)
+        ((_, note),) = explainer.explain([]).standing_out
+        assert note.provenance.contradicts and note.severity is Severity.HIGH
+        ((_, note),) = explainer.explain([rpms.change("/usr/bin/hf-tool")]).standing_out
+        assert note.provenance.contradicts, "nor is it from now on"
     explainer.close()
 
 

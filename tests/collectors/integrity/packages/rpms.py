@@ -4,8 +4,10 @@ import os
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,16 @@ class Rpms:
     def installed(self, version: str = "1.0", **build: dict[str, bytes] | str) -> None:
         """Build, sign and install a package."""
         self.install(self.sign(self.build(version, **build)))  # type: ignore[arg-type]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have another process hold the database's lock, as each run of rpm does."""
+        lock = str(self.database / ".rpm.lock")
+        code = f"import fcntl, sys; f = open({lock!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"\n"
+            yield
+            process.communicate()
 
     def run(self, *words: str) -> None:
         few = ("prlimit", "--nofile=256")  # rpm closes every descriptor that there may be, one after another

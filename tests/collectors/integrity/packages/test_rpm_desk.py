@@ -1,11 +1,8 @@
 """The desk of rpm, over packages that rpm's own tools built, signed and installed: what is proved, and what an attacker cannot have."""
 
 import hashlib
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,17 +36,6 @@ def _learn(desk: RpmDesk):
     desk.begin()
     desk.settle()
     return learnt
-
-
-@contextmanager
-def _held(rpms) -> Iterator[None]:
-    """Have another process hold the database's lock, as each run of rpm does."""
-    lock = str(rpms.database / ".rpm.lock")
-    code = f"import fcntl, sys; f = open({lock!r}, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stdout.readline() == b"\n"
-        yield
-        process.communicate()
 
 
 def test_what_a_signed_header_ships_is_proved_and_a_file_altered_afterwards_stands_out(rpms, desk) -> None:
@@ -183,7 +169,7 @@ def test_a_run_under_way_is_never_settled(rpms, desk) -> None:
     _learn(desk)
     time.sleep(1.1)
     rpms.installed("1.1")
-    with _held(rpms):
+    with rpms.held():
         assert desk.is_busy()
         desk.begin()
         desk.settle()
@@ -282,7 +268,7 @@ def test_a_package_without_files_has_no_weak_digest(rpms, tmp_path: Path) -> Non
 
 
 def test_nothing_is_learnt_while_a_run_is_under_way(rpms, desk) -> None:
-    with _held(rpms):
+    with rpms.held():
         assert desk.learn().archives == 0
     assert desk.learn().archives == 1
 
