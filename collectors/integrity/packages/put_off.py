@@ -41,7 +41,8 @@ class PutOff:
     def put_off(self, judged: Iterable[tuple[Change, Provenance]]) -> list[tuple[Change, Provenance]]:
         """Keep the changes that nothing accounts for yet; returns all of them with what can be said of them now."""
         room = MOST - self._store.count_put_off()
-        told, kept = [], []
+        told: list[tuple[Change, Provenance]] = []
+        kept: list[bytes] = []
         for change, provenance in judged:
             if provenance.level is Level.NONE and len(kept) < room:
                 kept.append(_encode(change))
