@@ -234,6 +234,7 @@ class Engine:
                 self._catch_up()
             except (OSError, ValueError):
                 return  # closed: the watch has ended
+        self._dirty.wake()  # the engine's thread hears of the end by this
 
     def _catch_up(self) -> None:
         """Hear all that the kernel has told of by now."""

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from collectors.integrity import engine
 from collectors.integrity.book import FILE, Book
 from collectors.integrity.keeper import ENTRY, TOPS
 from collectors.integrity.requests import Rest, requests
@@ -375,3 +376,11 @@ def test_rest_comes_when_all_that_the_kernel_told_of_is_in_the_journal(tmp_path:
         assert {key for _, key in watch.kinds()} >= {str(tree / "hot"), str(tree / "last")}
         told = [event for event in watch.told if event.key == str(tree / "hot")]
         assert sha256(b"11").hexdigest() in "".join(told[-1].fields["after"]), "as it was last"
+
+
+def test_a_watch_that_is_told_to_end_does_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "IDLE_S", 600.0)
+    (tmp_path / "tree").mkdir()
+    with running(tmp_path / "state", options(tmp_path / "tree")) as watch:
+        watch.based()
+        time.sleep(0.5)  # it has nothing to do any more
