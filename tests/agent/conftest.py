@@ -273,7 +273,7 @@ class SystemClock:
 
 
 QUICK = Timing(
-    handshake_s=5.0, ping_s=0.2, pong_s=2.0, farewell_s=2.0, first_wait_s=0.02, longest_wait_s=0.1, stable_s=5.0
+    handshake_s=30.0, ping_s=0.2, pong_s=4.0, farewell_s=2.0, first_wait_s=0.02, longest_wait_s=0.1, stable_s=5.0
 )
 
 
@@ -286,7 +286,7 @@ class Team:
         self.snapshots, self.sink = MemorySnapshots(), RecordingSink()
         self.supervisor = Supervisor(self.loop, specs, connector, self.snapshots, self.sink, SystemClock(), timing)
 
-    def until(self, holds: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    def until(self, holds: Callable[[], Any], timeout_s: float = 60.0) -> Any:
         """Run the loop until `holds` and return its answer; fails after `timeout_s`."""
         end = time.monotonic() + timeout_s
         answer: Any = None
@@ -311,7 +311,7 @@ class Team:
     def running(self, name: str = "reader"):
         return self.until(lambda: self.state(name) if self.state(name).state == "running" else None)
 
-    def look(self, subject: str = "probe", deadline_s: float = 5.0, store: bool = True) -> Look:
+    def look(self, subject: str = "probe", deadline_s: float = 20.0, store: bool = True) -> Look:
         looks: list[Look] = []
         self.supervisor.collect(subject, deadline_s, looks.append)
         look = self.until(lambda: looks and looks[0], deadline_s + 15)
@@ -319,7 +319,7 @@ class Team:
             self.supervisor.stored(look.id, look.subject, self.snapshots.apply(look))
         return look
 
-    def do(self, worker: str = "messenger", deadline_s: float = 5.0, progress=None, **arguments: Any):
+    def do(self, worker: str = "messenger", deadline_s: float = 20.0, progress=None, **arguments: Any):
         answers: list[Any] = []
         command = Command(id="c1", action="deed", arguments=arguments, dry_run=False)
         self.supervisor.do(worker, command, deadline_s, lambda result, cost: answers.append((result, cost)), progress)

@@ -84,17 +84,17 @@ def test_a_missed_run_is_caught_up_stated_shown_and_restored_by_the_stock_restic
     finished = home.agent.event("backup.finished", 180)
     assert (finished["fields"]["files"], finished["fields"]["unreadable"]) == (2, 0)
     assert "backup.failed" not in home.agent.kinds()
-    home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["ran_ms"] > 0, 5)
+    home.agent.until(lambda: home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]["ran_ms"] > 0, 30)
     row = home.agent.ask("subject", subject="backup.jobs")["rows"]["system"]
     assert (row["outcome"], row["snapshot"]) == ("finished", finished["fields"]["snapshot"])
     assert home.agent.worker("backup")["uid"] not in (0, -1)
-    home.agent.until(lambda: states(home).get("system") == "ok", 10)
+    home.agent.until(lambda: states(home).get("system") == "ok", 30)
     (proof,) = home.agent.ask("status")["proofs"]
     assert (proof["proof"]["subject"], proof["proof"]["verb"], proof["holds"]) == ("backup/system", "restored", True)
-    proved = home.agent.event("backup.proved", 5)["fields"]
+    proved = home.agent.event("backup.proved", 30)["fields"]
     assert (proved["files"], proved["same_as_source"]) == (2, 2)
+    sheet = home.agent.event("backup.sheet_saved", 30)["fields"]["snapshot"]
     snapshots = json.loads(home.restic("snapshots", "--json"))
-    sheet = home.agent.event("backup.sheet_saved", 5)["fields"]["snapshot"]
     assert [each["id"] for each in snapshots] == [sheet, finished["fields"]["snapshot"]], "the newest stays the files'"
     assert [each["tags"] for each in snapshots] == [["recovery-sheet", "system"], ["system"]]
     assert home.agent.event("backup.fully_proved", 60)["fields"]["files"] == 2
@@ -116,7 +116,7 @@ def test_a_person_runs_it_and_is_told_restics_codes(home: Home) -> None:
     home.agent.start()
     failed = home.here("run", code=1)
     assert "holdfast backup init" in failed.stderr
-    assert home.agent.event("backup.failed", 5)["fields"]["job"] == "system"
+    assert home.agent.event("backup.failed", 30)["fields"]["job"] == "system"
     home.here("init")
     said = home.here("run", "system").stdout
     assert "2 files" in said
@@ -134,7 +134,7 @@ def test_the_recovery_key_is_asked_for_in_coverage_until_it_was_proved(home: Hom
     home.here("run")
     said = home.agent.event("backup.recovery_key_unproved", 60)
     assert "no recovery key" in said["fields"]["detail"]
-    home.agent.until(lambda: "without this host" in str(home.agent.ask("coverage")), 20)
+    home.agent.until(lambda: "without this host" in str(home.agent.ask("coverage")), 30)
     text = next(
         line.strip()
         for line in home.holdfast("key", "recovery", "-c", home.agent.config).stdout.splitlines()
@@ -144,7 +144,7 @@ def test_the_recovery_key_is_asked_for_in_coverage_until_it_was_proved(home: Hom
     done = subprocess.run(argv, cwd=ROOT, input=text + "\n", capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, "next run" in done.stderr) == (0, False), done
     home.agent.event("backup.recovery_key_proved", 30)
-    home.agent.until(lambda: "without this host" not in str(home.agent.ask("coverage")), 20)
+    home.agent.until(lambda: "without this host" not in str(home.agent.ask("coverage")), 30)
     sheet = home.restic("dump", "--tag", "system,recovery-sheet", "latest", "/recovery/sheet.txt")
     assert "RECOVERY SHEET" in sheet
     proved = home.here("prove", "--full", "--scratch", home.folder).stdout
@@ -159,6 +159,7 @@ def test_rights_that_the_backup_worker_lacks_are_in_coverage_after_its_first_run
     home.agent.start()
     assert "worker backup" not in [sight["subject"] for sight in home.agent.ask("coverage")["sights"]]
     assert "CAP_DAC_READ_SEARCH" in home.here("run", code=1).stderr, "not even its password"
+    home.agent.until(lambda: "closed to other users" in str(home.agent.ask("coverage")), 30)
     sight = home.agent.sight("worker backup")
     assert sight["state"] == "partial"
     (closed,) = [spot for spot in sight["blind"] if "closed to other users" in spot["what"]]

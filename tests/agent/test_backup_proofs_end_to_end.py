@@ -33,7 +33,7 @@ def proved(home: Home) -> Iterator[Home]:
     home.agent.start()
     home.here("run")
     home.agent.event("backup.database_proved", 30)
-    home.agent.until(lambda: states(home).get("system") == "ok", 20)
+    home.agent.until(lambda: states(home).get("system") == "ok", 30)
     assert "NOT" not in home.here("prove").stdout
     yield home
 
@@ -42,8 +42,8 @@ def failed(home: Home, kind: str) -> dict[str, Any]:
     """Ask for a proof, which has to fail; the fields of the event of `kind` that says so."""
     before = len([each for each in home.agent.kinds() if each == kind])
     home.here("prove", code=1)
-    home.agent.until(lambda: len([each for each in home.agent.kinds() if each == kind]) > before, 10)
-    fields: dict[str, Any] = home.agent.event(kind, 10)["fields"]
+    home.agent.until(lambda: len([each for each in home.agent.kinds() if each == kind]) > before, 30)
+    fields: dict[str, Any] = home.agent.event(kind, 30)["fields"]
     return fields
 
 
@@ -62,10 +62,10 @@ def test_one_pack_is_corrupted(proved: Home) -> None:
     pack.write_bytes(data[: place.offset] + bytes([data[place.offset] ^ 1]) + data[place.offset + 1 :])
     fields = failed(proved, "backup.not_proved")
     assert any("letter" in path and f"data/{name}" in path for path in fields["paths"]), fields
-    proved.agent.until(lambda: states(proved)["system"] == "failing", 20)
+    proved.agent.until(lambda: states(proved)["system"] == "failing", 30)
     pack.write_bytes(data)
     proved.here("prove")
-    proved.agent.until(lambda: states(proved)["system"] == "ok", 20)
+    proved.agent.until(lambda: states(proved)["system"] == "ok", 30)
 
 
 def test_one_file_is_missing_from_the_snapshot(proved: Home) -> None:
@@ -74,7 +74,7 @@ def test_one_file_is_missing_from_the_snapshot(proved: Home) -> None:
     fields = failed(proved, "backup.not_proved")
     (path,) = fields["paths"]
     assert path.startswith(f"{proved.source}/letter: is not in the snapshot"), fields
-    proved.agent.until(lambda: states(proved)["system"] == "failing", 20)
+    proved.agent.until(lambda: states(proved)["system"] == "failing", 30)
 
 
 def test_one_dump_is_emptied(proved: Home) -> None:
@@ -95,6 +95,6 @@ def test_one_dump_is_emptied(proved: Home) -> None:
     fields = failed(proved, "backup.database_not_proved")
     assert fields["database"] == "shop"
     assert Path(str(proved.folder / "shop.db")).name in fields["detail"], fields
-    proved.agent.until(lambda: states(proved)["system"] == "failing", 20)
+    proved.agent.until(lambda: states(proved)["system"] == "failing", 30)
     row = proved.agent.ask("subject", subject="backup")["rows"]["system"]
     assert row["detail"].startswith("the database shop does not restore"), row

@@ -45,16 +45,16 @@ def test_a_suspicion_stands_holds_retention_and_goes_when_a_person_says_so(home:
     home.here("run")
     fields = home.agent.event("backup.anomaly_suspected", 30)["fields"]
     assert (fields["measures"], len(fields["paths"])) == (["turned 20 (limit 10)"], 20)
-    home.agent.until(lambda: states(home).get("system") == "suspected", 10)
+    home.agent.until(lambda: states(home).get("system") == "suspected", 30)
     assert "suspected" in home.here("status", code=1).stdout
-    assert "retention_held" in str(home.agent.kinds())
+    home.agent.until(lambda: "retention_held" in str(home.agent.kinds()), 30)
     for words in (("forget", "--keep-last", "1"), ("forget", "--keep-last", "1", "--even-when-held"), ("prune",)):
         assert "an anomaly is suspected" in to_agent(home, *words, code=1).stderr
     assert "the last good snapshot" in to_agent(home, "forget", fields["good"][0], code=1).stderr
     told = to_agent(home, "acknowledge", "--why", "restored what was encrypted")
     assert "acknowledged" in told.stdout
-    assert home.agent.event("backup.anomaly_acknowledged", 10)["fields"]["why"] == "restored what was encrypted"
-    home.agent.until(lambda: states(home).get("system") not in (None, "suspected"), 10)
+    assert home.agent.event("backup.anomaly_acknowledged", 30)["fields"]["why"] == "restored what was encrypted"
+    home.agent.until(lambda: states(home).get("system") not in (None, "suspected"), 30)
     assert "nothing is suspected" in to_agent(home, "acknowledge", "--why", "again", code=1).stderr
     to_agent(home, "prune")
 
@@ -85,9 +85,9 @@ def test_what_no_job_covers_is_told_with_the_settings_that_cover_it(home: Home) 
     home.agent.start()
     home.agent.until(lambda: home.agent.ask("subject", subject="holdings")["revision"] > 0, 60)
     home.agent.event("backup.gap_found", 30)
+    home.agent.until(lambda: home.agent.ask("subject", subject="backup.gaps")["rows"], 30)
     told = json.loads(home.here("coverage", "--json", code=1).stdout)
     etc = next(each for each in told["holdings"] if each["holding"]["path"] == "/etc")
     assert (etc["state"], etc["job"]) == ("missing", "system")
     assert "paths: [" in etc["settings"]
-    home.agent.until(lambda: home.agent.ask("subject", subject="backup.gaps")["rows"], 10)
     assert "things are covered" in home.here("coverage", code=1).stdout

@@ -82,7 +82,7 @@ def test_only_a_command_that_says_so_touches_the_real_host(deeds, dry, name):
 
 def test_more_than_agreed_at_once_are_refused_at_once(deeds):
     go = threading.Event()
-    made, hear = deeds(lambda host, command, progress: (go.wait(5), Result())[1])
+    made, hear = deeds(lambda host, command, progress: (go.wait(60), Result())[1])
     for number in range(MAX_AT_ONCE + 1):
         made.begin(order(number))
     refused = hear()

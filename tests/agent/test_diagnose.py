@@ -213,7 +213,7 @@ def console(tmp_path: Path) -> Iterator[tuple[int, Certificates]]:
         yield listener.getsockname()[1], made
         ended.set()
         socket.create_connection(listener.getsockname()).close()
-        thread.join(5)
+        thread.join(30)
 
 
 def credentials(port: int, certificates: Certificates, authority: Path) -> Credentials:
@@ -259,7 +259,7 @@ def test_a_port_that_speaks_no_tls_is_named(console: tuple[int, Certificates]) -
         thread = threading.Thread(target=greet, daemon=True)
         thread.start()
         check = diagnose.reach(credentials(plain.getsockname()[1], console[1], console[1].authority))
-        thread.join(5)
+        thread.join(30)
     assert check.state == "failed"
 
 

@@ -67,9 +67,8 @@ class Agent:
         while not holds():
             if time.monotonic() - began > seconds:
                 running = self.process is not None and self.process.poll() is None
-                told = [
-                    (each["event"]["kind"], each["text"]) for each in (self.ask("events", limit=30) if running else ())
-                ]
+                events = (self.ask("events", limit=30) if running else None) or ()
+                told = [(each["event"]["kind"], each["text"]) for each in events]
                 pytest.fail(f"did not come true within {seconds} s: {told}\n{(self.folder / 'log').read_text()}")
             time.sleep(0.02)
         return time.monotonic() - began
@@ -92,14 +91,14 @@ class Agent:
     def inside(self, *argv: str, stdin: str = "") -> None:
         subprocess.run(["nsenter", "-t", str(self.pid), "-n", *argv], input=stdin, text=True, check=True, timeout=20)
 
-    def seen(self, subject: str, seconds: float = 10) -> None:
+    def seen(self, subject: str, seconds: float = 30) -> None:
         self.until(lambda: self.sight(subject)["state"] in ("seen", "partial"), seconds)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -131,7 +130,7 @@ def test_a_change_of_the_ruleset_is_a_durable_event_within_a_second(agent: Agent
     took = []
     while not took or (min(took) > 1.5 and len(took) < 4):
         agent.inside("nft", "-f", "-", stdin=RULESET)
-        agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 20)
+        agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 30)
         agent.inside("nft", "flush", "ruleset")
         took.append(agent.until(lambda: agent.kinds().count("firewall.ruleset_flushed") > len(took), 20))
     assert min(took) <= 1.5, took
@@ -166,7 +165,7 @@ def test_the_core_is_root_by_name_only_and_its_workers_are_others(agent: Agent) 
     assert "CapEff:\t0000000000000000" in status
     assert "CapBnd:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
-    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 10)
+    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 30)
     assert agent.worker("netfilter")["uid"] not in (0, -1)
     assert agent.ask("status")["core"] == {"uid": os.getuid(), "capabilities": []}
 
@@ -192,7 +191,7 @@ def test_a_broken_configuration_is_refused_and_the_former_stays_in_force(agent: 
     agent.configure("colectors: {}\n")
     assert agent.ask("status")["config"]["pending"]
     agent.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
-    refused = agent.event("agent.config_refused", 10)
+    refused = agent.event("agent.config_refused", 30)
     assert "agent.yaml:2:1" in refused["fields"]["detail"]
     status = agent.ask("status")["config"]
     assert (status["digest"], len(status["refused"]), status["pending"]) == (before, 1, False)
@@ -202,22 +201,22 @@ def test_a_broken_configuration_is_refused_and_the_former_stays_in_force(agent: 
 
 
 def test_a_valid_configuration_is_taken_over_without_a_restart(agent: Agent) -> None:
-    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 10)
+    agent.until(lambda: agent.worker("netfilter")["state"] == "running", 30)
     agent.configure("collectors: {firewall: {every: 77s}}\nevents: {severity: {agent.config_loaded: high}}\n")
     assert agent.ask("reload")["digest"]
-    loaded = agent.event("agent.config_loaded", 5)
+    loaded = agent.event("agent.config_loaded", 30)
     assert loaded["severity"] == 4
     agent.configure("collectors: {firewall: {enabled: false}}\n")
     agent.ask("reload")
-    assert agent.sight("firewall")["blind"][0]["why"] == "disabled"
+    agent.until(lambda: [spot["why"] for spot in agent.sight("firewall")["blind"]] == ["disabled"], 30)
 
 
 def test_a_killed_worker_is_stated_and_comes_back(agent: Agent) -> None:
     agent.seen("firewall")
     victim = agent.worker("netfilter")["pid"]
     os.kill(victim, signal.SIGKILL)
-    assert agent.event("agent.worker_died", 5)["fields"]["worker"] == "netfilter"
-    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 10)
+    assert agent.event("agent.worker_died", 30)["fields"]["worker"] == "netfilter"
+    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 30)
     agent.seen("firewall")
 
 
@@ -226,7 +225,7 @@ def test_while_a_worker_is_stopped_its_subject_is_not_called_seen(agent: Agent) 
     victim = agent.worker("netfilter")["pid"]
     os.kill(victim, signal.SIGSTOP)
     agent.event("agent.worker_hung", 45)
-    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 20)
+    agent.until(lambda: agent.worker("netfilter")["pid"] not in (0, victim), 30)
     agent.seen("firewall", 30)
 
 
@@ -237,7 +236,7 @@ def test_a_stranger_at_the_control_socket_is_refused_and_is_an_event(agent: Agen
     )
     done = subprocess.run([sys.executable, "-c", code, str(agent.socket)], capture_output=True, text=True, timeout=20)
     assert "may not command this agent" in done.stdout, done.stderr
-    assert agent.event("agent.control_refused", 5)["fields"]["uid"] == 65534
+    assert agent.event("agent.control_refused", 30)["fields"]["uid"] == 65534
 
 
 def test_told_to_stop_it_says_so_last_and_leaves_nothing_running(agent: Agent) -> None:
@@ -245,7 +244,7 @@ def test_told_to_stop_it_says_so_last_and_leaves_nothing_running(agent: Agent) -
     below = children(agent.pid)
     assert below
     assert agent.stop() == 0
-    agent.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 5)
+    agent.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 30)
     assert not agent.socket.exists()
     agent.start()
     assert "agent.stopped" in agent.kinds()
@@ -254,11 +253,11 @@ def test_told_to_stop_it_says_so_last_and_leaves_nothing_running(agent: Agent) -
 def test_killed_at_once_it_goes_on_where_it_was(agent: Agent) -> None:
     agent.seen("firewall")
     agent.inside("nft", "-f", "-", stdin=RULESET)
-    agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 2)
+    agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 30)
     before = agent.kinds()
     below = children(agent.pid)
     agent.stop(signal.SIGKILL)
-    agent.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 10)
+    agent.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), 30)
     agent.start()
     assert agent.kinds()[: len(before)] == before
 
@@ -269,7 +268,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         open(sys.argv[1], "ab").write(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(200); self.end_headers()
-http.server.HTTPServer(("127.0.0.1", 8099), Handler).serve_forever()
+sink = http.server.HTTPServer(("127.0.0.1", 8099), Handler)
+print("open", flush=True)
+sink.serve_forever()
 """
 
 
@@ -287,9 +288,11 @@ def test_a_rule_tells_people_and_the_delivery_is_proved(folder: Path) -> None:
         sink = subprocess.Popen(
             ["nsenter", "-t", str(made.pid), "-n", sys.executable, "-c", SINK, str(folder / "got")],
             stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
+        assert sink.stdout is not None and sink.stdout.readline() == b"open\n"
         made.inside("nft", "-f", "-", stdin=RULESET)
-        made.until(lambda: len(made.ask("subject", subject="firewall")["rows"]) > 2, 5)
+        made.until(lambda: len(made.ask("subject", subject="firewall")["rows"]) > 2, 30)
         made.inside("nft", "flush", "ruleset")
         done = made.event("agent.action_done", 30)
         assert done["fields"]["rule"] == "rules[0]"
@@ -310,7 +313,7 @@ def test_a_full_disk_holds_looks_back_and_loses_nothing(tmp_path: Path) -> None:
     try:
         made.start()
         made.seen("firewall")
-        made.until(lambda: (state / "reserve").exists(), 20)
+        made.until(lambda: (state / "reserve").exists(), 30)
         fill(state / "ballast")
         (state / "reserve").unlink(missing_ok=True)  # somebody else's bytes take the place of what it gives up
         fill(state / "more")
@@ -319,10 +322,10 @@ def test_a_full_disk_holds_looks_back_and_loses_nothing(tmp_path: Path) -> None:
         assert made.sight("firewall")["state"] != "seen"
         (state / "ballast").unlink()
         (state / "more").unlink()
-        made.event("agent.disk_full", 20)
-        made.until(lambda: len(made.ask("subject", subject="firewall")["rows"]) > 2, 10)
-        assert "firewall.rule_added" in made.kinds() or "firewall.backend_changed" in made.kinds(), made.kinds()
-        made.until(lambda: made.ask("status")["disk"] == "", 20)
+        made.event("agent.disk_full", 30)
+        made.until(lambda: len(made.ask("subject", subject="firewall")["rows"]) > 2, 30)
+        made.until(lambda: bool({"firewall.rule_added", "firewall.backend_changed"} & set(made.kinds())), 30)
+        made.until(lambda: made.ask("status")["disk"] == "", 30)
     finally:
         made.stop(signal.SIGKILL)
         subprocess.run(["umount", "--lazy", str(state)], check=True)
@@ -373,7 +376,7 @@ def test_a_control_socket_nobody_listens_on_is_an_exit_code_and_a_sentence(tmp_p
 def test_the_notify_protocol_is_spoken_and_the_watchdog_fed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(15)
+        manager.settimeout(60)
         made = Agent(tmp_path)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
         argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(made.config)]
@@ -394,7 +397,7 @@ def test_the_notify_protocol_is_spoken_and_the_watchdog_fed(tmp_path: Path) -> N
 
 def test_an_edited_configuration_that_nobody_loads_is_an_event(agent: Agent) -> None:
     agent.configure("collectors: {ports: {every: 45s}}\n")
-    agent.event("agent.config_changed", 20)
+    agent.event("agent.config_changed", 30)
     assert agent.ask("status")["config"]["pending"]
 
 
@@ -409,6 +412,6 @@ def test_without_its_launcher_the_agent_ends_and_says_why(agent: Agent) -> None:
     }
     assert len(children) == 1
     os.kill(children.pop(), signal.SIGKILL)
-    assert agent.process.wait(20) == 70
+    assert agent.process.wait(60) == 70
     assert "the launcher ended" in (agent.folder / "log").read_text()
     agent.start()

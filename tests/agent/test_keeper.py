@@ -127,7 +127,7 @@ def test_the_end_does_not_wait_for_ever_for_one_that_does_not_end(team, spec, sc
         done, began = [], time.monotonic()
         crew.supervisor.stop(lambda: done.append(1))
         crew.until(lambda: done)
-        assert 0.2 < time.monotonic() - began < 5
+        assert 0.2 < time.monotonic() - began < 30
     finally:
         os.kill(pid, signal.SIGCONT)
 

@@ -25,7 +25,7 @@ def greet(sock):
     return worker_codec().decode(read_frame(sock))
 
 
-def gone(pid, within_s=6.0):
+def gone(pid, within_s=30.0):
     until = time.monotonic() + within_s
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < until:
         time.sleep(0.02)

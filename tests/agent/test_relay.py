@@ -34,7 +34,7 @@ def relay(tmp_path):
 
 
 def ask(relay, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", relay.server_address[1], timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", relay.server_address[1], timeout=30)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()

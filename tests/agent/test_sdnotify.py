@@ -14,7 +14,7 @@ from agent.sdnotify import Notifier
 def manager(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.bind(str(tmp_path / "notify"))
-        made.settimeout(2)
+        made.settimeout(20)
         yield made
 
 
@@ -42,7 +42,7 @@ def test_a_status_cannot_smuggle_an_assignment(manager: socket.socket) -> None:
 def test_abstract_addresses_are_reached() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0holdfast-test-{os.getpid()}")
-        manager.settimeout(2)
+        manager.settimeout(20)
         Notifier({"NOTIFY_SOCKET": f"@holdfast-test-{os.getpid()}"}).alive()
         assert heard(manager) == ["WATCHDOG=1"]
 

@@ -194,7 +194,7 @@ def test_a_lookup_that_hangs_or_fails_does_not_hold_up_the_start(monkeypatch: py
     monkeypatch.setattr(standing.socket, "getaddrinfo", refuse)
     assert standing.addresses({"console.example": "x"}) == {}
     monkeypatch.setattr(standing, "RESOLVE_S", 0.1)
-    monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+    monkeypatch.setattr(standing.socket, "getaddrinfo", lambda *_, **__: time.sleep(10) or [])
     started = time.monotonic()
     assert standing.addresses({"console.example": "x", "one.example": "y", "192.0.2.9": "z"}) == {"192.0.2.9": "z"}
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 8

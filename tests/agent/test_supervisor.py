@@ -113,7 +113,7 @@ def test_a_look_in_an_endless_loop_times_out_and_the_worker_lives_on(team, spec,
 def test_pings_are_answered_while_a_look_is_at_work(team, spec, script):
     crew = team(spec(script=script(how="sleep")))
     crew.running()
-    look = crew.look(deadline_s=2.5)  # longer than ping and pong together
+    look = crew.look(deadline_s=5.0)  # longer than ping and pong together
     assert "timeout" in look.outcome.error
     assert crew.sink.own == []
 
@@ -144,7 +144,7 @@ def test_a_worker_that_was_down_leaves_a_gap_in_what_its_watchers_saw(team, spec
     os.kill(crew.running().pid, signal.SIGKILL)
     crew.until(lambda: crew.sink.gaps)
     watcher, reason, seconds = crew.sink.gaps[0]
-    assert watcher == "ticker" and "down" in reason and 0 < seconds < 10
+    assert watcher == "ticker" and "down" in reason and 0 < seconds < 60
 
 
 def test_a_watcher_that_cannot_watch_says_why(team, spec, script):

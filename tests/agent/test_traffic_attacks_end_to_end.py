@@ -27,10 +27,10 @@ def test_a_connect_scan_by_nmap_is_a_finding_and_a_ban_in_the_kernel(site: Site)
         assert server.stdout is not None and server.stdout.readline() == "open\n"
         scan = ("nmap", "-n", "-Pn", "-sT", "-p", "1-400", "--max-retries", "0", SERVER)
         site.attacker.run(*scan, check=False)
-        found = agent.event("traffic.ports_scanned", 20)["fields"]
+        found = agent.event("traffic.ports_scanned", 30)["fields"]
         assert (found["source"], found["subject"], found["proven"], found["blocking"]) == (CLIENT, SERVER, True, True)
-        agent.until(lambda: CLIENT in site.victim.run("nft", "list", "ruleset"), 10)
-        assert "port" in agent.event("block.address_blocked", 10)["fields"]["reason"]
+        agent.until(lambda: CLIENT in site.victim.run("nft", "list", "ruleset"), 30)
+        assert "port" in agent.event("block.address_blocked", 30)["fields"]["reason"]
         assert site.curl("/", 1) != 0, "banned"
     finally:
         server.kill()
@@ -39,12 +39,12 @@ def test_a_connect_scan_by_nmap_is_a_finding_and_a_ban_in_the_kernel(site: Site)
 
 def test_a_flood_with_forged_senders_names_the_service_and_bans_nobody(site: Site) -> None:
     agent = site.start(block="true", detectors=HOME)
-    agent.until(lambda: site.curl("/") == 0, 20)
+    agent.until(lambda: site.curl("/") == 0, 30)
     # From now on it answers whoever it is said to come from. Before, the web server would ask for names along this way.
     site.victim.run("ip", "route", "add", "default", "via", CLIENT)
     flood = ("hping3", "-q", "-n", "-S", "--rand-source", "-p", "80", "-i", "u300", "-c", "6000", SERVER)
     site.attacker.run(*flood, check=False)
-    event = agent.event("traffic.service_flooded", 20)
+    event = agent.event("traffic.service_flooded", 30)
     fields = event["fields"]
     assert SERVER in fields["subject"] and "80" in fields["subject"], fields
     assert not fields["proven"] and not fields["source"], fields

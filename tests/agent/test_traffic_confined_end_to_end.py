@@ -61,7 +61,7 @@ def test_inside_the_running_sensor_every_way_to_files_programs_and_others_is_ref
     assert found == dict.fromkeys(found, -errno.EPERM)
     assert sorted(one.name for one in folder.iterdir()) == ["known"]
     site.curl("/?file=/etc/passwd")
-    assert agent.event("traffic.alert", 10)["fields"]["sid"] == 9000001, "it watches on"
+    assert agent.event("traffic.alert", 30)["fields"]["sid"] == 9000001, "it watches on"
     assert (agent.worker("sensor")["pid"], agent.worker("sensor")["restarts"]) == (pid, 0)
 
 

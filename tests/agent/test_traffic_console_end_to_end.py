@@ -79,12 +79,12 @@ def test_an_alert_is_in_the_consoles_store_and_on_the_page_of_the_server(site: S
     site.ready()
     assert site.curl("/") == 0
     site.curl("/?file=/etc/passwd")
-    agent.event("traffic.alert", 10)
-    console.until(lambda: console.stored("traffic.alert") == 1, 20)
+    agent.event("traffic.alert", 30)
+    console.until(lambda: console.stored("traffic.alert") == 1, 30)
     console.sign_in()
     server = re.search(r'href="(/agents/[^"/]+)"', console.page("/"))
     assert server is not None
-    console.until(lambda: "HFL attack" in console.page(server[1]), 20)
+    console.until(lambda: "HFL attack" in console.page(server[1]), 30)
     near = console.page(server[1]).partition("HFL attack")
     assert CLIENT in near[0][-1000:] + near[2][:1000], near
     console.until(lambda: "hflv" in traffic(console.page(server[1])), 30)

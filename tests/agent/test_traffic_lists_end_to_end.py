@@ -36,20 +36,21 @@ def test_lists_are_handed_over_exchanged_and_what_rules_filled_outlives_the_work
         lists=f"[{lists}]", reputation=f"[{reputation}]", reputation_categories=f"{site.rules.parent}/categories.txt",
         repeat_after="1s",
     )  # fmt: skip
-    loaded = agent.event("traffic.rules_loaded", 5)["fields"]
+    loaded = agent.event("traffic.rules_loaded", 30)["fields"]
     assert (loaded["loaded"], loaded["refused"]) == (3, 1)
     assert "no.lst is not among the files of collectors.traffic.lists" in loaded["examples"][0]
     site.curl("/first")
     site.curl("/second")
-    agent.until(lambda: {(9000011, "/first"), (9000013, "/first"), (9000013, "/second")} <= said(site), 15)
+    agent.until(lambda: {(9000011, "/first"), (9000013, "/first"), (9000013, "/second")} <= said(site), 30)
     assert not said(site) & {(9000011, "/second")} and not [sid for sid, _ in said(site) if sid == 9000012]
 
     # Both lists change while it watches.
     (lists / "bad.lst").write_bytes(base64.b64encode(b"/second") + b"\n")
     (reputation / "a.list").write_text(f"{CLIENT.rpartition('.')[0]}.0/24,1,90\n{SERVER},1,0\n")
-    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") >= 2, 20)
-    agent.until(lambda: not site.curl("/second") and (9000011, "/second") in said(site), 15)
-    assert any(sid == 9000012 for sid, _ in said(site)), "the client has a reputation now"
+    agent.until(lambda: agent.kinds().count("traffic.rules_loaded") >= 2, 30)
+    agent.until(lambda: not site.curl("/second") and (9000011, "/second") in said(site), 30)
+    # The client has a reputation now.
+    agent.until(lambda: not site.curl("/second") and any(sid == 9000012 for sid, _ in said(site)), 30)
 
     # What rules filled comes back from the core: nothing is new to them but what is.
     before = [each for each in agent.ask("events", kind="traffic.alert", limit=1000)]
@@ -59,7 +60,7 @@ def test_lists_are_handed_over_exchanged_and_what_rules_filled_outlives_the_work
     agent.until(lambda: agent.kinds().count("traffic.rules_loaded") > count, 30)
     site.curl("/first")
     site.curl("/third")
-    agent.until(lambda: (9000013, "/third") in said(site), 15)
+    agent.until(lambda: (9000013, "/third") in said(site), 30)
     after = agent.ask("events", kind="traffic.alert", limit=1000)[len(before) :]
     assert not [one for one in after if '"url":"/first"' in one["event"]["evidence"]["eve"]], "it is known from before"
     assert '"loaded": 3' in holdfast(site, "traffic", "status", "--json").decode()
@@ -73,8 +74,8 @@ def test_a_list_that_is_too_large_or_goes_leaves_the_rules_in_use_and_is_told(si
     agent = site.start(lists=f"[{lists}/bad.lst]")
     with (lists / "bad.lst").open("r+b") as file:
         file.truncate((64 << 20) + 1)
-    event = agent.event("traffic.rules_not_loaded", 20)["fields"]
+    event = agent.event("traffic.rules_not_loaded", 30)["fields"]
     assert "larger than 64 MiB" in event["detail"] and "the rules in use stay" in event["detail"]
-    agent.until(lambda: "what newer rules describe" in str(agent.sight("traffic")["blind"]), 10)
+    agent.until(lambda: "what newer rules describe" in str(agent.sight("traffic")["blind"]), 30)
     site.curl("/first")
-    assert agent.event("traffic.alert", 15)["fields"]["sid"] == 9000011
+    assert agent.event("traffic.alert", 30)["fields"]["sid"] == 9000011

@@ -43,8 +43,8 @@ def test_the_process_that_sends_is_named_and_one_that_is_gone_is_not_guessed(sit
             stay = site.victim.argv(sys.executable, "-c", SEND, "stay")
             with subprocess.Popen(stay, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
                 assert sender.stdout is not None and sender.stdout.readline() == "sent\n"
-                finding = agent.event("traffic.outbound_volume_unusual", 15)["fields"]
-                agent.until(lambda: bool(owners(site)), 20)
+                finding = agent.event("traffic.outbound_volume_unusual", 30)["fields"]
+                agent.until(lambda: bool(owners(site)), 30)
                 (fields,) = owners(site)
                 assert (fields["subject"], fields["local"]) == (finding["subject"], finding["local"])
                 assert (fields["subject"], fields["local"]) == (f"{CLIENT}:9443/tcp", SERVER)
@@ -66,7 +66,7 @@ def test_a_sender_that_has_gone_is_not_guessed(site: Site) -> None:
             reader = agent.worker("reader")["pid"]
             os.kill(reader, signal.SIGSTOP)
             site.victim.run(sys.executable, "-c", SEND, "go")
-            agent.event("traffic.outbound_volume_unusual", 15)
+            agent.event("traffic.outbound_volume_unusual", 30)
             os.kill(reader, signal.SIGCONT)
             agent.until(lambda: bool(owners(site)), 40)
             (fields,) = owners(site)

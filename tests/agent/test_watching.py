@@ -36,7 +36,7 @@ def watch(monkeypatch):
     monkeypatch.setattr(watching, "SETTLE_S", 0.05)
     monkeypatch.setattr(watching, "RETRY_S", 0.05)
     ours, theirs = socket.socketpair()
-    ours.settimeout(5)
+    ours.settimeout(30)
     ending = Ending()
 
     def start(how):
@@ -170,7 +170,7 @@ def pair(live=True):
             stop.wait(10)
 
     ours, theirs = socket.socketpair()
-    ours.settimeout(5)
+    ours.settimeout(30)
     watch = Watch("t", Watcher(), Host(), Channel(theirs), Ending())
     return watch, lambda: worker_codec().decode(read_frame(ours))
 
@@ -204,7 +204,7 @@ def test_what_is_to_be_kept_travels_in_pieces_and_settings_come_while_it_watches
     sending = threading.Thread(target=watch.keep, args=("evidence", "a.pcap", b"x" * (PAGE_BYTES + 1)), daemon=True)
     sending.start()
     first, second = said(), said()
-    sending.join(5)
+    sending.join(30)
     assert (len(first.data), first.last, len(second.data), second.last) == (PAGE_BYTES, False, 1, True)
     watch.keep("evidence", "empty", b"")
     assert said() == Keep(watcher="t", what="evidence", name="empty", last=True)
@@ -241,7 +241,7 @@ def held_back(until_s, keeps=True):
     except BlockingIOError:
         return [], waited
     finally:
-        one._thread.join(5)
+        one._thread.join(30)
         ours.close()
         theirs.close()
 
@@ -272,5 +272,5 @@ def test_one_that_lacks_room_on_the_disk_is_tried_again_often(watch, monkeypatch
     monkeypatch.setattr(watching.Watch, "_rest", rest)
     monkeypatch.setattr(watching.random, "uniform", lambda low, high: high)
     watch(how)
-    assert through.wait(5)
+    assert through.wait(30)
     assert rests[:8] == [min(0.05 * 2**turn, longest) for turn in range(8)]

@@ -65,7 +65,7 @@ def core(launch, script):
     made.sock.close()
 
 
-def gone(pid, within_s=5.0):
+def gone(pid, within_s=30.0):
     until = time.monotonic() + within_s
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < until:
         time.sleep(0.02)

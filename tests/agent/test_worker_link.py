@@ -247,7 +247,7 @@ def test_a_worker_that_never_reads_does_not_fill_the_cores_memory(team, spec):
     assert len(link._out) < 2 << 20
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=400), st.booleans(), st.booleans())
 def test_no_bytes_whatsoever_break_the_core(team, spec, data, framed, ready):
     def speak(says):

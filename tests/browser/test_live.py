@@ -12,15 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.free_port import free_port
+
 pytestmark = pytest.mark.browser
 
 HOLDFAST = Path(sys.executable).with_name("holdfast")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Floor:
@@ -46,7 +42,7 @@ class Floor:
 
     def start_console(self):
         self._spawn("console", "serve", *self._own, "--people", self.people, "--agents", self.agents)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while "agents  https://" not in self.log():
             assert time.monotonic() < end, f"the console does not answer: {self.log()}"
             time.sleep(0.05)
@@ -84,7 +80,7 @@ class Floor:
                 self.room.end(pid_file)
         for child, _ in reversed(self._children):
             try:
-                child.wait(15)
+                child.wait(30)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait(5)
@@ -106,7 +102,7 @@ class Room:
 
     def _wait_for_child(self):
         children = Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children")
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not children.read_text().split():
             assert time.monotonic() < end
             time.sleep(0.02)

@@ -52,7 +52,7 @@ def shake_hands(
         with asking.wrap_socket(here, server_hostname="console.test") as tls:
             tls.recv(1)
     finally:
-        thread.join(5)
+        thread.join(30)
     return seen
 
 

@@ -137,4 +137,4 @@ def test_the_acknowledgement_says_how_often_to_report(console: Any, agent: Any, 
 def test_after_all_that_the_console_still_takes_a_report(console: Any, agent: Any, beat: Any) -> None:
     began = time.monotonic()
     assert isinstance(console.report(agent, Batch(agent=agent.name, heartbeat=beat())), Ack)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import msgspec
 from console.store.records import EventFilter
 from contracts.event import GENESIS, Lane
 from contracts.wire import Ack, Batch, LanePart, Problem
+from tests.free_port import free_port
 
 KILLS = 4
 
@@ -75,23 +75,21 @@ def test_what_was_acknowledged_survives_sigkill_and_nothing_is_held_twice(
     first.enrol(stranger)
     context = first.context(stranger)
     first.stop()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     spool = Spool(stranger, lanes(stranger.name), context, port, packed)
     sender = threading.Thread(target=spool.run, daemon=True)
     sender.start()
     for number in range(KILLS):
         before = spool.acked
         console = _start(console_settings, port)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while spool.acked < before + 100 and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(0.013 * number)
         console.kill()
         console.wait()
     spool.stop.set()
-    sender.join(10)
+    sender.join(30)
     last = run_console(console_settings)
     held = last.do(last.parts.store.agent(stranger.name, 1)).lanes[Lane.NORMAL]
     assert spool.acked >= 100 * KILLS

@@ -75,7 +75,7 @@ def test_who_says_nothing_or_only_a_little_is_cut_off(
         began = time.monotonic()
         assert _ended(silent)
         assert _ended(slow)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 12
 
 
 def test_requests_that_follow_one_another_are_answered_in_order(console: Any) -> None:

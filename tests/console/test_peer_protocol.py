@@ -52,8 +52,8 @@ def test_a_slowloris_is_cut_off(run_console: Any, console_settings: Any, strange
     console.enrol(stranger)
     began = time.monotonic()
     with console.connect(stranger) as tls, pytest.raises(OSError):
-        for _ in range(200):
+        for _ in range(500):
             tls.sendall(b"POST /v1/report HTTP/1.1\r\n" if _ == 0 else b"x: y\r\n")
             time.sleep(0.05)
         raise AssertionError("it was never cut off")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import socket
 import sqlite3
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.free_port import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 
@@ -24,7 +25,7 @@ class Console:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.people, self.agents = _free_port(), _free_port()
+        self.people, self.agents = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "console.yaml").write_text("")
         self.options = ("-c", str(folder / "console.yaml"), "--state-dir", str(folder / "console"))
@@ -64,17 +65,6 @@ class Console:
 
     def database(self) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{self.folder / 'console' / 'console.db'}?mode=ro", uri=True, timeout=30)
-
-
-def _free_port() -> int:
-    """Return a port that is free now, and that the kernel gives to nobody: below those for clients (`ip_local_port_range`)."""
-    while True:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", random.randint(15_000, 30_000)))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_a_step_of_an_hour_either_way_disturbs_nothing(
             began, runs, beats = time.monotonic(), _runs(agent), len(seen)
             time.sleep(WINDOW_S)
             # What follows the wall clock waits for the hour to pass again; on a busy machine it is late by seconds.
-            until(lambda runs=runs, beats=beats: _runs(agent) > runs + 2 and len(seen) > beats + 2, 20, agent.log)
+            until(lambda runs=runs, beats=beats: _runs(agent) > runs + 2 and len(seen) > beats + 2, 40, agent.log)
             ran, due = _runs(agent) - runs, time.monotonic() - began
             assert ran <= due + 3, f"after {step}: {ran} looks where about {due:.0f} were due"
     gaps = [later - earlier for earlier, later in itertools.pairwise(seen)]

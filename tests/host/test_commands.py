@@ -43,7 +43,7 @@ def test_a_missing_tool_is_named_with_its_package() -> None:
 def test_a_tool_that_hangs_is_ended_with_its_children() -> None:
     began = time.monotonic()
     assert why("sh", "-c", "sleep 987.5 & sleep 987.5", timeout_s=0.3).why is Why.TIMEOUT
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     assert "987.5" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 

@@ -16,7 +16,7 @@ from host import committers
 
 
 def test_a_living_process_is_described_up_to_its_session(long_sleep: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while Path(f"/proc/{long_sleep.pid}/comm").read_text() != "sleep\n" and time.monotonic() < deadline:
         time.sleep(0.01)
     who = committers.describe(long_sleep.pid, "sleep")

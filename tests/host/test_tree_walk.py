@@ -155,7 +155,7 @@ def test_whoever_stops_early_leaves_no_thread_behind(tree: dict[bytes, bytes], t
     under_way = iter(LinuxWalk([Place(os.fsencode(tmp_path / "tree"))], lambda path: (), TreePlan()))
     next(under_way)
     under_way.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_a_folder_is_opened_without_following_links(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_hostile_names_links_fifos_and_devices_neither_hide_nor_block(do, tmp_pa
     os.close(folder)
     began = time.monotonic()
     result = scan(do, root)
-    assert names(result) == {"new\nline", "\\xff\\xfe", "-rf", "x" * 255, "deep"} and time.monotonic() - began < 10
+    assert names(result) == {"new\nline", "\\xff\\xfe", "-rf", "x" * 255, "deep"} and time.monotonic() - began < 60
 
 
 def test_a_delta_looks_only_at_what_changed_until_the_signatures_move(do, lab, tree):
@@ -128,7 +128,7 @@ def reload(lab, version):
     from host.clamd import LinuxClamd
 
     LinuxClamd().ask(lab.address, "RELOAD")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while f"/{version}/" not in LinuxClamd().ask(lab.address, "VERSION") and time.monotonic() < end:
         time.sleep(0.05)
 

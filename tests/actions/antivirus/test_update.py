@@ -38,7 +38,7 @@ def host_reload(lab):
     from host.clamd import LinuxClamd
 
     LinuxClamd().ask(lab.address, "RELOAD")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while "/27001/" not in LinuxClamd().ask(lab.address, "VERSION") and time.monotonic() < end:
         time.sleep(0.05)
 

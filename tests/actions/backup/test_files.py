@@ -23,7 +23,7 @@ def files(where: Path, version: int) -> Files:
     return Files(store, KEY, version)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=list(HealthCheck), max_examples=20)
 @given(st.binary(max_size=200))
 def test_round_trip(files: Files, tail: bytes) -> None:
     document = b"{" + tail

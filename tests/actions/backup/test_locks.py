@@ -64,7 +64,7 @@ def test_we_stop_at_a_lock_of_restic(repository: Repository, restic: Restic, tmp
         env={**os.environ, "RESTIC_PASSWORD": "correct horse"},
     )
     try:
-        for _ in range(200):
+        for _ in range(1200):
             if names(repository):
                 break
             time.sleep(0.05)
@@ -212,14 +212,14 @@ def test_the_keeper_refreshes_and_tells_of_a_loss(repository: Repository, monkey
     monkeypatch.setattr(module, "REFRESH_S", 0.05)
     lock = repository.lock()
     first = lock.name
-    for _ in range(100):
+    for _ in range(1500):
         time.sleep(0.02)
         if lock.name != first:
             break
     assert lock.name != first
     lock.check()
     monkeypatch.setattr(repository.files, "save", lambda *_: (_ for _ in ()).throw(LockLost("removed")))
-    for _ in range(100):
+    for _ in range(1500):
         time.sleep(0.02)
         try:
             lock.check()

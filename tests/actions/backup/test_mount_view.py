@@ -64,7 +64,7 @@ def test_every_attribute_is_that_of_the_source(repository: Repository, tmp_path:
     assert view.attributes(view.find(node_path(view, root, b"sparse"))).blocks * 512 < 8 << 20, "holes take no room"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(offset=st.integers(0, 3_000_100), size=st.integers(1, 1_500_000))
 def test_any_part_of_a_file_is_what_the_source_has_there(
     repository: Repository, tmp_path: Path, offset: int, size: int

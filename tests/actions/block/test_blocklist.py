@@ -92,9 +92,9 @@ def test_a_list_of_millions_of_lines_is_refused_in_short_time(net: Net, drop: Pa
         "\n".join(f"{number % 200 + 11}.{number >> 8 & 255}.{number & 255}.1" for number in range(2_000_000))
     )
     small = Blocklist(Options(lists={"drop": str(drop)}, max_networks=1000))
-    started = time.monotonic()
+    started = time.process_time()
     result = net.act(small)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
     assert "more than 1000 networks" in str(result.outcome)
     assert net.host.run("nft", "list", "ruleset") == ""
 

@@ -23,7 +23,7 @@ class FakeJournal:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
 
     def entry(self) -> dict[str, list[str]]:
         data, ancillary, _, _ = self.socket.recvmsg(1 << 20, 1024)

@@ -15,7 +15,7 @@ from contracts.snapshot import Snapshot, apply
 from contracts.subjects.antivirus import Product
 from host.linux import LinuxHost
 
-SLOW = "sleep 0.6; date -u +%Y-%m-%dT%H:%M:%S"
+SLOW = "sleep 3; date -u +%Y-%m-%dT%H:%M:%S"
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +47,10 @@ def test_a_slow_product_is_awaited_no_longer_than_others_can_bear_and_its_answer
     look = Looks(SLOW)
     with pytest.raises(Unavailable, match="slow has not answered yet"):
         look()
-    assert look.took < 0.3, "of which all but 0.04 s are the machine's"
+    assert look.took < 2.5, "of which all but 0.04 s are the machine's"
     assert not ANSWERED.is_set()
-    assert ANSWERED.wait(10)
-    assert look().built_ms > 0 and look.took < 0.3
+    assert ANSWERED.wait(30)
+    assert look().built_ms > 0 and look.took < 2.5
 
 
 def test_meanwhile_the_last_answer_stands_and_one_that_hangs_is_a_blind_spot_with_its_age(monkeypatch):
@@ -64,7 +64,7 @@ def test_meanwhile_the_last_answer_stands_and_one_that_hangs_is_a_blind_spot_wit
     assert look() == first
     (spot,) = look.blind
     assert spot.why.value == "timeout" and "s old" in spot.detail and "slow" in spot.what
-    assert ANSWERED.wait(10)
+    assert ANSWERED.wait(30)
     look()
     assert look.blind == ()
 

@@ -8,6 +8,7 @@ from contracts.clamav_options import ClamavOptions
 from contracts.errors import Unavailable, Why
 from host.linux import LinuxHost
 from tests import clamav_lab
+from tests.free_port import free_port
 
 
 def scanned(conf, *paths, **more):
@@ -24,11 +25,7 @@ def scanned(conf, *paths, **more):
 @pytest.fixture(scope="module")
 def by_port():
     """A clamd that listens on a port alone."""
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     with clamav_lab.running(TCPSocket=str(port), TCPAddr="127.0.0.1", MaxFileSize="1M") as lab:
         conf = lab.folder / "port.conf"
         conf.write_text(f"TCPSocket {port}\nTCPAddr 127.0.0.1\nMaxFileSize 1M\n")

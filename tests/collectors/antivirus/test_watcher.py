@@ -54,7 +54,7 @@ class Heard:
     def found(self):
         return {event.key.rpartition("/")[2] for event in self.events if event.kind == "antivirus.malware_found"}
 
-    def until(self, condition, seconds=10):
+    def until(self, condition, seconds=30):
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
             time.sleep(0.02)
@@ -77,7 +77,7 @@ def watch(options):
     yield start
     for stop, thread in stops:
         stop.set()
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
 
 
@@ -139,7 +139,7 @@ def test_what_a_mapping_wrote_is_found_by_the_next_pass(watch, tmp_path):
         mapped.flush()
         os.utime(path)
         # A notice of the close may come or not: what counts is that it is found.
-    heard.until(lambda: "mapped" in heard.found(), 15)
+    heard.until(lambda: "mapped" in heard.found(), 40)
 
 
 def test_what_came_while_nobody_watched_is_scanned_at_the_start(watch, tmp_path):
@@ -167,7 +167,7 @@ def test_more_than_can_wait_is_found_nevertheless_also_what_is_old_and_moved_in(
     for number in range(60):
         (root / f"single-{number}").write_bytes(EICAR)
         expected.add(f"single-{number}")
-    heard.until(lambda: heard.found() == expected, 30)
+    heard.until(lambda: heard.found() == expected, 60)
     assert heard.spots == ()
 
 
@@ -189,7 +189,7 @@ def test_what_does_not_fit_while_there_is_no_daemon_is_found_when_it_is_back(wat
         heard.until(lambda: heard.spots != ())
     finally:
         lab.start()
-    heard.until(lambda: heard.found() == expected, 30)
+    heard.until(lambda: heard.found() == expected, 60)
     heard.until(lambda: heard.spots == ())
 
 
@@ -207,7 +207,7 @@ def test_without_a_daemon_it_waits_and_says_so_and_loses_nothing(watch, lab, tmp
     heard.until(lambda: heard.spots != ())
     assert "malicious" in heard.spots[0].what and heard.found() == set()
     lab.start()
-    heard.until(lambda: "meanwhile" in heard.found(), 15)
+    heard.until(lambda: "meanwhile" in heard.found(), 40)
     heard.until(lambda: heard.spots == ())
 
 

@@ -62,7 +62,7 @@ class Running:
 
     def stop(self) -> None:
         self._ending.set()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         if self._error is not None:
             raise self._error
@@ -76,7 +76,7 @@ class Running:
         self.blind = report.blind
         return list(report.events)
 
-    def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
         """Look until something holds."""
         end = time.monotonic() + seconds
         while True:

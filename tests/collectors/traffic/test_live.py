@@ -10,7 +10,7 @@ from tests.collectors.traffic.test_ring import frame, send
 FILTERED = RingOptions(filter="udp port 9", blocks=4)
 
 
-def gather(source: LiveSource, count: int, seconds: float = 4.0) -> list[tuple[int, bytes]]:
+def gather(source: LiveSource, count: int, seconds: float = 20.0) -> list[tuple[int, bytes]]:
     """Return interface number and packet of what comes, until there are `count` or the time is over."""
     found: list[tuple[int, bytes]] = []
     until = time.monotonic() + seconds

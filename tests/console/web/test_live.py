@@ -28,7 +28,7 @@ def listen(site, admin, deed, wanted=b"data:", agent=""):
         stream = live._stream(site.console, "ada", admin.client.cookies[COOKIE], agent)
         said = await anext(stream)
         deed()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for part in stream:
                 said += part
                 if wanted in part:
@@ -85,7 +85,7 @@ def test_a_stream_ends_with_the_hub(site, admin):
         await anext(stream)
         await asyncio.sleep(0)
         site.hub.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return [part async for part in stream]
 
     assert site.run(work()) == []

@@ -19,6 +19,7 @@ from actions.backup.repository import Repository
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import Restic
 from tests.actions.backup.databases.conftest import redis
+from tests.free_port import free_port
 
 Save = Callable[..., Report]
 ACCOUNTS = 100
@@ -234,8 +235,5 @@ def test_one_that_does_not_go_on_is_given_up(save: Save, tmp_path: Path) -> None
 def test_one_that_is_not_there_is_named(save: Save, tmp_path: Path) -> None:
     report = save(source(tmp_path))
     assert "socket does not answer (No such file or directory)" in report.failed[0].message
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    report = save(Redis(RedisOptions(port=port)))
+    report = save(Redis(RedisOptions(port=free_port())))
     assert "Connection refused" in report.failed[0].message

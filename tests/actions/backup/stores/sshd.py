@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from actions.backup.stores.sftp_target import SftpTarget
+from tests.free_port import free_port
 
 USER = "nobody"
 """Whoever is chrooted: an account that is there on every Debian, with no password and no shell."""
@@ -45,12 +46,6 @@ def make_key(path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path], check=True)
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 class Sshd:
     """An sshd; `more` are further lines of its configuration, `user` is who logs in. `{root}` in `more` is `root`."""
 
@@ -77,7 +72,7 @@ class Sshd:
         Path("/run/sshd").mkdir(exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self.command, stderr=log)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()

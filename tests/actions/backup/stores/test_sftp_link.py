@@ -15,7 +15,8 @@ from actions.backup.stores.sftp_link import LinkBroken, connect
 from actions.backup.stores.sftp_session import Session
 from actions.backup.stores.store import Denied, StoreError
 from tests.actions.backup.stores.proxy import Proxy
-from tests.actions.backup.stores.sshd import Sshd, free_port, make_key, normal
+from tests.actions.backup.stores.sshd import Sshd, make_key, normal
+from tests.free_port import free_port
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +218,7 @@ def test_no_thread_and_no_descriptor_is_left(server: Sshd, tmp_path: Path) -> No
 
 
 def settle() -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while any(
         "paramiko" in str(type(thread)).lower() or "_Transport" in type(thread).__name__
         for thread in threading.enumerate()

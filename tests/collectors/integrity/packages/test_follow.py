@@ -44,8 +44,8 @@ def test_an_archive_is_learnt_at_once_and_the_end_is_prompt(tmp_path: Path) -> N
     began = time.monotonic()
     os.rename(tmp_path / "partial/a.deb", tmp_path / "a.deb")
     while not any(names for _, names in learnt):
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         time.sleep(0.01)
     stop.set()
-    thread.join(2)
+    thread.join(20)
     assert not thread.is_alive() and len(learnt) < 10

@@ -97,7 +97,7 @@ class Arena:
         self._running.append(program)
         return program
 
-    def wait_for(self, host: str, port: int, seconds: float = 10.0) -> None:
+    def wait_for(self, host: str, port: int, seconds: float = 30.0) -> None:
         """Wait until something listens on a host's TCP port."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -150,7 +150,7 @@ class Watch:
         """Return the kinds found so far, without the room's name."""
         return {one.kind.name.removeprefix("traffic.") for one in self.findings}
 
-    def wait(self, kind: str, seconds: float = 10.0) -> Finding:
+    def wait(self, kind: str, seconds: float = 30.0) -> Finding:
         """Wait until something of a kind was found."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._raised:

@@ -32,6 +32,7 @@ from tests.collectors.traffic.protocols.http2.wire import (
 )
 from tests.collectors.traffic.protocols.replay import replay, talk
 from tests.collectors.traffic.rules.engine.scene import Talk, capture, counts, request
+from tests.free_port import free_port
 
 MAGIC = frames.MAGIC
 
@@ -382,12 +383,6 @@ class _Tap:
         self._socket.close()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def entered() -> Iterator[Path]:
     """A folder that every user may enter: pytest's own is closed anew by any other run of pytest that begins meanwhile."""
@@ -399,7 +394,7 @@ def entered() -> Iterator[Path]:
 @pytest.fixture
 def tap(entered: Path) -> Iterator[_Tap]:
     """A tap before a real Apache that speaks HTTP/2 without encryption."""
-    port, modules = _free_port(), "/usr/lib/apache2/modules"
+    port, modules = free_port(), "/usr/lib/apache2/modules"
     user = "" if os.geteuid() else "User nobody\nGroup nogroup\n"
     root = entered / "www"
     root.mkdir()
