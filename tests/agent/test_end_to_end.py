@@ -319,7 +319,7 @@ def test_a_full_disk_holds_looks_back_and_loses_nothing(tmp_path: Path) -> None:
         fill(state / "more")
         made.inside("nft", "-f", "-", stdin=RULESET)
         made.until(lambda: bool(made.ask("status")["disk"]), 30)
-        assert made.sight("firewall")["state"] != "seen"
+        made.until(lambda: made.sight("firewall")["state"] != "seen", 30)
         (state / "ballast").unlink()
         (state / "more").unlink()
         made.event("agent.disk_full", 30)

@@ -138,7 +138,7 @@ def test_a_look_past_its_deadline_is_interrupted_even_where_it_catches_everythin
 
     started = time.monotonic()
     outcome = look(Looks(stubborn), Host(), BEFORE, deadline_s=0.1).outcome
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert outcome.error.startswith("timeout: not done after 0.1 s (agent/test_execute.py:")
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 

@@ -222,8 +222,7 @@ def test_after_an_outage_everything_arrives_in_order(agent, console) -> None:
     for turn in range(3):
         console.stop()
         agent.append(*[fact(turn * 100 + number) for number in range(100)])
-        until(lambda: agent.reporter.status().last_error)
-        assert "is not reachable" in agent.reporter.status().last_error
+        until(lambda: "is not reachable" in agent.reporter.status().last_error)
         assert agent.reporter.status().advice
         console.start()
         until(agent.delivered)

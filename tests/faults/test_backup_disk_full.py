@@ -48,7 +48,7 @@ def test_a_disk_that_fills_in_the_middle_of_a_backup(
             return [text for (text,) in db.execute("SELECT text FROM events WHERE kind = ?", (kind,))]
 
     agent.start(*disk.inside, sys.executable, "-P", "-m", "agent.daemon", "-c", str(agent.config))
-    until(lambda: agent.ask("status"), 30, agent.log)
+    until(lambda: agent.ask("status"), 60, agent.log)
     assert holdfast("init").returncode == 0
     first = holdfast("run")
     assert first.returncode == 0, first.stderr
@@ -66,6 +66,6 @@ def test_a_disk_that_fills_in_the_middle_of_a_backup(
     assert again.returncode == 0 and "301 files" in again.stdout, again.stderr
     checked = holdfast("check", "--read-data")
     assert checked.returncode == 0 and "nothing wrong" in checked.stdout, checked.stdout + checked.stderr
-    until(lambda: len(told("backup.finished")) == 2, 30, agent.log)
+    until(lambda: len(told("backup.finished")) == 2 and told("backup.failed"), 60, agent.log)
     (failed,) = told("backup.failed")
     assert str(agent.folder / disk.name) in failed and "make room there" in failed

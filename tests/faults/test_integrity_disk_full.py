@@ -74,7 +74,7 @@ def test_a_disk_that_fills_in_a_first_baseline_and_while_files_are_watched(
     until(lambda: not unseen(), 60, why)
 
     (tree / "d0/0").write_text("seen")
-    until(lambda: told("integrity.modified", f"{tree}/d0/0"), 30, why)
+    until(lambda: told("integrity.modified", f"{tree}/d0/0"), 60, why)
     disk.fill()
     for number in range(50):
         (tree / f"d1/{number}").rename(tree / f"d1/was{number}")

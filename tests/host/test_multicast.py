@@ -54,7 +54,7 @@ def test_a_burst_without_end_is_told_of_after_a_moment() -> None:
     thread.start()
     started = time.monotonic()
     assert multicast.drain(ours, "x") == "changed"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     over.set()
     thread.join()
 

@@ -71,7 +71,7 @@ def test_what_takes_too_long_is_ended_with_its_children() -> None:
     ):
         everything(running)
     assert caught.value.why is Why.TIMEOUT
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert not still_there("976.5")
 
 

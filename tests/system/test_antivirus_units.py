@@ -131,7 +131,7 @@ def test_the_relay_serves_signed_databases_from_its_unit(system: Container) -> N
     system.run("chown", "holdfast-steward:", f"{folder}/daily.cvd")
     system.run("systemctl", "start", "holdfast-relay.service")
     try:
-        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, 20, "the relay listens")
+        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, 60, "the relay listens")
         assert system.run("python3", "-c", ASK).stdout.split() == ["404", "404", "404", "519"]
         pid = system.main_pid("holdfast-relay")
         assert "CapEff:\t0000000000000000" in system.run("cat", f"/proc/{pid}/status").stdout

@@ -52,7 +52,7 @@ def test_the_unit_reads_rules_sees_a_packet_and_may_nothing_else(system: Contain
         assert re.search(rf"^{line}:\s+0*2000$", status, re.M), f"{line} is CAP_NET_RAW alone: {status}"
     assert re.search(r"^Seccomp:\s+2$", status, re.M)
     system.run("python3", "-c", ASK)
-    system.wait_for(lambda: events(system, "traffic.alert"), 20, "the alert")
+    system.wait_for(lambda: events(system, "traffic.alert"), 60, "the alert")
     assert '"sid":9000001' in json.dumps(events(system, "traffic.alert"), separators=(",", ":"))
     told = system.run("holdfast", "traffic", "status").stdout
     assert "Sensor: watching" in told and "1 in use, 0 refused" in told, told

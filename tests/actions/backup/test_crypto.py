@@ -81,10 +81,10 @@ def test_keys_of_zeros_or_of_a_wrong_length_are_refused(parts: tuple[bytes, byte
     ("n", "r", "p"), [(1 << 30, 8, 1), (3, 8, 1), (0, 8, 1), (1, 8, 1), (1024, 0, 1), (1024, 8, 0), (1024, 8, 1 << 30)]
 )
 def test_costs_that_would_stop_the_machine_are_refused_at_once(n: int, r: int, p: int) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadParameters):
         derive("x", b"salt", ScryptParameters(n, r, p))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_calibration_stays_within_the_limits_of_restic() -> None:

@@ -157,7 +157,7 @@ def test_waiting_for_others_is_not_time_to_restore(repository: Repository, made:
 
     proof = Prover(repository, str(scratch), wait=wait, tell=told.append).prove([made])
     assert proof.paused_s > 0.3
-    assert proof.seconds < 10
+    assert proof.seconds < 60
     assert told == sorted(told)
 
 

@@ -157,6 +157,22 @@ def arrivals(one: socket.socket, seconds: float) -> int:
     return count
 
 
+def arrive(one: socket.socket, count: int) -> None:
+    """Wait until so many datagrams arrive; raises `TimeoutError` where none comes for long."""
+    one.settimeout(30)
+    for _ in range(count):
+        one.recv(64)
+
+
+def drain(one: socket.socket) -> None:
+    """Take what has arrived by now."""
+    time.sleep(0.05)
+    one.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while one.recv(64):
+            pass
+
+
 @pytest.fixture
 def net(tmp_path: Path) -> Iterator[Net]:
     folder = tmp_path / "state"

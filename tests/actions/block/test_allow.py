@@ -10,7 +10,7 @@ from actions.block.block import Block
 from contracts.blocking import TABLE
 from contracts.errors import UsageError
 from contracts.options import ActionOptions
-from tests.actions.block.conftest import HOST, NOT_SAVED, OUTSIDE, Net, arrivals, full_disk
+from tests.actions.block.conftest import HOST, NOT_SAVED, OUTSIDE, Net, arrive, drain, full_disk
 
 ALLOW, DISALLOW = Allow(ActionOptions()), Disallow(ActionOptions())
 
@@ -19,9 +19,9 @@ def test_allowing_ends_a_ban_and_keeps_the_next_away(net: Net, block: Block) -> 
     ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5040)
     net.stream(net.outside, (OUTSIDE, 6040), (HOST, 5040))
     net.act(block, address=OUTSIDE)
-    arrivals(ear, 0.05)
+    drain(ear)
     result = net.act(ALLOW, address=OUTSIDE, owner="ops", reason="office")
-    assert arrivals(ear, 0.3) > 5
+    arrive(ear, 6)
     assert [event.kind for event in result.events] == ["block.allowed"]
     refused = net.act(block, address=OUTSIDE)
     assert refused.answer["refused"] == "it is on the allowlist: office (owner ops)"
@@ -29,9 +29,9 @@ def test_allowing_ends_a_ban_and_keeps_the_next_away(net: Net, block: Block) -> 
 
 
 def test_it_ends_at_its_time(net: Net, block: Block) -> None:
-    net.act(ALLOW, address="203.0.113.0/24", owner="ops", reason="office", seconds=1.0)
+    net.act(ALLOW, address="203.0.113.0/24", owner="ops", reason="office", seconds=5.0)
     assert net.act(block, address="203.0.113.7").answer["refused"]
-    time.sleep(1.1)
+    time.sleep(5.1)
     assert net.act(block, address="203.0.113.7").events[0].kind == "block.address_blocked"
 
 

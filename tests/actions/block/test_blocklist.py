@@ -14,7 +14,7 @@ from contracts.blocking import TABLE
 from contracts.errors import UsageError
 from contracts.options import ActionOptions
 from contracts.outcome import Failed, Ok
-from tests.actions.block.conftest import HOST, OUTSIDE, Net, arrivals
+from tests.actions.block.conftest import HOST, OUTSIDE, Net, arrivals, arrive, drain
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def held(net: Net) -> list[str]:
 def test_what_is_listed_is_dropped(net: Net, lists: Blocklist) -> None:
     ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5020)
     net.stream(net.outside, (OUTSIDE, 6020), (HOST, 5020))
-    assert arrivals(ear, 0.2) > 5
+    arrive(ear, 6)
     result = net.act(lists)
     assert result.outcome == Ok()
     fields = result.events[0].fields
     assert (fields["networks"], fields["added"], fields["lists"]) == (3, 3, ["drop: 3"])
-    arrivals(ear, 0.05)
+    drain(ear)
     assert arrivals(ear, 0.3) == 0
 
 

@@ -25,7 +25,7 @@ def test_the_first_start_is_remembered_and_nothing_is_loaded(net: Net) -> None:
     assert decode(Path(net.machine.state, "bans.json").read_bytes()).begun_ms >= before_ms - 1
     assert net.host.run("nft", "list", "ruleset") == ""
     again = net.act(
-        Block(Options(shadow=0.2, watch=0.0)), cause="0190", event=EVENT, address="203.0.113.7", handshake=True
+        Block(Options(shadow=600.0, watch=0.0)), cause="0190", event=EVENT, address="203.0.113.7", handshake=True
     )
     assert again.events[0].kind == "block.would_block"
     time.sleep(0.3)

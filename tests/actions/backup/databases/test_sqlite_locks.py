@@ -60,7 +60,7 @@ def test_an_exclusive_holder_is_waited_for(path: Path, descriptor: int) -> None:
         began = time.monotonic()
         with pytest.raises(Busy) as caught:
             locks.share_database(descriptor, time.monotonic() + 0.3)
-        assert 0.25 < time.monotonic() - began < 5
+        assert 0.25 < time.monotonic() - began < 30
         assert caught.value.advice
         db.execute("COMMIT")
     locks.share_database(descriptor, time.monotonic() + 5)

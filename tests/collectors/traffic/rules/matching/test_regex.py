@@ -51,13 +51,13 @@ def test_a_search_begins_where_it_is_told_and_sees_what_is_before() -> None:
 @pytest.mark.parametrize("bomb", [rb"^(a+)+$", rb"^(a|a)*$", rb"^(a|aa)+$", rb"(x+x+)+y", rb"^((a*)*)*$"])
 def test_bombs_end_soon_and_are_counted(bomb: bytes, flags: str) -> None:
     expression = Expression(bomb, flags)
-    began = time.monotonic()
+    began = time.process_time()
     for data in (b"a" * 5000 + b"b", b"x" * 5000):
         try:
             expression.search(data)
         except TooHard:
             pass
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert expression.given_up >= 1 or bomb == rb"(x+x+)+y"
 
 
