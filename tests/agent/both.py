@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tests.agent.test_end_to_end import ROOT
+from tests.agent.test_end_to_end import PATIENCE_S, ROOT
 
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 START = 'ip link set lo up && exec "$0" tools/run_local.py --state "$1" --json'
@@ -57,7 +57,7 @@ class Both:
 
     def until(self, holds: Callable[[], object], seconds: float, why: Callable[[], object] = lambda: "") -> None:
         """Wait until something holds."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + max(seconds, PATIENCE_S)
         while not holds():
             assert time.monotonic() < end, why()
             time.sleep(0.05)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.test_end_to_end import PATIENCE_S
 from tests.agent.test_traffic_end_to_end import CLIENT, Site, site
 
 __all__ = ["site"]
@@ -32,7 +33,7 @@ class Console:
         self.until(lambda: self.page("/login") != "", 60)
 
     def until(self, holds: Callable[[], bool], seconds: float) -> None:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + max(seconds, PATIENCE_S)
         while not holds():
             assert time.monotonic() < end and self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
             time.sleep(0.1)
