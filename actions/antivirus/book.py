@@ -31,6 +31,8 @@ class Book:
         self._late: dict[bytes, dict[bytes, tuple[bytes, int]]] = {}
         self.trouble = ""
         """Why nothing more is noted, "" while it is."""
+        self.damaged = False
+        """Whether the file is, so that the next scan begins another one."""
 
     def epoch(self, text: str) -> int:
         """The number of these signatures (what clamd answers to VERSION), a new one where they were not met before."""
@@ -82,8 +84,12 @@ class Book:
         self._late.clear()
 
     def _read(self, folder: bytes) -> dict[bytes, tuple[bytes, int]]:
-        row = self._database.execute("SELECT entries FROM folder WHERE path = ?", (folder,)).fetchone()
-        return {key: (stamp, epoch) for key, stamp, epoch in _ENTRY.iter_unpack(row[0])} if row else {}
+        try:
+            row = self._database.execute("SELECT entries FROM folder WHERE path = ?", (folder,)).fetchone()
+            return {key: (stamp, epoch) for key, stamp, epoch in _ENTRY.iter_unpack(row[0])} if row else {}
+        except (sqlite3.DatabaseError, struct.error, TypeError) as error:
+            self._spoiled(error)
+            return {}
 
     def _write(self, folder: bytes, entries: dict[bytes, tuple[bytes, int]]) -> None:
         raw = b"".join(_ENTRY.pack(key, stamp, epoch) for key, (stamp, epoch) in entries.items())
@@ -99,6 +105,12 @@ class Book:
                 self._database.execute(statement, values)
             except sqlite3.OperationalError as error:
                 self.trouble = _said(error)
+            except sqlite3.DatabaseError as error:
+                self._spoiled(error)
+
+    def _spoiled(self, error: Exception) -> None:
+        """The file is damaged: what it says counts for nothing, and everything is scanned."""
+        self.damaged, self.trouble = True, f"the book of scans is damaged: {error}"
 
     def _commit(self) -> None:
         try:
@@ -106,6 +118,8 @@ class Book:
         except sqlite3.OperationalError as error:
             self.trouble = _said(error)
             self._database.rollback()
+        except sqlite3.DatabaseError as error:
+            self._spoiled(error)
 
 
 @contextmanager
@@ -120,9 +134,9 @@ def opened(state: str) -> Iterator[Book]:
     except sqlite3.OperationalError as error:  # nothing is wrong with the file
         database, trouble = _connect(Path(":memory:")), _said(error)
     except sqlite3.DatabaseError:
-        for each in (path, path.with_name(f"{FILE}-wal"), path.with_name(f"{FILE}-shm")):
-            each.unlink(missing_ok=True)
+        _remove(path)
         database = _connect(path)
+    damaged = False
     try:
         book = Book(database)
         book.trouble = trouble
@@ -130,8 +144,16 @@ def opened(state: str) -> Iterator[Book]:
             yield book
         finally:
             book.close()
+            damaged = book.damaged
     finally:
         database.close()
+        if damaged:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    for each in (path, path.with_name(f"{FILE}-wal"), path.with_name(f"{FILE}-shm")):
+        each.unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -146,6 +168,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS folder (path BLOB PRIMARY KEY, entries BLOB NOT NULL) WITHOUT ROWID"
         )
         database.execute("CREATE TABLE IF NOT EXISTS epoch (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)")
+        database.execute("SELECT id, text FROM epoch").fetchall()  # read whole by each scan: damage shows here
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.commit()
     except BaseException:

@@ -28,6 +28,7 @@ _LEFT_OUT = frozenset(
      "foreground", "checks", "onupdateexecute", "onerrorexecute", "onoutdatedexecute", "allowsupplementarygroups", "logtime",
      "logverbose", "debug"]
 )  # fmt: skip
+_PART = ".part"
 _MIRRORS = frozenset({"privatemirror", "databasemirror", "dnsdatabaseinfo"})
 _OUTPUT = 256 << 10
 
@@ -49,6 +50,7 @@ def own_folder(state: str) -> str:
 
 def seed(source: str, folder: str) -> None:
     """Copy what the system has and this folder lacks or has otherwise, so that only differences are fetched; and the cool-down with it."""
+    _clear(folder)
     for name in (*databases(source), DAT):
         theirs, ours = Path(source, name), Path(folder, name)
         try:
@@ -59,13 +61,22 @@ def seed(source: str, folder: str) -> None:
             _copy(theirs, ours)
 
 
+def _clear(folder: str) -> None:
+    """Remove what a run left that was killed: half a copy, and freshclam's folders of hundreds of megabytes."""
+    for path in Path(folder).iterdir():
+        if path.suffix == _PART:
+            path.unlink()
+        elif path.name.startswith("tmp.") and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _stamp(found: os.stat_result) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a regular file with its times, by a rename."""
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(target.name + _PART)
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as reading, part.open("wb") as writing:
         shutil.copyfileobj(reading, writing, 1 << 20)
@@ -102,7 +113,7 @@ def configuration(text: str, folder: str, mirror: str, whole: bool) -> str:
     """Return freshclam's configuration for a run in `folder`; `mirror` takes the place of those that it names."""
     kept = []
     for line in text.splitlines():
-        name = line.strip().partition(" ")[0].lower()
+        name = next(iter(line.split(None, 1)), "").lower()
         if name and not name.startswith("#") and name not in _LEFT_OUT and not (mirror and name in _MIRRORS):
             kept.append(line.strip())
     lines = [*kept, f"DatabaseDirectory {folder}", "LogTime yes", "Foreground yes"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 
@@ -9,6 +10,7 @@ from actions.antivirus.freshclam_run import SIGNATURE, databases
 from analysis.antivirus import cvd
 from contracts.errors import HoldfastError, Malformed
 
+_PART = re.compile(r"\.holdfast-[0-9]+\.part")
 _CONTAINERS = ("cvd", "cld", "cud")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -27,6 +29,9 @@ def place(source: str, target: str) -> list[str]:
     except OSError as error:
         raise NotPlaced(f"{target}: {(error.strerror or str(error)).lower()}") from error
     try:
+        for name in os.listdir(folder):  # noqa: PTH208  # by its descriptor
+            if _PART.fullmatch(name):  # of one that was killed
+                os.unlink(name, dir_fd=folder)
         placed = [name for name in databases(source) if _newer(source, name, folder)]
         placed.sort(
             key=lambda name: SIGNATURE.fullmatch(name) is None

@@ -1,5 +1,6 @@
 """The test file of a proof: written into a watched folder, and taken away again. Whether it was found is for the core to see."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -71,12 +72,7 @@ class AntivirusProve:
             raise _refused(options.folder, error) from error
         at_ms = round(host.now().timestamp() * 1000)
         try:
-            descriptor = os.open(path.rpartition("/")[2], _NEW, 0o644, dir_fd=folder)
-            try:
-                os.write(descriptor, eicar())
-                os.fchmod(descriptor, 0o644)
-            finally:
-                os.close(descriptor)
+            _write(path.rpartition("/")[2], folder)
         except OSError as error:
             raise _refused(options.folder, error) from error
         finally:
@@ -116,15 +112,32 @@ class AntivirusProve:
         removed = 0
         try:
             with os.scandir(folder) as listing:
-                names = [entry.name for entry in listing if os.fsencode(entry.name).startswith(DRILL_PREFIX)]
+                # A folder of that name is somebody else's, and would keep the others from being taken away.
+                ours = [entry for entry in listing if os.fsencode(entry.name).startswith(DRILL_PREFIX)]
+                names = [entry.name for entry in ours if not entry.is_dir(follow_symlinks=False)]
             for name in names:
-                os.unlink(name, dir_fd=folder)
-                removed += 1
+                with contextlib.suppress(FileNotFoundError):  # another antivirus was quicker
+                    os.unlink(name, dir_fd=folder)
+                    removed += 1
         except OSError as error:
             raise _refused(self._options.proof.folder, error) from error
         finally:
             os.close(folder)
         return removed
+
+
+def _write(name: str, folder: int) -> None:
+    """Write the test file, whole or not at all."""
+    descriptor = os.open(name, _NEW, 0o644, dir_fd=folder)
+    try:
+        os.write(descriptor, eicar())
+        os.fchmod(descriptor, 0o644)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _refused(folder: str, error: OSError) -> NotPlanted:

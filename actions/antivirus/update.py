@@ -1,5 +1,6 @@
 """Brings ClamAV's signatures up to date: what is current, freshclam, the files in their place, and clamd that has loaded them."""
 
+import errno
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,7 @@ class UpdateSignatures:
         """Update; under dry run only say what would be done. What was found out is in the events."""
         run = _Update(host, self._options, command, progress)
         try:
-            return run.run()
+            return run.whole()
         except NothingToUpdate as error:
             if command.who == SCHEDULE:
                 return Result(summary=f"{error.message}: nothing is updated", answer={"code": error.exit_code})
@@ -69,6 +70,15 @@ class _Update:
         self._clamav = Clamav(host, options.clamav)
         self.began = host.monotonic()
         self.events: list[Event] = []
+
+    def whole(self) -> Result:
+        """Update; what the disk refuses is an update that failed, like any other. Raises `HoldfastError`."""
+        try:
+            return self.run()
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            full = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see why"
+            raise NotUpdated(f"{where}{(error.strerror or str(error)).lower()}", advice=full) from error
 
     def run(self) -> Result:
         if not self._host.state:

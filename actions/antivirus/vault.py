@@ -131,8 +131,8 @@ class Vault:
                 self._write(kept)
                 try:
                     self._rename(folder, name, vault, kept)
-                except BaseException:
-                    self._forget(kept)
+                except BaseException as error:
+                    self._undo(folder, name, vault, kept, error)
                     raise
                 return kept
             except OSError as error:
@@ -151,19 +151,36 @@ class Vault:
         os.rename(name, entry, src_dir_fd=folder, dst_dir_fd=vault)
         moved = os.stat(entry, dir_fd=vault, follow_symlinks=False)
         if (moved.st_dev, moved.st_ino) != (kept.device, kept.inode):
-            self._put_back(folder, name, vault, entry)
             raise NotMoved(
                 f"{kept.path} was exchanged while it was moved; it is back in its place", advice="scan it again"
             )
         os.chmod(entry, 0, dir_fd=vault)
-        os.fsync(vault)
-        os.fsync(folder)
+        for each in (vault, folder):
+            _durable(each)
 
-    @staticmethod
-    def _put_back(folder: int, name: bytes, vault: int, entry: bytes) -> None:
-        with contextlib.suppress(FileExistsError):  # somebody has put a third one there; then this one stays here
+    def _undo(self, folder: int, name: bytes, vault: int, kept: Kept, error: BaseException) -> None:
+        """Put a file back whose move did not come to its end; one that cannot be keeps its note, else nobody would find it again."""
+        entry = kept.entry.encode()
+        try:
+            found = os.stat(entry, dir_fd=vault, follow_symlinks=False)
+        except FileNotFoundError:
+            self._forget(kept)  # it was never moved
+            return
+        is_meant = (found.st_dev, found.st_ino) == (kept.device, kept.inode)
+        try:
+            if is_meant and found.st_mode & 0o7777 != kept.mode:
+                os.chmod(entry, kept.mode, dir_fd=vault)
             os.link(entry, name, src_dir_fd=vault, dst_dir_fd=folder, follow_symlinks=False)
-            os.unlink(entry, dir_fd=vault)
+        except OSError:  # somebody has put another one there, or this file system has no second names
+            mode = kept.mode if is_meant else stat.S_IMODE(found.st_mode)
+            now = {"device": found.st_dev, "inode": found.st_ino, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+            self._write(msgspec.structs.replace(kept, mode=mode, uid=found.st_uid, gid=found.st_gid, **now))
+            raise NotMoved(
+                f"the move of {kept.path} did not come to its end; what stood there is in quarantine as {kept.entry}",
+                advice=f"see `holdfast antivirus quarantine list`, and restore {kept.entry} if it is not malicious",
+            ) from error
+        os.unlink(entry, dir_fd=vault)
+        self._forget(kept)
 
     def restore(self, kept: Kept, to: bytes) -> None:
         """Bring a file back as it was, never over another one; permissions that lend rights (setuid, setgid) do not come back."""
@@ -171,16 +188,24 @@ class Vault:
         folder, vault = self._folder(parent or b"/"), self._opened(kept)
         try:
             # Before it has its name back: nobody else reaches it here, and should this fail nothing has changed.
-            os.chmod(kept.entry, kept.mode & 0o1777, dir_fd=vault)
+            is_file = stat.S_ISREG(os.stat(kept.entry, dir_fd=vault, follow_symlinks=False).st_mode)
+            if is_file:  # what was exchanged in the midst of a move may be a link
+                os.chmod(kept.entry, kept.mode & 0o1777, dir_fd=vault)
             try:
                 os.link(kept.entry, name, src_dir_fd=vault, dst_dir_fd=folder, follow_symlinks=False)
             except OSError:
-                os.chmod(kept.entry, 0, dir_fd=vault)
+                if is_file:
+                    os.chmod(kept.entry, 0, dir_fd=vault)
                 raise
             os.unlink(kept.entry, dir_fd=vault)
-            os.fsync(folder)
+            _durable(folder)
         except FileExistsError as error:
             raise NotMoved(f"{escape(to)} exists", advice="restore it to another place with --to") from error
+        except FileNotFoundError as error:
+            raise NotMoved(
+                f"the file {kept.entry} is not in the quarantine {kept.vault}: it never came there, or was removed",
+                advice=f"forget it with `holdfast antivirus quarantine delete {kept.entry}`",
+            ) from error
         except OSError as error:
             what = (error.strerror or str(error)).lower()
             raise NotMoved(
@@ -242,6 +267,15 @@ class Vault:
 
     def _forget(self, kept: Kept) -> None:
         (self._home / f"{kept.entry}{_SUFFIX}").unlink(missing_ok=True)
+
+
+def _durable(folder: int) -> None:
+    """Have a folder's names written; some file systems know no such thing."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _advice(trouble: OSError | None) -> str:

@@ -36,6 +36,12 @@ def databases(
             blind.append(Blind(what="ClamAV's databases", why=error.why, detail=error.message, fix=error.advice))
             unknown.append(error.message)
         return ()
+    if len(names) > _MOST_NAMES:
+        detail = f"{folder} holds {len(names)} files, of which {_MOST_NAMES} are looked at"
+        blind.append(
+            Blind(what="ClamAV's databases", why=Why.TOO_LARGE, detail=detail, fix="Remove what is none of them.")
+        )
+        unknown.append(detail)
     before = {(each.name, each.form): each for each in known}
     found = []
     for raw in names[:_MOST_NAMES]:

@@ -4,6 +4,7 @@ A notice is never believed, only followed. What no notice told of (an overflow, 
 through the folders from time to time: what changed since the last pass is scanned then.
 """
 
+import errno
 import os
 import stat
 from typing import ClassVar
@@ -45,6 +46,7 @@ IDLE_S = 5.0
 _SLACK_NS = 2_000_000_000
 """A pass counts what changed shortly before the former one began, too: clocks of file systems are coarse."""
 _NAMED = 20
+_BY_DEFAULT = frozenset(os.fsencode(path) for path in (*Options().watch, Options().drill))
 
 
 class AntivirusWatcher:
@@ -158,8 +160,11 @@ class _Watching:
         """Go through a folder: hear of changes in each below it from now on, and want every file that changed since."""
         try:
             found = os.lstat(root)
-        except OSError:
+        except OSError as error:
             self._watched.discard(root)
+            # Those of the settings' own defaults need not be there.
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or (root in self._roots and root not in _BY_DEFAULT):
+                self._blind[root] = self._unseen(root, (error.strerror or str(error)).lower())
             return
         if not stat.S_ISDIR(found.st_mode):
             self._blind[root] = self._unseen(root, "it is no folder (a link is not followed)")

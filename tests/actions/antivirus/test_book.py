@@ -99,3 +99,22 @@ def test_on_a_full_disk_a_scan_goes_on_and_what_is_known_stays(tmp_path):
     argv = ["unshare", "-m", "sh", "-c", command, ON_A_FULL_DISK]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+def test_a_book_that_is_damaged_in_its_middle_knows_nothing_and_is_begun_anew(tmp_path):
+    with opened(str(tmp_path)) as book:
+        epoch = book.epoch("ClamAV 1/27001")
+        for number in range(400):
+            path = b"/" + b"x" * 100 + b"/%d/f" % number
+            assert book.scanned(path, stamp(1)) == 0
+            book.clean(path, stamp(1), epoch)
+    file = tmp_path / "scans.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:12288] + b"\xa5" * (len(whole) - 12288))
+    with opened(str(tmp_path)) as book:
+        epoch = book.epoch("ClamAV 1/27001")
+        known = [book.scanned(b"/" + b"x" * 100 + b"/%d/f" % number, stamp(1)) for number in range(400)]
+        assert set(known) <= {0, epoch} and 0 in known and "the book of scans is damaged" in book.trouble
+    assert not file.exists()
+    with opened(str(tmp_path)) as book:
+        assert book.trouble == "" and book.epoch("ClamAV 1/27001") == 1

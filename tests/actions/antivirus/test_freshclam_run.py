@@ -53,3 +53,22 @@ def test_seeding_copies_what_differs_and_keeps_times(tmp_path):
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert freshclam_run.databases(f"{tmp_path}/none") == []
+
+
+def test_a_command_that_a_tab_sets_apart_is_left_out_too():
+    made = freshclam_run.configuration(
+        "OnUpdateExecute\t/bin/evil\n\tOnErrorExecute /bin/evil\nChecks\t24\n", "/own", "", False
+    )
+    assert "evil" not in made and "Checks" not in made
+
+
+def test_what_a_run_left_that_was_killed_goes_before_the_next(tmp_path):
+    own, system = tmp_path / "own", tmp_path / "system"
+    for folder in (own / "tmp.1b2c3d4e5f", system):
+        folder.mkdir(parents=True)
+    (own / "tmp.1b2c3d4e5f/half").write_bytes(b"half")
+    (own / "daily.cvd.part").write_bytes(b"half")
+    (own / "daily.cud").write_bytes(b"stays")
+    (own / "tmp.link").symlink_to(system)
+    freshclam_run.seed(str(system), str(own))
+    assert sorted(path.name for path in own.iterdir()) == ["daily.cud", "tmp.link"] and system.exists()

@@ -87,3 +87,11 @@ def test_a_link_in_the_place_of_a_database_is_replaced_not_followed(folders, tmp
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(NotPlaced, match="no such file"):
         place(str(tmp_path), f"{tmp_path}/none")
+
+
+def test_half_a_file_of_one_that_was_killed_goes(folders):
+    ours, theirs = folders
+    (theirs / ".holdfast-12345.part").write_bytes(b"half")
+    (theirs / ".holdfast-mine.part").write_bytes(b"stays")
+    assert place(str(ours), str(theirs)) == []
+    assert [path.name for path in theirs.iterdir()] == [".holdfast-mine.part"]

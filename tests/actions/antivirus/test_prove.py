@@ -1,7 +1,10 @@
 """The test file is written where it is watched, and every one of them is taken away again."""
 
+import errno
+
 import pytest
 
+from actions.antivirus import prove
 from actions.antivirus.prove import AntivirusProve, NotPlanted
 from contracts.errors import UsageError
 from tests.clamav_lab import EICAR
@@ -47,3 +50,20 @@ def test_another_step_is_refused_and_a_dry_run_writes_nothing(do, tmp_path):
         do(AntivirusProve, settings(tmp_path), step="dance")
     do(AntivirusProve, settings(tmp_path / "none"), step="plant", dry_run=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_with_the_name_of_a_test_file_keeps_no_other_from_being_taken_away(do, tmp_path):
+    (tmp_path / "holdfast-drill-0" / "x").mkdir(parents=True)
+    (tmp_path / "holdfast-drill-9").write_bytes(EICAR)
+    done = do(AntivirusProve, settings(tmp_path), step="clean", proof="1", detected_ms=1.0)
+    assert done.proof is not None and [each.name for each in tmp_path.glob("holdfast-drill-*")] == ["holdfast-drill-0"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_test_file(do, tmp_path, monkeypatch):
+    def full(descriptor, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prove.os, "write", full)
+    with pytest.raises(NotPlanted, match="no space left on device"):
+        do(AntivirusProve, settings(tmp_path / "drill"), step="plant")
+    assert list((tmp_path / "drill").iterdir()) == []

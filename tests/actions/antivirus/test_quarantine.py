@@ -1,13 +1,16 @@
 """Files go out of reach by one rename and come back as they were; links, mounts, packages and swaps are not walked into."""
 
+import errno
 import json
 import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from actions.antivirus import vault
 from actions.antivirus.quarantine import Quarantine
 from actions.antivirus.vault import NotMoved
 from analysis.antivirus.kinds import FOUND
@@ -245,3 +248,83 @@ def test_exchanging_the_file_under_its_hands_never_takes_another_file(do, tmp_pa
     for kept in listed(do):
         place = f"{kept['vault']}/{kept['entry']}"
         assert os.path.lexists(place) and not os.path.islink(place)
+
+
+@pytest.mark.parametrize("call", ["chmod", "fsync"])
+def test_a_move_that_fails_after_the_rename_puts_the_file_back(do, bad, monkeypatch, call):
+    genuine, before = getattr(os, call), bad.stat()
+
+    def fails(path, *words, **more):
+        if words == (0,) or (call == "fsync" and os.path.samestat(os.fstat(path), bad.parent.stat())):
+            raise OSError(errno.EIO, "Input/output error")
+        return genuine(path, *words, **more)
+
+    monkeypatch.setattr(vault.os, call, fails)
+    with pytest.raises(NotMoved, match="cannot be moved: input/output error"):
+        add(do, bad)
+    monkeypatch.undo()
+    found = bad.stat()
+    assert (found.st_ino, found.st_mode, found.st_nlink) == (before.st_ino, before.st_mode, 1)
+    assert listed(do) == []
+
+
+def test_a_file_system_that_cannot_write_its_names_down_hinders_nothing(do, bad, monkeypatch):
+    genuine = os.fsync
+
+    def fails(descriptor):
+        if os.path.samestat(os.fstat(descriptor), bad.parent.stat()):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        genuine(descriptor)
+
+    monkeypatch.setattr(vault.os, "fsync", fails)
+    entry = add(do, bad).answer["entry"]
+    do(Quarantine, step="restore", entry=entry)
+    assert bad.read_bytes() == EICAR and listed(do) == []
+
+
+def test_what_can_neither_be_moved_nor_put_back_is_listed_and_comes_back_by_its_name(do, bad, monkeypatch):
+    """A file system without second names, on which the last step fails."""
+    genuine = os.chmod
+
+    def no_link(*_, **__):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    def no_chmod(path, mode, **more):
+        if mode == 0:
+            raise OSError(errno.EIO, "Input/output error")
+        genuine(path, mode, **more)
+
+    monkeypatch.setattr(vault.os, "link", no_link)
+    monkeypatch.setattr(vault.os, "chmod", no_chmod)
+    with pytest.raises(NotMoved, match="what stood there is in quarantine as") as told:
+        add(do, bad)
+    monkeypatch.undo()
+    (kept,) = listed(do)
+    assert kept["entry"] in told.value.advice and not bad.exists()
+    do(Quarantine, step="restore", entry=kept["entry"])
+    assert bad.read_bytes() == EICAR and bad.stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_link_that_came_into_the_vault_is_never_followed(do, bad, tmp_path):
+    entry = add(do, bad).answer["entry"]
+    (kept,) = listed(do)
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    victim.chmod(0o600)
+    inside = Path(kept["vault"], entry)
+    inside.unlink()
+    inside.symlink_to(victim)
+    do(Quarantine, step="restore", entry=entry)
+    assert bad.is_symlink() and victim.stat().st_mode & 0o7777 == 0o600
+
+
+def test_a_note_whose_file_never_came_is_said_to_be_that_and_can_be_forgotten(do, bad):
+    """A crash between note and rename leaves it."""
+    entry = add(do, bad).answer["entry"]
+    (kept,) = listed(do)
+    Path(kept["vault"], entry).unlink()
+    with pytest.raises(NotMoved, match="never came there, or was removed") as told:
+        do(Quarantine, step="restore", entry=entry)
+    assert f"quarantine delete {entry}" in told.value.advice
+    do(Quarantine, step="delete", entry=entry)
+    assert listed(do) == []

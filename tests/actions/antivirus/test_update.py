@@ -1,11 +1,13 @@
 """Signatures are brought up to date by a real freshclam from a mirror of the test's own, and clamd works with them afterwards."""
 
+import errno
 import os
 import struct
 import time
 
 import pytest
 
+from actions.antivirus import freshclam_run
 from actions.antivirus.update import UpdateSignatures
 from analysis.antivirus import cvd
 from contracts.outcome import Failed, Ok
@@ -161,6 +163,17 @@ def test_a_failure_that_was_told_is_not_told_again(do, lab, mirror):
     first = do(UpdateSignatures, settings(mirror), force=True)
     again = do(UpdateSignatures, settings(mirror), force=True, told=first.outcome.error)
     assert "update_failed" not in kinds(again)
+
+
+def test_a_full_disk_is_an_update_that_failed_and_says_so(do, lab, mirror, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device", f"{target}/daily.cud")
+
+    monkeypatch.setattr(freshclam_run, "seed", full)
+    result = do(UpdateSignatures, settings(mirror), force=True)
+    assert isinstance(result.outcome, Failed) and kinds(result)[-1] == "update_failed"
+    assert "daily.cud: no space left on device" in result.summary and "make room on the disk" in result.summary
+    assert on_disk(lab) == 27001
 
 
 def test_it_works_with_the_capabilities_that_it_names(tmp_path):

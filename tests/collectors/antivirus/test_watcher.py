@@ -229,3 +229,11 @@ def test_a_test_file_of_a_proof_is_a_drill_and_malware_with_its_name_is_none(wat
         event.key.rpartition("-")[2]: (event.drill, int(event.severity), str(event.lane)) for event in heard.events
     }
     assert drills == {"abc": ("abc", 1, "critical"), "def": ("", 5, "critical")}
+
+
+def test_a_folder_that_the_settings_name_and_that_is_not_there_is_said_until_it_is(watch, tmp_path):
+    root = tmp_path / "uplods"
+    heard = watch(root, watch_again=0.1)
+    heard.until(lambda: any(str(root) in spot.what and "no such file" in spot.detail for spot in heard.spots))
+    root.mkdir()
+    heard.until(lambda: heard.spots == ())
