@@ -6,6 +6,7 @@ None of it is signed: it says what should be asked, never what is true.
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -136,9 +137,10 @@ class DpkgState:
         return is_any_held(self._host.files, LOCKS)
 
     def _read_logs(self, since_ms: int) -> tuple[Sequence[Transaction], Sequence[Transaction]]:
+        to_ms = lru_cache(1024)(_to_ms)  # many lines are of one second
         return (
-            self._logs.runs(LOGS[0], since_ms, lambda text: apt_history(text, _to_ms)),
-            self._logs.runs(LOGS[1], since_ms, lambda text: dpkg_log(text, _to_ms)),
+            self._logs.runs(LOGS[0], since_ms, lambda text: apt_history(text, to_ms)),
+            self._logs.runs(LOGS[1], since_ms, lambda text: dpkg_log(text, to_ms)),
         )
 
     def _diverted(self) -> list[tuple[bytes, bytes, str]]:

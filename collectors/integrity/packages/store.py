@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS put_off (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS flaws (what TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+TOGETHER = 250
+"""So many names are put in by one statement: each statement lets go of the interpreter once, and a system's packages have 100,000."""
 _SHIPPED = msgspec.msgpack.Decoder(Shipped)
 _encode = msgspec.msgpack.Encoder().encode
 _PARTS = msgspec.json.Decoder(dict[str, Part])
@@ -143,9 +145,10 @@ class PackageStore:
         with self._writing():
             for package, paths in lists:
                 self._base.execute("DELETE FROM settled WHERE package = ?", (package,))
-                self._base.executemany(
-                    "INSERT OR IGNORE INTO settled VALUES (?, ?)", ((path, package) for path in paths)
-                )
+                for at in range(0, len(paths), TOGETHER):
+                    part = paths[at : at + TOGETHER]
+                    values = ", ".join(f"(?{number}, ?1)" for number in range(2, len(part) + 2))
+                    self._base.execute(f"INSERT OR IGNORE INTO settled VALUES {values}", (package, *part))
             self._base.execute("DELETE FROM versions")
             self._base.executemany("INSERT INTO versions VALUES (?, ?)", versions.items())
 

@@ -40,6 +40,18 @@ def test_what_was_settled_is_what_was_before(tmp_path) -> None:
     assert (store.former(b"/a"), store.former(b"/b"), store.versions()) == ([], ["tool"], {"tool:all": "2"})
 
 
+def test_packages_of_any_number_of_names_are_settled_whole(tmp_path) -> None:
+    store = PackageStore(tmp_path / "p.db")
+    lists = [
+        (f"p{count}", [b"/p%d/\xff%d" % (count, number) for number in range(count)])
+        for count in (0, 1, 249, 250, 251, 600)
+    ]
+    store.settle({}, lists)
+    assert all(store.former(path) == [package] for package, paths in lists for path in paths)
+    store.settle({}, [("p600", lists[-1][1][:300] * 2)])
+    assert [len(store.former(path)) for path in lists[-1][1]] == [1] * 300 + [0] * 300
+
+
 def test_keys_facts_and_what_was_read_survive(tmp_path) -> None:
     store = PackageStore(tmp_path / "p.db")
     store.trust(["K"], "first")
