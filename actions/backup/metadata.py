@@ -1,6 +1,7 @@
 """Metadata of an entry, from its node onto what was restored: owner, mode, extended attributes and times."""
 
 import os
+import stat
 
 from actions.backup.node import Node
 
@@ -34,3 +35,13 @@ def _set_owner(descriptor: int, name: bytes | None, node: Node) -> None:
     except PermissionError:
         if os.geteuid() == 0:
             raise
+
+
+def seems_same(node: Node, status: os.stat_result) -> bool:
+    """Whether a file that is there has the size and the time of change of the node."""
+    return (
+        node.type == "file"
+        and stat.S_ISREG(status.st_mode)
+        and status.st_size == node.size
+        and status.st_mtime_ns == node.mtime_ns
+    )

@@ -9,7 +9,7 @@ import secrets
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,8 @@ from actions.backup.archiver import Told
 from actions.backup.blobs import BlobType
 from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.ids import id_of
-from actions.backup.metadata import set_metadata
+from actions.backup.metadata import seems_same, set_metadata
+from actions.backup.nearby import load_nearby
 from actions.backup.node import Node
 from actions.backup.repository import Repository
 from actions.backup.sparse import write_sparsely
@@ -32,10 +33,11 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AHEAD = 3
 """So many blobs of a file are made ready while one is written."""
 
-_BATCH = 16
+_BATCH = 64
 _WAITING = 8
 """So many small files of a directory go to a thread together, and so many such batches may wait."""
 
+_NOTHING: Mapping[bytes, bytes] = {}
 _FEW = 4
 _OPEN = 8
 """So many directories may be left behind open, while threads write their files; fewer files than `_FEW` are not worth a thread."""
@@ -133,7 +135,8 @@ class Restorer:
         return self.restored
 
     def _walk(self, tree: str, wanted: dict[bytes, Target] | None) -> None:
-        stack = [_Frame(b"", os.dup(self._root), None, self._entries(tree, b"", wanted), wanted)]
+        entries = self._entries(tree, b"", wanted)
+        stack = [_Frame(b"", os.dup(self._root), None, entries, wanted)]
         behind: deque[_Frame] = deque()
         try:
             while stack:
@@ -184,7 +187,11 @@ class Restorer:
                     return None
                 self.restored.dirs += 1
                 wanted = step.below if step is not None and step.below else None
-                return _Frame(path, below, node, self._entries(node.subtree, path, wanted), wanted)
+                try:
+                    return _Frame(path, below, node, self._entries(node.subtree, path, wanted), wanted)
+                except BaseException:
+                    os.close(below)
+                    raise
             if step is not None and step.below:
                 raise NoSuchPath("the snapshot holds no directory there")
         except (OSError, NoSuchPath) as error:
@@ -207,14 +214,23 @@ class Restorer:
             frame.gathered = []
 
     def _write_each(self, frame: _Frame, entries: Sequence[tuple[bytes, Node, bytes]]) -> None:
+        near: dict[bytes, bytes] = {}
+        if self._overwrite is Overwrite.REFUSE:  # else what is there may be enough
+            ids = [bytes.fromhex(node.content[0]) for _, node, _ in entries if node.content]
+            near = load_nearby(self._repository, BlobType.DATA, ids)
         for name, node, path in entries:
-            self._write(frame, name, node, path)
+            self._write(frame, name, node, path, near)
 
-    def _write(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+    def _write(
+        self, frame: _Frame, name: bytes, node: Node, path: bytes, near: Mapping[bytes, bytes] = _NOTHING
+    ) -> None:
         """Write an entry that is no directory, where it may; what goes wrong with it is stated."""
         try:
             if self._may_write(frame, name, node, path):
-                (self._file if node.type == "file" else self._other)(frame, name, node, path)
+                if node.type == "file":
+                    self._file(frame, name, node, path, near)
+                else:
+                    self._other(frame, name, node, path)
         except (OSError, Damaged, NoSuchBlob, NoSuchPath, ValueError) as error:
             self._fail(path, error)
 
@@ -245,7 +261,7 @@ class Restorer:
             with self._counting:
                 self.restored.skipped += 1
             return False
-        if self._overwrite is Overwrite.ALWAYS or not _seems_same(node, status):
+        if self._overwrite is Overwrite.ALWAYS or not seems_same(node, status):
             return True
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=frame.descriptor)
         try:
@@ -268,7 +284,7 @@ class Restorer:
             position += length
         return position == node.size
 
-    def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
+    def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes, near: Mapping[bytes, bytes]) -> None:
         link = (node.device_id, node.inode) if node.links > 1 and node.inode else None
         made = self._name_to_make(name)
         if link is not None and link in self._links and self._link(frame, made, *self._links[link]):
@@ -279,7 +295,7 @@ class Restorer:
         descriptor = os.open(made, _NEW, 0o600, dir_fd=frame.descriptor)
         try:
             try:
-                size = self._content(descriptor, node)
+                size = self._content(descriptor, node, near)
                 self._metadata(descriptor, None, node, path)
                 self._publish(frame, made, name)
             except BaseException:
@@ -317,12 +333,12 @@ class Restorer:
         os.unlink(name, dir_fd=frame.descriptor)
         return False
 
-    def _content(self, descriptor: int, node: Node) -> int:
-        """Write the blobs of a file, leaving holes where they are zero; returns its size."""
+    def _content(self, descriptor: int, node: Node, near: Mapping[bytes, bytes]) -> int:
+        """Write the blobs of a file, some of which may be at hand, leaving holes where they are zero; returns its size."""
         position = 0
         ids = [bytes.fromhex(id) for id in node.content or ()]
         lengths = []
-        for data in self._ahead(ids):
+        for data in self._ahead(ids, near):
             write_sparsely(descriptor, data, position)
             position += len(data)
             lengths.append(len(data))
@@ -341,10 +357,10 @@ class Restorer:
                     raise Damaged(node.name, f"what was written at byte {start} does not read back the same")
         return position
 
-    def _ahead(self, ids: Sequence[bytes]) -> Iterator[bytes]:
+    def _ahead(self, ids: Sequence[bytes], near: Mapping[bytes, bytes]) -> Iterator[bytes]:
         """The blobs of a file in turn; of several, the next ones are read, decrypted and hashed meanwhile."""
         if len(ids) == 1:
-            yield self._repository.load_blob(BlobType.DATA, ids[0])
+            yield near.get(ids[0]) or self._repository.load_blob(BlobType.DATA, ids[0])
             return
         under_way: deque[Future[bytes]] = deque()
         try:
@@ -425,13 +441,3 @@ def _give_up(frame: _Frame) -> None:
     for future in frame.under_way:
         future.cancel()
     wait(frame.under_way)
-
-
-def _seems_same(node: Node, status: os.stat_result) -> bool:
-    """Whether a file that is there has the size and the time of change of the node."""
-    return (
-        node.type == "file"
-        and stat.S_ISREG(status.st_mode)
-        and status.st_size == node.size
-        and status.st_mtime_ns == node.mtime_ns
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actions.backup.metadata import set_metadata
+from actions.backup.metadata import seems_same, set_metadata
 from actions.backup.node import ExtendedAttribute, Node, node_of
 
 NS = 1_600_000_000_123_456_789
@@ -66,3 +66,17 @@ def test_a_time_that_is_none_is_an_error(tmp_path: Path) -> None:
             set_metadata(folder, b"file", described(tmp_path / "file", mtime="yesterday"))
     finally:
         os.close(folder)
+
+
+def test_what_has_the_size_and_time_of_a_file_seems_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("one")
+    node = described(source)
+    assert seems_same(node, source.stat())
+    source.write_text("two more")
+    os.utime(source, ns=(NS, node.mtime_ns))
+    assert not seems_same(node, source.stat())
+    source.write_text("two")
+    os.utime(source, ns=(NS, node.mtime_ns + 1))
+    assert not seems_same(node, source.stat())
+    assert not seems_same(node, tmp_path.stat())
