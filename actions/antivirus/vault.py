@@ -172,6 +172,9 @@ class Vault:
                 os.chmod(entry, kept.mode, dir_fd=vault)
             os.link(entry, name, src_dir_fd=vault, dst_dir_fd=folder, follow_symlinks=False)
         except OSError:  # somebody has put another one there, or this file system has no second names
+            if not stat.S_ISREG(found.st_mode):
+                self._forget(kept)  # a link that somebody put there for a moment: it holds nothing that could be missed
+                return
             mode = kept.mode if is_meant else stat.S_IMODE(found.st_mode)
             now = {"device": found.st_dev, "inode": found.st_ino, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
             self._write(msgspec.structs.replace(kept, mode=mode, uid=found.st_uid, gid=found.st_gid, **now))
