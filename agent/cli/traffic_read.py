@@ -98,6 +98,9 @@ def read(
             for one in reading.results():
                 out.write(desk.eve(one))
             out.flush()
+    if reading.cut:
+        text = f"{reading.cut} conversations were not read to their end: more was open at once than is kept"
+        click.secho(f"{capture}: {text}", fg="yellow", err=True)
     if reading.problem:
         click.secho(f"{capture}: {reading.problem}", fg="yellow", err=True)
 

@@ -98,6 +98,8 @@ def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
     hurry = ", in an emergency" if now["emergency"] else ""
     yield f"  flows       {now['flows']} now, {now['flows_begun']} in all{given}{hurry}"
     yield f"  memory      {size(now['memory_bytes'])} of tables"
+    cut = f", {now['bodies_cut']} conversations cut for lack of room" if now.get("bodies_cut") else ""
+    yield f"  unfinished  {size(now.get('bodies_bytes', 0))} of requests, bodies and files{cut}"
     yield f"  lag         {now['lag_ms']:.0f} ms at most since the last look"
     alerts = f"  alerts      {now['alerts']}: {now['held_back']} counted instead of stated"
     yield f"{alerts}, {now['banned']} of banned sources, {now['suppressed']} not wanted, {now['discarded']} too many for a packet"

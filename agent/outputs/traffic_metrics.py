@@ -18,11 +18,13 @@ _COUNTERS: tuple[tuple[str, str, str], ...] = (
     ("undecoded", "packets_malformed_total", "Packets that could not be decoded as far as they went."),
     ("flow_records", "flow_records_total", "Records made of flows that ended."),
     ("flow_records_left_out", "flow_records_left_out_total", "Flows that ended without a record: too many at once."),
+    ("bodies_cut", "bodies_cut_total", "Conversations of which something was cut: too much had not ended."),
     ("parsers_broken", "parsers_broken_total", "Conversations that a parser gave up."),
 )
 _GAUGES: tuple[tuple[str, str, str], ...] = (
     ("flows", "flows_open", "Flows that are known now."),
     ("memory_bytes", "memory_bytes", "Memory of the tables of flows and streams."),
+    ("bodies_bytes", "bodies_bytes", "Memory of requests, answers, bodies and files that have not ended."),
 )
 _RULES: tuple[tuple[str, str], ...] = (("loaded", "in_use"), ("refused", "refused"), ("silent", "never_match"))
 

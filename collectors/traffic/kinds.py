@@ -23,6 +23,17 @@ EVICTED = Kind(
     advice="Raise collectors.traffic.max_flows, or look for a flood.",
     ocsf_class=6008,
 )
+CUT = Kind(
+    name="traffic.bodies_cut",
+    meaning="More of requests, answers, bodies and files that had not ended was held than the sensor keeps: those of whoever held most were"
+    " looked through as far as they had come and are not kept any further.",
+    title="{count} conversations are not read to their end for lack of room; {most}",
+    severity=Severity.MEDIUM,
+    fields={"count": "int", "most": "str", "seconds": "float"},
+    attack=("T1562.006",),
+    advice="Look at who holds most: requests that never end are an attack on the server, too. Else raise collectors.traffic.body_memory.",
+    ocsf_class=6008,
+)
 NOT_RECORDED = Kind(
     name="traffic.flow_records_left_out",
     meaning="More flows ended at once than records are made of; what they did was seen, and there is no record of them.",
@@ -91,6 +102,7 @@ KINDS = (
     HELD_BACK,
     DROPPED,
     EVICTED,
+    CUT,
     NOT_RECORDED,
     RULES_LOADED,
     RULES_NOT_LOADED,

@@ -123,6 +123,14 @@ class Options(CollectorOptions):
     stream_memory: Annotated[
         Size, Meta(description="Memory for bytes that wait for those before them.", ge=1 << 20, le=4 << 30)
     ] = 64 << 20
+    body_memory: Annotated[
+        Size,
+        Meta(
+            description="Memory for requests, answers, bodies and files that have not ended; beyond it those that hold most are cut.",
+            ge=1 << 20,
+            le=4 << 30,
+        ),
+    ] = 64 << 20
     repeat_after: Annotated[
         Duration,
         Meta(

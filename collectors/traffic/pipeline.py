@@ -67,7 +67,7 @@ class Pipeline:
                 merge=False,
             )
         )
-        self.protocols = Protocols(Limits())
+        self.protocols = Protocols(Limits(memory=options.body_memory))
         self.detectors = Detectors(options.detectors, self.flows.columns)
         self._engine: Engine | None = None
 

@@ -76,6 +76,11 @@ class Reading:
         return self._engine
 
     @property
+    def cut(self) -> int:
+        """How many conversations were not read to their end, because more had not ended than is kept."""
+        return self._protocols.account.cut
+
+    @property
     def problem(self) -> str:
         """What is wrong with the file, "" for nothing."""
         return self._source.problem

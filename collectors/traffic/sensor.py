@@ -99,6 +99,8 @@ class Sensor:
             now_s = self._host.monotonic()
             self._reporting.take(passed, source.names, self._pipeline.flows.columns.serial, now_s)
             self._sight.take(passed, self._now_ns())
+            # What it refers to need not stay while the next block is read.
+            del passed
             if now_s - self._chores_s >= CHORES_S or not len(block):
                 self._chores_s = now_s
                 self._chores(source, now_s)
@@ -221,6 +223,7 @@ class Sensor:
         if options.evidence.key != former.evidence.key:
             self._reporting.sealer, self._reporting.may_keep = None, options.evidence.key is None
             self._secret_s, self._secret_problem = -options.rules_every, ""
+        self._pipeline.protocols.account.resize(options.body_memory)
         if _of_tables(options) != _of_tables(former):
             self._emit.gap("the tables of flows and streams were made anew with other settings", 0.0)
             self._flush()

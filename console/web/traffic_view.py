@@ -103,6 +103,8 @@ def _facts(sensor: Sensor | None, rules: Rules | None) -> list[tuple[str, str]]:
         found.append(("Flows", f"{sensor.flows:,} now, {sensor.flows_begun:,} in all{given}"))
         found.append(("Lag", f"{sensor.lag_ms:,.0f} ms at most"))
         found.append(("Memory", f"{words.size(sensor.memory_bytes)} of tables"))
+        cut = f", {sensor.bodies_cut:,} conversations cut" if sensor.bodies_cut else ""
+        found.append(("Unfinished", f"{words.size(sensor.bodies_bytes)} of requests, bodies and files{cut}"))
         found.append(("Evidence", f"{sensor.evidence:,} captures kept, {sensor.evidence_left_out:,} left out"))
         if sensor.flow_records or sensor.flow_records_left_out:
             made = f"{sensor.flow_records:,} of flows that ended, {sensor.flow_records_left_out:,} left out"

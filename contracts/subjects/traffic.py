@@ -50,6 +50,10 @@ class Sensor(Record):
     flow_records: int = 0
     flow_records_left_out: int = 0
     """Flows that ended without a record, because too many ended at once."""
+    bodies_bytes: int = 0
+    """Held of requests, answers, bodies and files that have not ended, as of the last look."""
+    bodies_cut: int = 0
+    """Conversations of which something was cut because that was too much."""
 
 
 class Rules(Record):

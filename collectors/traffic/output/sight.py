@@ -1,8 +1,9 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
-from collectors.traffic.kinds import DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE, NOT_RECORDED
+from collectors.traffic.kinds import CUT, DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE, NOT_RECORDED
 from collectors.traffic.live import LiveSource
 from collectors.traffic.native import ROOM
+from collectors.traffic.output.eve import address
 from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.statistics import Talkers
 from collectors.traffic.pipeline import Passed, Pipeline
@@ -70,7 +71,8 @@ class Sight:
         self._talkers = Talkers()
         self._gone: dict[str, float] = {}
         self._drops: dict[str, _Loss] = {}
-        self._evicted, self._unrecorded = _Loss(), _Loss()
+        self._evicted, self._unrecorded, self._cut = _Loss(), _Loss(), _Loss()
+        self._most = ""
         self._looked_s = now_s
         self._stated: tuple[Blind, ...] | None = None
         self._since_ms = now_ms
@@ -113,6 +115,12 @@ class Sight:
     def _count_flows(self, pipeline: Pipeline, reporting: Reporting, since_s: float, now_s: float) -> None:
         flows, records = pipeline.flows.counts, reporting.flows
         self._evicted.take(flows.evicted, flows.begun, since_s, now_s)
+        account = pipeline.protocols.account
+        self._cut.take(account.cut, flows.begun, since_s, now_s)
+        if account.most:
+            (family, client, server), held = account.most[0]
+            ends = [address(family, high << 64 | low) for high, low in (client, server)]
+            self._most = f"{ends[0]} and {ends[1]} held {held} bytes"
         self._unrecorded.take(records.left_out, records.made + records.left_out, since_s, now_s)
 
     def _tell(self, now_s: float, at_end: bool = False) -> None:
@@ -124,6 +132,9 @@ class Sight:
         for kind, loss in ((EVICTED, self._evicted), (NOT_RECORDED, self._unrecorded)):
             if lost := loss.due(now_s, at_end):
                 self._emit.event(kind.event("flows", count=lost[0], seconds=lost[2]))
+
+        if lost := self._cut.due(now_s, at_end):
+            self._emit.event(CUT.event("flows", count=lost[0], most=self._most, seconds=lost[2]))
 
     def rows(
         self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float
@@ -183,6 +194,8 @@ class Sight:
             evidence=reporting.evidence,
             evidence_left_out=reporting.evidence_left_out,
             code=ROOM.how(),
+            bodies_bytes=pipeline.protocols.account.total,
+            bodies_cut=pipeline.protocols.account.cut,
             flow_records=reporting.flows.made,
             flow_records_left_out=reporting.flows.left_out,
         )
@@ -228,6 +241,15 @@ class Sight:
                     why=Why.TOO_LARGE,
                     detail="some were given up within the last minutes, because there were more than collectors.traffic.max_flows",
                     fix="Raise collectors.traffic.max_flows, or look for a flood.",
+                )
+            )
+        if self._cut.lately(now_s):
+            spots.append(
+                Blind(
+                    what="all requests, answers, bodies and files to their end",
+                    why=Why.TOO_LARGE,
+                    detail="some within the last minutes were cut, because more were open than collectors.traffic.body_memory holds",
+                    fix="Look at who holds most (traffic.bodies_cut), or raise collectors.traffic.body_memory.",
                 )
             )
         if self._unrecorded.lately(now_s):

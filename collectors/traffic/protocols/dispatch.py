@@ -12,7 +12,9 @@ from collectors.traffic.block import U8, Block
 from collectors.traffic.decode import table as decoded
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
+from collectors.traffic.protocols.account import Account
 from collectors.traffic.protocols.detect import tcp, udp
+from collectors.traffic.protocols.holdings import Holdings
 from collectors.traffic.protocols.news import FAILED, UNKNOWN, Change, Conversation
 from collectors.traffic.protocols.parser import Facts, Limits, Parser, Recognised
 from collectors.traffic.protocols.registry import parser_of
@@ -56,8 +58,11 @@ class Protocols:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.counts = ProtocolCounts()
-        self._limits = limits or Limits()
         self._talks: dict[int, Talk] = {}
+        limits = limits or Limits()
+        self.account = Account(limits.memory)
+        self._limits = replace(limits, meter=self.account.meter)
+        self._holdings = Holdings(self.account, self._talks)
         self._ends = Ends(None, None, [])
         self._datagrams: U8 = np.zeros(4096, np.uint8)
         self._left_now: set[int] = set()
@@ -65,6 +70,7 @@ class Protocols:
         self._finished: dict[int, Conversation] = {}
         self._expected: dict[tuple[tuple[int, int], int], tuple[str, tuple[bool, bytes]]] = {}
         self._changes: list[Change] = []
+        self._now_ns = 0
 
     def hash_files(self, algorithms: tuple[str, ...]) -> None:
         """Compute these digests (md5, sha1, sha256) of files, in conversations that begin from now on."""
@@ -79,11 +85,16 @@ class Protocols:
         """Take a block; returns what changed, in the order of packets."""
         self._settle()
         self._changes = []
+        if len(block):
+            self._now_ns = int(block.time_ns[-1])
         self._ends = Ends(table, batch, batch.ended)
         self._take_runs(news.runs)
         self._take_datagrams(block, table, batch)
         for ended in batch.ended:
             self._gone += ended.slots.tolist()
+        if self.account.over or self.account.meter.grown > self.account.room:
+            self._holdings.review(self._now_ns, self._gone)
+            self._tell_stopped()
         changes = self._changes
         changes.sort(key=_ROW)
         # What the flows' ends brought comes last.
@@ -102,10 +113,14 @@ class Protocols:
 
     def _settle(self) -> None:
         """Forget the flows that ended with the block before, and transactions that finished with it."""
+        if self._holdings.stopped:
+            self._holdings.drop()
         for slot in self._gone:
             talk = self._talks.pop(slot, None)
-            if talk is not None and talk.parser is not None:
-                talk.parser.release()
+            if talk is not None:
+                self.account.total -= talk.held
+                if talk.parser is not None:
+                    talk.parser.release()
         if self._gone:
             gone = np.array(self._gone, np.int64)
             self._datagrams[gone[gone < len(self._datagrams)]] = _NEW
@@ -117,7 +132,8 @@ class Protocols:
     # Streams
 
     def _take_runs(self, runs: list[Run]) -> None:
-        talks, counts = self._talks, self.counts
+        talks, counts, account = self._talks, self.counts, self.account
+        meter = account.meter
         seen = encrypted = unparsed = 0
         for run in runs:
             slot, _, _, data, _, _, _, _ = run
@@ -129,14 +145,39 @@ class Protocols:
             size = len(data)
             seen += size
             if not talk.left:
+                if not talk.marked:
+                    self._holdings.mark(talk, run.time_ns)
                 self._run(talk, run)
+                if meter.grown > account.room:
+                    self._holdings.relieve()
             elif talk.conversation.encrypted:
                 encrypted += size
             else:
                 unparsed += size
+        meter.grown += seen
         counts.bytes_seen += seen
         counts.bytes_encrypted += encrypted
         counts.bytes_unparsed += unparsed
+
+    def _tell_stopped(self) -> None:
+        """Have rules look for the last time at what is let go of behind this block."""
+        for slot, told in self._holdings.stopped.items():
+            talk = self._talks.get(slot)
+            if talk is None:
+                continue
+            talked = talk.conversation
+            for transaction, to_client in told:
+                change = Change(talked, transaction, to_client, -1, self._now_ns, transaction.progress(to_client))
+                change.last = True
+                self._changes.append(change)
+                if transaction.done and self._finished.get(slot) is not talked:
+                    self._finished[slot] = talked
+            if talk.parser is not None:
+                self._collect(talk, False, -1, self._now_ns)
+            elif talked.protocol == UNKNOWN:
+                talked.protocol = FAILED
+                self.counts.conversations[FAILED] += 1
+                self._changes.append(Change(talked, None, False, -1, self._now_ns))
 
     def _begin(self, run: Run) -> Talk | None:
         """Return a new conversation, None when nothing was said, or nobody knows by whom."""

@@ -141,6 +141,10 @@ class DnsParser(Parser):
             at += 2 + length
         self._waiting[to_client] = waiting[at:]
 
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return len(self._waiting[0]) + len(self._waiting[1])
+
     def _message(self, data: bytes, to_client: bool) -> None:
         tx = DnsTransaction(self.count, self.protocol, to_client)
         tx.request = tx.response = 1

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from collectors.traffic.protocols.news import Conversation, Fields, File, begun_digests
-from collectors.traffic.protocols.parser import Facts, Limits, Parser
+from collectors.traffic.protocols.news import Conversation, Fields, File, Transaction, begun_digests
+from collectors.traffic.protocols.parser import MOST_SPARED, Facts, Limits, Parser
 
 MAX_LINE: Final = 4096
 MAX_OPEN: Final = 1024
@@ -61,6 +61,20 @@ class FtpParser(Parser):
             self._skipping[to_client] = True
             at = len(waiting)
         self._waiting[to_client] = waiting[at:]
+
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return len(self._waiting[0]) + len(self._waiting[1])
+
+    def stop(self) -> list[tuple[Transaction, bool]]:
+        """End the oldest of many commands that have no reply."""
+        found: list[tuple[Transaction, bool]] = []
+        for tx in self._open[:-MOST_SPARED]:
+            tx.done = True
+            tx.event("too_many_transactions", False)
+            found.append((tx, False))
+        self._open = self._open[-MOST_SPARED:]
+        return found
 
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""

@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from collectors.traffic.protocols import magic
-from collectors.traffic.protocols.packing import packed, unpacked
+from collectors.traffic.protocols.packing import Kept
 
 UNKNOWN: Final = ""
 FAILED: Final = "failed"
@@ -16,32 +15,45 @@ TO_SERVER: Final = 0
 TO_CLIENT: Final = 1
 """The two sides, as indexes."""
 
+OVERHEAD: Final = 400
+"""Bytes that a file takes beside its content."""
 
-@dataclass(slots=True)
+
 class File:
-    """One file that a transaction carries: `data` is its beginning, bounded; `size` counts all its bytes seen.
+    """One file that a transaction carries: `kept` is its beginning, bounded; `size` counts all its bytes seen.
 
     `to_client` is the way it went. `closed`: nothing more comes. `truncated`: bytes are missing at its end or in between.
+    `cut`: the rest of it is not kept.
     Digests are hexadecimal, of the whole file, and "" unless it was seen whole and `Protocols` was told to hash.
     """
 
-    to_client: bool
-    name: bytes = b""
-    data: bytearray = field(default_factory=bytearray)
-    size: int = 0
-    closed: bool = False
-    truncated: bool = False
-    limit: int = 102_400
-    digests: tuple["hashlib._Hash", ...] = ()
-    _kind: bytes = b""
-    _packed: bytes = b""
+    __slots__ = ("_kind", "_shared", "closed", "cut", "digests", "kept", "name", "size", "to_client", "truncated")
+
+    def __init__(
+        self,
+        to_client: bool,
+        name: bytes = b"",
+        limit: int = 102_400,
+        digests: tuple["hashlib._Hash", ...] = (),
+        kept: Kept | None = None,
+    ) -> None:
+        """`kept`: the body that the file is, which keeps its bytes; without one it keeps `limit` bytes itself."""
+        self.to_client = to_client
+        self.name = name
+        self.kept = kept if kept is not None else Kept(limit)
+        self.size = 0
+        self.closed = False
+        self.truncated = False
+        self.cut = False
+        self.digests = digests
+        self._shared = kept is not None
+        self._kind = b""
 
     def add(self, data: bytes) -> None:
         """Take bytes that follow what is there."""
         self.size += len(data)
-        room = self.limit - len(self.data)
-        if room > 0:
-            self.data += data[:room]
+        if not self._shared:
+            self.kept.add(data)
         for digest in self.digests:
             digest.update(data)
 
@@ -52,17 +64,37 @@ class File:
 
     def leave(self, wire: int) -> None:
         """Take no more memory than the `wire` bytes make fair that the file was decoded from: nothing is added any more."""
-        made = packed(self.data, wire)
-        if made:
-            self._packed, self.data = made, bytearray()
+        if not self._shared:
+            self.kept.leave(wire)
+
+    def held(self) -> int:
+        """Return how much memory it takes beside the body that it may be."""
+        return OVERHEAD + (0 if self._shared else self.kept.held())
+
+    def shrink(self) -> None:
+        """Take little memory until more comes: nothing is lost."""
+        if not self._shared:
+            self.kept.shrink()
+
+    def stop(self) -> bool:
+        """Keep no more than is there; returns whether that is anything."""
+        if self._shared or self.cut:
+            return False
+        self.cut = self.kept.stop()
+        return self.cut
+
+    def drop(self) -> None:
+        """Forget what is there of a file that was stopped."""
+        if self.cut:
+            self.kept.drop()
 
     def content(self) -> bytes:
         """Return what is kept of the file."""
-        return unpacked(self._packed) if self._packed else bytes(self.data)
+        return self.kept.content()
 
     def beginning(self) -> bytes:
         """Return as much of it as file(1) would look at."""
-        return unpacked(self._packed)[: magic.LOOKED_AT] if self._packed else bytes(self.data[: magic.LOOKED_AT])
+        return self.kept.beginning(magic.LOOKED_AT)
 
     def kind(self, data: bytes | bytearray) -> bytes:
         """Return file(1)'s words for the file, of which `data` is the beginning; b"" while too little of it is there."""
@@ -109,6 +141,9 @@ class Transaction:
 
     __slots__ = ("done", "event_sides", "events", "files", "number", "protocol", "request", "response")
 
+    overhead: ClassVar[int] = 1_000
+    """Bytes that one takes beside what it holds."""
+
     def __init__(self, number: int, protocol: str) -> None:
         self.number = number
         self.protocol = protocol
@@ -142,6 +177,31 @@ class Transaction:
         """Return whether a buffer may still grow (bodies, file.data): a negated match on it cannot be final yet."""
         del name
         return False
+
+    def held(self) -> int:
+        """Return about how much memory the transaction takes."""
+        size = self.overhead
+        for file in self.files:
+            size += file.held()
+        return size
+
+    def shrink(self) -> None:
+        """Take little memory until more comes: nothing is lost."""
+        for file in self.files:
+            file.shrink()
+
+    def stop(self, to_client: bool) -> bool:
+        """Let rules see what is there of one side's bodies and files, and keep no more of them; returns whether that is anything."""
+        there = False
+        for file in self.files:
+            if file.to_client == to_client and file.stop():
+                there = True
+        return there
+
+    def drop(self) -> None:
+        """Forget what is there of bodies and files that were stopped."""
+        for file in self.files:
+            file.drop()
 
 
 class Fields(Transaction):
@@ -189,17 +249,25 @@ class Fields(Transaction):
         if not self.files:
             return []
         if name == "file.data":
-            return [bytes(file.data) for file in self.files if file.to_client == to_client and file.data]
+            return [data for file in self.files if file.to_client == to_client and (data := file.content())]
         if name == "file.name":
             return [file.name for file in self.files if file.to_client == to_client and file.name]
         if name == "file.magic":
-            kinds = [file.kind(file.data) for file in self.files if file.to_client == to_client]
+            kinds = [file.kind(file.beginning()) for file in self.files if file.to_client == to_client]
             return [kind for kind in kinds if kind]
         return digests_of(self.files, name, to_client) if name in DIGESTS else []
 
     def integers(self, name: str, to_client: bool) -> list[int]:
         """Return the numbers that a keyword compares."""
         return self._integers.get((name, to_client), [])
+
+    def held(self) -> int:
+        """Return about how much memory the transaction takes."""
+        size = super().held()
+        for values in self._buffers.values():
+            for value in values:
+                size += len(value) + 40
+        return size
 
     def growing(self, name: str) -> bool:
         """Return whether a file of the transaction is still open."""
@@ -236,11 +304,12 @@ class Change:
     """Something is new in `transaction`, through packet `row`; None: of the conversation itself (its protocol is found, an event).
 
     `to_client` is the way of the bytes; `row` may be the other side's acknowledgement that released them, or -1 when the flow's end did.
+    `last`: what is there is let go of once it was looked at, though the flow goes on (its `row` is -1).
     `progress` is how far that side of the transaction was then: it may be further when the change is read, as a block is parsed as a whole.
     `protocols` is what the conversation was then: its protocol, what its sides looked like (to server, to client), what it was originally.
     """
 
-    __slots__ = ("conversation", "progress", "protocols", "row", "time_ns", "to_client", "transaction")
+    __slots__ = ("conversation", "last", "progress", "protocols", "row", "time_ns", "to_client", "transaction")
 
     def __init__(
         self,
@@ -257,5 +326,6 @@ class Change:
         self.row = row
         self.time_ns = time_ns
         self.progress = progress
+        self.last = False
         to_server, back = conversation.by_side
         self.protocols = (conversation.protocol, to_server, back, conversation.original)

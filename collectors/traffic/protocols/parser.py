@@ -1,12 +1,17 @@
 """What a protocol's parser is: an object per flow that takes both sides' bytes and tells which transactions they changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from collectors.traffic.protocols.account import Meter
 from collectors.traffic.protocols.news import Conversation, Fields, Transaction
 
 MAX_TRANSACTIONS: Final = 512
 """Transactions of one conversation that may be open at once (Suricata's stock `max-tx`)."""
+EACH: Final = 3_000
+"""Bytes that a transaction takes, about."""
+MOST_SPARED: Final = 1
+"""Open transactions that a conversation goes on with when it has to give something up; older ones are ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,9 @@ class Limits:
     """Packets are held until the verdict (`--simulate-ips`): bodies are looked at as they come."""
     hash_files: tuple[str, ...] = ()
     """Digests of files to compute (md5, sha1, sha256): those that some rule asks for."""
+    memory: int = 67_108_864
+    """How much is kept of what has not ended, of all conversations together (`account`)."""
+    meter: Meter = field(default_factory=Meter)
 
 
 class Facts(NamedTuple):
@@ -82,6 +90,36 @@ class Parser:
     def release(self) -> None:
         """Let go of what refers back to this parser: its flow is over, and its memory is free at once."""
 
+    def held(self) -> int:
+        """Return about how much memory is taken by what has not ended; what every conversation needs is left out."""
+        size = self.unread()
+        transactions = self.conversation.transactions
+        for transaction in transactions:
+            size += transaction.held()
+        return size - transactions[0].overhead if transactions else size
+
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return 0
+
+    def shrink(self) -> None:
+        """Take little memory until more comes: nothing is lost."""
+        for transaction in self.conversation.transactions:
+            transaction.shrink()
+
+    def stop(self) -> list[tuple[Transaction, bool]]:
+        """Let rules see what is there, and keep no more of it; returns which sides (to client) of which transactions that are.
+
+        None: there is nothing that the conversation could do without and still be read.
+        """
+        transactions = self.conversation.transactions
+        return [(one, to_client) for one in transactions for to_client in (False, True) if one.stop(to_client)]
+
+    def drop(self) -> None:
+        """Forget what was stopped: rules have seen it."""
+        for transaction in self.conversation.transactions:
+            transaction.drop()
+
     def touch(self, transaction: Transaction) -> None:
         """Note that a transaction changed."""
         if not self.touched or self.touched[-1] is not transaction:
@@ -91,6 +129,7 @@ class Parser:
         """Add a transaction to the conversation."""
         self.count += 1
         self.conversation.transactions.append(transaction)
+        self.limits.meter.grown += EACH
 
     def fields(self) -> Fields:
         """Begin a transaction with plain buffers."""

@@ -41,6 +41,10 @@ class SshParser(Parser):
         self._buffer[to_client] = buffer
         self._maybe_encrypted()
 
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return len(self._buffer[0]) + len(self._buffer[1])
+
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""
         if to_client and self._tx is not None and not self._tx.done:

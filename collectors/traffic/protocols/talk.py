@@ -5,6 +5,7 @@ from typing import Final
 from collectors.traffic.decode.table import Table
 from collectors.traffic.flows.batch import Batch, Ended
 from collectors.traffic.flows.store import Columns
+from collectors.traffic.protocols.account import Pair
 from collectors.traffic.protocols.news import Conversation
 from collectors.traffic.protocols.parser import Facts, Parser
 
@@ -17,9 +18,23 @@ class Talk:
     `waiting` are bytes of a protocol that is not known yet, `first` the beginning of each side, `looked` whether it has shown what it can.
     `left`: nobody wants its bytes any more (nothing recognised them, they are encrypted, or the protocol has no parser). `told` counts the
     conversation's events that are news already; `expected` is the protocol that should follow (STARTTLS), while that is not known.
+    `held` is what was kept of it as of the last look of the account, `since_ns` when that began, `marked`: it has said something since.
     """
 
-    __slots__ = ("conversation", "expected", "facts", "first", "left", "looked", "parser", "told", "waiting")
+    __slots__ = (
+        "conversation",
+        "expected",
+        "facts",
+        "first",
+        "held",
+        "left",
+        "looked",
+        "marked",
+        "parser",
+        "since_ns",
+        "told",
+        "waiting",
+    )
 
     def __init__(self, slot: int, facts: Facts) -> None:
         self.conversation = Conversation(slot)
@@ -31,6 +46,23 @@ class Talk:
         self.left = False
         self.told = 0
         self.expected = ""
+        self.held = 0
+        self.since_ns = 0
+        self.marked = False
+
+    def size(self) -> int:
+        """Return about how much memory is taken by what has not ended."""
+        size = self.parser.held() if self.parser is not None else 0
+        for _, data, _ in self.waiting:
+            size += len(data)
+        return size
+
+    def ends(self) -> Pair:
+        """Return the pair of ends that it is between; of IPv6 the networks of 64 bits, as one host has all of such a one."""
+        facts = self.facts
+        if facts.family == 6:
+            return 6, (facts.client[0], 0), (facts.server[0], 0)
+        return facts.family, facts.client, facts.server
 
     def leave(self) -> None:
         """Let go of all that is needed for reading: nobody wants any more of it."""

@@ -7,6 +7,7 @@ SENSOR = {
     "flows_evicted": 2, "emergency": True, "memory_bytes": 1 << 20, "lag_ms": 61.0, "alerts": 5, "held_back": 2, "discarded": 1,
     "banned": 4, "suppressed": 0, "undecoded": 0, "parsers_broken": 0, "encrypted": 1, "encrypted_share": 40.0, "evidence": 3,
     "evidence_left_out": 0, "code": "uncompiled (not built)",
+    "bodies_bytes": 3 << 20, "bodies_cut": 6,
 }  # fmt: skip
 RULES = {
     "loaded": 10, "refused": 1, "silent": 2, "loaded_ms": 0, "seconds": 1.0, "cached": True, "loading": True, "problem": "bad \x1b[31m",
@@ -36,6 +37,7 @@ def test_all_numbers_are_told_and_what_is_not_seen_comes_first() -> None:
         "12 packets/s",
         "2 given up, in an emergency",
         "61 ms",
+        "3 MiB of requests, bodies and files, 6 conversations cut",
         "uncompiled (not built)",
         "5: 2 counted",
         "4 of banned sources",

@@ -67,3 +67,10 @@ def test_a_segment_without_a_session_is_looked_at_by_itself() -> None:
         ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2, flags="PA", seq=5, ack=6) / b"needle"
     )
     assert scene.counts([alone], 'alert tcp any any -> any any (content:"needle";)', NEEDLE) == {1: 1}
+
+
+def test_a_capture_of_which_something_was_cut_says_so() -> None:
+    reading = Reading(scene.capture([]), scene.rules(NEEDLE), ReadOptions())
+    assert (list(reading.alerts()), reading.cut) == ([], 0)
+    reading._protocols.account.cut = 3
+    assert reading.cut == 3

@@ -12,6 +12,9 @@ from typing import Any, Final
 import brotli
 import zstandard
 
+from collectors.traffic.protocols.account import Meter
+from collectors.traffic.protocols.packing import TURNS
+
 GZIP: Final = "gzip"
 DEFLATE: Final = "deflate"
 ZLIB: Final = "zlib"
@@ -24,6 +27,12 @@ _RESTARTS: Final = 3
 _PIECE: Final = 65_536
 _LZMA_MEMORY: Final = 1_048_576
 _MAX_HEADER: Final = 65_536 + 1_024
+
+
+MOST_AGAIN: Final = 64
+BYTES_AGAIN: Final = 8_192
+DECODED_AGAIN: Final = 262_144
+"""A decoder is done without, and made anew from what came, while that were at most so many pieces and bytes, which became so many."""
 
 
 class Undecodable(Exception):
@@ -224,14 +233,19 @@ def _gzip_header(data: bytes) -> int | None:
 class Codings:
     """All layers of a body, the outermost first. `events` collects what was odd, by the part of Suricata's name behind the side."""
 
-    def __init__(self, field: bytes, layers: int, bomb_bytes: int, bomb_ratio: int) -> None:
+    def __init__(self, field: bytes, layers: int, bomb_bytes: int, bomb_ratio: int, meter: Meter | None = None) -> None:
+        """`meter` is told how much comes out, and what the decoders take."""
         self.events: list[str] = []
+        self._meter = meter if meter is not None else Meter()
         self._bomb_bytes = bomb_bytes
         self._bomb_ratio = bomb_ratio
         self._in = 0
         self._out = 0
         self.bombed = False
-        self.layers = [Layer(name) for name in reversed(self._names(field, layers))]
+        self.names = list(reversed(self._names(field, layers)))
+        self._layers: list[Layer] = []
+        self._came: list[bytes] | None = []
+        self._turns = 0
 
     def _names(self, field: bytes, limit: int) -> list[str]:
         """Return the codings as named, in the order in which they were applied."""
@@ -272,22 +286,75 @@ class Codings:
 
     def feed(self, data: bytes) -> bytes:
         """Decode bytes through all layers; after a bomb nothing more comes out."""
-        if not self.layers:
+        if not self.names:
             return data
         if self.bombed:
             return b""
+        if not self._layers:
+            self._wake()
+        came = self._came
+        if came is not None:
+            came.append(data)
+            if len(came) > MOST_AGAIN or self._in + len(data) > BYTES_AGAIN:
+                self._came = None
         self._in += len(data)
-        room = max(self._bomb_bytes, self._bomb_ratio * self._in) - self._out
-        for layer in self.layers:
-            data = layer.feed(data, min(room + 1, 16 * 1024 * 1024))
-            if not data:
-                break
+        data = self._decode(data, max(self._bomb_bytes, self._bomb_ratio * self._in) - self._out)
         self._out += len(data)
+        self._meter.grown += len(data)
         if self._out > self._bomb_bytes and self._out > self._bomb_ratio * self._in:
             self.bombed = True
             self.events.append("compression_bomb")
         return data
 
+    def _decode(self, data: bytes, room: int) -> bytes:
+        for layer in self._layers:
+            data = layer.feed(data, min(room + 1, 16 * 1024 * 1024))
+            if not data:
+                break
+        return data
+
+    def _wake(self) -> None:
+        """Make the decoders, and bring them to where they were."""
+        self._layers = [Layer(name) for name in self.names]
+        self._meter.grown += self._decoders()
+        before, out = 0, 0
+        for piece in self._came or ():
+            before += len(piece)
+            out += len(self._decode(piece, max(self._bomb_bytes, self._bomb_ratio * before) - out))
+
+    def _decoders(self) -> int:
+        size = 0
+        for name in self.names:
+            least, most = _COSTS[name]
+            size += least + min(2 * self._out, most)
+        return size
+
+    def held(self) -> int:
+        """Return about how much memory the decoders take, and what is kept to make them anew."""
+        size = self._in if self._came is not None else 0
+        if self._layers:
+            # Before anything comes out, what came is kept to try other codings on.
+            size += self._decoders() + (0 if self._out else 2 * min(self._in, _MAX_HEADER))
+        return size
+
+    def shrink(self) -> None:
+        """Do without decoders until more comes, where that costs little then."""
+        if self.bombed:
+            self._layers, self._came = [], None
+        elif self._layers and self._came is not None and self._turns < TURNS and self._out <= DECODED_AGAIN:
+            self._turns += 1
+            self._layers = []
+
+
+_COSTS: Final = {
+    GZIP: (48_000, 0),
+    DEFLATE: (48_000, 0),
+    ZLIB: (48_000, 0),
+    LZMA: (64_000, _LZMA_MEMORY),
+    BROTLI: (64_000, 16_777_216),
+    ZSTD: (160_000, 8_519_680),
+}
+"""What a decoder takes, and how much more at most as its window fills."""
 
 _WHOLE: Final = {
     b"gzip": GZIP,

@@ -27,9 +27,9 @@ def no_transaction() -> HttpTransaction:
     raise LookupError("this side was let go of")
 
 
-def no_file(tx: HttpTransaction, to_client: bool, name: bytes) -> File:
+def no_file(tx: HttpTransaction, to_client: bool, name: bytes, whole: bool) -> File:
     """Stand for the files of a side that was let go of."""
-    del tx, to_client, name
+    del tx, to_client, name, whole
     raise LookupError("this side was let go of")
 
 

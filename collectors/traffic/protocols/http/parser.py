@@ -5,8 +5,8 @@ from typing import Final
 from collectors.traffic.protocols.http.request import RequestHalf
 from collectors.traffic.protocols.http.response import ResponseHalf
 from collectors.traffic.protocols.http.transaction import COMPLETE, HttpTransaction
-from collectors.traffic.protocols.news import Conversation, File, begun_digests
-from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, Facts, Limits, Parser
+from collectors.traffic.protocols.news import Conversation, File, Transaction, begun_digests
+from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, MOST_SPARED, Facts, Limits, Parser
 
 MAX_FILES: Final = 64
 """Files of one transaction; further ones are not kept apart."""
@@ -49,6 +49,19 @@ class HttpParser(Parser):
         """Let go of the readers, which hold on to their own states."""
         self._request.release()
         self._response.release()
+
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return len(self._request.buffer) + len(self._response.buffer)
+
+    def stop(self) -> list[tuple[Transaction, bool]]:
+        """Let rules see what is there, and keep no more of it; of many open requests the oldest are ended."""
+        found = super().stop()
+        for tx in self._open[:-MOST_SPARED]:
+            if tx is not self._request.tx and tx is not self._response.tx:
+                self._finish(tx)
+                found.append((tx, True))
+        return found
 
     def upgraded(self) -> HttpTransaction | None:
         """Return the request whose answer changed the protocol, None where it was not seen."""
@@ -105,10 +118,11 @@ class HttpParser(Parser):
             self._request.tunnel = False
             self.next_protocol = "?"
 
-    def _file(self, tx: HttpTransaction, to_client: bool, name: bytes) -> File:
+    def _file(self, tx: HttpTransaction, to_client: bool, name: bytes, whole: bool) -> File:
         digests = begun_digests(self.limits.hash_files)
-        limit = self.limits.response_body if to_client else self.limits.request_body
-        file = File(to_client, name, limit=0 if to_client else limit, digests=digests)
+        # A form is taken apart into files; any other body is the file itself.
+        kept = tx.message(to_client).body.kept if whole else None
+        file = File(to_client, name, self.limits.request_body, digests, kept)
         if len(tx.files) < MAX_FILES:
             tx.files.append(file)
         return file

@@ -45,7 +45,7 @@ class RequestHalf(Half):
         touch: Callable[[Transaction], None],
         limits: Limits,
         server_port: int,
-        files: Callable[[HttpTransaction, bool, bytes], File],
+        files: Callable[[HttpTransaction, bool, bytes, bool], File],
     ) -> None:
         super().__init__(touch)
         self._begin = begin
@@ -187,9 +187,9 @@ class RequestHalf(Half):
         coding = headers.get(b"content-encoding")
         if coding is not None:
             limits = self._limits
-            codings = Codings(coding, limits.layers, limits.bomb_bytes, limits.bomb_ratio)
+            codings = Codings(coding, limits.layers, limits.bomb_bytes, limits.bomb_ratio, limits.meter)
             self.coding_events(codings.events)
-            tx.request_message.body.codings = codings if codings.layers else None
+            tx.request_message.body.codings = codings if codings.names else None
 
     def connect(self) -> bool:
         """Wait for the answer to a CONNECT."""
@@ -356,10 +356,10 @@ class RequestHalf(Half):
                 boundary_of(tx.request_message.headers.get(b"content-type") or b"") if tx.method == b"POST" else None
             )
             if boundary is not None:
-                self._multipart = Multipart(boundary, lambda name: self._files(tx, False, name))
+                self._multipart = Multipart(boundary, lambda name: self._files(tx, False, name, False))
             else:
                 path = tx.uri.path if tx.uri is not None else None
-                self._file = self._files(tx, False, normalise_path(path) if path else b"")
+                self._file = self._files(tx, False, normalise_path(path) if path else b"", True)
         if self._multipart is not None:
             self._multipart.feed(data)
             self._multipart_events()

@@ -36,7 +36,7 @@ class ResponseHalf(Half):
         match: Callable[[], HttpTransaction],
         touch: Callable[[Transaction], None],
         limits: Limits,
-        files: Callable[[HttpTransaction, bool, bytes], File],
+        files: Callable[[HttpTransaction, bool, bytes, bool], File],
         ended: Callable[[HttpTransaction], None],
     ) -> None:
         super().__init__(touch)
@@ -220,9 +220,9 @@ class ResponseHalf(Half):
         if field is None:
             return
         limits = self._limits
-        codings = Codings(field, limits.layers, limits.bomb_bytes, limits.bomb_ratio)
+        codings = Codings(field, limits.layers, limits.bomb_bytes, limits.bomb_ratio, limits.meter)
         self.coding_events(codings.events)
-        tx.response_message.body.codings = codings if codings.layers else None
+        tx.response_message.body.codings = codings if codings.names else None
 
     # Bodies
 
@@ -377,7 +377,7 @@ class ResponseHalf(Half):
             if name is None:
                 path = tx.uri.path if tx.uri is not None else None
                 name = normalise_path(path) if path else b""
-            self._file = self._files(tx, True, name)
+            self._file = self._files(tx, True, name, True)
         self._file.add(data)
 
 

@@ -1,7 +1,7 @@
 """One HTTP/1 request with its response, as rules see it."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from collectors.traffic.protocols import magic
 from collectors.traffic.protocols.http.body import Body
@@ -54,6 +54,8 @@ class HttpTransaction(Transaction):
         "uri",
     )
 
+    overhead: ClassVar[int] = 3_000
+
     def __init__(self, number: int, limits: Limits) -> None:
         super().__init__(number, "http")
         self.request_message = Message(
@@ -77,6 +79,37 @@ class HttpTransaction(Transaction):
     def message(self, to_client: bool) -> Message:
         """Return the message of one side."""
         return self.response_message if to_client else self.request_message
+
+    def held(self) -> int:
+        """Return about how much memory the transaction takes."""
+        size = super().held()
+        for message in (self.request_message, self.response_message):
+            size += message.body.held() + 2 * len(message.raw_headers)
+        return size
+
+    def shrink(self) -> None:
+        """Take little memory until more comes: nothing is lost."""
+        super().shrink()
+        self.request_message.body.shrink()
+        self.response_message.body.shrink()
+
+    def stop(self, to_client: bool) -> bool:
+        """Let rules see what is there of one side's body and files, and keep no more of them; returns whether that is anything."""
+        coded = self.message(to_client).body.codings is not None
+        there = super().stop(to_client)
+        if self.message(to_client).body.stop():
+            there = True
+            for file in self.files:
+                # What is coded can be read no further; of the rest digests and sizes are still made.
+                if coded and file.to_client == to_client and not file.closed:
+                    file.truncated = True
+        return there
+
+    def drop(self) -> None:
+        """Forget what is there of bodies and files that were stopped."""
+        super().drop()
+        self.request_message.body.drop()
+        self.response_message.body.drop()
 
     def forget(self, to_client: bool) -> None:
         """Make the buffers of one side anew when they are asked for: its message has changed."""

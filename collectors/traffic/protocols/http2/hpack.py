@@ -65,6 +65,10 @@ class Table:
         self.lost = False
         """A block was not seen: the numbers of entries mean nothing any more."""
 
+    def held(self) -> int:
+        """Return how many bytes the entries are (RFC 7541, 4.1)."""
+        return self._size
+
     def allow(self, size: int) -> None:
         """Hear how large the side that reads lets the table be (SETTINGS_HEADER_TABLE_SIZE)."""
         self._allowed = min(size, MAX_TABLE)

@@ -265,9 +265,10 @@ class Http2Parser(Streams):
         field = message.headers.get(b"content-encoding")
         if field is None:
             return
-        codings = Codings(field, self.limits.layers, self.limits.bomb_bytes, self.limits.bomb_ratio)
+        limits = self.limits
+        codings = Codings(field, limits.layers, limits.bomb_bytes, limits.bomb_ratio, limits.meter)
         codings.events.clear()
-        if codings.layers:
+        if codings.names:
             message.body.codings = codings
             self._make_room(self._sides[to_client].coded, MAX_CODED, to_client)
             self._sides[to_client].coded[tx.stream] = tx

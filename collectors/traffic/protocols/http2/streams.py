@@ -7,8 +7,8 @@ from collectors.traffic.protocols.http.transaction import COMPLETE, HttpTransact
 from collectors.traffic.protocols.http2 import doh
 from collectors.traffic.protocols.http2.hpack import Table
 from collectors.traffic.protocols.http2.transaction import Http2Transaction
-from collectors.traffic.protocols.news import Conversation, File, begun_digests
-from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, Facts, Limits, Parser
+from collectors.traffic.protocols.news import Conversation, File, Transaction, begun_digests
+from collectors.traffic.protocols.parser import MAX_TRANSACTIONS, MOST_SPARED, Facts, Limits, Parser
 
 CLOSED: Final = 64
 """Streams that ended last, whose numbers are remembered."""
@@ -72,6 +72,19 @@ class Streams(Parser):
         self._closed: deque[int] = deque(maxlen=CLOSED)
         self._sides = (Side(), Side())
 
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them, with the tables of header compression."""
+        return sum(len(side.buffer) + len(side.block) + side.table.held() for side in self._sides)
+
+    def stop(self) -> list[tuple[Transaction, bool]]:
+        """Let rules see what is there, and keep no more of it; of many open streams the oldest are ended."""
+        found = super().stop()
+        for tx in list(self._streams.values())[:-MOST_SPARED]:
+            tx.event("too_many_streams", False)
+            self._finish(tx)
+            found.append((tx, False))
+        return found
+
     def _stream(self, stream: int, to_client: bool) -> Http2Transaction:
         """Return the transaction of a stream; a new one when it is not open."""
         tx = self._streams.get(stream)
@@ -117,7 +130,6 @@ class Streams(Parser):
         file = side.file.pop(tx.stream, None)
         if file is not None:
             file.close()
-            file.leave(body.wire)
         if doh.reads(tx, to_client):
             self._rename()
         self._reach(tx, to_client, COMPLETE)
@@ -135,7 +147,6 @@ class Streams(Parser):
             file = side.file.pop(tx.stream, None)
             if file is not None:
                 file.close(truncated=True)
-                file.leave(tx.message(side is self._sides[1]).body.wire)
             if side.tx is tx:
                 side.tx = None
         tx.request_message.body.leave()
@@ -163,8 +174,7 @@ class Streams(Parser):
         self.touch(tx)
 
     def _file(self, tx: Http2Transaction, to_client: bool) -> File:
-        limit = 0 if to_client else self.limits.request_body
         digests = begun_digests(self.limits.hash_files)
-        file = File(to_client, tx.file_name(to_client), limit=limit, digests=digests)
+        file = File(to_client, tx.file_name(to_client), digests=digests, kept=tx.message(to_client).body.kept)
         tx.files.append(file)
         return file

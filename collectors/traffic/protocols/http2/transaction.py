@@ -87,6 +87,10 @@ class Http2Transaction(HttpTransaction):
             headers.put(name, all_of_them)
         self.forget(to_client)
 
+    def held(self) -> int:
+        """Return about how much memory the transaction takes."""
+        return super().held() + 100 * (len(self.fields[0]) + len(self.fields[1]))
+
     def begin_again(self) -> None:
         """Forget an interim response (1xx): the answer is still to come."""
         self.fields[1], self._size[1] = [], 0

@@ -99,6 +99,12 @@ class Message:
             self._end_field()
         self._end_part(bool(self._boundaries) and not self._top)
 
+    def held(self) -> int:
+        """Return about how many bytes are kept of it beside its files."""
+        fields = sum(len(value) for values in self.fields.values() for value in values)
+        part = sum(len(value) for value in self._part.values())
+        return fields + part + sum(map(len, self.urls)) + len(self._field) + len(self._held)
+
     def _boundary(self, line: bytes) -> bool:
         text = line.rstrip()
         for depth in range(len(self._boundaries) - 1, -1, -1):

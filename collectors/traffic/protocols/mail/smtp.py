@@ -83,6 +83,11 @@ class SmtpParser(Parser):
                 return
         self._waiting[to_client] = waiting[at:]
 
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them, and what is known of the message."""
+        message = self._message.held() if self._message is not None else 0
+        return len(self._waiting[0]) + len(self._waiting[1]) + message
+
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""
         tx = self._tx

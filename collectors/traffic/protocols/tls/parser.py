@@ -77,6 +77,10 @@ class TlsParser(Parser):
         if self._ciphered[0] and self._ciphered[1]:
             self._encrypted()
 
+    def unread(self) -> int:
+        """Return how many bytes wait for those behind them."""
+        return len(self._record[0]) + len(self._record[1]) + len(self._shake[0]) + len(self._shake[1])
+
     def end(self, to_client: bool) -> None:
         """Hear that one side says no more."""
         if self._tx is not None and not self._tx.done and to_client:

@@ -128,6 +128,11 @@ class Engine:
             self._talks[following[1]] = following[2]
             following = next(talks, None)
         self._end(block, table, batch, alerts)
+        for late in self._waiting.take_late(_let_go(changes)):
+            slot = late.direction >> 1
+            ending = Ending(block, table, flows, slot, slot, late.direction & 1)
+            alerts += self._flow_end(ending, late, [])
+        self._waiting.done()
         return alerts
 
     def _turn(self, rows: Rows, row: int, numbers: list[int], work: Work | None) -> list[Alert]:
@@ -204,7 +209,7 @@ class Engine:
         return numbers + sorted(found)
 
     def _flow_end(self, ending: Ending, work: Work, found: list[int]) -> list[Alert]:
-        """Evaluate what the end of a flow released."""
+        """Evaluate what the end of a flow released, or what is let go of before it."""
         if ending.slot in self.verdicts.left:
             return []
         ending.sizes = self._counts.sizes(ending.slot)
@@ -223,6 +228,17 @@ class Engine:
             )
             matched += self._transactions(ending, work, talk, proven=False)
         return self.verdicts.settle(ending, matched, talk) if matched else []
+
+
+def _let_go(changes: list[Change]) -> list[int]:
+    """Return the flows that go on though what they held is let go of behind this block: their changes come last."""
+    slots: list[int] = []
+    for change in reversed(changes):
+        if change.row >= 0:
+            break
+        if change.last:
+            slots.append(change.conversation.slot)
+    return slots
 
 
 def _turns(places: I64, rules: I64, work: list[Work]) -> Iterator[tuple[int, list[int], Work | None]]:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,11 @@ CHUNK = 2640
 """Bytes of a stream that are looked at together, unless a transaction or the stream ends sooner. Suricata draws the number anew at each
 start, from 2,432 to 2,688 with its stock configuration; this is one that the run may have drawn which `docs/traffic-verify.md` tells of.
 """
+
+MOST_LATE: Final = 64
+"""Transactions of a direction that wait for its next packet; with more of them they are looked at without one."""
+TOGETHER: Final = 8
+"""Of these, so many at once: there is a bound to the alerts of one packet."""
 
 Talked = tuple[int, int, Conversation]
 """From a place in the block on, what is known of a slot's conversation."""
@@ -80,6 +86,7 @@ class Waiting:
         self._sides: dict[int, Side] = {}
         self._talks: dict[int, Conversation] = {}
         self._late: set[int] = set()
+        self._crowded: set[int] = set()
         self._past = Past()
         self.work: list[Work] = []
         self.talks: list[Talked] = []
@@ -177,6 +184,8 @@ class Waiting:
                 side.at = behind
                 if behind == NEVER:
                     self._late.add(direction)
+                    if side.changes is not None and len(side.changes) > MOST_LATE:
+                        self._crowded.add(direction)
         if side.at != NEVER:
             self._take(now, side)
 
@@ -209,6 +218,25 @@ class Waiting:
             (transaction, progress, _reached(transaction, step, to_client)) for transaction, progress in changes.items()
         ]
 
+    def done(self) -> None:
+        """Forget what was handed over: what it refers to need not stay while the next block is read."""
+        self.work, self.talks, self._past = [], [], Past()
+
+    def take_late(self, slots: Iterable[int]) -> Iterator[Work]:
+        """Yield the transactions that wait of flows that go on, and of directions of which many wait; the streams' bytes wait on."""
+        crowded, self._crowded = self._crowded, set()
+        for direction in sorted({*(slot * 2 for slot in slots), *(slot * 2 + 1 for slot in slots), *crowded}):
+            side = self._sides.get(direction)
+            if side is None or not side.changes:
+                continue
+            changes = _as_of_now(side.changes, direction)
+            side.changes = None
+            for first in range(0, len(changes), TOGETHER):
+                work = Work(NEVER, direction, side, b"")
+                work.talk = self._talks.get(direction >> 1)
+                work.changes = changes[first : first + TOGETHER]
+                yield work
+
     def end(self, slots: list[int]) -> Iterator[tuple[int, Work]]:
         """Yield what flows that ended still hold, with the flow's place among them, and forget these flows."""
         sides, talks = self._sides, self._talks
@@ -222,10 +250,7 @@ class Waiting:
                 if side.data or side.changes:
                     work = Work(NEVER, direction, side, _chunk(side))
                     work.last, work.talk = side.last, talk
-                    work.changes = [
-                        (transaction, progress, transaction.progress(not direction & 1))
-                        for transaction, progress in (side.changes or {}).items()
-                    ]
+                    work.changes = _as_of_now(side.changes or {}, direction)
                     yield place, work
 
 
@@ -312,6 +337,12 @@ def _chunk(side: Side) -> bytes:
     if data:
         side.last = data
     return data
+
+
+def _as_of_now(changes: dict[Transaction, int], direction: int) -> list[tuple[Transaction, int, int]]:
+    """Return transactions, how far this side of each is, and how far the other one is now."""
+    other = not direction & 1
+    return [(transaction, progress, transaction.progress(other)) for transaction, progress in changes.items()]
 
 
 def _reached(transaction: Transaction, step: tuple[int, int], to_client: bool) -> int:

@@ -83,6 +83,23 @@ def test_flows_without_a_record_are_told_and_what_was_not_told_yet_is_told_at_th
     assert [event.fields["seconds"] for event in seen.told.events[2:]] == [2.0, 3.0]
 
 
+def test_what_was_cut_is_told_with_who_held_most_and_is_a_blind_spot_for_a_while() -> None:
+    seen = Seen()
+    account = seen.pipeline.protocols.account
+    account.cut, account.most = 7, [((4, (0, 0x0A000001), (0, 0x0A000002)), 9_000), ((6, (1 << 32, 0), (0, 1)), 5)]
+    what = "all requests, answers, bodies and files to their end"
+    assert seen.tick(1.0) == [what]
+    account.cut = 9
+    assert seen.tick(30.0) == [what] and seen.tick(350.0) == []
+    assert seen.told.kinds() == ["traffic.bodies_cut"] * 2
+    assert [event.fields["count"] for event in seen.told.events] == [7, 2]
+    assert seen.told.events[0].fields["most"] == "10.0.0.1 and 10.0.0.2 held 9000 bytes"
+    account.most = account.most[1:]
+    account.cut = 10
+    seen.sight.flush(seen.pipeline, seen.reporting, 351.0)
+    assert seen.told.events[-1].fields["most"].startswith("0000:0001:")
+
+
 def test_tables_that_are_made_anew_count_from_nothing() -> None:
     seen = Seen()
     seen.pipeline.flows.counts.evicted = 50

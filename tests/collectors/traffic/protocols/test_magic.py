@@ -56,9 +56,9 @@ def test_a_file_is_looked_at_once_enough_of_it_is_there_and_not_again() -> None:
 def test_a_short_file_is_looked_at_when_it_is_whole() -> None:
     file = File(True)
     file.add(b"#!/bin/sh\necho\n")
-    assert file.kind(file.data) == b""
+    assert file.kind(file.beginning()) == b""
     file.close()
-    assert b"shell script" in file.kind(file.data)
+    assert b"shell script" in file.kind(file.beginning())
 
 
 def test_without_the_library_nothing_is_said_and_its_rules_are_refused(

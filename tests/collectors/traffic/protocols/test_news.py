@@ -7,7 +7,7 @@ def test_a_file_keeps_its_beginning_and_counts_all_of_it() -> None:
     file = File(True, b"x", limit=4, digests=(hashlib.md5(),))
     file.add(b"abc")
     file.add(b"def")
-    assert (bytes(file.data), file.size, file.digest("md5")) == (b"abcd", 6, "")
+    assert (file.kept.content(), file.size, file.digest("md5")) == (b"abcd", 6, "")
     file.close()
     assert file.digest("md5") == hashlib.md5(b"abcdef").hexdigest() and file.digest("sha256") == ""
 

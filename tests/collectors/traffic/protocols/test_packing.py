@@ -10,7 +10,7 @@ from collectors.traffic.protocols.http.body import Body
 from collectors.traffic.protocols.http.coding import Codings
 from collectors.traffic.protocols.http.transaction import HttpTransaction
 from collectors.traffic.protocols.http2 import frames
-from collectors.traffic.protocols.news import Conversation, File
+from collectors.traffic.protocols.news import OVERHEAD, Conversation, File
 from collectors.traffic.protocols.packing import LEAST, TIMES, packed, unpacked
 from collectors.traffic.protocols.parser import Limits, Parser
 from collectors.traffic.rules.engine import buffers
@@ -30,8 +30,8 @@ def _held(conversation: Conversation) -> int:
     for tx in conversation.transactions:
         assert isinstance(tx, HttpTransaction)
         bodies = (tx.request_message.body, tx.response_message.body)
-        size += sum(len(one.data) + len(one._packed) for one in bodies)
-        size += sum(len(file.data) + len(file._packed) for file in tx.files)
+        size += sum(one.kept.held() for one in bodies)
+        size += sum(file.held() - OVERHEAD for file in tx.files)
     return size
 
 
@@ -111,7 +111,7 @@ def test_bytes_behind_a_coded_body_are_not_taken_for_more_of_it() -> None:
     body.end()
     body.end()
     assert body.add(b"more") == b"" and not body.advance()
-    assert (body.seen(), body.beginning(3), body.size, len(body.data)) == (bytes(50_000), bytes(3), 50_000, 0)
+    assert (body.seen(), body.beginning(3), body.size, len(body.kept.data)) == (bytes(50_000), bytes(3), 50_000, 0)
 
 
 def test_a_body_that_was_left_unfinished_shows_no_more_than_before() -> None:
@@ -120,11 +120,11 @@ def test_a_body_that_was_left_unfinished_shows_no_more_than_before() -> None:
     body.add(gzip.compress(bytes(50_000)))
     assert body.seen() == b"" and body.advance() and len(body.seen()) == 50_000
     body.leave()
-    assert body.seen() == bytes(50_000) and not body.data
+    assert body.seen() == bytes(50_000) and not body.kept.data
     plain = Body(LIMIT, 32_768, 16_384, False)
     plain.add(bytes(50_000))
     plain.leave()
-    assert len(plain.data) == 50_000
+    assert len(plain.kept.data) == 50_000
 
 
 def test_a_file_that_is_left_is_what_it_was() -> None:
@@ -133,7 +133,7 @@ def test_a_file_that_is_left_is_what_it_was() -> None:
     file.close()
     for _ in range(2):
         file.leave(100)
-        assert not file.data and file.content() == b"#!/bin/sh\n" + bytes(50_000)
+        assert not file.kept.data and file.content() == b"#!/bin/sh\n" + bytes(50_000)
     assert b"shell script" in file.kind(file.beginning())
 
 

@@ -62,7 +62,7 @@ def ask_everything(parser: Parser) -> None:
             for name in INTEGERS:
                 tx.integers(name, side)
         assert not known or set(tx.events) <= known, set(tx.events) - known
-        assert sum(len(file.data) for file in tx.files) < 4 << 20
+        assert sum(file.kept.length() for file in tx.files) < 4 << 20
 
 
 def test_no_parser_raises_or_stalls_on_mutated_conversations() -> None:

@@ -21,7 +21,7 @@ def test_files_of_a_form_are_cut_out_in_any_pieces(size: int) -> None:
     for at in range(0, len(FORM), size):
         form.feed(FORM[at : at + size])
     form.close()
-    assert [(file.name, bytes(file.data), file.closed, file.truncated) for file in files] == [
+    assert [(file.name, file.kept.content(), file.closed, file.truncated) for file in files] == [
         (b"x.bin", b"one\r\n--two\r\n", True, False)
     ]
     assert form.events == []

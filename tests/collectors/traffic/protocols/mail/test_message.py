@@ -30,7 +30,7 @@ def test_attachments_of_the_standard_library_come_back() -> None:
             made.add_attachment(data, "application", "octet-stream", filename=f"f{index}.bin")
             expected.append((f"f{index}.bin".encode(), data))
         message, files, events = read(made.as_bytes(policy=email.policy.SMTP))
-        assert [(file.name, bytes(file.data)) for file in files] == expected
+        assert [(file.name, file.kept.content()) for file in files] == expected
         assert all(file.closed and not file.truncated for file in files) and events == []
         assert message.fields["from"] == [b"a@b.example"] and message.urls == [b"url.example/path"]
 
@@ -40,7 +40,7 @@ def test_quoted_printable_and_plain_attachments_are_files() -> None:
     quoted = b"--B\r\nContent-Disposition: attachment; filename=q\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=3Db=\r\nc\r\n"
     plain = b"--B\r\nContent-Disposition: attachment; filename=p\r\n\r\none\r\ntwo\r\n--B--"
     _, files, _ = read(head + quoted + plain)
-    assert [(file.name, bytes(file.data)) for file in files] == [(b"q", b"a=bc\r\n"), (b"p", b"one\r\ntwo")]
+    assert [(file.name, file.kept.content()) for file in files] == [(b"q", b"a=bc\r\n"), (b"p", b"one\r\ntwo")]
 
 
 def test_blocks_of_base64_are_the_same_as_lines() -> None:
@@ -53,7 +53,7 @@ def test_blocks_of_base64_are_the_same_as_lines() -> None:
     assert message.takes_blocks
     message.block(base64.encodebytes(data).replace(b"\n", b"\r\n"))
     message.end()
-    assert bytes(files[0].data) == data
+    assert files[0].kept.content() == data
 
 
 def test_what_is_odd_is_told() -> None:
