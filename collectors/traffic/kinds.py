@@ -27,9 +27,9 @@ CUT = Kind(
     name="traffic.bodies_cut",
     meaning="More of requests, answers, bodies and files that had not ended was held than the sensor keeps: those of whoever held most were"
     " looked through as far as they had come and are not kept any further.",
-    title="{count} conversations are not read to their end for lack of room; {most}",
+    title="{count} conversations are not read to their end for lack of room; {holders}",
     severity=Severity.MEDIUM,
-    fields={"count": "int", "most": "str", "seconds": "float"},
+    fields={"count": "int", "holders": "str", "seconds": "float"},
     attack=("T1562.006",),
     advice="Look at who holds most: requests that never end are an attack on the server, too. Else raise collectors.traffic.body_memory.",
     ocsf_class=6008,

@@ -134,7 +134,7 @@ class Sight:
                 self._emit.event(kind.event("flows", count=lost[0], seconds=lost[2]))
 
         if lost := self._cut.due(now_s, at_end):
-            self._emit.event(CUT.event("flows", count=lost[0], most=self._most, seconds=lost[2]))
+            self._emit.event(CUT.event("flows", count=lost[0], holders=self._most, seconds=lost[2]))
 
     def rows(
         self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float

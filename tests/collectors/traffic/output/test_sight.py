@@ -93,11 +93,11 @@ def test_what_was_cut_is_told_with_who_held_most_and_is_a_blind_spot_for_a_while
     assert seen.tick(30.0) == [what] and seen.tick(350.0) == []
     assert seen.told.kinds() == ["traffic.bodies_cut"] * 2
     assert [event.fields["count"] for event in seen.told.events] == [7, 2]
-    assert seen.told.events[0].fields["most"] == "10.0.0.1 and 10.0.0.2 held 9000 bytes"
+    assert seen.told.events[0].fields["holders"] == "10.0.0.1 and 10.0.0.2 held 9000 bytes"
     account.most = account.most[1:]
     account.cut = 10
     seen.sight.flush(seen.pipeline, seen.reporting, 351.0)
-    assert seen.told.events[-1].fields["most"].startswith("0000:0001:")
+    assert seen.told.events[-1].fields["holders"].startswith("0000:0001:")
 
 
 def test_tables_that_are_made_anew_count_from_nothing() -> None:
