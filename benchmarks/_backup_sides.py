@@ -122,7 +122,7 @@ def restic(place: Path, *words: str | Path) -> Cost:
 def borg(place: Path, *words: str | Path, folder: Path | None = None) -> Cost:
     """Run borg with everything it keeps below the repository's folder."""
     environment = {**os.environ, "BORG_PASSPHRASE": PASSWORD, "BORG_BASE_DIR": str(place.parent / "borg-base")}
-    return measured(["borg", *map(str, words)], environment, folder)
+    return measured(["borg", "--error", *map(str, words)], environment, folder)
 
 
 def measured(command: Sequence[str], environment: dict[str, str], folder: Path | None = None) -> Cost:

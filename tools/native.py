@@ -78,7 +78,7 @@ def wanting() -> str:
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
         return "Python's headers are not there (apt-get install python3-dev)"
     missing = [name for name in ("mypyc", "setuptools", "numpy") if importlib.util.find_spec(name) is None]
-    return f"not installed here: {', '.join(missing)}" if missing else ""
+    return f"not installed here: {', '.join(missing)} (`make native` brings it)" if missing else ""
 
 
 def compiler() -> str:
