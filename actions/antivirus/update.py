@@ -101,7 +101,7 @@ class _Update:
             return Result(summary=f"would run freshclam: {former} is here, {_said(newest, trouble)} is current")
         held = self._held(conf, target)
         if held is not None:
-            return held
+            return self._also_loaded(held, target)
         return self._fetch(text, conf, target, former, trouble)
 
     def _learn(self, conf: clamav_conf.Conf) -> tuple[int, str]:
@@ -161,18 +161,31 @@ class _Update:
         self._progress(0, 0, "", "freshclam runs")
         written = freshclam_run.configuration(text, own, self._options.mirror, self._options.relay)
         ran = freshclam_run.run(self._host, written, own, self._options.timeout)
-        if ran.code:
-            held = self._held(conf, target)
-            if held is not None:
-                return held
-            why = ran.trouble or trouble or ran.said.strip()[-200:]
-            raise NotUpdated(f"freshclam ended with code {ran.code}: {why}")
+        # What it brought and tested before it failed is good: one source that fails must not hold back all others.
         placed = place(own, target)
         now = self._clamav.daily(target)
         if former > -1 and now < former:
             raise NotUpdated(f"the daily database went from version {former} back to {now}")
         detail = f"{', '.join(placed)} placed" if placed else "nothing newer was there"
-        return self._reloaded(target, former, now, placed, detail)
+        if not ran.code:
+            return self._reloaded(target, former, now, placed, detail)
+        held = self._held(conf, target)
+        if held is not None and not placed:
+            return self._also_loaded(held, target)
+        why = ran.trouble or trouble or ran.said.strip()[-200:]
+        failed = f"freshclam ended with code {ran.code}: {why}"
+        done = self._reloaded(target, former, now, placed, detail)
+        if placed or "has loaded" in done.summary:
+            failed += f"; nonetheless: {done.summary}"
+        raise NotUpdated(failed)
+
+    def _also_loaded(self, held: Result, target: str) -> Result:
+        """Have clamd load what lies there already, for which nobody has to be asked; return what was held, with what came of it."""
+        here = self._clamav.daily(target)
+        done = self._reloaded(target, here, here, [], "newer signatures were on the disk")
+        if "has loaded" not in done.summary:
+            return held
+        return self._done(f"{held.summary}; {done.summary}", **held.answer)
 
     def _reloaded(self, target: str, former: int, now: int, placed: list[str], detail: str) -> Result:
         """Have clamd load what is on the disk when it works with something older, and verify that it does."""

@@ -15,6 +15,7 @@ class Health(Record):
     definitions: str
     built_ms: int
     protects: bool | None
+    healthy: bool | None
     trouble: str
 
 
@@ -30,11 +31,13 @@ def parse(raw: bytes, now_ms: int) -> Health:
     known = isinstance(minutes, (int, float)) and not isinstance(minutes, bool) and minutes >= 0
     protects = _value(said, "realTimeProtectionEnabled")
     issues = _value(said, "healthIssues")
+    healthy = _value(said, "healthy")
     return Health(
         engine=_text(_value(said, "engineVersion")),
         definitions=_text(_value(said, "definitionsVersion")),
         built_ms=now_ms - round(minutes * 60_000) if known else 0,
         protects=protects if isinstance(protects, bool) else None,
+        healthy=healthy if isinstance(healthy, bool) else None,
         trouble=", ".join(map(_text, issues))[:300] if isinstance(issues, list) else "",
     )
 

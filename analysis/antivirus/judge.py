@@ -70,7 +70,7 @@ BROKEN = _kind(
 )
 UNPROTECTED = _kind(
     standing.UNPROTECTED,
-    "An antivirus product says that its realtime protection is off.",
+    "An antivirus product says that its realtime protection is off, or that it is not healthy.",
     "{product}: {detail}",
     Severity.HIGH,
     "Switch it on, or say why not.",

@@ -52,7 +52,8 @@ def _product(product: Product, done: Mapping[str, Done], now_ms: int) -> Iterato
     if behind:
         yield "/loaded", _finding(product, BEHIND, Severity.HIGH, behind)
     if product.protects is False:
-        yield "/protects", _finding(product, UNPROTECTED, Severity.HIGH, "its realtime protection is switched off")
+        why = product.daemon_detail or "its realtime protection is switched off"
+        yield "/protects", _finding(product, UNPROTECTED, Severity.HIGH, why)
     for database in product.databases:
         if database.flaw or database.signed == "bad":
             why = database.flaw or "its digital signature is not right"

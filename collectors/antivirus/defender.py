@@ -31,10 +31,20 @@ def look(host: ReadOnlyHost, options: Options, blind: list[Blind]) -> Product | 
         bare,
         engine=health.engine,
         built_ms=health.built_ms // _ROUND_MS * _ROUND_MS,
-        protects=health.protects,
+        protects=False if health.healthy is False else health.protects,
+        daemon_detail=_why_not(health),
         updater=Updater(state="running", detail=f"definitions {health.definitions}", trouble=health.trouble),
         unknown=unknown,
     )
+
+
+def _why_not(health: defender.Health) -> str:
+    """Why it does not protect as it should, by its own words; "" where it says that it is well."""
+    said = ["it says that it is not healthy" + (f" ({health.trouble})" if health.trouble else "")]
+    said = said if health.healthy is False else []
+    if health.protects is False:
+        said.append("its realtime protection is switched off")
+    return "; ".join(said)
 
 
 def _unseen(bare: Product, error: Unavailable, blind: list[Blind]) -> Product:

@@ -1,6 +1,7 @@
 """passwd, group, shadow and gshadow: who came, went, became root, may log in; of a password never more than that it changed (shadow(5))."""
 
 import hashlib
+import re
 
 from analysis.integrity.semantic.sentence import Sentence, differing, shown
 from contracts.event import Severity
@@ -75,7 +76,7 @@ def passwd(old: str, new: str) -> list[Sentence]:
 def _account(name: str, was: list[str] | None, now: list[str] | None) -> list[Sentence]:
     if now is None:
         return [Sentence(text=f"account {shown(name)} was removed", attack=("T1531",), severity=Severity.LOW)]
-    root = now[2].lstrip("0") == "" and now[2] != ""
+    root = _is_root(now[2])
     if was is None:
         login = "" if _may_log_in(now[6]) else ", which cannot log in"
         grave = Severity.HIGH if root else Severity.MEDIUM if not login else Severity.LOW
@@ -94,6 +95,11 @@ def _account(name: str, was: list[str] | None, now: list[str] | None) -> list[Se
             techniques = ("T1098", "T1078.003") if at == 2 and root else ("T1098",)
             found.append(Sentence(text=text, attack=techniques, severity=Severity.HIGH if opened else Severity.MEDIUM))
     return found
+
+
+def _is_root(uid: str) -> bool:
+    """Return whether the C library takes a number for root's, however it is written (strtoul(3): blanks, a sign, zeros)."""
+    return re.fullmatch(r"\s*[+-]?0+", uid) is not None
 
 
 def shadow(old: str, new: str) -> list[Sentence]:
@@ -160,10 +166,31 @@ def group(old: str, new: str) -> list[Sentence]:
         if was is not None and was[1] != now[1]:
             found.append(
                 Sentence(
-                    text=f"the password of the group {shown(name)} changed", attack=("T1098",), severity=Severity.MEDIUM
+                    text=f"the password of the group {shown(name)} changed",
+                    attack=("T1098",),
+                    severity=Severity.HIGH
+                    if grave and now[1] not in ("", "x") and now[1][0] not in "!*"
+                    else Severity.MEDIUM,
                 )
             )
+        found += _administrators(name, was, now)
     return found
+
+
+def _administrators(name: str, was: list[str] | None, now: list[str]) -> list[Sentence]:
+    """Explain who may let others into a group: the third field of gshadow, which in group holds the number."""
+    fields = [each[2] if each is not None else "" for each in (was, now)]
+    before, after = (set() if each.isdigit() else set(each.split(",")) - {""} for each in fields)
+    grave = Severity.HIGH if name in _GROUPS else Severity.MEDIUM
+    return [
+        Sentence(
+            text=f"{shown(each)} may now let others into the group {shown(name)}", attack=("T1098.007",), severity=grave
+        )
+        for each in sorted(after - before)
+    ] + [
+        Sentence(text=f"{shown(each)} may no longer let others into the group {shown(name)}")
+        for each in sorted(before - after)
+    ]
 
 
 def _members(fields: list[str] | None) -> set[str]:

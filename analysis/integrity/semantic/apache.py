@@ -1,5 +1,6 @@
 """Apache httpd: directives that came or went, with the sections around each; .htaccess, too (httpd.apache.org, "Configuration Files")."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from analysis.integrity.semantic.sentence import Sentence, shown
@@ -33,9 +34,9 @@ _GRAVE = frozenset({"addhandler", "sethandler", "php_value", "php_admin_value", 
 
 def explain(old: str, new: str) -> list[Sentence]:
     """Return directives that came or went; case of names and layout are no difference."""
-    before, after = list(parse(old)), list(parse(new))
-    found = [_sentence(one, came=True) for one in after if one not in before]
-    return found + [_sentence(one, came=False) for one in before if one not in after]
+    before, after = Counter(parse(old)), Counter(parse(new))  # a directive may stand in several blocks of one name
+    found = [_sentence(one, came=True) for one in after - before]
+    return found + [_sentence(one, came=False) for one in before - after]
 
 
 def parse(text: str) -> Iterator[tuple[str, ...]]:

@@ -32,7 +32,10 @@ def explain(old: str, new: str) -> list[Sentence]:
 
 
 def parse(text: str) -> dict[str, tuple[str, str]]:
-    """Return options and comment by type and fingerprint (SHA-256, as ssh-keygen -l shows it)."""
+    """Return options and comment by type and fingerprint (SHA-256, as ssh-keygen -l shows it).
+
+    A key that stands in several lines may do what any of them lets it do: one without options lets it do everything.
+    """
     found: dict[str, tuple[str, str]] = {}
     for line in text.splitlines():
         plain = line.strip()
@@ -43,7 +46,11 @@ def parse(text: str) -> dict[str, tuple[str, str]]:
             found.setdefault(f"a line that is no key ({shown(plain)[:40]})", ("", ""))
             continue
         options = plain[: match.start(1)].strip()
-        found[f"{match[1]} {fingerprint(match[2])}"] = (options, match[3].strip())
+        key = f"{match[1]} {fingerprint(match[2])}"
+        held = found.get(key)
+        if held is not None and held[0] != options:
+            options = f"{held[0]} | {options}" if held[0] and options else ""
+        found[key] = (options, match[3].strip())
     return found
 
 

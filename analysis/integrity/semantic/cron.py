@@ -1,6 +1,7 @@
 """crontabs, system-wide and of users: jobs that came or went, and variables that change what runs (crontab(5))."""
 
 import re
+from collections.abc import Iterator
 
 from analysis.integrity.semantic.sentence import Sentence, arrow, differing, shown
 from contracts.event import Severity
@@ -20,6 +21,21 @@ def system(old: str, new: str) -> list[Sentence]:
 def user(old: str, new: str) -> list[Sentence]:
     """Explain a user's crontab."""
     return _explained(old, new, with_user=False)
+
+
+def anacron(old: str, new: str) -> list[Sentence]:
+    """Explain /etc/anacrontab, whose lines say every how many days, after how many minutes, and under which name (anacrontab(5))."""
+    return _explained(*("\n".join(_as_jobs(text)) for text in (old, new)), with_user=False)
+
+
+def _as_jobs(text: str) -> Iterator[str]:
+    """Yield anacron's lines as those of a crontab with one word for the time."""
+    for line in text.splitlines():
+        words = line.split(None, 3)
+        if len(words) == 4 and re.fullmatch(r"\d+|@\w+", words[0]) and words[1].isdigit():
+            yield f"@every-{words[0].lstrip('@')}-days {words[3]}" if words[0].isdigit() else f"{words[0]} {words[3]}"
+        else:
+            yield line
 
 
 def _explained(old: str, new: str, with_user: bool) -> list[Sentence]:

@@ -34,9 +34,11 @@ FORMATS: tuple[tuple[re.Pattern[bytes], str, Explain], ...] = tuple(
         (rb"/etc/shadow", "shadow", accounts.shadow),
         (rb"/etc/g(roup|shadow)", "group", accounts.group),
         (rb"/etc/(crontab|cron\.d/[^/]+)", "crontab", cron.system),
+        (rb"/etc/anacrontab", "crontab", cron.anacron),
         (rb"/var/spool/cron/(crontabs/)?[^/]+", "crontab", cron.user),
         (
-            rb"(/etc|/usr/lib|/usr/local/lib|/run|/root/\.config|/home/[^/]+/\.config)/systemd/(system|user)/(.*\.d/)?[^/]+"
+            rb"(/etc(/xdg)?|(/usr)?/lib|/usr/local/lib|/usr(/local)?/share|/run|.*/\.config|.*/\.local/share)"
+            rb"/systemd/(system|user)(\.control)?/(.*\.d/)?[^/]+"
             rb"\.(service|timer|socket|path|mount|automount|target|slice|swap|conf)",
             "unit",
             units.explain,

@@ -1,6 +1,7 @@
 """nftables.conf: rules, policies and sets that came or went, by table and chain (nft(8)); the kernel's own are the firewall collector's."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from analysis.integrity.semantic.sentence import Sentence, shown
@@ -13,8 +14,8 @@ _DEPTH = 10
 def explain(old: str, new: str) -> list[Sentence]:
     """Return statements that came or went. A file that is loaded at boot only says what will hold then."""
     before, after = list(parse(old)), list(parse(new))
-    found = [_sentence(one, came=True) for one in after if one not in before]
-    found += [_sentence(one, came=False) for one in before if one not in after]
+    found = [_sentence(one, came=True) for one in Counter(after) - Counter(before)]
+    found += [_sentence(one, came=False) for one in Counter(before) - Counter(after)]
     if not found and before != after:
         return [Sentence(text="the order of nftables' rules changed", attack=("T1562.004",), severity=Severity.MEDIUM)]
     return found

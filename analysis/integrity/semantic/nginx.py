@@ -1,6 +1,7 @@
 """nginx: directives that came or went, each with the blocks around it (nginx.org, "Beginner's Guide", configuration file's structure)."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from analysis.integrity.semantic.sentence import Sentence, shown
@@ -28,14 +29,18 @@ _TECHNIQUES = {
     "autoindex": ("T1083",),
 }
 _GRAVE = frozenset({"load_module", "sub_filter", "mirror"})
+_RUNS = re.compile(
+    r"\w*_by_lua(_block|_file)?\b|js_(content|access|import|header_filter|body_filter|set)\b|perl(_set)?\b"
+)
+"""Directives whose words are a program, in Lua, JavaScript or Perl."""
 _DEPTH = 30
 
 
 def explain(old: str, new: str) -> list[Sentence]:
-    """Return directives that came or went; order and layout are no difference, but the order among equal names within a block is kept."""
-    before, after = list(parse(old)), list(parse(new))
-    found = [_sentence(one, came=True) for one in after if one not in before]
-    return found + [_sentence(one, came=False) for one in before if one not in after]
+    """Return directives that came or went; order and layout are no difference."""
+    before, after = Counter(parse(old)), Counter(parse(new))  # a directive may stand in several blocks of one name
+    found = [_sentence(one, came=True) for one in after - before]
+    return found + [_sentence(one, came=False) for one in before - after]
 
 
 def parse(text: str) -> Iterator[tuple[str, ...]]:
@@ -51,6 +56,8 @@ def parse(text: str) -> Iterator[tuple[str, ...]]:
                 blocks.append(" ".join(words))
             words = []
         elif token == "}":
+            if words:  # code of another language, in a block of its own
+                yield (*blocks, " ".join(words))
             words = []
             if blocks:
                 blocks.pop()
@@ -65,10 +72,12 @@ def parse(text: str) -> Iterator[tuple[str, ...]]:
 def _sentence(one: tuple[str, ...], came: bool) -> Sentence:
     *blocks, directive = one
     name = directive.partition(" ")[0]
+    runs = any(_RUNS.match(each) for each in one)
     where = f" in {shown(' > '.join(blocks))}" if blocks else ""
     off = name in ("access_log", "auth_basic") and directive.endswith(" off")
     severity = Severity.MEDIUM if name in _TECHNIQUES else Severity.LOW
-    if came and (name in _GRAVE or off):
+    if came and (name in _GRAVE or off or runs):
         severity = Severity.HIGH
+    attack = ("T1505.003",) if runs else _TECHNIQUES.get(name, ())
     verb = "now says" if came else "no longer says"
-    return Sentence(text=f"nginx {verb} {shown(directive)}{where}", attack=_TECHNIQUES.get(name, ()), severity=severity)
+    return Sentence(text=f"nginx {verb} {shown(directive)}{where}", attack=attack, severity=severity)

@@ -54,7 +54,22 @@ _TECHNIQUES = {
     "hostbasedauthentication": ("T1556",),
     "ignorerhosts": ("T1556",),
     "port": ("T1571",),
+    "pubkeyauthentication": ("T1556",),
+    "kbdinteractiveauthentication": ("T1556",),
+    "authenticationmethods": ("T1556",),
+    "allowusers": ("T1098",),
+    "allowgroups": ("T1098",),
+    "denyusers": ("T1098",),
+    "denygroups": ("T1098",),
+    "hostkey": ("T1557",),
+    "include": ("T1556",),
+    "ciphers": ("T1600",),
+    "macs": ("T1600",),
+    "kexalgorithms": ("T1600",),
 }
+_MEDIUM = frozenset(
+    {"allowusers", "allowgroups", "denyusers", "denygroups", "authenticationmethods", "hostkey", "include", "usepam"}
+)
 _GRAVE = {
     ("permitrootlogin", "yes"),
     ("permitemptypasswords", "yes"),
@@ -84,7 +99,8 @@ def explain(old: str, new: str) -> list[Sentence]:
     found = []
     for block in dict.fromkeys((*after, *before)):
         for keyword, was, now in differing(before.get(block, {}), after.get(block, {})):
-            found.append(_sentence(block, keyword, was, now))
+            plain = keyword if block else ""  # what a block does not say is as for everybody
+            found.append(_sentence(block, keyword, was, now, before[""].get(plain), after[""].get(plain)))
     return found
 
 
@@ -111,7 +127,10 @@ def parse(text: str) -> Settings:
     return found
 
 
-def _sentence(block: str, keyword: str, was: str | None, now: str | None) -> Sentence:
+def _sentence(
+    block: str, keyword: str, was: str | None, now: str | None, was_for_all: str | None, now_for_all: str | None
+) -> Sentence:
+    was, now = was if was is not None else was_for_all, now if now is not None else now_for_all
     plain = keyword.partition(" ")[0]
     default = _DEFAULTS.get(plain, "not set")
     where = f" for Match {shown(block)}" if block else ""
@@ -120,7 +139,7 @@ def _sentence(block: str, keyword: str, was: str | None, now: str | None) -> Sen
     return Sentence(
         text=arrow(_spelled(keyword), was, now, said) + where,
         attack=_TECHNIQUES.get(plain, ()),
-        severity=Severity.HIGH if grave else Severity.LOW,
+        severity=Severity.HIGH if grave else Severity.MEDIUM if plain in _MEDIUM else Severity.LOW,
     )
 
 

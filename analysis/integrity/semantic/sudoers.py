@@ -10,6 +10,9 @@ _INCLUDE = re.compile(r"[@#](include|includedir)\s+(.+)")
 _RULE = re.compile(r"(?P<who>(?:[^=\\]|\\.)+?)\s+(?P<hosts>\S+)\s*=\s*(?P<what>.+)")
 _DANGEROUS_DEFAULTS = ("!authenticate", "!requiretty", "!env_reset", "env_keep", "!use_pty", "!logfile", "!syslog", "timestamp_timeout=-1",
                        "!secure_path", "secure_path", "!log_allowed", "visiblepw", "setenv")  # fmt: skip
+_PROTECTS = frozenset({"use_pty", "requiretty", "env_reset", "authenticate", "logfile", "log_input", "log_output", "syslog", "secure_path",
+                       "env_check", "env_delete", "noexec", "sudoedit_checkdir", "passwd_tries"})  # fmt: skip
+_LIBRARIES = re.compile(r"\b(LD_[A-Z_]+|PYTHON\w+|PERL5?\w*|RUBYLIB|NODE_OPTIONS|BASH_ENV|ENV)\b")
 
 
 def explain(old: str, new: str) -> list[Sentence]:
@@ -32,10 +35,12 @@ def parse(text: str) -> dict[str, str]:
         elif line.startswith("#"):
             continue
         elif line.startswith("Defaults"):
-            scope, _, rest = line.partition(" ")
+            scope, _, rest = " ".join(line.split()).partition(" ")
             for each in _split(rest):
                 name = re.split(r"[+-]?=", each, maxsplit=1)[0].strip()
-                found[f"defaults {scope} {name.lstrip('!')}"] = " ".join(each.split())
+                key = f"defaults {scope} {name.lstrip('! ')}"
+                adds = re.match(r"[^=]*[+-]=", each) is not None and key in found
+                found[key] = f"{found[key]}, {each}" if adds else each
         elif alias is not None:
             for each in alias[2].split(":"):
                 name, _, members = each.partition("=")
@@ -77,8 +82,11 @@ def _sentence(key: str, was: str | None, now: str | None) -> Sentence:
         return _rule(name, was, now)
     if kind == "defaults":
         grave = now is not None and any(each in now.replace(" ", "") for each in _DANGEROUS_DEFAULTS)
-        text = arrow(f"sudo's {shown(name.partition(' ')[0])}:", was, now)
-        return Sentence(text=text, attack=("T1548.003",), severity=Severity.HIGH if grave else Severity.LOW)
+        scope, _, setting = name.partition(" ")
+        text = arrow(f"sudo's {shown(scope)}:", was, now)
+        attack = ("T1548.003", "T1574.006") if grave and _LIBRARIES.search(now or "") else ("T1548.003",)
+        lost = now is None and setting in _PROTECTS and not (was or "").startswith("!")
+        return Sentence(text=text, attack=attack, severity=Severity.HIGH if grave else Severity(2 + lost))
     if kind == "include":
         verb = "now reads" if now else "no longer reads"
         return Sentence(text=f"sudo {verb} {shown(name)}", attack=("T1548.003",), severity=Severity.MEDIUM)
@@ -90,6 +98,7 @@ def _sentence(key: str, was: str | None, now: str | None) -> Sentence:
 
 def _rule(name: str, was: str | None, now: str | None) -> Sentence:
     who, _, hosts = name.rpartition(" ")
+    who = re.sub(r"^uid(?=\d+$)", "the user of number ", who)
     where = "" if hosts == "ALL" else f" on {shown(hosts)}"
     if now is None:
         return Sentence(text=f"{shown(who)} may no longer run{where}: {shown(was or '')}", severity=Severity.LOW)

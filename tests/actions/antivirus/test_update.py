@@ -129,6 +129,31 @@ def test_a_mirror_that_fails_leaves_what_was_there(do, lab, mirror, fault):
     assert "/27001/" in __import__("host.clamd", fromlist=["x"]).LinuxClamd().ask(lab.address, "VERSION")
 
 
+def test_one_source_that_fails_does_not_hold_back_the_others(do, lab, mirror):
+    text = lab.freshclam_conf.read_text()
+    lab.freshclam_conf.write_text(f"{text}DatabaseCustomURL {mirror.url}/others.ndb\n")
+    result = do(UpdateSignatures, settings(mirror), force=True)
+    assert on_disk(lab) == 27002 and kinds(result)[-2:] == ["signatures_updated", "update_failed"], result
+    assert isinstance(result.outcome, Failed) and result.events[-2].fields["loaded"] == 27002
+    assert "others.ndb" in result.summary and "daily.cud placed; clamd has loaded 27002" in result.summary
+
+
+@pytest.mark.parametrize("why", ["cool-down", "failed"])
+def test_what_lies_there_already_is_loaded_although_nothing_can_be_fetched(do, lab, mirror, why):
+    lab.put(27002)
+    until = int(time.time()) + 3600
+    if why == "cool-down":
+        (lab.databases / "freshclam.dat").write_bytes(b"FreshClamData" + struct.pack("<I37s7xq", 1, b"u", until))
+    else:
+        mirror.status = 503
+    result = do(UpdateSignatures, settings(mirror), force=True)
+    assert "clamd has loaded 27002" in result.summary and "signatures_updated" in kinds(result), result
+    if why == "cool-down":
+        assert result.answer["code"] == 75 and "left alone until" in result.summary
+    else:
+        assert isinstance(result.outcome, Failed)
+
+
 def test_an_older_version_of_the_mirror_is_not_put_over_a_newer_one(do, lab, mirror):
     lab.put(27010)
     result = do(UpdateSignatures, settings(mirror), force=True)

@@ -67,3 +67,15 @@ def test_the_last_complaint_counts_until_a_run_succeeds():
     assert freshclam.trouble(log) == "error: Can't download daily.cvd"
     assert freshclam.trouble(f"{log}Sun Nov 22 08:57:27 2026 -> daily.cld updated (version: 27695, sigs: 2)\n") == ""
     assert freshclam.trouble(f"{log}ERROR: a\x1b[31mb\n") == "error: a?[31mb"
+
+
+def test_that_it_failed_is_said_only_where_nothing_says_why():
+    log = (
+        "WARNING: remote_cvdhead: Download failed (7) WARNING:  Message: Couldn't connect to server\n"
+        "ERROR: check_for_new_database_version: Failed to find daily database using server https://mirror.\n"
+        "ERROR: Update failed for database: daily\nERROR: Database update process failed: HTTP GET failed\n"
+        "ERROR: Update failed.\n"
+    )
+    said = freshclam.trouble(log)
+    assert "Failed to find daily database" in said and said.endswith("(Couldn't connect to server)")
+    assert freshclam.trouble("ERROR: Update failed.\n") == "error: Update failed."

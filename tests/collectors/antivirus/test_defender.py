@@ -5,6 +5,7 @@ import json
 import pytest
 
 from analysis.antivirus import defender as health
+from analysis.antivirus.standing import findings
 from collectors.antivirus import defender
 from collectors.antivirus.options import Options
 from contracts.errors import Malformed
@@ -33,6 +34,17 @@ def test_its_age_and_its_protection_are_read(host):
     now_ms = host.now().timestamp() * 1000
     assert row.built_ms == now_ms - 90 * 60_000 and row.protects is False
     assert row.engine == "1.1.24090.4" and "1.419.163.0" in row.updater.detail
+
+
+def test_one_without_a_licence_does_not_protect_whatever_else_it_says(host):
+    """As `mdatp health` answers on a host whose licence has gone: definitions are new, and protection is called enabled."""
+    ill = {"healthy": False, "healthIssues": ["missing license"], "licensed": False}
+    said = json.dumps(SAID | ill | {"realTimeProtectionEnabled": {"value": True, "managedBy": None}})
+    host.commands.answers = {LINE: {"stdout": said.encode()}}
+    row = defender.look(host, Options(), [])
+    found = findings({"defender": row}, {}, round(host.now().timestamp() * 1000))
+    assert found["defender/protects"].kind == "antivirus.not_protecting"
+    assert found["defender/protects"].detail == "it says that it is not healthy (missing license)"
 
 
 def test_where_it_is_not_installed_there_is_no_row(host):

@@ -80,6 +80,20 @@ def test_joining_a_group_that_amounts_to_root_is_grave() -> None:
     ]
 
 
+def test_roots_number_is_known_however_it_is_written() -> None:
+    for number in ("00", " 0", "+0", "-0"):
+        (one,) = passwd(ROOT, ROOT + f"eve:x:{number}:0::/:/bin/sh\n")
+        assert one.severity is Severity.HIGH and "root's number" in one.text, number
+
+
+def test_who_may_let_others_into_a_group_and_its_password_are_told() -> None:
+    (one,) = group("sudo:*::\n", "sudo:*:eve:\n")
+    assert (one.text, one.severity) == ("eve may now let others into the group sudo", Severity.HIGH)
+    (one,) = group("sudo:*::\n", f"sudo:{OTHER}::\n")
+    assert one.severity is Severity.HIGH and OTHER not in one.text
+    assert group("sudo:x:27:\n", "sudo:x:27:\n") == []
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     for explain in (passwd, shadow, group):

@@ -25,6 +25,12 @@ def test_a_line_that_went() -> None:
     assert explain("Require all denied\n", "")[0].text == "Apache no longer says require all denied"
 
 
+def test_a_line_in_the_second_of_two_sections_of_one_name_is_told() -> None:
+    two = "<Directory /a>\nRequire all granted\n</Directory>\n<Directory /a>\n</Directory>\n"
+    new = two.replace("<Directory /a>\n</", "<Directory /a>\nRequire all granted\n</")
+    assert [one.text for one in explain(two, new)] == ["Apache now says require all granted in Directory /a"]
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []

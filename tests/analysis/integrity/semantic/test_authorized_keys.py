@@ -39,6 +39,14 @@ def test_an_authority_is_told_apart_and_a_key_that_went() -> None:
     assert explain(f"{KEY} a\n", "")[0].severity is Severity.LOW
 
 
+def test_a_key_that_stands_once_more_without_its_limits_may_do_everything() -> None:
+    limited = f'command="/bin/x" {KEY} a\n'
+    for new in (f"{KEY}\n{limited}", f"{limited}{KEY}\n"):
+        (one,) = explain(limited, new)
+        assert one.text.endswith('may do: command="/bin/x" -> everything') and one.severity is Severity.HIGH
+    assert explain(limited, limited * 2) == []
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.integrity.semantic.cron import parse, system, user
+from analysis.integrity.semantic.cron import anacron, parse, system, user
 from contracts.event import Severity
 
 
@@ -32,6 +32,12 @@ def test_a_path_that_changes_is_told() -> None:
 
 def test_a_job_that_went() -> None:
     assert user("@daily x\n", "")[0].text == "cron no longer runs at @daily: x"
+
+
+def test_anacron_is_told_by_its_days() -> None:
+    (one,) = anacron("SHELL=/bin/sh\n", "SHELL=/bin/sh\n1 5 evil /tmp/.x\n@monthly 45 x /usr/bin/y\n")[:1]
+    assert one.text == "cron now runs at @every-1-days: /tmp/.x" and one.severity is Severity.HIGH
+    assert anacron("", "@monthly 45 x /usr/bin/y z\n")[0].text == "cron now runs at @monthly: /usr/bin/y z"
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.booleans())

@@ -37,6 +37,12 @@ def test_order_is_a_change_and_layout_is_none() -> None:
     assert ("table inet filter", "chain input", "policy drop") in list(parse(RULES))
 
 
+def test_a_rule_that_stands_twice_now_is_told() -> None:
+    rules = "table t {\n chain c {\n tcp dport 22 accept\n drop\n }\n}"
+    (one,) = explain(rules, rules.replace(" drop", " drop\n tcp dport 22 accept"))
+    assert one.text == "nftables.conf gained tcp dport 22 accept in table t > chain c"
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []

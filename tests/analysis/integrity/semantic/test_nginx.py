@@ -29,6 +29,17 @@ def test_a_log_that_is_switched_off_and_a_module_are_grave() -> None:
     assert explain("", "load_module /tmp/x.so;")[0].severity is Severity.HIGH
 
 
+def test_a_directive_in_the_second_of_two_blocks_of_one_name_is_told() -> None:
+    two = "server { location / { auth_basic off; } }\nserver { location / { } }\n"
+    (one,) = explain(two, two.replace("{ }", "{ auth_basic off; }"))
+    assert one.text == "nginx now says auth_basic off in server > location /" and one.severity is Severity.HIGH
+
+
+def test_a_program_in_a_block_is_told_and_grave() -> None:
+    (one,) = explain(SITE, SITE.replace("root /srv;", "root /srv; content_by_lua_block { os.execute(ngx.var.arg_c) }"))
+    assert "os.execute(ngx.var.arg_c)" in one.text and one.attack == ("T1505.003",) and one.severity is Severity.HIGH
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []

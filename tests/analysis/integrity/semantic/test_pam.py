@@ -38,6 +38,30 @@ def test_a_check_that_went() -> None:
     assert one.text == "PAM no longer asks pam_faillock.so for auth"
 
 
+def test_a_line_that_changed_is_one_sentence_and_grave_where_a_failure_passes() -> None:
+    old = "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n"
+    (one,) = explain(old, old.replace("default=ignore", "default=1"))
+    assert one.text == (
+        "PAM's pam_unix.so for auth: ([success=1 default=ignore]) nullok -> ([success=1 default=1]) nullok (goes on where it fails)"
+    )
+    assert one.severity is Severity.HIGH
+    (one,) = explain("auth required pam_unix.so\n", "auth sufficient pam_unix.so\n")
+    assert one.severity is Severity.MEDIUM
+
+
+def test_permission_by_a_control_in_brackets_and_a_refusal_that_went_are_grave() -> None:
+    (one,) = explain("", "auth [success=done default=ignore] pam_permit.so\n")
+    assert one.text.endswith("(lets everybody in)") and one.severity is Severity.HIGH
+    (one,) = explain("auth requisite pam_deny.so\n", "")
+    assert one.text.endswith("(nothing refuses any more)") and one.severity is Severity.HIGH
+
+
+def test_a_line_that_stands_twice_now_is_told() -> None:
+    assert [one.text for one in explain(STACK, STACK + "account required pam_unix.so\n")] == [
+        "PAM now asks pam_unix.so for account (required)"
+    ]
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []

@@ -31,7 +31,7 @@ def test_the_first_value_holds_and_a_second_one_changes_nothing() -> None:
 def test_a_match_block_is_another_place() -> None:
     new = "PermitRootLogin no\nMatch Address 10.0.0.0/8\n  PermitRootLogin yes\nMatch all\nX11Forwarding yes\n"
     said = _texts("PermitRootLogin no\n", new)
-    assert "PermitRootLogin prohibit-password (default) -> yes for Match Address 10.0.0.0/8" in said
+    assert "PermitRootLogin no -> yes for Match Address 10.0.0.0/8" in said
     assert "X11Forwarding no (default) -> yes" in said
 
 
@@ -41,6 +41,20 @@ def test_ports_add_up_and_equal_signs_quotes_and_case_are_spelling() -> None:
     assert _texts("Subsystem sftp /usr/lib/sftp-server\n", "Subsystem sftp /tmp/x\n")[0].startswith(
         "Subsystem sftp /usr"
     )
+
+
+def test_a_block_that_says_what_everybody_has_is_told_by_that() -> None:
+    old = "PasswordAuthentication no\nMatch User a\nPasswordAuthentication yes\n"
+    assert _texts(old, "PasswordAuthentication no\n") == ["PasswordAuthentication yes -> no for Match User a"]
+    assert _texts("", "Match User a\nPermitRootLogin yes\n")[0].startswith(
+        "PermitRootLogin prohibit-password (default)"
+    )
+
+
+def test_who_may_log_in_and_what_is_included_have_a_technique() -> None:
+    for line in ("AllowUsers bob", "HostKey /tmp/k", "Include /tmp/*.conf", "AuthenticationMethods none"):
+        (one,) = explain(f"{line}\n", "")
+        assert one.attack and one.severity is Severity.MEDIUM, line
 
 
 @given(st.text(max_size=300), st.text(max_size=300))

@@ -47,6 +47,24 @@ def test_an_alias_is_told_by_its_members() -> None:
     assert one.text == "Cmnd SHELLS: /bin/sh -> /bin/sh, /bin/bash"
 
 
+def test_defaults_behind_a_tab_as_debian_writes_them_are_read() -> None:
+    (one,) = explain("Defaults\tenv_reset\n", "Defaults\tenv_reset\nDefaults\t!authenticate\n")
+    assert (one.text, one.severity) == ("sudo's Defaults: not set -> !authenticate", Severity.HIGH)
+    (one,) = explain("Defaults\tuse_pty\n", "")
+    assert (one.text, one.severity) == ("sudo's Defaults: use_pty -> not set", Severity.MEDIUM)
+
+
+def test_variables_that_are_let_through_add_up_and_one_that_loads_code_has_its_technique() -> None:
+    old = 'Defaults env_keep += "EDITOR"\n'
+    (one,) = explain(old, f'Defaults env_keep += "LD_PRELOAD"\n{old}')
+    assert 'env_keep += "LD_PRELOAD"' in one.text and one.attack == ("T1548.003", "T1574.006")
+    assert one.severity is Severity.HIGH
+
+
+def test_a_user_by_number_is_named_as_that() -> None:
+    assert explain("", "#1001 ALL=(ALL) ALL\n")[0].text == "the user of number 1001 may run: (ALL) ALL"
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_is_explained(old: str, new: str) -> None:
     assert explain(old, old) == []
