@@ -1,7 +1,8 @@
 """Taking folders out of a process's sight before it drops its privileges: an empty file system over each, in its own mount namespace.
 
 For workers with CAP_DAC_READ_SEARCH, whom permissions do not keep from the agent's key and state. Mounts made later by the host still
-appear, so that nothing else becomes invisible. Under systemd the units' InaccessiblePaths= do the same.
+appear where its root is shared, so that nothing else becomes invisible; where it is not, integrity says so. Under systemd the units'
+InaccessiblePaths= do the same.
 """
 
 import os

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
 from actions.antivirus import current, freshclam_run
 from actions.antivirus.clamav import Clamav, available_bytes
 from actions.antivirus.kinds import CURRENT, UPDATE_FAILED, UPDATE_HELD, UPDATED
@@ -185,7 +187,9 @@ class _Update:
         done = self._reloaded(target, here, here, [], "newer signatures were on the disk")
         if "has loaded" not in done.summary:
             return held
-        return self._done(f"{held.summary}; {done.summary}", **held.answer)
+        return msgspec.structs.replace(
+            held, summary=f"{held.summary}; {done.summary}", events=tuple(self.events), looks=done.looks
+        )
 
     def _reloaded(self, target: str, former: int, now: int, placed: list[str], detail: str) -> Result:
         """Have clamd load what is on the disk when it works with something older, and verify that it does."""

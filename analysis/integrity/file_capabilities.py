@@ -1,4 +1,4 @@
-"""File capabilities as rpm writes them (`cap_net_raw=ep`) turned into the kernel's attribute, so that both can be compared. Pure.
+"""File capabilities as rpm writes them (`cap_net_raw=ep`) turned into the kernel's attribute, so that both can be compared, and back. Pure.
 
 Formats: cap_text_formats(7); `struct vfs_cap_data` of linux/capability.h, revision 2; names in the order of their numbers.
 """
@@ -75,6 +75,30 @@ def raw(text: str) -> bytes:
     low, high = 0xFFFFFFFF, 32
     head = _REVISION | (_EFFECTIVE if held["e"] else 0)
     return struct.pack("<5I", head, held["p"] & low, held["i"] & low, held["p"] >> high, held["i"] >> high)
+
+
+def said(attribute: bytes) -> str:
+    """Return what the kernel's attribute grants, as getcap(8) shows it: `cap_net_raw=ep`; in hexadecimal what is not understood."""
+    if len(attribute) not in (20, 24) or struct.unpack_from("<I", attribute)[0] & 0xFF000000 not in (
+        0x02000000,
+        0x03000000,
+    ):
+        return attribute.hex()
+    head, *words = struct.unpack_from("<5I", attribute)
+    permitted, inheritable = words[0] | words[2] << 32, words[1] | words[3] << 32
+    by_flags: dict[str, list[str]] = {}
+    for number in range(64):
+        flags = "e" * (head & _EFFECTIVE) * bool((permitted | inheritable) >> number & 1)
+        flags += "i" * (inheritable >> number & 1) + "p" * (permitted >> number & 1)
+        if flags:
+            name = f"cap_{_NAMES[number]}" if number < len(_NAMES) else str(number)
+            by_flags.setdefault(flags, []).append(name)
+    found = " ".join(f"{','.join(names)}={flags}" for flags, names in by_flags.items()) or "="
+    return (
+        f"{found} (root of the namespace of uid {struct.unpack_from('<I', attribute, 20)[0]})"
+        if len(attribute) == 24
+        else found
+    )
 
 
 def _mask(names: str) -> int | None:

@@ -4,6 +4,7 @@ import difflib
 import stat
 from collections.abc import Sequence
 
+from analysis.integrity.file_capabilities import said
 from contracts.file_change import CREATED, DELETED, RENAMED, Change
 from contracts.text import escape
 from contracts.trees import Node
@@ -44,7 +45,7 @@ def describe(node: Node | None) -> list[str]:
     if node.attributes:
         words.append(f"attributes {node.attributes.hex()}")
     if node.capabilities:
-        words.append(f"capabilities {node.capabilities.hex()}")
+        words.append(f"capabilities {said(node.capabilities)}")
     if node.flaw:
         words.append(f"unread {node.flaw}")
     return words

@@ -221,6 +221,13 @@ class Engine:
             )
         for text in self._rules.missing:
             self._blind[text] = Blind(what="a part of what is to be watched", why=Why.OTHER, detail=text)
+        if not self._mounts.are_seen():
+            self._blind["mounts"] = Blind(
+                what="what is mounted over watched names from now on",
+                why=Why.OTHER,
+                detail="this worker's view of mounts is its own, and the host's do not come into it: the host's root is private",
+                fix="mount --make-rshared / (systemd does so at boot), then restart the agent.",
+            )
         self._say_blind()
         if self._notices is not None:
             self._looks.notices = self._notices

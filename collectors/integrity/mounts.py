@@ -25,6 +25,23 @@ class Mounts:
         differing, self._known = found ^ self._known, found
         return sorted({point for _, point in differing})
 
+    def are_seen(self) -> bool:
+        """Return whether this process sees what the host mounts from now on: it has the host's own view, or one that follows it.
+
+        A view of its own follows only where the host's root is shared (mount_namespaces(7)); systemd makes it so, others do not.
+        """
+        try:
+            if self._files.link("/proc/self/ns/mnt") == self._files.link("/proc/1/ns/mnt"):
+                return True
+        except Unavailable:
+            pass  # another user's process: whether the root is shared says enough
+        try:
+            lines = self._files.read(TABLE, 8 << 20).splitlines()
+        except Unavailable:
+            return False
+        roots = [line.split(b" - ")[0].split(b" ")[6:] for line in lines if line.split(b" ")[4:5] == [b"/"]]
+        return bool(roots) and any(each.startswith((b"shared:", b"master:")) for each in roots[-1])
+
     def _read(self) -> frozenset[tuple[bytes, bytes]] | None:
         """Return number and place of each mount (proc_pid_mountinfo(5)), None where nothing differs or nothing can be read."""
         try:

@@ -25,7 +25,7 @@ def user(old: str, new: str) -> list[Sentence]:
 
 def anacron(old: str, new: str) -> list[Sentence]:
     """Explain /etc/anacrontab, whose lines say every how many days, after how many minutes, and under which name (anacrontab(5))."""
-    return _explained(*("\n".join(_as_jobs(text)) for text in (old, new)), with_user=False)
+    return _explained("\n".join(_as_jobs(old)), "\n".join(_as_jobs(new)), with_user=False)
 
 
 def _as_jobs(text: str) -> Iterator[str]:

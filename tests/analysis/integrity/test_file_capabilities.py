@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.integrity.file_capabilities import UNKNOWN, raw
+from analysis.integrity.file_capabilities import UNKNOWN, raw, said
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,18 @@ def test_clauses_add_up_and_take_away() -> None:
 def test_what_is_not_understood_equals_nothing_that_the_kernel_keeps(text) -> None:
     assert raw(text) in (b"", UNKNOWN) or len(raw(text)) == 20
     assert raw("cap_of_tomorrow=ep") == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text", ["cap_net_raw=ep", "cap_net_admin,cap_net_raw=ep", "cap_setuid=p", "cap_bpf=eip cap_chown=eip"]
+)
+def test_an_attribute_is_said_as_getcap_does(text) -> None:
+    assert raw(said(raw(text))) == raw(text) and said(raw("cap_net_raw=ep")) == "cap_net_raw=ep"
+
+
+@given(st.binary(max_size=30))
+def test_any_attribute_is_said_in_one_line(attribute) -> None:
+    assert "\n" not in said(attribute)
+    assert said(b"\x02") == "02" and said(
+        raw("cap_kill=p")[:3] + b"\x03" + raw("cap_kill=p")[4:] + b"\x05\0\0\0"
+    ).endswith("uid 5)")

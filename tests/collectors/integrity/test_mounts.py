@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from collectors.integrity.mounts import Mounts
 from contracts.errors import Unavailable, Why
 
@@ -34,6 +36,30 @@ def test_what_came_and_went_is_named_by_its_place() -> None:
     assert mounts.changed() == []
     table.raw = b"broken\n"
     assert mounts.changed() == [b"/a", b"/with space"]
+
+
+class View(Table):
+    """A process whose view of mounts is the host's or its own, with or without a way for later mounts to come into it."""
+
+    def __init__(self, own: bytes, optional: bytes) -> None:
+        super().__init__()
+        self.own, self.raw = own, LINE % (1, b"/a") + b"2 1 8:1 / / rw,relatime%s - ext4 /dev/x rw\n" % optional
+
+    def link(self, path: str) -> bytes:
+        return b"mnt:[1]" if path == "/proc/1/ns/mnt" else self.own
+
+
+@pytest.mark.parametrize(
+    ("own", "optional", "seen"),
+    [
+        (b"mnt:[1]", b"", True),
+        (b"mnt:[2]", b"", False),
+        (b"mnt:[2]", b" master:1", True),
+        (b"mnt:[2]", b" shared:5 master:1", True),
+    ],
+)
+def test_a_view_of_its_own_that_does_not_follow_the_hosts_is_known(own: bytes, optional: bytes, seen: bool) -> None:
+    assert Mounts(View(own, optional)).are_seen() is seen  # type: ignore[arg-type]
 
 
 CODE = """
