@@ -20,6 +20,7 @@ from actions.backup.archiver import Told
 from actions.backup.blobs import BlobType
 from actions.backup.errors import Damaged, NoSuchBlob
 from actions.backup.ids import id_of
+from actions.backup.links import Links
 from actions.backup.metadata import seems_same, set_metadata
 from actions.backup.nearby import load_nearby
 from actions.backup.node import Node
@@ -114,7 +115,7 @@ class Restorer:
         self._excluded = excluded
         self._adapt = adapt
         self._pulse = pulse
-        self._links: dict[tuple[int, int], tuple[bytes, int]] = {}
+        self._links: Links
         self._pool: ThreadPoolExecutor
         self._counting = threading.Lock()
         self.restored = Restored()
@@ -122,10 +123,10 @@ class Restorer:
     def restore(self, tree: str, target: str | bytes, wanted: Target | None = None) -> Restored:
         """Restore the directory whose tree is `tree` as `target`, which is made when it is not there; of it only the steps `wanted`."""
         self.restored = Restored()
-        self._links = {}
         root = os.fsencode(target)
         os.makedirs(root, mode=0o700, exist_ok=True)  # noqa: PTH103 (a path of bytes)
         self._root = os.open(root, _DIR)
+        self._links = Links(self._root)
         try:
             with ThreadPoolExecutor(_THREADS, thread_name_prefix="restore") as self._pool:
                 self._walk(tree, wanted.below if wanted is not None else None)
@@ -270,6 +271,7 @@ class Restorer:
             self._metadata(descriptor, None, node, path)
         finally:
             os.close(descriptor)
+        self._links.keep(node, path, status.st_ino)
         with self._counting:
             self.restored.unchanged += 1
         return False
@@ -285,9 +287,8 @@ class Restorer:
         return position == node.size
 
     def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes, near: Mapping[bytes, bytes]) -> None:
-        link = (node.device_id, node.inode) if node.links > 1 and node.inode else None
         made = self._name_to_make(name)
-        if link is not None and link in self._links and self._link(frame, made, *self._links[link]):
+        if self._links.make(node, frame.descriptor, made):
             self._publish(frame, made, name)
             with self._counting:
                 self.restored.files += 1
@@ -303,8 +304,7 @@ class Restorer:
                 with suppress(OSError):
                     os.unlink(made, dir_fd=frame.descriptor)
                 raise
-            if link is not None:
-                self._links[link] = path, os.fstat(descriptor).st_ino
+            self._links.keep(node, path, os.fstat(descriptor).st_ino)
         finally:
             os.close(descriptor)
         with self._counting:
@@ -324,14 +324,6 @@ class Restorer:
         os.rename(made, name, src_dir_fd=frame.descriptor, dst_dir_fd=frame.descriptor)
         with suppress(FileNotFoundError):  # two names of one file: rename(2) leaves both
             os.unlink(made, dir_fd=frame.descriptor)
-
-    def _link(self, frame: _Frame, name: bytes, first: bytes, inode: int) -> bool:
-        """Make a further name for a file that was restored; False when what stands under its first name is another file by now."""
-        os.link(first, name, src_dir_fd=self._root, dst_dir_fd=frame.descriptor, follow_symlinks=False)
-        if os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False).st_ino == inode:
-            return True
-        os.unlink(name, dir_fd=frame.descriptor)
-        return False
 
     def _content(self, descriptor: int, node: Node, near: Mapping[bytes, bytes]) -> int:
         """Write the blobs of a file, some of which may be at hand, leaving holes where they are zero; returns its size."""
@@ -376,6 +368,10 @@ class Restorer:
 
     def _other(self, frame: _Frame, name: bytes, node: Node, path: bytes) -> None:
         made = self._name_to_make(name)
+        if self._links.make(node, frame.descriptor, made):
+            self._publish(frame, made, name)
+            self.restored.others += 1
+            return
         if node.type == "symlink":
             os.symlink(node.raw_target, made, dir_fd=frame.descriptor)
         elif node.type in {"dev", "chardev"}:
@@ -392,6 +388,7 @@ class Restorer:
             with suppress(OSError):
                 os.unlink(made, dir_fd=frame.descriptor)
             raise
+        self._links.keep(node, path, os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False).st_ino)
         self.restored.others += 1
 
     def _leave_behind(self, behind: deque[_Frame], most: int) -> None:
