@@ -3,21 +3,23 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actions.backup.checker import Checked, Checker
 from actions.backup.forget import Forgotten, forget, forget_ids, plan_forget
-from actions.backup.hold import Facts, Held, Reviewed
+from actions.backup.hold import SUSPECTED_TAG, Facts, Held, Reviewed
 from actions.backup.key_admin import KeyRow, key_add, key_list, key_remove
 from actions.backup.locks import LockFile, read_locks, remove_stale_locks
+from actions.backup.memory import recall_in
 from actions.backup.prune import Pruned, prune
 from actions.backup.prune_plan import Plan, PruneOptions, parse_max_unused, parse_size, plan_prune
 from actions.backup.recovery_key import MadeKey, RecoveryState, load_states, make_recovery_key, nag, prove, save_states
 from actions.backup.repair import Repaired, repair
 from actions.backup.repository import Repository
 from actions.backup.retention import Policy, parse_duration, parse_grouping
-from actions.backup.selection import Selection, find_snapshot
+from actions.backup.selection import Selection, find_snapshot, select
 from actions.backup.stores.store import FileType, Handle
 from actions.backup.subset import parse_subset
 from actions.backup.target_prune import TargetPruned, prune_target
@@ -26,6 +28,7 @@ from contracts.errors import UsageError
 from contracts.host import Files as HostFiles
 
 _ACKNOWLEDGE = "look at it, then `holdfast backup acknowledge`"
+_PROVE = "run `holdfast backup prove`, or look at it yourself and give --even-when-held"
 
 
 class Keeping:
@@ -35,13 +38,17 @@ class Keeping:
     wait_s: float
     known: Facts = Facts()
     """What the agent's tripwire knows of the job whose repository this is."""
+    proofs: tuple[Selection, frozenset[str]] | None = None
+    """The snapshots of that job, and which of them the agent has proved; None where nobody has kept account of it."""
 
-    def know(self, job: str, folders: Sequence[str], files: HostFiles) -> None:
-        """Take up what the worker remembers of a job, in one of `folders`; Unavailable when it is there and may not be read."""
+    def know(self, job: str, hostname: str, folders: Sequence[str], files: HostFiles) -> None:
+        """Take up what the worker remembers of a job of this host, in one of `folders`; Unavailable when it may not be read."""
         for folder in folders:
             known = recall(files, path_in(folder, job)).facts()
             if known.standing or not self.known.standing:
                 self.known = known
+            if (memory := recall_in(files, folder, job)) is not None:
+                self.proofs = Selection(hosts=(hostname,), tags=((job,),)), frozenset(memory.proved)
 
     def check(self, *, read_data: bool, subset: str = "", fix: bool = False) -> tuple[Checked, Repaired | None]:
         """Check everything, or the data of a subset of packs; with `fix` repair what was found, which takes an exclusive lock."""
@@ -69,10 +76,28 @@ class Keeping:
             self.repository,
             policy,
             now_ns=time.time_ns(),
-            facts=self.known,
+            facts=replace(self.known, unproved=self._unproved()),
             selection=chosen,
             grouping=parse_grouping(grouping),
         )
+
+    def _unproved(self) -> frozenset[str]:
+        """The snapshots of the job that the agent was to prove, and has not."""
+        if self.proofs is None:
+            return frozenset()
+        own, proved = self.proofs
+        return frozenset(id for id, _ in select(self.repository, own) if id not in proved)
+
+    def _newest_unproved(self) -> str:
+        """The newest snapshot of some of the job's paths that nothing speaks against, when it is not proved; else ""."""
+        if self.proofs is None:
+            return ""
+        newest: dict[tuple[str, ...], tuple[int, str]] = {}
+        for id, snapshot in select(self.repository, self.proofs[0]):
+            if SUSPECTED_TAG not in snapshot.tags or id in self.known.cleared:
+                paths = tuple(snapshot.paths)
+                newest[paths] = max(newest.get(paths, (0, "")), (snapshot.time_ns, id))
+        return next((id for _, id in newest.values() if id not in self.proofs[1]), "")
 
     def forget(self, policy: Policy, grouping: str, chosen: Selection, *, force: bool) -> tuple[Reviewed, Forgotten]:
         """Remove what a policy does not keep. Held for a suspicious history, unless a person who has looked says `force`."""
@@ -101,11 +126,16 @@ class Keeping:
             return forget_ids(self.repository, ids, lock)
 
     def prune(
-        self, max_unused: str, max_repack: str, *, dry_run: bool, tell: Callable[[str, int, int], None]
+        self, max_unused: str, max_repack: str, *, dry_run: bool, force: bool, tell: Callable[[str, int, int], None]
     ) -> tuple[Plan, Pruned | None]:
-        """Remove what no snapshot needs; with `dry_run` only say what would go. Held while an anomaly is suspected."""
+        """Remove what no snapshot needs; with `dry_run` only say what would go.
+
+        Held while an anomaly is suspected and, unless a person who has looked says `force`, while the newest snapshot is not proved.
+        """
         if self.known.standing and not dry_run:
             raise Held(f"nothing is pruned: {self.known.standing}", advice=_ACKNOWLEDGE)
+        if not (dry_run or force) and (id := self._newest_unproved()):
+            raise Held(f"nothing is pruned: the newest good snapshot {id[:8]} is not proved to restore", advice=_PROVE)
         options = PruneOptions(
             max_unused=parse_max_unused(max_unused), max_repack_bytes=parse_size(max_repack) if max_repack else None
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from contracts.errors import HoldfastError
-from contracts.host import Host
+from contracts.host import Files, Host
 
 MAX_PROVED = 200
 """So many of the newest proved snapshots are remembered."""
@@ -49,16 +49,21 @@ def due(at_ns: int, every_s: float, now_ns: int) -> bool:
 
 def recall(host: Host, job: str) -> Memory:
     """What is remembered of `job`; nothing where the file is missing or not what was written."""
+    return recall_in(host.files, host.state, job) or Memory()
+
+
+def recall_in(files: Files, folder: str, job: str) -> Memory | None:
+    """What the worker whose folder that is remembers of `job`; None where there is no such file, or it does not read."""
     try:
-        return msgspec.json.decode(host.files.read(_path(host, job)), type=Memory)
+        return msgspec.json.decode(files.read(_path(folder, job)), type=Memory)
     except (HoldfastError, msgspec.DecodeError):
-        return Memory()
+        return None
 
 
 def remember(host: Host, job: str, memory: Memory) -> None:
     """Keep it."""
-    host.write(_path(host, job), msgspec.json.encode(memory))
+    host.write(_path(host.state, job), msgspec.json.encode(memory))
 
 
-def _path(host: Host, job: str) -> str:
-    return f"{host.state}/{job}.json"
+def _path(folder: str, job: str) -> str:
+    return f"{folder}/{job}.json"

@@ -146,7 +146,7 @@ def forget(
     line = "Nothing was removed: a dry run." if dry_run else f"{len(gone)} snapshots removed."
     click.echo(to_json({"removed": gone}) if as_json else line)
     if and_prune and not dry_run:
-        _show_pruned(*desk.prune("5%", "", dry_run=False, tell=lambda *_: None), as_json)
+        _show_pruned(*desk.prune("5%", "", dry_run=False, force=even_when_held, tell=lambda *_: None), as_json)
 
 
 @click.command()
@@ -157,10 +157,14 @@ def forget(
 )
 @click.option("--max-repack-size", "max_repack", default="", help="Pack at most so much anew (500m).")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-def prune(desk: "Desk", as_json: bool, max_unused: str, max_repack: str, dry_run: bool) -> None:
-    """Remove what no snapshot needs any more. Held while an anomaly is suspected."""
+@click.option(
+    "--even-when-held", is_flag=True, help="Although the newest snapshot is not proved: a person has looked at it."
+)
+def prune(desk: "Desk", as_json: bool, max_unused: str, max_repack: str, dry_run: bool, even_when_held: bool) -> None:
+    """Remove what no snapshot needs any more. Held while an anomaly is suspected, or the newest snapshot is not proved."""
     know(desk)
-    _show_pruned(*desk.prune(max_unused, max_repack, dry_run=dry_run, tell=lambda *_: None), as_json)
+    done = desk.prune(max_unused, max_repack, dry_run=dry_run, force=even_when_held, tell=lambda *_: None)
+    _show_pruned(*done, as_json)
 
 
 @click.command()

@@ -95,7 +95,7 @@ def remove_canaries(config: Path, socket: Path | None, as_json: bool, job: str, 
 
 
 def know(desk: "Desk") -> None:
-    """Have the desk of a job know what the agent's tripwire knows of it, so that nothing is removed while an anomaly is suspected."""
+    """Have the desk of a job know what the agent knows of it: nothing is removed while that forbids it."""
     from agent import wiring
     from agent.config import load_agent
 
@@ -103,7 +103,8 @@ def know(desk: "Desk") -> None:
         return
     state = Path(load_agent(desk.config, wiring.vocabulary()).value.directories.state)
     beside = (state.with_name("backup"), state.with_name(f"{state.name}-workers") / "backup")
-    desk.know(desk.job, [str(folder) for folder in beside], wiring.host().files)
+    host = wiring.host()
+    desk.know(desk.job, host.facts().hostname, [str(folder) for folder in beside], host.files)
 
 
 def _do(
