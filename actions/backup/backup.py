@@ -14,6 +14,7 @@ from actions.backup.kinds import (
     NOT_PROVED,
     PARTIAL,
     PROVED,
+    UPKEEP_FAILED,
 )
 from actions.backup.options import BackupOptions, JobOptions, password_of
 from contracts.action import Command, Progress, Result
@@ -114,7 +115,14 @@ class Backup:
                 after = tuple(upkeep.run("replicate" if done is not None and done.failure is not None else step))
             finally:
                 store.close()
-            remember(host, name, memory)
+            try:
+                remember(host, name, memory)
+            except (
+                HoldfastError,
+                OSError,
+            ) as error:  # the snapshot is there, and what follows is done once more next time
+                what = f"what was done could not be remembered: {error}"
+                after += (UPKEEP_FAILED.event(name, job=name, step="memory", detail=what[:500]),)
         if done is None:
             return _stepped(name, job, step, after, host)
         if done.failure is not None:

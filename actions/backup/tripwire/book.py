@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actions.backup import kinds
 from actions.backup.hold import Facts
 from analysis.tripwire import Figures, Finding
 from contracts.errors import HoldfastError, Unavailable, Why
+from contracts.event import Event
 from contracts.host import Files, Host
 from contracts.record import Record
 
@@ -116,6 +118,19 @@ def recall(files: Files, path: str) -> Book:
 def remember(host: Host, job: str, book: Book) -> None:
     """Keep it."""
     host.write(path_in(host.state, job), msgspec.json.encode(book))
+
+
+def kept(host: Host, job: str, book: Book) -> list[Event]:
+    """Keep it after a run, whose snapshot is there: where that fails, as on a full disk, it is stated and the run goes on.
+
+    What is lost is what was learnt of this run; a suspicion is not, since its snapshot bears the tag.
+    """
+    try:
+        remember(host, job, book)
+    except (HoldfastError, OSError) as error:
+        what = f"what this run looked like could not be remembered: {error}"
+        return [kinds.UPKEEP_FAILED.event(job, job=job, step="tripwire", detail=what[:500])]
+    return []
 
 
 def path_in(state: str, job: str) -> str:

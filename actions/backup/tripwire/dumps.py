@@ -8,7 +8,7 @@ from actions.backup import kinds
 from actions.backup.databases.saving import Report
 from actions.backup.hold import SUSPECTED_TAG
 from actions.backup.snapshot import Snapshot
-from actions.backup.tripwire.book import MAX_DUMP_RUNS, MAX_DUMPS, Book, measured, remember, suspected
+from actions.backup.tripwire.book import MAX_DUMP_RUNS, MAX_DUMPS, Book, kept, measured, suspected
 from actions.backup.tripwire.options import TripwireOptions
 from analysis.tripwire import Finding, dump_finding
 from contracts.event import Event
@@ -43,8 +43,7 @@ class DumpWatch:
             told.append(self._suspect(report.snapshot, _good(self.book, before)))
         elif self.book.standing is None:
             self.book = msgspec.structs.replace(self.book, dumps=_learnt(self.book, _sizes(report)))
-        remember(self._host, self._name, self.book)
-        return told
+        return told + kept(self._host, self._name, self.book)
 
     def _suspect(self, snapshot: str, good: tuple[str, ...]) -> Event:
         self.book = suspected(self.book, time.time_ns(), snapshot, good, self._findings)

@@ -20,10 +20,10 @@ from actions.backup.tripwire.book import (
     Suspicion,
     Turned,
     added,
+    kept,
     measured,
     path_in,
     recall,
-    remember,
     suspected,
 )
 from actions.backup.tripwire.dumps import DumpWatch
@@ -93,8 +93,7 @@ class Tripwire:
                 for each in self._checked.unseen
             ]
         self.book = msgspec.structs.replace(self.book, choices=choices_of(self._job))
-        remember(self._host, self._name, self.book)
-        return told
+        return told + kept(self._host, self._name, self.book)
 
     def _keep(self, snapshot: str, figures: Figures) -> list[Event]:
         now_ns = time.time_ns()

@@ -1,10 +1,12 @@
 """The action: a run becomes events, an answer with restic's code and a dated proof; what goes wrong is stated as a failed backup."""
 
+import json
 import os
 import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -205,6 +207,23 @@ def test_no_space_here_is_said_no_snapshot_claims_it_and_with_room_it_goes_on(
     subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
     assert do(host, tight).answer["code"] == 0
     assert Checker(opened, read_data=True).check().problems == []
+
+
+def test_a_full_disk_of_the_worker_does_not_unmake_the_snapshot(
+    host: Any, job: JobOptions, restic: Restic, small_disk: Path
+) -> None:
+    host.state = str(small_disk / "state")
+    Path(host.state).mkdir(mode=0o700)
+    assert do(host, job).answer["code"] == 0
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    result = do(host, job)
+    assert isinstance(result.outcome, Ok)
+    assert len(json.loads(restic("snapshots", "--json", "--path", job.paths[0]).stdout)) == 2
+    lost = {event.fields["step"]: event.fields["detail"] for event in result.events if "step" in event.fields}
+    assert {"tripwire", "memory"} <= lost.keys()
+    assert "No space left on device" in lost["memory"]
 
 
 def test_two_runs_at_once_and_a_lock_of_another_host_are_code_11(

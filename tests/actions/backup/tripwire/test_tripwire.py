@@ -15,6 +15,7 @@ from actions.backup.tripwire.book import Book, Canary, path_in, recall, remember
 from actions.backup.tripwire.deeds import Acknowledge
 from actions.backup.tripwire.tripwire import choices_of
 from contracts.action import Command
+from contracts.errors import Unavailable, Why
 from contracts.event import Severity
 from tests.actions.backup.conftest import PASSWORD
 from tests.actions.backup.tripwire.scenarios import files
@@ -131,3 +132,23 @@ def test_switched_off_it_is_silent(server: Server) -> None:
     encrypt(server, 30)
     assert server.night() == []
     assert SUSPECTED_TAG not in snapshots(server)[-1][1]
+
+
+def test_a_full_disk_of_the_worker_loses_no_suspicion_and_fails_no_run(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, *_: object) -> None:
+        raise Unavailable(Why.OTHER, f"{path} cannot be written (No space left on device)", advice="make room there")
+
+    encrypt(server, 15)
+    with monkeypatch.context() as patch:
+        patch.setattr(server.host, "write", full)
+        suspected, lost = server.night()
+    assert suspected.kind == "backup.anomaly_suspected"
+    assert (lost.kind, lost.fields["step"]) == ("backup.upkeep_failed", "tripwire")
+    assert "No space left on device" in lost.fields["detail"]
+    assert SUSPECTED_TAG in snapshots(server)[-1][1]
+    assert book(server).standing is None
+
+    assert [event.kind for event in server.night()] == ["backup.anomaly_suspected"], "the tag has kept it"
+    assert book(server).standing is not None
