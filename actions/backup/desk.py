@@ -155,12 +155,12 @@ class Desk(Looking, Keeping):
         paths: Sequence[str] = (),
         excludes: Sequence[str] = (),
         overwrite: str = Overwrite.ALWAYS,
+        verify: bool = False,
     ) -> tuple[str, Preview]:
         """What restoring would do at `target`, without touching it."""
         id, tree, wanted = self._meant(word, chosen, paths)
-        return id, preview(
-            self.repository, tree, target, wanted, overwrite=Overwrite(overwrite), excluded=_excluded(excludes)
-        )
+        out, how = _excluded(excludes), Overwrite(overwrite)
+        return id, preview(self.repository, tree, target, wanted, overwrite=how, excluded=out, verify=verify)
 
     def _meant(self, word: str, chosen: Selection, paths: Sequence[str]) -> tuple[str, str, Target | None]:
         """The snapshot, the tree and the steps that are meant; loads the index."""

@@ -266,7 +266,7 @@ class Restorer:
             return True
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=frame.descriptor)
         try:
-            if self._verify and not self._holds_content(descriptor, node):
+            if self._verify and not holds_content(self._repository, descriptor, node):
                 return True
             self._metadata(descriptor, None, node, path)
         finally:
@@ -275,16 +275,6 @@ class Restorer:
         with self._counting:
             self.restored.unchanged += 1
         return False
-
-    def _holds_content(self, descriptor: int, node: Node) -> bool:
-        """Whether an open file has exactly the blobs of the node."""
-        position = 0
-        for id in node.content or ():
-            length = self._repository.index.plain_length(BlobType.DATA, bytes.fromhex(id))
-            if length is None or id_of(os.pread(descriptor, length, position)).hex() != id:
-                return False
-            position += length
-        return position == node.size
 
     def _file(self, frame: _Frame, name: bytes, node: Node, path: bytes, near: Mapping[bytes, bytes]) -> None:
         made = self._name_to_make(name)
@@ -414,6 +404,17 @@ class Restorer:
     def _fail(self, path: bytes, error: Exception) -> None:
         what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         self.restored.failed.append(Told(path, what))
+
+
+def holds_content(repository: Repository, descriptor: int, node: Node) -> bool:
+    """Whether an open file has exactly the blobs of the node."""
+    position = 0
+    for id in node.content or ():
+        length = repository.index.plain_length(BlobType.DATA, bytes.fromhex(id))
+        if length is None or id_of(os.pread(descriptor, length, position)).hex() != id:
+            return False
+        position += length
+    return position == node.size
 
 
 def find_tree(repository: Repository, tree: str, path: str | bytes) -> str:

@@ -52,7 +52,8 @@ def restore(
 ) -> int:
     """Restore SNAPSHOT (an id, its beginning, or latest; with :FOLDER that folder), or only PATHS of it; exit code 1 if anything failed."""
     if dry_run:
-        meant = desk.preview(snapshot, target, chosen=chosen, paths=paths, excludes=excludes, overwrite=overwrite)
+        given: dict[str, Any] = {"chosen": chosen, "paths": paths, "excludes": excludes}
+        meant = desk.preview(snapshot, target, **given, overwrite=overwrite, verify=verify)
         return _show_preview(*meant, target, as_json)
     due = 0.0
     shown = not quiet and not as_json and sys.stderr.isatty()
@@ -98,14 +99,18 @@ def restore(
 def _show_preview(id: str, found: Any, target: str, as_json: bool) -> int:
     named = [(escape(told.path), told.what) for told in found.named]
     if as_json:
-        counts = {name: getattr(found, name) for name in ("new", "replaced", "unchanged", "left", "dirs", "bytes")}
-        click.echo(to_json({"snapshot": id, **counts, "named": named}, indent=2))
-        return 0
+        names = ("new", "replaced", "alike", "unchanged", "left", "failed", "dirs", "bytes")
+        click.echo(
+            to_json({"snapshot": id, **{name: getattr(found, name) for name in names}, "named": named}, indent=2)
+        )
+        return int(found.failed > 0)
     for path, what in named:
         click.echo(f"{plain(path)} {what}")
+    more = f" ({found.alike} of them seem the same)" if found.alike else ""
     click.echo(
-        f"Snapshot {id[:8]} would write {found.new} new and replace {found.replaced} entries at {plain(target)}, "
+        f"Snapshot {id[:8]} would write {found.new} new and replace {found.replaced} entries{more} at {plain(target)}, "
         f"{size(found.bytes)}; {found.unchanged} are unchanged"
-        + (f", {found.left} would be left." if found.left else ".")
+        + (f", {found.left} would be left" if found.left else "")
+        + (f", {found.failed} would fail." if found.failed else ".")
     )
-    return 0
+    return int(found.failed > 0)
