@@ -40,6 +40,7 @@ def overlaid(lower: list[Path], base: Path, tmpfs: bool = True) -> Iterator[Path
         over = ":".join(map(str, lower))
         run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={over},upperdir={upper},workdir={work}", str(merged))
         mounts.append(merged)
+        run("mount", "--make-shared", str(merged))  # as systemd makes a root, so that a view of its own follows it
         (merged / "holdfast").mkdir(exist_ok=True)
         for source, target in ((ROOT, "holdfast"), (Path("/dev"), "dev")):
             run("mount", "--bind", str(source), str(merged / target))
