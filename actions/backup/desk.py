@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from actions.backup.backup import chosen
 from actions.backup.databases.reach import Reach, reaches
-from actions.backup.errors import AlreadyRepository
+from actions.backup.errors import AlreadyRepository, Damaged
 from actions.backup.filters import choices
 from actions.backup.full_step import RECORDS, FullRecord, missed, newest_of_all, note, prove_everything, record_of
 from actions.backup.job import own_folders
@@ -49,6 +49,7 @@ class Desk(Looking, Keeping):
     def __init__(self, repository: Repository, wait_s: float = 0.0) -> None:
         self.repository = repository
         self.wait_s = wait_s
+        self.passed_over = _refuse
         self.job = ""
         """The job whose repository it is, with its settings and the file that they stand in, where it was opened by one."""
         self.config: Path | None = None
@@ -165,8 +166,8 @@ class Desk(Looking, Keeping):
     def _meant(self, word: str, chosen: Selection, paths: Sequence[str]) -> tuple[str, str, Target | None]:
         """The snapshot, the tree and the steps that are meant; loads the index."""
         word, _, folder = word.partition(":")
-        id, snapshot = find_snapshot(self.repository, word, chosen)
-        self.repository.load_index()
+        id, snapshot = find_snapshot(self.repository, word, chosen, trouble=self.passed_over)
+        self.read_index()
         tree = find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
         return id, tree, steps([os.fsencode(os.path.normpath(f"/{path}")) for path in paths]) if paths else None
 
@@ -201,7 +202,7 @@ class Desk(Looking, Keeping):
 
     def kept_sheet(self, chosen: Selection) -> str:
         """The newest recovery sheet in the repository; NoSuchEntry."""
-        self.repository.load_index()
+        self.read_index()
         return kept_sheet(self.repository, chosen)
 
     @staticmethod
@@ -213,6 +214,10 @@ class Desk(Looking, Keeping):
 def _excluded(patterns: Sequence[str]) -> Callable[[bytes], bool]:
     filter = Excludes(tuple(patterns))
     return lambda path: bool(filter) and filter.match(os.fsdecode(path))
+
+
+def _refuse(error: Damaged) -> None:
+    raise error
 
 
 def _read(path: Path) -> str:

@@ -20,6 +20,7 @@ from actions.backup.mount import check_place, mount
 from actions.backup.mount_view import View
 from actions.backup.repository import Repository
 from actions.backup.restorer import find_tree
+from actions.backup.rubbish import load_what_reads
 from actions.backup.selection import Selection, find_snapshot, resolve, select
 from actions.backup.snapshot import Snapshot
 from actions.backup.stores.store import FileType, Handle
@@ -37,14 +38,24 @@ def selection(hosts: Sequence[str] = (), tags: Sequence[str] = (), paths: Sequen
 
 
 class Looking:
-    """The part of a desk that changes nothing. Every method loads what it needs; a shared lock keeps prunes away meanwhile."""
+    """The part of a desk that changes nothing. Every method loads what it needs; a shared lock keeps prunes away meanwhile.
+
+    Index and snapshot files that do not read, by damage or because somebody who may only add put them there, keep nobody from the
+    others: each is told to `passed_over`.
+    """
 
     repository: Repository
     wait_s: float
+    passed_over: Callable[[Damaged], None]
 
     def snapshots(self, chosen: Selection | None = None) -> list[tuple[str, Snapshot]]:
         """Snapshots by id, the oldest first."""
-        return select(self.repository, chosen)
+        return select(self.repository, chosen, trouble=self.passed_over)
+
+    def read_index(self) -> None:
+        """Load the index as far as it reads."""
+        for error in load_what_reads(self.repository):
+            self.passed_over(error)
 
     def snapshot_json(self, id: str, snapshot: Snapshot) -> dict[str, Any]:
         """A snapshot as `restic snapshots --json` shows it."""
@@ -54,8 +65,8 @@ class Looking:
         self, word: str, folders: Sequence[str], *, recursive: bool, chosen: Selection, trouble: Trouble
     ) -> tuple[str, Snapshot, Iterator[Entry]]:
         """The entries of the snapshot that `word` names."""
-        id, snapshot = find_snapshot(self.repository, word, chosen)
-        self.repository.load_index()
+        id, snapshot = find_snapshot(self.repository, word, chosen, trouble=self.passed_over)
+        self.read_index()
         names = [os.fsencode(folder) for folder in folders]
         return id, snapshot, list_entries(self.repository, snapshot, names, recursive=recursive, trouble=trouble)
 
@@ -81,10 +92,10 @@ class Looking:
     ) -> Iterator[Found | FoundObject]:
         """Where files are whose path matches, or what the objects of `kind` (blob, tree, pack) belong to; in `words` or all snapshots."""
         if words:
-            snapshots = [find_snapshot(self.repository, word, chosen) for word in words]
+            snapshots = [find_snapshot(self.repository, word, chosen, trouble=self.passed_over) for word in words]
         else:
-            snapshots = select(self.repository, chosen)
-        self.repository.load_index()
+            snapshots = select(self.repository, chosen, trouble=self.passed_over)
+        self.read_index()
         if not kind:
             wanted = Wanted(tuple(patterns), ignore_case=ignore_case, oldest_ns=oldest_ns, newest_ns=newest_ns)
             yield from find(self.repository, snapshots, wanted, trouble=trouble)
@@ -106,7 +117,7 @@ class Looking:
         """Tell what differs between two snapshots (`ID:FOLDER` for a folder); returns their ids and the sums."""
         first, first_tree = self._tree(before)
         second, second_tree = self._tree(after)
-        self.repository.load_index()
+        self.read_index()
         compare = Diff(self.repository, metadata=metadata, trouble=trouble)
         for change in compare.changes(first_tree(), second_tree()):
             tell(change)
@@ -114,8 +125,8 @@ class Looking:
 
     def dump(self, word: str, path: str, sink: Sink, *, chosen: Selection) -> Dumped:
         """Write a file of a snapshot, or a folder as a tar archive, to `sink`."""
-        _, snapshot = find_snapshot(self.repository, word, chosen)
-        self.repository.load_index()
+        _, snapshot = find_snapshot(self.repository, word, chosen, trouble=self.passed_over)
+        self.read_index()
         return dump(self.repository, snapshot.tree, os.fsencode(path), sink)
 
     def mount(
@@ -167,7 +178,7 @@ class Looking:
             id = parse_id(word)
         except ValueError as error:
             raise UsageError(str(error), advice="give the whole id") from error
-        self.repository.load_index()
+        self.read_index()
         types = [BlobType.TREE] if kind == "tree" else [BlobType.DATA, BlobType.TREE]
         for type in types:
             if self.repository.index.has(type, id):
@@ -176,7 +187,7 @@ class Looking:
 
     def _tree(self, word: str) -> tuple[str, Callable[[], str]]:
         name, _, folder = word.partition(":")
-        id, snapshot = find_snapshot(self.repository, name, Selection())
+        id, snapshot = find_snapshot(self.repository, name, Selection(), trouble=self.passed_over)
         return id, lambda: find_tree(self.repository, snapshot.tree, folder) if folder else snapshot.tree
 
 

@@ -22,6 +22,7 @@ from actions.backup.mount_cache import Cache
 from actions.backup.mount_layout import Folder, Link, Root, layout, step
 from actions.backup.node import Node
 from actions.backup.repository import Repository
+from actions.backup.rubbish import load_what_reads
 from actions.backup.selection import Selection, select
 from actions.backup.times import parse_time
 from contracts.errors import HoldfastError
@@ -121,7 +122,7 @@ class View:
             found = select(self._repository, self._chosen, trouble=lambda error: self._trouble(b"/snapshots", error))
             ids = tuple(id for id, _ in found)
             if ids != self._ids:
-                self._repository.load_index()
+                self._load_index()
                 self._top, self._ids = layout(found), ids
 
     def find(self, path: bytes) -> Found:
@@ -244,8 +245,13 @@ class View:
                 if self._locked or self._clock() - self._reloaded_s < REFRESH_S:
                     raise
                 self._reloaded_s = self._clock()
-                self._repository.load_index()
+                self._load_index()
             return load()
+
+    def _load_index(self) -> None:
+        """Load the index as far as it reads."""
+        for error in load_what_reads(self._repository):
+            self._trouble(b"/", error)
 
     def _file(self, found: Found) -> _File:
         if not isinstance(found, Inside) or found.node.type != "file":

@@ -65,20 +65,22 @@ def _judge(repository: Repository, handle: Handle) -> Rubbish | None:
 def load_what_reads(repository: Repository) -> list[Damaged]:
     """Load the index from those files that can be read, and return what is wrong with the others: for reading, not for removing.
 
-    What only they named reads as missing.
+    What only they named reads as missing. As in `load_index`, all is read anew when a file vanishes meanwhile.
     """
-    index = Index()
-    problems = []
-    for name in sorted(repository.files.names(FileType.INDEX)):
+    for _ in range(3):
+        index, problems = Index(), []
         try:
-            for pack, blobs in list(repository.packs_named_by(name)):
-                index.add_pack(pack, blobs)
+            for name in sorted(repository.files.names(FileType.INDEX)):
+                try:
+                    for pack, blobs in list(repository.packs_named_by(name)):
+                        index.add_pack(pack, blobs)
+                except Damaged as error:
+                    problems.append(error)
         except NotThere:
             continue
-        except Damaged as error:
-            problems.append(error)
-    repository.index = index
-    return problems
+        repository.index = index
+        return problems
+    raise StoreError(f"{repository.store.location}: index files vanish while they are read", permanent=False)
 
 
 def remove_rubbish(repository: Repository, found: Sequence[Rubbish], lock: Lock) -> list[Handle]:

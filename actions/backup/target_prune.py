@@ -6,19 +6,21 @@ times at which files came, a suspicious history is refused as a whole, and packs
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from actions.backup.arrivals import arrived_ns, spare_recent
+from actions.backup.errors import Damaged
 from actions.backup.forget import Forgotten, forget, plan_forget
 from actions.backup.hold import Facts
 from actions.backup.prune import Pruned, prune
 from actions.backup.prune_plan import PruneOptions, plan_prune
 from actions.backup.repository import Repository
 from actions.backup.retention import Policy, parse_grouping
-from actions.backup.rubbish import clear_locks, find_rubbish, remove_rubbish
+from actions.backup.rubbish import clear_locks, find_rubbish, rebuild_index, remove_rubbish
+from actions.backup.stores.store import FileType, Handle
 
 SPARE_S = 86400.0
 """A replication that was begun longer ago than this has ended."""
@@ -45,7 +47,8 @@ def prune_target(
 ) -> TargetPruned:
     """Apply a policy to a repository in a local directory, to which another host adds meanwhile.
 
-    Held for a suspicious history: then nothing but rubbish was removed. Damaged where an index file may be damage and is no rubbish.
+    Held for a suspicious history, Damaged where a snapshot may be damage: then nothing but rubbish was removed. An index that does not
+    read is made anew from the packs.
     """
     root = Path(repository.store.location)
     with _as_owner(root):
@@ -59,7 +62,13 @@ def _prune(
     with repository.lock(exclusive=True) as lock:
         found = find_rubbish(repository)
         done.rubbish = [str(handle) for handle in remove_rubbish(repository, found, lock)]
-        done.doubtful = [str(rubbish.handle) for rubbish in found if not rubbish.foreign]
+        doubtful = [rubbish.handle for rubbish in found if not rubbish.foreign]
+        _refuse_snapshots(doubtful)
+        if any(handle.type is FileType.INDEX for handle in doubtful):
+            rebuilt = rebuild_index(repository, lock)  # which needs none of them
+            done.rubbish += [str(handle) for handle in doubtful if handle.type is FileType.INDEX]
+            done.doubtful = [error.where for error in rebuilt.unreadable]
+        done.doubtful += [str(handle) for handle in doubtful if handle.type is not FileType.INDEX]
         repository.load_index()
         known = replace(facts, arrived_ns=arrived_ns(root))
         reviewed = plan_forget(
@@ -70,6 +79,17 @@ def _prune(
         repository.load_index()
         done.pruned = prune(repository, plan_prune(repository, PruneOptions(spare=spare_recent(root, spare_s))), lock)
     return done
+
+
+def _refuse_snapshots(doubtful: Sequence[Handle]) -> None:
+    """Damaged names a snapshot that may be one of ours, changed: what only it needs would go."""
+    for handle in doubtful:
+        if handle.type is FileType.SNAPSHOT:
+            raise Damaged(
+                str(handle),
+                "its SHA-256 is not its name: damaged, or put there by somebody else; nothing was removed but rubbish",
+                advice="remove the file: where the host's own repository has a snapshot of this name, its next run copies it again",
+            )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 
 from agent.cli.text import plain
 from agent.config import DEFAULT_PATH, load_agent
-from contracts.errors import UsageError
+from contracts.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
     from agent.wiring import Desk
@@ -37,7 +37,15 @@ def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def opened(config: Path, job: str, repo: str, password_file: Path | None, lock_wait: float, **rest: Any) -> Any:
         desk = open_desk(config, job, repo, password_file)
         desk.wait_s = lock_wait
-        return command(desk=desk, **rest)
+        passed: dict[str, HoldfastError] = {}
+
+        def pass_over(error: HoldfastError) -> None:
+            if passed.setdefault(str(error), error) is error:
+                more = "passed over: damaged, or put there by somebody else"
+                click.secho(f"{plain(str(error))}; {more}", fg="red", err=True)
+
+        desk.passed_over = pass_over
+        return command(desk=desk, **rest) or int(bool(passed))
 
     for option in (
         config_option,

@@ -13,6 +13,7 @@ import pytest
 
 from actions.backup.archiver import Archiver
 from actions.backup.checker import Checker
+from actions.backup.errors import Damaged
 from actions.backup.hold import Held
 from actions.backup.ids import id_of
 from actions.backup.keys import add_key
@@ -163,3 +164,23 @@ def test_rubbish_goes_and_a_suspicious_history_is_refused_as_a_whole(both: Both)
     assert set(ids) <= left
     assert name not in left, "what no key holder wrote is gone all the same"
     assert list((both.root / "locks").iterdir()) == []
+
+
+def test_an_index_file_that_is_not_what_its_name_says_is_outlived(
+    repository: Repository, where: Path, tmp_path: Path, restic: Restic
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    repository.load_index()
+    for number in range(3):
+        (source / "file").write_text(f"{number}" * 1000)
+        Archiver(repository).snapshot([str(source)], hostname="here", time_ns=time.time_ns() - (3 - number) * 10**9)
+    (where / "index" / ("ab" * 32)).write_bytes(os.urandom(300))
+    done = prune_target(Repository.open(LocalStore(where), PASSWORD), Policy(last=1), spare_s=0.0)
+    assert (len(done.forgotten.ids), done.rubbish, done.doubtful) == (2, [f"index/{'ab' * 32}"], [])
+    assert b"no errors were found" in restic("check", "--read-data").stdout
+
+    (where / "snapshots" / ("cd" * 32)).write_bytes(os.urandom(300))
+    with pytest.raises(Damaged, match="cdcdcd") as caught:
+        prune_target(Repository.open(LocalStore(where), PASSWORD), Policy(last=1), spare_s=0.0)
+    assert "remove the file" in caught.value.advice

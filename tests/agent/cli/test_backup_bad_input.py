@@ -51,6 +51,35 @@ def test_a_damaged_file_is_named_where_it_is_met_and_nothing_is_changed(
         assert state(home.place) == before
 
 
+@pytest.mark.parametrize("folder", ["index", "snapshots"])
+@pytest.mark.parametrize("named", ["by its hash", "by chance"])
+def test_rubbish_that_somebody_added_keeps_nobody_from_the_snapshots(home: Home, folder: str, named: str) -> None:
+    rubbish = os.urandom(300)
+    name = (id_of(rubbish) if named == "by its hash" else os.urandom(32)).hex()
+    (home.place / folder / name).write_bytes(rubbish)
+    out, file = home.folder / "out", home.source / "one"
+    looks = {
+        "list": ([], home.ids[1][:8]),
+        "ls": (["latest"], str(file)),
+        "find": (["one"], str(file)),
+        "dump": (["latest", file], "changed"),
+        "diff": (home.ids, "one"),
+        "restore": (["latest", "-t", out], "Restored 2 files"),
+    }
+    for verb, (words, shown) in looks.items():
+        said = home.call(verb, *words)
+        assert shown in said.out, (verb, said)
+        needed = folder == "index" if verb == "diff" else verb != "list" or folder == "snapshots"
+        assert (said.code, name[:8] in said.err) == (int(needed), needed), (verb, said)
+    assert (out / file.relative_to("/")).read_text() == "changed"
+    assert home.call("restore", home.ids[0], "-t", home.folder / "older").code == int(folder == "index")
+    before = state(home.place)
+    for verb in ("forget --keep-last 1", "prune", "forget --keep-last 1 --prune"):
+        if folder == "snapshots" or verb == "prune":
+            assert home.call(verb).code == 1, "what removes trusts no part of it"
+            assert state(home.place) == before
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
