@@ -21,6 +21,10 @@ _PAUSE_S = 0.1
 _START_S = 120.0
 _GOES_S = 30.0
 _LOG_BYTES = 1 << 20
+_MOST_S = 86400
+_PR_GET_SECUREBITS = 27
+_LOCKED = 0b11 | 0b10 << 4 | 0b11 << 6
+"""linux/securebits.h: NOROOT, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, each with its lock."""
 
 
 class ProofFailed(HoldfastError):
@@ -75,10 +79,24 @@ def give(path: Path, run_as: str) -> None:
 
 
 def without_privileges(host: Host, *argv: str) -> tuple[str, ...]:
-    """The same command, without capabilities and ended when we are: what it restores is not to be trusted."""
+    """The same command, without capabilities and ended when we are: what it restores is not to be trusted.
+
+    A worker that the agent itself has made small has locked how capabilities are kept, so that none outlives an exec, and setpriv refuses
+    to run there. What we start then ends by its time at the latest.
+    """
+    if _keeps_none():
+        return ("timeout", "--kill-after=30", str(_MOST_S), *argv) if host.commands.present("timeout") else argv
     if not host.commands.present("setpriv"):
         return argv
     return ("setpriv", "--pdeathsig", "TERM", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", "--", *argv)
+
+
+def _keeps_none() -> bool:
+    """Whether this process has given up for ever that capabilities are kept or raised (capabilities(7), securebits)."""
+    import ctypes
+
+    bits: int = ctypes.CDLL(None).prctl(_PR_GET_SECUREBITS, 0, 0, 0, 0)
+    return bits & _LOCKED == _LOCKED
 
 
 @contextmanager
@@ -103,7 +121,8 @@ def server(
             deadline = time.monotonic() + min(_START_S, timeout_s)
             while not ready():
                 if not running.running or time.monotonic() >= deadline:
-                    raise ProofFailed(argv[0], "the throw-away server does not come up", said=_end_of(log))
+                    said = _end_of(log) if log.exists() or running.running else last_lines(running.end().stderr)
+                    raise ProofFailed(argv[0], "the throw-away server does not come up", said=said)
                 time.sleep(_PAUSE_S)
             yield
         finally:

@@ -1,5 +1,6 @@
 """Throw-away instances leave nothing behind: no process, no file, whatever happens."""
 
+import multiprocessing
 import os
 import pwd
 import subprocess
@@ -17,6 +18,8 @@ from actions.backup.databases.throwaway import (
     without_privileges,
     write_file,
 )
+from agent import privileges
+from contracts.errors import HoldfastError
 from host.linux import LinuxHost
 
 
@@ -129,3 +132,39 @@ def test_no_room_for_a_dump_is_a_failure_with_advice(tmp_path: Path) -> None:
     write_file(tmp_path / "b", [b"12", b"", b"3"])
     assert (tmp_path / "b").read_bytes() == b"123"
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_that_the_agent_made_small_runs_one_too(tmp_path: Path) -> None:
+    """Its securebits are locked, and setpriv does not even start there."""
+    asked, told = multiprocessing.Pipe()
+
+    def child() -> None:
+        privileges.drop(privileges.Account(uid=65534, gid=65534), ["CAP_DAC_READ_SEARCH"])
+        try:
+            with scratch_folder("/tmp", "") as folder:
+                script = "cat /proc/self/status > status; touch up; while :; do sleep 0.1; done"
+                words = ("sh", "-c", f"cd {folder}; {script}")
+                up = folder / "up"
+                with server(LinuxHost(), words, folder, run_as="", ready=up.exists, timeout_s=60):
+                    told.send((folder / "status").read_text())
+        except HoldfastError as error:
+            told.send(repr(error))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    status = asked.recv()
+    process.join()
+    assert "CapEff:\t0000000000000000" in status, status
+    assert "CapPrm:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+
+
+def test_one_that_does_not_even_start_says_why() -> None:
+    words = ("sh", "-c", "exit 0")
+    with scratch_folder("/tmp", "nobody") as folder:
+        missing = folder / "not there"
+        with (
+            pytest.raises(ProofFailed, match=r"cannot create|nonexistent|[Nn]o such file"),
+            server(LinuxHost(), words, missing, run_as="nobody", ready=lambda: False, timeout_s=60),
+        ):
+            pass
