@@ -5,7 +5,9 @@ import fcntl
 import os
 import stat
 import struct
+import time
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -16,12 +18,19 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 CHUNK = 1 << 19
 """Bytes read at once: large enough to keep the disk and the hash busy, small enough to stay in the processor's cache."""
 LARGE = 1 << 16
-"""Reading and hashing more than this takes long enough that another thread may have the turn."""
+"""Reading and hashing more than this takes long enough that another thread may have the turn, however fast the processor hashes."""
+READ_AHEAD = 1 << 23
+"""So much of a file on a slow disk is asked for before it is read."""
+MORE_AHEAD = 1 << 21
+"""In such pieces what follows is."""
+LONG_S = 50e-6
+"""Hashing that takes longer than this is worth a change of turns."""
 HUGE = 1 << 23
 """Reading and hashing more than this takes so long that nothing is held back meanwhile."""
 CHANGED = "changed while it was read"
 TRIES = 2
 CAPABILITY = "security.capability"
+_SAMPLE = bytes(1 << 14)
 _GET_FLAGS = 0x80086601
 """FS_IOC_GETFLAGS, where a long has 64 bits; the kernel writes 32 of them."""
 _FLAGS = struct.Struct("Ixxxx")
@@ -37,12 +46,20 @@ class Reader:
     """
 
     def __init__(
-        self, plan: TreePlan, turns: Turns | None = None, *, before_huge: Callable[[], None] = lambda: None
+        self,
+        plan: TreePlan,
+        turns: Turns | None = None,
+        *,
+        before_huge: Callable[[], None] = lambda: None,
+        is_slow: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
         self._turns = turns
         self._before_huge = before_huge
         self._blank = _blank(plan.hash_name)
+        self._is_slow = is_slow or (turns.is_slow if turns is not None else lambda: False)
+        self.large = min(LARGE, _bytes_in(LONG_S, plan.hash_name))
+        """Hashing more than so many bytes takes long enough that another thread may have the turn."""
         self._buffer = memoryview(bytearray(CHUNK))
         self._whole = (self._buffer,)
         self._flags = FILE | (os.O_NOATIME if os.geteuid() == 0 else 0)
@@ -66,21 +83,33 @@ class Reader:
 
     def _file(self, name: bytes, found: os.stat_result, folder: int) -> Node:
         try:
-            descriptor = os.open(name, self._flags, dir_fd=folder)
+            descriptor = self.open(name, folder)
         except OSError as error:
             attributes, capabilities, _ = _attributes(_by_folder(folder, name), follow=False)
             return _node(name, found, attributes, capabilities, flaw=why(error))
         try:
-            return self._opened(name, descriptor)
+            return self._opened(name, descriptor, os.fstat(descriptor))
         except OSError as error:
             return _node(name, found, flaw=why(error))
         finally:
             os.close(descriptor)
 
-    def _opened(self, name: bytes, descriptor: int) -> Node:
-        """Return the node of an open file; one that goes on changing says so."""
-        for _ in range(TRIES):
-            opened = os.fstat(descriptor)
+    def open(self, name: bytes, folder: int) -> int:
+        """Open a file of an open folder, no link and no FIFO that waits; raises `OSError`."""
+        return os.open(name, self._flags, dir_fd=folder)
+
+    def finish(self, name: bytes, found: os.stat_result, descriptor: int) -> Node:
+        """Return the node of a file that `open` has opened, of which `fstat` said this, and close it."""
+        try:
+            return self._opened(name, descriptor, found)
+        except OSError as error:
+            return _node(name, found, flaw=why(error))
+        finally:
+            os.close(descriptor)
+
+    def _opened(self, name: bytes, descriptor: int, opened: os.stat_result) -> Node:
+        """Return the node of an open file that was like this when it was opened; one that goes on changing says so."""
+        for left in reversed(range(TRIES)):
             size = opened.st_size
             if not stat.S_ISREG(opened.st_mode):
                 return _node(name, opened, flaw=CHANGED)
@@ -88,14 +117,17 @@ class Reader:
             if self._blank is None or size > self.plan.hash_below:
                 return _node(name, opened, attributes, capabilities, flaw=flaw)
             content, read = self._digest(descriptor, size)
-            if read == size and not (size and _moved(opened, os.fstat(descriptor))):
+            after = os.fstat(descriptor) if size or read else opened
+            if read == size and not _moved(opened, after):
                 return _node(name, opened, attributes, capabilities, content, flaw)
+            if left:
+                opened = after
         return _node(name, opened, attributes, capabilities, content, CHANGED)
 
     def _digest(self, descriptor: int, size: int) -> tuple[bytes, int]:
         """Return hash and number of bytes read, of at most one buffer more than `size` says: a file that grows must not hold us."""
         digest = self._blank.copy()
-        if size > LARGE:
+        if size > self.large:
             if size > HUGE:
                 self._before_huge()
             return self._aside(descriptor, size, digest, 0)
@@ -120,7 +152,11 @@ class Reader:
 
     def _rest(self, descriptor: int, size: int, digest: Any, total: int) -> tuple[bytes, int]:
         buffer, whole = self._buffer, self._whole
+        asked = READ_AHEAD if self._is_slow() else size
         while count := os.preadv(descriptor, whole, total):
+            if asked < min(size, total + READ_AHEAD):
+                ask(descriptor, asked, MORE_AHEAD)
+                asked += MORE_AHEAD
             digest.update(buffer[:count] if count < CHUNK else buffer)
             total += count
             if total > size:
@@ -139,6 +175,28 @@ def _blank(name: str) -> Any:
     if not name:
         return None
     raise ValueError(f"no hash is called {name!r}: sha256, blake3")
+
+
+@cache
+def _bytes_in(seconds: float, name: str) -> int:
+    """Return how much this processor hashes in a time: with instructions for SHA-256 five times as much as without."""
+    blank, best_s = _blank(name), float("inf")
+    if blank is None:
+        return LARGE
+    for _ in range(3):
+        start = time.perf_counter()
+        blank.copy().update(_SAMPLE)
+        best_s = min(best_s, time.perf_counter() - start)
+    return int(len(_SAMPLE) * seconds / best_s)
+
+
+def ask(descriptor: int, start: int, size: int) -> bool:
+    """Have the kernel begin to read a part of a file; returns whether it does."""
+    try:
+        os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_WILLNEED)
+    except OSError:
+        return False  # of another kind by now: to read it says so
+    return True
 
 
 def _by_folder(folder: int, name: bytes) -> bytes:

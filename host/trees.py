@@ -10,7 +10,8 @@ from hashlib import sha256
 from contracts.errors import Unavailable, Why
 from contracts.trees import SWAPPED, Directory, Node, Notices, Place, TreePlan
 from host.file_digest import CHUNK, FILE, Reader, why
-from host.tree_walk import Known, LinuxWalk, flaw_of, node_of, open_folder
+from host.tree_folders import flaw_of, node_of, open_folder
+from host.tree_walk import Known, LinuxWalk
 
 
 class LinuxTrees:

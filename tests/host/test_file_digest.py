@@ -79,3 +79,34 @@ def test_a_file_that_is_made_immutable_or_append_only_has_other_attributes(tmp_p
     finally:
         subprocess.run(["chattr", "-ia", str(file)], check=True)
     assert look(file).attributes == before
+
+
+def test_how_much_is_large_is_what_this_processor_hashes_in_a_moment() -> None:
+    large = Reader(TreePlan()).large
+    assert 0 < large <= file_digest.LARGE
+    assert Reader(TreePlan(hash_name="")).large == file_digest.LARGE
+
+
+def test_a_large_file_on_a_slow_disk_is_asked_for_ahead_of_its_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("READ_AHEAD", 8000), ("MORE_AHEAD", 2000), ("CHUNK", 1000), ("LARGE", 1000)):
+        monkeypatch.setattr(file_digest, name, size)
+    content = os.urandom(20_500)
+    (tmp_path / "file").write_bytes(content)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(file_digest, "ask", lambda descriptor, start, size: asked.append((start, size)))
+    reader = Reader(TreePlan(), is_slow=lambda: True)
+    descriptor = os.open(tmp_path / "file", os.O_RDONLY)
+    node = reader.finish(b"file", os.fstat(descriptor), descriptor)
+    assert node.content == sha256(content).digest()
+    assert asked == [(start, 2000) for start in range(8000, 20_500, 2000)]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_what_cannot_be_asked_for_ahead_is_no_error() -> None:
+    reading, writing = os.pipe()
+    assert not file_digest.ask(reading, 0, 1)
+    os.close(reading)
+    os.close(writing)

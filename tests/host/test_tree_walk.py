@@ -10,7 +10,7 @@ import pytest
 
 from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
 from host import file_digest
-from host.tree_walk import LinuxWalk, flaw_of, open_folder
+from host.tree_walk import LinuxWalk
 from host.turns import Turns
 
 
@@ -156,15 +156,6 @@ def test_whoever_stops_early_leaves_no_thread_behind(tree: dict[bytes, bytes], t
     next(under_way)
     under_way.close()  # type: ignore[attr-defined]
     assert threading.active_count() <= before
-
-
-def test_a_folder_is_opened_without_following_links(tmp_path: Path) -> None:
-    (tmp_path / "real/below").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("real")
-    os.close(open_folder(os.fsencode(tmp_path / "real/below")))
-    with pytest.raises(OSError, match="Not a directory"):
-        open_folder(os.fsencode(tmp_path / "link/below"))
-    assert flaw_of(FileNotFoundError(2, "")) == GONE
 
 
 def test_what_is_known_and_unchanged_is_given_back_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+"""On a slow disk files are opened and asked for ahead of their turn: never too many, never one that is not to be read, none left open."""
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from contracts.trees import Directory, Node, Place, TreePlan
+from host import file_digest, tree_ahead
+from host.file_digest import CHANGED
+from host.tree_ahead import Listed
+from host.tree_walk import LinuxWalk
+from host.turns import Turns
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every disk be slow."""
+    monkeypatch.setattr(Turns, "is_slow", lambda self: True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> dict[bytes, bytes]:
+    """Small and large files in many folders, one of which has many; returns their hashes by path."""
+    written = {}
+    for number in range(60):
+        folder = tmp_path / "tree" / str(number % 10) / str(number)
+        folder.mkdir(parents=True)
+        for name in range(100 if number == 7 else 3):
+            content = os.urandom(10 + (number + name) % 4 * 3000)
+            (folder / f"file-{name}").write_bytes(content)
+            written[os.fsencode(folder / f"file-{name}")] = sha256(content).digest()
+    return written
+
+
+def walk(root: Path, known: tuple[Node, ...] = (), plan: TreePlan | None = None) -> list[Directory]:
+    return list(LinuxWalk([Place(os.fsencode(root))], lambda path: known, plan or TreePlan()))
+
+
+def hashes(found: list[Directory]) -> dict[bytes, bytes]:
+    return {d.path + b"/" + node.name: node.content for d in found for node in d.nodes if stat.S_ISREG(node.mode)}
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("most", [1, 5, 1000])
+def test_all_is_found_however_few_may_wait_open(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(tree_ahead, "MOST_OPEN", most)
+    monkeypatch.setattr(file_digest, "LARGE", 5000)
+    before, held = descriptors(), list[int]()
+    finish = file_digest.Reader.finish
+
+    def counted(self: file_digest.Reader, name: bytes, found: os.stat_result, descriptor: int) -> Node:
+        held.append(sum(os.path.isfile(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")))
+        return finish(self, name, found, descriptor)
+
+    files = sum(os.path.isfile(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+    if most < 1000:
+        monkeypatch.setattr(file_digest.Reader, "finish", counted)
+    found = walk(tmp_path / "tree")
+    assert hashes(found) == tree and len(found) == 1 + 10 + 60
+    assert all(list(d.nodes) == sorted(d.nodes, key=lambda node: node.name) for d in found)
+    assert descriptors() == before
+    assert max(held, default=0) - files <= most + tree_ahead.OPENERS  # each opener may be about to put one
+
+
+def test_no_more_is_asked_for_than_the_disk_may_be_asked(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_ahead, "MOST_ASKED", 1)
+    assert hashes(walk(tmp_path / "tree")) == tree
+
+
+def test_whoever_stops_early_leaves_nothing_open_and_no_thread(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_ahead, "MOST_OPEN", 4)
+    before, threads = descriptors(), threading.active_count()
+    under_way: Iterator[Directory] = iter(LinuxWalk([Place(os.fsencode(tmp_path / "tree"))], lambda _: (), TreePlan()))
+    next(under_way)
+    next(under_way)
+    under_way.close()  # type: ignore[attr-defined]
+    assert (descriptors(), threading.active_count()) == (before, threads)
+
+
+def test_what_is_not_to_be_read_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("known", "new", "excluded"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "link").symlink_to("new")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    known = tuple(node for node in walk(tmp_path)[0].nodes if node.name == b"known")
+    opened = list[bytes]()
+    open_one = file_digest.Reader.open
+
+    def noted(self: file_digest.Reader, name: bytes, folder: int) -> int:
+        opened.append(name)
+        return open_one(self, name, folder)
+
+    monkeypatch.setattr(file_digest.Reader, "open", noted)
+    first = walk(tmp_path, known, TreePlan(excluded=lambda path, _: path.endswith(b"excluded")))[0]
+    assert opened == [b"new"]
+    assert [node.name for node in first.nodes] == [b"fifo", b"folder", b"known", b"link", b"new"]
+    assert first.nodes[2] is known[0] and first.nodes[3].target == b"new"
+    opened.clear()
+    walk(tmp_path, known, TreePlan(hash_name=""))
+    assert all(name in (b"new", b"excluded") for name in opened)
+
+
+def test_a_name_that_becomes_a_fifo_or_a_link_after_it_was_listed_holds_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("fifo", "link", "gone", "other"):
+        (folder / name).write_bytes(b"x")
+    list_all = tree_ahead._by_inode
+
+    def swapped(first: "os.DirEntry[str]", others: Iterator["os.DirEntry[str]"]) -> "list[os.DirEntry[str]]":
+        entries = list_all(first, others)
+        for name in ("fifo", "link", "gone"):
+            (folder / name).unlink()
+        os.mkfifo(folder / "fifo")
+        (folder / "link").symlink_to(tmp_path / "secret")
+        return entries
+
+    monkeypatch.setattr(tree_ahead, "_by_inode", swapped)
+    nodes = {node.name: node for node in walk(folder)[0].nodes}
+    assert nodes[b"fifo"].flaw == CHANGED and not nodes[b"fifo"].content
+    assert nodes[b"other"].content == sha256(b"x").digest()
+    assert sha256(b"secret").digest() not in {node.content for node in nodes.values()}
+
+
+def test_a_file_that_changes_while_it_waits_open_is_read_as_it_is_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"before")
+
+    def changed(descriptor: int, start: int, size: int) -> bool:
+        (tmp_path / "file").write_bytes(b"after that")
+        return True
+
+    monkeypatch.setattr(tree_ahead, "ask", changed)
+    (node,) = walk(tmp_path)[0].nodes
+    assert (node.content, node.size, node.flaw) == (sha256(b"after that").digest(), 10, "")
+
+
+def test_a_failure_in_a_thread_of_its_own_is_raised_by_the_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 100_000)
+    before = threading.active_count()
+
+    def broken(*_: object) -> Node:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(file_digest.Reader, "finish", broken)
+    with pytest.raises(RuntimeError):
+        walk(tmp_path)
+    assert threading.active_count() == before
+
+
+def test_a_folder_comes_when_its_listing_and_all_that_waits_have_ended() -> None:
+    folder = Listed(Place(b"/x", 1, 2))
+    folder.expect()
+    folder.add(Node(b"b", 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    assert not folder.come()  # the listing
+    assert folder.come(Node(b"a", 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    place, directory = folder.found()
+    assert place.inode == 2 and [node.name for node in directory.nodes] == [b"a", b"b"]
+    folder.fail("Input/output error")
+    assert folder.found()[1] == Directory(b"/x", (), "Input/output error")
