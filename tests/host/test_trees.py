@@ -55,11 +55,13 @@ def test_names_may_hold_any_byte(tmp_path: Path) -> None:
 
 
 def test_paths_longer_than_the_kernel_takes_are_a_flaw_not_an_absence(tmp_path: Path) -> None:
-    home = os.open(tmp_path, os.O_RDONLY)
-    folder = home
+    folder = os.open(tmp_path, os.O_RDONLY)
     for _ in range(20):
         os.mkdir(b"d" * 240, dir_fd=folder)
-        folder = os.open(b"d" * 240, os.O_RDONLY, dir_fd=folder)
+        below = os.open(b"d" * 240, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
     found = folders(tmp_path)
     assert [flaw for flaw in (d.flaw for d in found.values()) if flaw] == ["File name too long"]
 
