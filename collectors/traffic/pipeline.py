@@ -1,5 +1,7 @@
 """The way of live packets through all parts, block by block; the rules in use can be exchanged between two blocks."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from collectors.traffic.block import Block, from_packets
@@ -11,6 +13,7 @@ from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.options import Options
+from collectors.traffic.parts import Last, parts
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.news import Change
 from collectors.traffic.protocols.parser import Limits
@@ -21,7 +24,7 @@ from collectors.traffic.streams.reassembler import Reassembler
 
 
 class Passed:
-    """What came of one block: valid until the next one."""
+    """What came of one block, or of a part of it: valid until the next one."""
 
     __slots__ = ("alerts", "batch", "block", "changes", "findings", "news", "table")
 
@@ -39,18 +42,14 @@ class Passed:
         self.news, self.changes, self.alerts, self.findings = news, changes, alerts, findings
 
 
-Last = tuple[Block, Table, Batch, News, list[Change]]
-"""What the last parts take of a block."""
-
-
-def ending(flows: FlowTable, streams: Reassembler, protocols: Protocols, most: int = 0) -> Last:
-    """End every flow, or `most` of them: a block without packets, in which they end."""
+def ending(flows: FlowTable, streams: Reassembler, protocols: Protocols, most: int = 0) -> Iterator[Last]:
+    """End every flow, or `most` of them: a block without packets, in which they end. Yields what the last parts take, once or more."""
     ended = flows.shut_down(most)
     batch = Batch()
     batch.ended = [ended]
     news = streams.finish(ended)
     news.accepted, news.established = np.ones(0, np.bool_), np.zeros(0, np.bool_)
-    return from_packets([]), Table(0), batch, news, protocols.finish(news, ended)
+    yield from parts(protocols, from_packets([]), Table(0), batch, news)
 
 
 class Pipeline:
@@ -81,25 +80,29 @@ class Pipeline:
         self._engine = engine
         self.protocols.hash_files(engine.digests if engine is not None else ())
 
-    def feed(self, block: Block, now_ns: int) -> Passed:
-        """Take a block; an empty one lets flows end that were silent until `now_ns`."""
+    def feed(self, block: Block, now_ns: int) -> Iterator[Passed]:
+        """Take a block, part by part where it brings more than is held at once.
+
+        An empty one lets flows end that were silent until `now_ns`.
+        What is yielded has been done with when the next is asked for; all of them have to be.
+        """
         table = self.decoder.decode(block)
         batch = self.flows.update(block, table)
         if not len(block):
             self.flows.sweep(now_ns, batch)
         news = self.streams.feed(block, table, batch)
-        changes = self.protocols.feed(block, table, batch, news)
-        alerts: list[Alert] = []
-        if self.engine is not None:
-            alerts = self.engine.feed(block, table, batch, news, changes, self.flows.columns)
-        findings = self.detectors.feed(block, table, batch, news, changes)
-        if not len(block):
-            findings += self.detectors.sweep(now_ns)
-        return Passed(block, table, batch, news, changes, alerts, findings)
+        for last in parts(self.protocols, block, table, batch, news):
+            passed = self._pass(last)
+            if not len(block):
+                passed.findings += self.detectors.sweep(now_ns)
+            yield passed
 
-    def finish(self, most: int) -> Passed:
+    def finish(self, most: int) -> Iterator[Passed]:
         """End `most` of the flows that are open, as long as there are any: what they still hold is looked at."""
-        last = ending(self.flows, self.streams, self.protocols, most)
+        for last in ending(self.flows, self.streams, self.protocols, most):
+            yield self._pass(last)
+
+    def _pass(self, last: Last) -> Passed:
         alerts = self.engine.feed(*last, self.flows.columns) if self.engine is not None else []
         return Passed(*last, alerts, self.detectors.feed(*last))
 

@@ -11,6 +11,7 @@ from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.garbage import seldom
+from collectors.traffic.parts import Last, parts
 from collectors.traffic.pipeline import ending
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.parser import Limits
@@ -95,11 +96,17 @@ class Reading:
             table = self._decoder.decode(block)
             batch = self._flows.update(block, table)
             news = self._streams.feed(block, table, batch)
-            changes = self._protocols.feed(block, table, batch, news)
-            if self._detectors is not None:
-                yield from self._detectors.feed(block, table, batch, news, changes)
-            yield from self._site.apply(self._engine.feed(block, table, batch, news, changes, self._flows.columns))
-        yield from self._end()
+            for last in parts(self._protocols, block, table, batch, news):
+                yield from self._results(last)
+        # What flows still hold is looked at as they end.
+        for last in ending(self._flows, self._streams, self._protocols):
+            yield from self._results(last)
+
+    def _results(self, last: Last) -> Iterator[Alert | Finding]:
+        """Yield what detectors and rules say of a block, or of a part of it."""
+        if self._detectors is not None:
+            yield from self._detectors.feed(*last)
+        yield from self._site.apply(self._engine.feed(*last, self._flows.columns))
 
     def _blocks(self) -> Iterator[Block]:
         """Yield the capture's blocks, cut by time where something counts by it."""
@@ -108,10 +115,3 @@ class Reading:
                 yield block
             else:
                 yield from slices(block)
-
-    def _end(self) -> Iterator[Alert | Finding]:
-        """End all flows: what they still hold is looked at."""
-        last = ending(self._flows, self._streams, self._protocols)
-        if self._detectors is not None:
-            yield from self._detectors.feed(*last)
-        yield from self._site.apply(self._engine.feed(*last, self._flows.columns))

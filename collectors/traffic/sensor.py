@@ -95,12 +95,13 @@ class Sensor:
         self._names = source.names
         for block in source.blocks():
             now_ns = self._now_ns()
-            passed = self._pipeline.feed(block, now_ns)
+            for passed in self._pipeline.feed(block, now_ns):
+                now_s = self._host.monotonic()
+                self._reporting.take(passed, source.names, self._pipeline.flows.columns.serial, now_s)
+                self._sight.take(passed, self._now_ns())
+                # What it refers to need not stay while the next one is made.
+                del passed
             now_s = self._host.monotonic()
-            self._reporting.take(passed, source.names, self._pipeline.flows.columns.serial, now_s)
-            self._sight.take(passed, self._now_ns())
-            # What it refers to need not stay while the next block is read.
-            del passed
             if now_s - self._chores_s >= CHORES_S or not len(block):
                 self._chores_s = now_s
                 self._chores(source, now_s)
@@ -116,8 +117,8 @@ class Sensor:
         self._keep_sets(at_end=True)
         reporting.tick(self._host.monotonic(), self._now_ms(), at_end=True)
         while len(pipeline.flows) and (now_s := self._host.monotonic()) < until_s:
-            passed = pipeline.finish(FLUSH_FLOWS)
-            reporting.take(passed, self._names, pipeline.flows.columns.serial, now_s)
+            for passed in pipeline.finish(FLUSH_FLOWS):
+                reporting.take(passed, self._names, pipeline.flows.columns.serial, now_s)
             reporting.tick(now_s, self._now_ms(), at_end=True)
         if left := len(pipeline.flows):
             reporting.leave_out(left)

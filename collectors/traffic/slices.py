@@ -19,11 +19,12 @@ def slices(block: Block, span_ns: int = SPAN_NS) -> Iterator[Block]:
     begin = 0
     while begin < len(block):
         end = int(np.searchsorted(times, times[begin] + span_ns, side="right"))
-        yield block if not begin and end == len(block) else _part(block, begin, end)
+        yield block if not begin and end == len(block) else part(block, begin, end)
         begin = end
 
 
-def _part(block: Block, begin: int, end: int) -> Block:
+def part(block: Block, begin: int, end: int) -> Block:
+    """Return the packets from `begin` on and before `end` as a block that shares the memory."""
     return Block(
         block.data,
         block.used,

@@ -30,13 +30,15 @@ class Batch:
     `rows` of the column table, by group: group g is `rows[starts[g] : ends[g]]`, in the order they came, all of flow `flow[g]` (a slot of
     `FlowTable.columns`); `new[g]` says that the flow begins with it. `to_client` goes with `rows`. A slot means the same flow from the
     batch in which it is new up to and including the batch in whose `ended` it is. `related` are rows of ICMP errors about a flow, with
-    `related_flow` and `related_to_client`; they are in no group.
+    `related_flow` and `related_to_client`; they are in no group. `later` (by group) are the packets to the client that the flow's columns
+    count though they come only behind this batch, where that is the part of a block; else there are none.
     """
 
     __slots__ = (
         "ended",
         "ends",
         "flow",
+        "later",
         "new",
         "related",
         "related_flow",
@@ -52,6 +54,7 @@ class Batch:
         self.starts: I64 = nothing
         self.ends: I64 = nothing
         self.flow: I64 = nothing
+        self.later: I64 | None = None
         self.new: Bools = np.zeros(0, np.bool_)
         self.to_client: Bools = np.zeros(0, np.bool_)
         self.related: I64 = nothing

@@ -23,8 +23,10 @@ class _Piece:
     __slots__ = ("captured", "data", "flags", "link", "offset", "packets", "serials", "time_ns", "vlan", "wire")
 
     def __init__(self, block: Block, packets: I64, serials: I64) -> None:
-        self.data: U8 = block.data[: block.used].copy()
-        self.offset, self.captured, self.wire = block.offset, block.captured, block.wire
+        # A part of a block shares the memory of the whole.
+        begin, end = int(block.offset.min()), int((block.offset + block.captured).max())
+        self.data: U8 = block.data[begin:end].copy()
+        self.offset, self.captured, self.wire = block.offset - begin, block.captured, block.wire
         self.time_ns, self.link, self.flags, self.vlan = block.time_ns, block.link, block.flags, block.vlan
         self.packets, self.serials = packets, serials
 
@@ -42,7 +44,7 @@ class History:
         if not len(block):
             return
         self._pieces.append(_Piece(block, table.packet.copy(), serials))
-        self._size += block.used
+        self._size += len(self._pieces[-1].data)
         while self._size > self.limit and len(self._pieces) > 1:
             self._size -= len(self._pieces.popleft().data)
 

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 YOUNG_NS: Final = 2_000_000_000
 """What is younger is cut last."""
+PART: Final = 16 << 20
+"""When so much has been added since rules looked, they look before more of the same block is taken."""
 
 
 Pair = tuple[int, tuple[int, int], tuple[int, int]]
@@ -43,6 +45,9 @@ class Account:
         self.total = 0
         self.room = budget // 4
         """So much may be added before it is looked again."""
+        self.part = PART
+        self.since = 0
+        """What was added since rules looked, as of the last look."""
         self.over = False
         """Whether the last look, in the midst of a block, found too much: at its end something is to be done."""
         self.cut = 0
@@ -69,6 +74,7 @@ class Account:
 
     def looked(self) -> None:
         """Note that `total` is as it is."""
+        self.since += self.meter.grown
         self.meter.grown = 0
         self.over = self.total > self.budget
         self.room = max(self.budget // 16, min(self.budget // 4, self.budget - self.total))

@@ -149,8 +149,7 @@ class DnsParser(Parser):
         tx = DnsTransaction(self.count, self.protocol, to_client)
         tx.request = tx.response = 1
         tx.done = True
-        self.count += 1
-        self.conversation.transactions.append(tx)
+        self.open(tx)
         self.touched.append(tx)
         tx.read(data)
 

@@ -280,10 +280,10 @@ class Conversation:
     `protocol` is Suricata's name, `""` while unknown, `"failed"` when detection gave up. `by_side` is what each side's bytes look like
     (to server, to client); `original` what it was before the protocol changed (STARTTLS, CONNECT, Upgrade), else "".
     `transactions` are those that are not finished, and those that finished with the last `feed`. `events` are `applayer_*` events.
-    `encrypted`: from here on nothing can be read.
+    `encrypted`: from here on nothing can be read. `datagrams`: it is one of datagrams.
     """
 
-    __slots__ = ("by_side", "encrypted", "events", "original", "protocol", "slot", "transactions")
+    __slots__ = ("by_side", "datagrams", "encrypted", "events", "original", "protocol", "slot", "transactions")
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
@@ -293,6 +293,11 @@ class Conversation:
         self.transactions: list[Transaction] = []
         self.events: list[str] = []
         self.encrypted = False
+        self.datagrams = False
+
+    def resting(self) -> bool:
+        """Return whether all that is known of it shows anew with its next message: datagrams of DNS, between them."""
+        return self.datagrams and self.protocol == "dns" and not self.transactions and not self.events
 
     def event(self, name: str) -> None:
         """Note an `applayer_*` event, once."""

@@ -93,10 +93,13 @@ class Parser:
     def held(self) -> int:
         """Return about how much memory is taken by what has not ended; what every conversation needs is left out."""
         size = self.unread()
-        transactions = self.conversation.transactions
-        for transaction in transactions:
-            size += transaction.held()
-        return size - transactions[0].overhead if transactions else size
+        first = 0
+        for transaction in self.conversation.transactions:
+            # What is done goes when rules have seen it.
+            if not transaction.done:
+                size += transaction.held()
+                first = first or transaction.overhead
+        return size - first
 
     def unread(self) -> int:
         """Return how many bytes wait for those behind them."""

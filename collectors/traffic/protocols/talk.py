@@ -38,6 +38,7 @@ class Talk:
 
     def __init__(self, slot: int, facts: Facts) -> None:
         self.conversation = Conversation(slot)
+        self.conversation.datagrams = facts.datagrams
         self.facts = facts
         self.parser: Parser | None = None
         self.waiting: list[tuple[bool, bytes, int]] = []

@@ -4,19 +4,25 @@ from pathlib import Path
 
 from collectors.traffic.block import from_packets
 from collectors.traffic.options import Options
-from collectors.traffic.pipeline import Pipeline
+from collectors.traffic.pipeline import Passed, Pipeline
 from collectors.traffic.rules.engine.engine import Engine
 from tests.collectors.traffic.rules.engine import scene
+
+
+def _fed(pipeline: Pipeline, packets: list[bytes], now_ns: int = 0, times: list[int] | None = None) -> Passed:
+    """Return what came of a block that is one part."""
+    (passed,) = pipeline.feed(from_packets(packets, time_ns=times), now_ns)
+    return passed
 
 
 def test_packets_are_followed_without_rules_and_held_against_them_once_there_are_some() -> None:
     pipeline = Pipeline(Options())
     packets = [scene.udp(b"a needle")]
-    assert pipeline.feed(from_packets(packets), 0).alerts == [] and len(pipeline.flows) == 1
+    assert _fed(pipeline, packets).alerts == [] and len(pipeline.flows) == 1
     pipeline.engine = Engine(
         scene.rules('alert udp any any -> any any (content:"needle"; sid:1;)'), pipeline.flows.columns
     )
-    assert [alert.rule.sid for alert in pipeline.feed(from_packets(packets), 0).alerts] == [1]
+    assert [alert.rule.sid for alert in _fed(pipeline, packets).alerts] == [1]
     assert pipeline.memory_bytes() > 0
 
 
@@ -28,17 +34,17 @@ def test_at_the_end_flows_are_ended_some_at_a_time_and_what_was_never_acknowledg
     talk = scene.Talk().ask(b"a needle")
     del talk.packets[-1]  # the server has not acknowledged it
     others = [scene.udp(b"x", sport=port) for port in range(1, 11)]
-    assert pipeline.feed(from_packets([*others, *talk.packets]), 0).alerts == []
-    passed = [pipeline.finish(4) for _ in range(3)]
+    assert _fed(pipeline, [*others, *talk.packets]).alerts == []
+    passed = [one for _ in range(3) for one in pipeline.finish(4)]
     assert [len(one.batch.ended[0]) for one in passed] == [4, 4, 3] and len(pipeline.flows) == 0
     assert [alert.rule.sid for one in passed for alert in one.alerts] == [1]
 
 
 def test_silent_flows_end_by_the_clock_when_nothing_comes() -> None:
     pipeline = Pipeline(Options())
-    pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), scene.START)
-    assert len(pipeline.feed(from_packets([]), scene.START + 10**9).batch.ended) == 0
-    (ended,) = pipeline.feed(from_packets([]), scene.START + 400 * 10**9).batch.ended
+    _fed(pipeline, [scene.udp(b"x")], scene.START, [scene.START])
+    assert len(_fed(pipeline, [], scene.START + 10**9).batch.ended) == 0
+    (ended,) = _fed(pipeline, [], scene.START + 400 * 10**9).batch.ended
     assert len(ended) == 1 and len(pipeline.flows) == 0
 
 

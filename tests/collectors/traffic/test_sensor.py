@@ -11,6 +11,7 @@ from collectors.traffic import board, sensor
 from collectors.traffic.options import Options
 from host.linux import LinuxHost
 from tests.collectors.traffic.netns import alone
+from tests.collectors.traffic.protocols import flood
 from tests.collectors.traffic.rules.engine import scene
 from tests.collectors.traffic.test_ring import send
 from tests.collectors.traffic.told import KEY, Told, rules
@@ -58,6 +59,30 @@ def test_packets_of_an_interface_become_alerts_and_settings_are_taken_on_the_way
             until(lambda: told.kinds().count("traffic.alert") >= 2)
 
         watched(act, Options(interfaces=("hfb",), rules_every=1.0))
+
+    alone(body)
+
+
+def test_another_budget_for_what_has_not_ended_is_kept_to_from_the_next_look_on() -> None:
+    def body() -> None:
+        def act(told: Told, host: LinuxHost) -> None:
+            def held() -> float:
+                rows = board.of(host).rows(5.0) or {}
+                return rows["sensor"].sensor.bodies_bytes if "sensor" in rows else -1.0
+
+            until(lambda: "traffic.rules_loaded" in told.kinds())
+            for number in range(100):
+                send("hfa", list(flood.unfinished("noise", number)))
+            until(lambda: told.kinds().count("traffic.bodies_cut") == 0 and held() > 1 << 20)
+            told.tuned = Options(interfaces=("hfb",), rules_every=1.0, checksums=False, body_memory=1 << 20)
+            for number in range(100, 110):
+                send("hfa", list(flood.unfinished("noise", number)))
+                time.sleep(0.3)
+            until(lambda: "traffic.bodies_cut" in told.kinds())
+            until(lambda: held() <= 1 << 20)
+            assert not told.gaps, "the tables were not touched"
+
+        watched(act, Options(interfaces=("hfb",), rules_every=1.0, checksums=False))
 
     alone(body)
 

@@ -10,12 +10,15 @@ from collectors.traffic.protocols.http.headers import (
     Header,
     parse,
 )
-from collectors.traffic.protocols.http.transaction import BODY, HttpTransaction, Message
+from collectors.traffic.protocols.http.transaction import BODY, FIELD, HttpTransaction, Message
 from collectors.traffic.protocols.news import File, Transaction
+from collectors.traffic.protocols.parser import Limits
 
 FIELD_LIMIT: Final = 18_000
 """Bytes that a line or a field may have without an end."""
 MAX_HEADERS: Final = 1024
+FEW: Final = 16
+"""So many fields take no more than a transaction is taken for."""
 MAX_RAW: Final = 65_536
 MAX_WARNINGS: Final = 64
 
@@ -47,7 +50,7 @@ class Half:
     to_client = False
     side = "request"
 
-    def __init__(self, touch: Callable[[Transaction], None]) -> None:
+    def __init__(self, touch: Callable[[Transaction], None], limits: Limits) -> None:
         self.buffer = b""
         self.at = 0
         self.closed = False
@@ -57,6 +60,7 @@ class Half:
         self.left: int = 0
         self._looked = 0
         self._touch = touch
+        self._limits = limits
 
     def idle(self) -> bool:
         """Wait for the next message."""
@@ -152,6 +156,8 @@ class Half:
             if not trailer and len(message.raw_headers) < MAX_RAW:
                 message.raw_headers += rest[:taken]
         fields = message.headers
+        if len(headers) > FEW:
+            self._limits.meter.grown += FIELD * len(headers)
         for header in headers:
             if len(fields.fields) < MAX_HEADERS and fields.add_new(header):
                 continue

@@ -47,9 +47,8 @@ class RequestHalf(Half):
         server_port: int,
         files: Callable[[HttpTransaction, bool, bytes, bool], File],
     ) -> None:
-        super().__init__(touch)
+        super().__init__(touch, limits)
         self._begin = begin
-        self._limits = limits
         self._server_port = server_port
         self._files = files
         self._multipart: Multipart | None = None

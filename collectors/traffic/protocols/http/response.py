@@ -39,9 +39,8 @@ class ResponseHalf(Half):
         files: Callable[[HttpTransaction, bool, bytes, bool], File],
         ended: Callable[[HttpTransaction], None],
     ) -> None:
-        super().__init__(touch)
+        super().__init__(touch, limits)
         self._match = match
-        self._limits = limits
         self._files = files
         self._ended = ended
         self._file: File | None = None

@@ -20,6 +20,10 @@ COMPLETE: Final = 5
 """How far a side is; the index into `names.PROGRESS["http"]`: everything up to and including that step is whole (the body: has begun)."""
 
 
+FIELD: Final = 240
+"""Bytes that a field takes beside its text."""
+
+
 class Message:
     """What requests and responses have in common."""
 
@@ -84,7 +88,7 @@ class HttpTransaction(Transaction):
         """Return about how much memory the transaction takes."""
         size = super().held()
         for message in (self.request_message, self.response_message):
-            size += message.body.held() + 2 * len(message.raw_headers)
+            size += message.body.held() + 2 * len(message.raw_headers) + FIELD * len(message.headers.fields)
         return size
 
     def shrink(self) -> None:

@@ -133,6 +133,7 @@ class Engine:
             ending = Ending(block, table, flows, slot, slot, late.direction & 1)
             alerts += self._flow_end(ending, late, [])
         self._waiting.done()
+        self._waiting.rest(self._talks)
         return alerts
 
     def _turn(self, rows: Rows, row: int, numbers: list[int], work: Work | None) -> list[Alert]:

@@ -182,7 +182,8 @@ def _answered(rows: Rows, batch: Batch, news: News) -> Bools:
     way = batch.to_client
     so_far = np.cumsum(way)
     within: I64 = so_far[batch.ends - 1] - (so_far - way)[batch.starts]
-    earlier = rows.flows.packets_to_client[batch.flow] > within
+    counted = rows.flows.packets_to_client[batch.flow]
+    earlier = (counted if batch.later is None else counted - batch.later) > within
     answered = _so_far(way, batch) | np.repeat(earlier, lengths)
     other = rows.table.protocol[chosen] != TCP
     found[chosen[other]] = answered[other]

@@ -22,6 +22,11 @@ MOST_LATE: Final = 64
 """Transactions of a direction that wait for its next packet; with more of them they are looked at without one."""
 TOGETHER: Final = 8
 """Of these, so many at once: there is a bound to the alerts of one packet."""
+MOST_BYTES: Final = 32 << 20
+"""What finished transactions may hold, of all flows, that wait for their direction's next packet; of more, those that wait longest are
+looked at without one."""
+MANY: Final = 16_384
+"""Directions of datagrams of which nothing waits are forgotten when there are more than these."""
 
 Talked = tuple[int, int, Conversation]
 """From a place in the block on, what is known of a slot's conversation."""
@@ -52,6 +57,10 @@ class Side:
         self.detected = False
         self.events: frozenset[str] = _NONE
         self.at = NEVER
+
+    def idle(self) -> bool:
+        """Return whether nothing waits."""
+        return self.at == NEVER and not self.data and not self.changes and not self.detected and not self.events
 
 
 class Work:
@@ -85,8 +94,12 @@ class Waiting:
         self._streams = streams
         self._sides: dict[int, Side] = {}
         self._talks: dict[int, Conversation] = {}
-        self._late: set[int] = set()
+        self._late: dict[int, int] = {}
+        """Directions of which something waits for a packet that the block did not bring, those that wait longest first; by bytes held."""
+        self._late_bytes = 0
+        self._fresh: set[int] = set()
         self._crowded: set[int] = set()
+        self._most = MANY
         self._past = Past()
         self.work: list[Work] = []
         self.talks: list[Talked] = []
@@ -94,6 +107,7 @@ class Waiting:
     def take_over(self, former: "Waiting") -> None:
         """Go on with what waits for another ruleset."""
         self._sides, self._talks, self._late = former._sides, former._talks, former._late
+        self._late_bytes, self._fresh, self._most = former._late_bytes, former._fresh, former._most
 
     def feed(self, rows: Rows, news: News, changes: list[Change], followed: Followed | None = None) -> None:
         """Take what a block brought, and find the packets with which it is looked at; what is not `followed` does not wait."""
@@ -148,7 +162,7 @@ class Waiting:
         places = rows.next(late, np.zeros(len(late), np.int64))
         for direction, place in zip(late.tolist(), places.tolist(), strict=True):
             if place != NEVER:
-                self._late.discard(direction)
+                self._late_bytes -= self._late.pop(direction)
                 self._sides[direction].at = place
                 self._past.woken.add(direction)
 
@@ -183,7 +197,8 @@ class Waiting:
             if side.at == NEVER:
                 side.at = behind
                 if behind == NEVER:
-                    self._late.add(direction)
+                    self._late.setdefault(direction, 0)
+                    self._fresh.add(direction)
                     if side.changes is not None and len(side.changes) > MOST_LATE:
                         self._crowded.add(direction)
         if side.at != NEVER:
@@ -223,19 +238,68 @@ class Waiting:
         self.work, self.talks, self._past = [], [], Past()
 
     def take_late(self, slots: Iterable[int]) -> Iterator[Work]:
-        """Yield the transactions that wait of flows that go on, and of directions of which many wait; the streams' bytes wait on."""
+        """Yield the transactions that wait of flows that go on, of directions of which many wait, and of those that wait longest where all
+        hold too much; the streams' bytes wait on.
+        """
         crowded, self._crowded = self._crowded, set()
+        self._weigh()
+        if self._late_bytes > MOST_BYTES:
+            crowded |= self._oldest(self._late_bytes - MOST_BYTES + MOST_BYTES // 8)
         for direction in sorted({*(slot * 2 for slot in slots), *(slot * 2 + 1 for slot in slots), *crowded}):
             side = self._sides.get(direction)
             if side is None or not side.changes:
                 continue
             changes = _as_of_now(side.changes, direction)
             side.changes = None
+            if direction in self._late:
+                self._late_bytes -= self._late[direction]
+                self._late[direction] = 0
             for first in range(0, len(changes), TOGETHER):
                 work = Work(NEVER, direction, side, b"")
                 work.talk = self._talks.get(direction >> 1)
                 work.changes = changes[first : first + TOGETHER]
                 yield work
+
+    def _weigh(self) -> None:
+        """Add up what those hold that wait since this block; what has not ended is in the account of the protocols."""
+        late, sides = self._late, self._sides
+        for direction in self._fresh:
+            side = sides.get(direction)
+            if side is None or direction not in late:
+                continue
+            size = 0
+            if side.changes is not None:
+                for transaction in side.changes:
+                    if transaction.done:
+                        size += transaction.held()
+            self._late_bytes += size - late[direction]
+            late[direction] = size
+        self._fresh.clear()
+
+    def _oldest(self, much: int) -> set[int]:
+        """Return the directions that wait longest and hold so much together."""
+        found: set[int] = set()
+        for direction, size in self._late.items():
+            if much <= 0:
+                break
+            if size:
+                found.add(direction)
+                much -= size
+        return found
+
+    def rest(self, talks: dict[int, Conversation]) -> None:
+        """Forget what is known of datagrams of DNS where many have come from everywhere: each of their messages says all of it anew."""
+        if len(self._sides) <= self._most:
+            return
+        for direction in [direction for direction, side in self._sides.items() if side.idle()]:
+            slot = direction >> 1
+            talk = self._talks.get(slot)
+            if talk is not None and talk.resting():
+                del self._sides[direction]
+                if direction ^ 1 not in self._sides:
+                    self._talks.pop(slot, None)
+                    talks.pop(slot, None)
+        self._most = max(MANY, 2 * len(self._sides))
 
     def end(self, slots: list[int]) -> Iterator[tuple[int, Work]]:
         """Yield what flows that ended still hold, with the flow's place among them, and forget these flows."""
@@ -246,7 +310,7 @@ class Waiting:
                 side = sides.pop(direction, None)
                 if side is None:
                     continue
-                self._late.discard(direction)
+                self._late_bytes -= self._late.pop(direction, 0)
                 if side.data or side.changes:
                     work = Work(NEVER, direction, side, _chunk(side))
                     work.last, work.talk = side.last, talk
@@ -326,7 +390,9 @@ def _as_it_was(change: Change) -> Conversation:
     talk = change.conversation
     found = Conversation(talk.slot)
     found.protocol, *found.by_side, found.original = change.protocols
-    found.transactions, found.events, found.encrypted = talk.transactions, talk.events, talk.encrypted
+    # Its transactions come with the changes: kept here, those of the beginning would stay until the flow ends.
+    found.events, found.encrypted = talk.events, talk.encrypted
+    found.datagrams = talk.datagrams
     return found
 
 

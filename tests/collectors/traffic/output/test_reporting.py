@@ -28,8 +28,8 @@ class Desk:
         self.reporting = Reporting(self.options, self.told, 0.0)
 
     def see(self, *packets: bytes, now_s: float = 1.0) -> None:
-        passed = self.pipeline.feed(from_packets(list(packets), time_ns=[scene.START] * len(packets)), 0)
-        self.reporting.take(passed, ["eth0"], self.pipeline.flows.columns.serial, now_s)
+        for passed in self.pipeline.feed(from_packets(list(packets), time_ns=[scene.START] * len(packets)), 0):
+            self.reporting.take(passed, ["eth0"], self.pipeline.flows.columns.serial, now_s)
 
 
 def test_an_alert_is_an_event_with_its_ends_its_rule_and_its_packets() -> None:

@@ -149,7 +149,7 @@ def test_what_takes_sight_away_is_named() -> None:
 def test_rows_have_the_numbers_of_all_parts() -> None:
     seen = Seen()
     reporting = Reporting(Options(), seen.told, 0.0)
-    passed = seen.pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), 0)
+    (passed,) = seen.pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), 0)
     seen.sight.take(passed, scene.START + 5_000_000)
     source: Any = seen.source
     rows = seen.sight.rows(source, seen.pipeline, reporting, seen.rules, 20.0)

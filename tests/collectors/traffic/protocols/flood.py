@@ -7,6 +7,7 @@ import gzip
 import random
 import struct
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import numpy as np
 
 from collectors.traffic.block import Block, from_packets
 from collectors.traffic.options import Options
-from collectors.traffic.pipeline import Passed, Pipeline
+from collectors.traffic.pipeline import Pipeline
 from collectors.traffic.rules.engine.engine import Engine
 from collectors.traffic.rules.engine.verdicts import Alert
 from collectors.traffic.rules.language.rule import Rule
@@ -71,13 +72,20 @@ class Sensor:
         self.pipeline.engine = Engine(rules, self.pipeline.flows.columns)
         self.now_ns = 1_700_000_000 * SECOND
         self.alerts: list[Alert] = []
+        self.parts = 0
+        """Into how many parts the last block was cut."""
+        self.said: Counter[tuple[int, int]] = Counter()
+        """How often each rule spoke, by its sid and the client's port."""
 
-    def feed(self, packets: Iterable[bytes], after_ns: int = 60_000_000) -> Passed:
+    def feed(self, packets: Iterable[bytes], after_ns: int = 60_000_000) -> None:
         """Feed a block that begins so much later than the one before."""
         block = self._block(list(packets), after_ns)
-        passed = self.pipeline.feed(block, self.now_ns)
-        self.alerts += passed.alerts
-        return passed
+        self.parts = 0
+        for passed in self.pipeline.feed(block, self.now_ns):
+            self.parts += 1
+            self.alerts += passed.alerts
+            # A packet is read as long as its block is there.
+            self.said.update((one.rule.sid, max(one.packet.sport, one.packet.dport)) for one in passed.alerts)
 
     def _block(self, packets: list[bytes], after_ns: int) -> Block:
         block = from_packets(packets)
@@ -104,8 +112,12 @@ KINDS: Final[dict[str, Callable[[int], bytes]]] = {
     "brotli": lambda number: post(brotli.compress(_text(number))[:-3], b"Content-Encoding: br\r\n"),
     "noise": _noise,
     "pipelined": lambda _: b"GET / HTTP/1.0\r\n\r\n" * 500,
+    "answered": lambda _: b"GET / HTTP/1.1\r\n\r\n" * 60,
+    "fields": lambda _: b"GET / HTTP/1.1\r\n" + b"".join(b"%x:\r\n" % one for one in range(1_000)),
 }
 """What each of many connections says."""
+ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
+NAME: Final = struct.pack("!HHHHHH", 7, 0x100, 1, 0, 0, 0) + b"\x01a\x02de\x00\0\1\0\1"
 
 
 def unfinished(kind: str, number: int, source: bytes = ATTACKER) -> Iterator[bytes]:
@@ -113,6 +125,20 @@ def unfinished(kind: str, number: int, source: bytes = ATTACKER) -> Iterator[byt
     line = Line(source, 1024 + number)
     yield from line.open()
     yield from line.say(KINDS[kind](number))
+    if kind == "answered":
+        yield from line.say(ANSWER % (2, b"hi") * 60, 1)
+
+
+def datagram(source: bytes, sport: int, target: bytes, dport: int, data: bytes) -> bytes:
+    """Return a UDP datagram without a checksum."""
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 1, 0, 64, 17, 0, source, target)
+    return b"\x02" * 12 + b"\x08\x00" + ip + struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
+
+
+def query(number: int) -> bytes:
+    """Return a question about a name, each from another end."""
+    source = bytes([10, 1 + number // 50_000, 0, 1])
+    return datagram(source, 1024 + number % 50_000, SERVER, 53, NAME)
 
 
 def _resident() -> int:
@@ -121,12 +147,17 @@ def _resident() -> int:
 
 def main(kind: str, count: int) -> None:
     """Feed so many connections, and print what memory that took."""
-    sensor = Sensor(scene.rules('alert http any any -> any any (http.request_body; content:"needle";)'))
+    sensor = Sensor(
+        scene.rules(
+            'alert http any any -> any any (http.request_body; content:"needle";)',
+            'alert dns any any -> any any (dns.query; content:"needle";)',
+        )
+    )
     before = most = _resident()
     packets: list[bytes] = []
     size = 0
     for number in range(count):
-        for one in unfinished(kind, number):
+        for one in [query(number)] if kind == "names" else unfinished(kind, number):
             packets.append(one)
             size += len(one)
         if size > BLOCK:

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collectors.traffic.block import from_packets
 from collectors.traffic.captures import open_capture
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
+from collectors.traffic.decode.table import Table
+from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.table import FlowOptions, FlowTable
 from collectors.traffic.protocols.dispatch import Protocols
 from collectors.traffic.protocols.news import Change, Conversation, Transaction
@@ -49,7 +52,9 @@ def replay(path: Path, limits: Limits | None = None, midstream: bool = False) ->
             table = decoder.decode(block)
             batch = flows.update(block, table)
             heard.changes += heard.protocols.feed(block, table, batch, streams.feed(block, table, batch))
-    heard.changes += heard.protocols.finish(streams.finish(flows.shut_down()))
+    batch = Batch()
+    batch.ended = [flows.shut_down()]
+    heard.changes += heard.protocols.feed(from_packets([]), Table(0), batch, streams.finish(batch.ended[0]))
     return heard
 
 

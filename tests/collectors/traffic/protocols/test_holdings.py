@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from collectors.traffic.protocols.account import YOUNG_NS
+from collectors.traffic.protocols.dispatch import MANY
 from collectors.traffic.protocols.http.transaction import HttpTransaction
-from collectors.traffic.rules.engine.waiting import MOST_LATE
+from collectors.traffic.rules.engine.waiting import MOST_BYTES, MOST_LATE
 from tests.collectors.traffic.protocols import flood
 from tests.collectors.traffic.protocols.flood import Line, Sensor, post
 from tests.collectors.traffic.rules.engine import scene
@@ -161,6 +163,42 @@ def test_answers_that_wait_for_the_next_packet_of_a_server_are_looked_at_without
     # One packet, behind which the server says nothing more.
     sensor.feed([line._put(1, flood.PUSH, said), line._put(0, flood.ACK)])
     assert _sids(sensor) == [2] * 2
+
+
+def test_finished_answers_that_wait_for_a_packet_are_looked_at_without_it_when_all_hold_too_much() -> None:
+    sensor = _sensor(64 * MIB)
+    size = 90_000
+    body = bytes(size - 6) + b"needle"
+    for number in range(MOST_BYTES // size + 20):
+        line = Line(flood.ATTACKER, 1024 + number)
+        sensor.feed(
+            [*line.open(), *line.say(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"), *line.say(flood.ANSWER % (size, body), 1)]
+        )
+        if number == 100:
+            assert _sids(sensor) == [], "each waits for its server's next packet"
+    assert 20 < len(_sids(sensor)) < 200 and set(_sids(sensor)) == {2}
+    assert _of(sensor)[1] == 0, "nothing was cut"
+    sensor.feed([], 3_600 * flood.SECOND)
+    assert len(_sids(sensor)) == MOST_BYTES // size + 20, "each was looked at once"
+
+
+def test_questions_from_everywhere_take_little_and_answers_are_known_still() -> None:
+    sensor = Sensor(
+        scene.rules('alert dns any any -> any any (flow:to_client; dns.answer.name; content:"needle"; sid:1;)')
+    )
+    count = 3 * MANY
+    for first in range(0, count, 2_000):
+        sensor.feed([flood.query(number) for number in range(first, min(first + 2_000, count))], flood.SECOND // 100)
+    protocols = sensor.pipeline.protocols
+    assert len(protocols._talks) < MANY + 2_000 and protocols.counts.conversations == {"dns": count}
+    head = struct.pack("!HHHHHH", 7, 0x8180, 0, 1, 0, 0)
+    answer = head + b"\x06needle\x02de\x00\0\1\0\1\0\0\0\1\0\4\1\2\3\4"
+    source = bytes([10, 1, 0, 1])
+    sensor.feed([flood.datagram(flood.SERVER, 53, source, 1024 + number, answer) for number in (5, 6)])
+    assert _sids(sensor) == [1, 1] and sensor.said == {(1, 1029): 1, (1, 1030): 1}
+    talks = [protocols._talks[slot] for slot in list(protocols._talks)[-2:]]
+    assert [talk.parser.count for talk in talks if talk.parser is not None] == [2, 2], "they go on counting"
+    assert protocols.counts.conversations == {"dns": count}
 
 
 @pytest.mark.parametrize("seed", range(12))

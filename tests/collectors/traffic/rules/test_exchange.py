@@ -16,7 +16,8 @@ def test_bits_that_the_former_rules_set_are_known_to_the_new_ones() -> None:
     pipeline.engine = Engine(scene.rules(SETS), pipeline.flows.columns)
 
     def sids(data: bytes) -> list[int]:
-        return [alert.rule.sid for alert in pipeline.feed(from_packets([scene.udp(data)]), 0).alerts]
+        (passed,) = pipeline.feed(from_packets([scene.udp(data)]), 0)
+        return [alert.rule.sid for alert in passed.alerts]
 
     assert sids(b"one") == [1]
     fresh = Engine(scene.rules(ASKS), pipeline.flows.columns)
