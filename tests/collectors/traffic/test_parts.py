@@ -116,6 +116,7 @@ def test_much_that_one_packet_releases_is_read_in_pieces() -> None:
     packets += [line._put(0, flood.PUSH, said[at : at + 20_000]) for at in range(0, len(said), 20_000)]
     packets.append(line._put(1, flood.ACK))
     sensor = Sensor(_rules(), MEMORY)
+    sensor.pipeline.protocols.account.part = 1
     sensor.feed(packets)
     assert sensor.parts > 1
     sensor.feed([])
