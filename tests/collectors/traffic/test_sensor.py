@@ -35,7 +35,7 @@ def watched(body: Callable[[Told, LinuxHost], None], options: Options) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -75,6 +75,7 @@ def test_another_budget_for_what_has_not_ended_is_kept_to_from_the_next_look_on(
                 send("hfa", list(flood.unfinished("noise", number)))
             until(lambda: told.kinds().count("traffic.bodies_cut") == 0 and held() > 1 << 20)
             told.tuned = Options(interfaces=("hfb",), rules_every=1.0, checksums=False, body_memory=1 << 20)
+            until(lambda: told.tuned is None)
             for number in range(100, 110):
                 send("hfa", list(flood.unfinished("noise", number)))
                 time.sleep(0.3)
@@ -82,7 +83,8 @@ def test_another_budget_for_what_has_not_ended_is_kept_to_from_the_next_look_on(
             until(lambda: held() <= 1 << 20)
             assert not told.gaps, "the tables were not touched"
 
-        watched(act, Options(interfaces=("hfb",), rules_every=1.0, checksums=False))
+        # It is looked when a quarter of the budget has come.
+        watched(act, Options(interfaces=("hfb",), rules_every=1.0, checksums=False, body_memory=4 << 20))
 
     alone(body)
 

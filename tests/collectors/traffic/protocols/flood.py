@@ -136,9 +136,9 @@ def datagram(source: bytes, sport: int, target: bytes, dport: int, data: bytes) 
 
 
 def query(number: int) -> bytes:
-    """Return a question about a name, each from another end."""
+    """Return a question about a name, each from another end (of whose ports none stands for another protocol)."""
     source = bytes([10, 1 + number // 50_000, 0, 1])
-    return datagram(source, 1024 + number % 50_000, SERVER, 53, NAME)
+    return datagram(source, 10_000 + number % 50_000, SERVER, 53, NAME)
 
 
 def _resident() -> int:

@@ -21,5 +21,6 @@ def test_every_parser_goes_by_its_name() -> None:
 
 def test_events_in_the_code_are_events_that_rules_may_name() -> None:
     """What the dispatcher sets of a conversation as a whole is in the catalogue (the parsers' own are held by the fuzz test)."""
-    used = set(re.findall(r'"(applayer_\w+)"', (ROOM / "dispatch.py").read_text()))
+    said = "".join((ROOM / name).read_text() for name in ("conversations.py", "dispatch.py"))
+    used = set(re.findall(r'"(applayer_\w+)"', said))
     assert used and used <= APPLAYER and all(EVENTS.values())
