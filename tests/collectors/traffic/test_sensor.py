@@ -67,8 +67,8 @@ def test_another_budget_for_what_has_not_ended_is_kept_to_from_the_next_look_on(
     def body() -> None:
         def act(told: Told, host: LinuxHost) -> None:
             def held() -> float:
-                rows = board.of(host).rows(5.0) or {}
-                return rows["sensor"].sensor.bodies_bytes if "sensor" in rows else -1.0
+                row = (board.of(host).rows(5.0) or {}).get("sensor")
+                return row.sensor.bodies_bytes if row is not None and row.sensor is not None else -1.0
 
             until(lambda: "traffic.rules_loaded" in told.kinds())
             for number in range(100):
