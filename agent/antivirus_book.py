@@ -95,7 +95,7 @@ class AntivirusBook:
         for key, raw in self._store.rows(RUNS).items():
             try:
                 rows[key] = msgspec.msgpack.decode(raw, type=Done)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # of another version: it is told anew
         return rows
 

@@ -124,7 +124,7 @@ class BackupBook:
         for key, raw in self._store.rows(SUBJECT).items():
             try:
                 rows[key] = msgspec.msgpack.decode(raw, type=BackupJob)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # of another version: it is told anew by the next run
         return rows
 

@@ -53,7 +53,7 @@ def of_cgroups(ways: Mapping[str, datapath.Row]) -> tuple[Program, ...]:
         if row.what == "program":
             try:
                 program = msgspec.json.decode(row.document, type=Program)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # of XDP or tc, which the evaluator names
             if program.kind == "cgroup" and program.place not in _ROOT:
                 found.append(replace(program, text=row.text))

@@ -73,7 +73,7 @@ class Vault:
         for path in self._home.glob(f"*{_SUFFIX}"):
             try:
                 yield path, msgspec.json.decode(path.read_bytes(), type=Kept)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
                 yield path, None
 
     def find(self, entry: str) -> Kept:

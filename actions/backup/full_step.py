@@ -220,7 +220,7 @@ def load_records(files: Files, path: str) -> dict[str, FullRecord]:
         raise Unavailable(Why.MALFORMED, f"{path} may be written by others than root", advice="remove it")
     try:
         return msgspec.json.decode(content, type=dict[str, FullRecord])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(Why.MALFORMED, f"{path}: {error}", advice="remove it, and prove again") from error
 
 

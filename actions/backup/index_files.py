@@ -95,7 +95,7 @@ def _read(document: bytes | bytearray) -> _RawFile:
         raise BadIndex("an index of restic's first, abandoned form", advice="run `restic rebuild-index` once")
     try:
         return _DECODER.decode(document)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadIndex(f"not an index: {error}") from error
 
 

@@ -50,7 +50,7 @@ def _state(files: Files, path: str, repository_id: str) -> RecoveryState | None:
         if error.why is Why.NOT_PRESENT:
             return None
         raise
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(
             Why.MALFORMED, f"{path}: {error}", advice="remove it and prove the recovery key again"
         ) from error

@@ -149,7 +149,7 @@ def load_key_file(store: Store, name: str) -> KeyFile:
         raise Damaged(where, "its SHA-256 is not its name")
     try:
         file = msgspec.json.decode(document, type=KeyFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(where, f"not a key file: {error}") from error
     if file.kdf != "scrypt":
         raise Damaged(where, f"the key derivation {file.kdf!r} is not known")
@@ -161,7 +161,7 @@ def _open(file: KeyFile, name: str, password: str) -> Key:
         user = derive(password, file.salt, ScryptParameters(file.N, file.r, file.p))
         master = msgspec.json.decode(user.open(file.data), type=_Master)
         return Key(master.encrypt, master.mac.k, master.mac.r)
-    except (BadParameters, msgspec.DecodeError) as error:
+    except (BadParameters, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"key/{name}", str(error)) from error
 
 

@@ -56,7 +56,7 @@ def recall_in(files: Files, folder: str, job: str) -> Memory | None:
     """What the worker whose folder that is remembers of `job`; None where there is no such file, or it does not read."""
     try:
         return msgspec.json.decode(files.read(_path(folder, job)), type=Memory)
-    except (HoldfastError, msgspec.DecodeError):
+    except (HoldfastError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

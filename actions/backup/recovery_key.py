@@ -124,7 +124,7 @@ def load_states(path: Path) -> dict[str, RecoveryState]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, RecoveryState])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadState(f"{path}: {error}", advice="remove it and prove the recovery key again") from error
 
 

@@ -90,5 +90,5 @@ def find_used(repository: Repository, trees: Iterable[str]) -> Used:
 def _read(repository: Repository, id: bytes) -> list[_Entry]:
     try:
         return _DECODER.decode(repository.load_blob(BlobType.TREE, id)).nodes or []
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"tree blob {id.hex()}", f"not a tree: {error}") from error

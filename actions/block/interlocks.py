@@ -150,7 +150,7 @@ def _machine(host: ReadOnlyHost) -> Needs:
     for find, what in ((_own, "its own addresses"), (_gateways, "its gateways")):
         try:
             protected += find(host)
-        except (Unavailable, msgspec.DecodeError) as error:
+        except (Unavailable, msgspec.DecodeError, UnicodeDecodeError) as error:
             unknown.append(f"{what}: {error}")
     protected += [Protected(network=one, reason="it is a resolver of this host") for one in resolvers(host)]
     protected += [Protected(network=one, reason=reason) for one, reason in peers(host)]

@@ -107,7 +107,7 @@ class PolicyApply:
 def _policy(command: Command) -> Policy:
     try:
         policy = msgspec.json.decode(str(command.arguments.get("policy", "")), type=Policy)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(
             f"this is no policy: {error}", advice="apply it with `holdfast firewall policy apply`"
         ) from error

@@ -79,7 +79,7 @@ def decode(raw: bytes, name: str, kind: type[T]) -> T:
     """Return what `raw`, the content of the file `name`, holds; raises `Damaged`."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         advice = "restore it from a backup, or remove it and apply the policy anew"
         raise Damaged(f"{name} is damaged: {error}", advice=advice) from error
 

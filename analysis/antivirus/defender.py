@@ -23,7 +23,7 @@ def parse(raw: bytes, now_ms: int) -> Health:
     """Return its health; raises `Malformed`. Values may stand alone or in an object with who manages them."""
     try:
         said = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"mdatp does not answer in JSON: {error}") from error
     if not isinstance(said, dict):
         raise Malformed("mdatp's answer is no object")

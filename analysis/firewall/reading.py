@@ -339,7 +339,7 @@ def _words(key: str) -> list[str]:
             end = min(end + 1, len(key))
             try:
                 words.append(str(msgspec.json.decode(key[decoder_at:end])))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 words.append(key[decoder_at:end])
         decoder_at = end + 1
     return words

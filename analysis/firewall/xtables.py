@@ -187,7 +187,7 @@ class Xtables:
         try:
             words = [msgspec.json.decode(word) if word[0] == '"' else word for word in _KEY_WORD.findall(key)][1:]
             document = msgspec.json.decode(row.document or "{}", type=dict[str, str | int])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             words, document = [], {}
         if len(words) not in (3, 4) or not all(isinstance(word, str) for word in words):
             self.unread.append(f"row {key[:120]}")

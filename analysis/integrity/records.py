@@ -92,7 +92,7 @@ def locked_packages(content: bytes) -> dict[str, tuple[str, str]]:
     """
     try:
         found = msgspec.json.decode(content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
     packages = found.get("packages") if isinstance(found, dict) else None
     if not isinstance(packages, dict):

@@ -78,7 +78,7 @@ class Sets:
                 for raw in parts(answer.stdout, sort):
                     names = msgspec.json.decode(raw, type=_Names)
                     self._together[sort, names.family, names.table, names.name] = raw
-            except (Unavailable, Malformed, msgspec.DecodeError):
+            except (Unavailable, Malformed, msgspec.DecodeError, UnicodeDecodeError):
                 continue  # one by one, then: whichever of them it is about says so
 
     def _one(self, host: ReadOnlyHost, sort: str, names: _Names, bare: str) -> tuple[str, str]:
@@ -156,7 +156,7 @@ def _document(raw: msgspec.Raw, sort: str) -> str:
         return bytes(raw).decode()
     try:
         whole: dict[str, Any] = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
     elements = whole.get("elem", [])
     whole["elem"] = [_pair(element) if sort == "map" else _value(element) for element in elements]

@@ -66,7 +66,7 @@ def _root(reading: Reading) -> str:
     text = reading.text("/etc/docker/daemon.json")
     try:
         chosen = msgspec.json.decode(text).get("data-root") if text.strip() else None
-    except (msgspec.DecodeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
         chosen = None
     return chosen if isinstance(chosen, str) and chosen.startswith("/") else _DOCKER
 
@@ -106,7 +106,7 @@ def _bound(reading: Reading) -> dict[str, set[str]]:
         text = reading.text(f"{root}/containers/{name}/config.v2.json", 4 << 20)
         try:
             container = msgspec.json.decode(text, type=_Container) if text else _Container()
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue  # of a container that is just being made
         for point in container.MountPoints.values():
             system = any(point.Source == each or point.Source.startswith(f"{each}/") for each in _SYSTEM)

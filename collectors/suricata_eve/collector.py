@@ -145,7 +145,7 @@ class SuricataEveCollector:
         for line in found.lines:
             try:
                 record = read(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 malformed += 1
                 continue
             if record is None:

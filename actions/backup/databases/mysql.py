@@ -114,7 +114,7 @@ class Mysql:
         for line in answer(host, self._client(host, query), self.name).splitlines():
             try:
                 yield msgspec.json.decode(line, type=dict[str, object])
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise DumpFailed(self.name, f"the server answered what is not expected ({error})") from error
 
     def _client(self, host: Host, query: str) -> Tool:

@@ -129,7 +129,7 @@ class Postgresql:
         said = answer(host, tool, f"{self.name}/{database}")
         try:
             return msgspec.json.decode(said, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DumpFailed(f"{self.name}/{database}", f"psql answered what is not expected ({error})") from error
 
     def _tool(self, host: Host, tool: str, *words: str) -> Tool:

@@ -109,7 +109,7 @@ def recall(files: Files, path: str) -> Book:
         if error.why is Why.PERMISSION:
             raise
         detail = error.message
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         detail = f"it does not read: {error}"
     says = f"what was remembered of this job is damaged ({detail})"
     return Book(standing=Suspicion(since_ns=0, snapshot="", says=(says,)))

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.integrity.records import locked_packages, record_digests, recorded
@@ -71,6 +71,7 @@ def test_a_file_of_npm_is_told_with_its_package_and_accounted_for_by_nothing() -
 
 
 @given(st.binary(max_size=300))
+@example(b'"\x80"')
 def test_any_bytes_are_read(content: bytes) -> None:
     list(record_digests(content))
     locked_packages(content)
