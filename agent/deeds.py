@@ -79,7 +79,7 @@ class Deeds:
             return Result(outcome=Unavailable(why=Why.DISABLED, detail=f"this worker has no action {name}")), Cost()
         try:
             action: Any = make(self._actions[name], self._options.get(name))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return Result(outcome=Failed(error=f"the settings of {name} do not fit: {error}", permanent=True)), Cost()
         real, dry = self._hosts
         needed = getattr(action, "capabilities", None)

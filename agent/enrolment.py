@@ -270,7 +270,7 @@ def main(words: list[str]) -> int:
             enrol(identity, msgspec.json.decode(sys.stdin.buffer.read(64 << 10), type=Input), clock)
         else:
             renew(identity, clock)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         sys.stderr.write(f"what to enrol with does not decode: {error}\n")
         return 2
     except HoldfastError as error:

@@ -99,7 +99,7 @@ def settle(run: Callable[[], AnswerT], deadline_s: float | None) -> tuple[Outcom
         return ends.Ok(), run()
     except Unavailable as error:
         return ends.Unavailable(why=error.why, detail=_plain(error.message), fix=_plain(error.advice)), None
-    except (msgspec.DecodeError, Malformed) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, Malformed) as error:
         return ends.Unavailable(
             why=Why.MALFORMED, detail=f"what was read does not fit: {_plain(str(error))}{_place(error)}"
         ), None

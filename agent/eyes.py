@@ -139,7 +139,7 @@ class Eyes:
                 answer = self._answer()
                 while answer.id != question.id:  # to a question whose deadline passed before it was answered
                     answer = self._answer()
-        except (OSError, Malformed, msgspec.DecodeError) as error:
+        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
             _end(f"the eyes are gone: {error}")
         self.cpu_s += answer.cpu_s
         if answer.why is not None:

@@ -104,5 +104,6 @@ class Judging:
     def _before(self, judge: Judge[Any]) -> Snapshot[Any]:
         try:
             return self._snapshot(judge.name, judge.row)
-        except msgspec.DecodeError:  # conclusions of another version: conclude anew, and state what holds once more
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Conclusions of another version: conclude anew, and state what holds once more.
             return Snapshot(subject=judge.name)

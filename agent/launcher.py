@@ -135,7 +135,7 @@ class Launcher:
             fds = _receive_descriptors(self._sock)
             body = read_frame(self._sock, MAX_REQUEST)
             answer = msgspec.msgpack.decode(body or b"", type=Answer)
-        except (OSError, Malformed, msgspec.DecodeError) as error:
+        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unreachable(f"the launcher does not answer: {error}") from error
         return answer, socket.socket(fileno=fds[0]) if fds else None
 
@@ -210,7 +210,7 @@ class _Process:
                 return
             for body in self._splitter.feed(data):
                 self._answer(msgspec.msgpack.decode(body, type=Ask))
-        except (OSError, Malformed, msgspec.DecodeError) as error:
+        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
             os.write(2, f"holdfast launcher: ends, because the core sent what is no request: {error}\n".encode())
             self._loop.stop()
 

@@ -84,7 +84,7 @@ def decode(stdout: bytes, stderr: bytes) -> Plan:
     last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     try:
         answer = msgspec.msgpack.decode(stdout, type=Answer)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         why = last or str(error)
         raise PlannerFailed(
             f"the reader of the configuration broke: {why}", advice="run `holdfast check-config`"

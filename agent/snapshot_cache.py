@@ -43,7 +43,7 @@ class SnapshotCache:
         for key, body in rows.items():
             try:
                 self._rows[key] = self._decoder.decode(body)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 unreadable.append(key)
         self.unreadable += tuple(unreadable)
         if last:

@@ -332,7 +332,7 @@ def _make(name: str, kind: type[Any], options: Mapping[str, bytes]) -> Any:
     """Return the instance, or `Failed` when its settings are not what it declares."""
     try:
         return make(kind, options.get(name))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Failed(error=f"the settings of {name} do not fit: {error}", permanent=True)
 
 

@@ -145,7 +145,7 @@ class SuricataEveCollector:
         for line in found.lines:
             try:
                 record = read(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 malformed += 1
                 continue
             if record is None:

@@ -62,7 +62,11 @@ _DECODER = msgspec.json.Decoder(Record)
 
 
 def read(line: bytes) -> Record | None:
-    """Return a record of an alert or of statistics, None for any other; raises `msgspec.MsgspecError` for what is no record."""
+    """Return a record of an alert or of statistics, None for any other.
+
+    Raises `msgspec.MsgspecError` for what is no record, `UnicodeDecodeError` for text that is no UTF-8, `RecursionError` for what nests
+    too deeply.
+    """
     if b'"alert"' not in line and b'"stats"' not in line:
         if not line.lstrip().startswith(b"{"):
             raise msgspec.DecodeError("not a JSON object")

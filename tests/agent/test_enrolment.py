@@ -184,6 +184,9 @@ def test_the_child_says_what_failed_in_one_line_and_by_its_exit_code(tmp_path, f
     assert done.returncode == 77
     admit(console)
     assert subprocess.run([*run, "enrol", "--state", str(tmp_path)], input=spoken).returncode == 0
+    for nonsense in (b"{", b'{"console":"\xff"}'):
+        done = subprocess.run([*run, "enrol", "--state", str(tmp_path)], input=nonsense, capture_output=True)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
     assert subprocess.run([*run, "nonsense"], capture_output=True).returncode == 2
 
 

@@ -84,7 +84,14 @@ def test_conditions_keep_what_they_say(error, outcome):
     assert look(Looks(throw(error)), Host(), BEFORE).outcome == outcome
 
 
-@pytest.mark.parametrize("error", [msgspec.ValidationError("Expected int"), Malformed("odd")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        msgspec.ValidationError("Expected int"),
+        Malformed("odd"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
 def test_what_does_not_fit_its_type_could_not_be_looked_at(error):
     outcome = look(Looks(throw(error)), Host(), BEFORE).outcome
     assert isinstance(outcome, CouldNot) and outcome.why == Why.MALFORMED

@@ -10,6 +10,7 @@ from contracts.snapshot import Changes
 
 class Row(Record):
     value: int
+    note: str = ""
 
 
 @pytest.fixture
@@ -45,8 +46,18 @@ def test_revision_nought_needs_no_snapshot_and_forgets_the_old_one(cache):
 
 def test_rows_of_another_version_are_named_not_dropped_unseen(cache):
     cache.begin()
-    cache.take(4, {"old": b"\x81\xa5value\xa1x", "broken": b"\xc1", "b": msgspec.msgpack.encode(Row(value=2))}, 1, True)
-    assert set(cache.unreadable) == {"old", "broken"} and set(cache.snapshot().rows) == {"b"}
-    cache.propose(1, Changes(removed=("old", "broken")), 2)
+    cache.take(
+        4,
+        {
+            "old": b"\x81\xa5value\xa1x",
+            "broken": b"\xc1",
+            "mark": b"\x82\xa5value\x01\xa4note\xa1\xff",
+            "b": msgspec.msgpack.encode(Row(value=2)),
+        },
+        1,
+        True,
+    )
+    assert set(cache.unreadable) == {"old", "broken", "mark"} and set(cache.snapshot().rows) == {"b"}
+    cache.propose(1, Changes(removed=("old", "broken", "mark")), 2)
     cache.stored(1, 5)
     assert cache.unreadable == ()

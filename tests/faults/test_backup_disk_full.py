@@ -27,45 +27,76 @@ def agent(console: Console, tmp_path: Path) -> Iterator[Agent]:
     made.kill()
 
 
-@pytest.fixture(params=["target", "agent-workers"])
-def disk(agent: Agent, request: pytest.FixtureRequest) -> Iterator[SmallDisk]:
-    """The one of the repository, or that on which the worker keeps what it knows of it."""
-    made = SmallDisk(agent, request.param, 24)
-    yield made
-    made.close()
+class Bench:
+    """An agent on a small disk with a job of FILES files, all but the first of which come after a first good run."""
+
+    def __init__(self, agent: Agent, console: Console, disk: SmallDisk, source: Path) -> None:
+        self.agent, self.console, self.disk, self.source = agent, console, disk, source
+
+    def holdfast(self, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [*self.disk.inside, str(HOLDFAST), "backup", words[0], "-c", str(self.agent.config), *words[1:]]
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    def told(self, kind: str) -> list[str]:
+        with self.console.database() as db:
+            return [text for (text,) in db.execute("SELECT text FROM events WHERE kind = ?", (kind,))]
+
+    def begin(self, until: Callable[..., None]) -> None:
+        """Start the agent, back up the first file, and lay down all the others."""
+        self.agent.start(*self.disk.inside, sys.executable, "-P", "-m", "agent.daemon", "-c", str(self.agent.config))
+        until(lambda: self.agent.ask("status"), 60, self.agent.log)
+        assert self.holdfast("init").returncode == 0
+        first = self.holdfast("run")
+        assert first.returncode == 0, first.stderr
+        for number in range(FILES):
+            (self.source / str(number)).write_bytes(os.urandom(EACH))
+
+    def finish(self) -> None:
+        """With room again, the next run saves every file and the whole repository reads well."""
+        self.disk.grow(128)
+        self.disk.free()
+        again = self.holdfast("run")
+        assert again.returncode == 0 and "301 files" in again.stdout and "No space" not in again.stdout, again.stderr
+        checked = self.holdfast("check", "--read-data")
+        assert checked.returncode == 0 and "nothing wrong" in checked.stdout, checked.stdout + checked.stderr
+
+
+@pytest.fixture
+def bench(agent: Agent, console: Console, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    disk = SmallDisk(agent, request.param, 24)
+    yield Bench(agent, console, disk, tmp_path / "source")
+    disk.close()
 
 
 @pytest.mark.timeout(240)
-def test_a_disk_that_fills_in_the_middle_of_a_backup(
-    agent: Agent, console: Console, disk: SmallDisk, tmp_path: Path, until: Callable[..., None]
-) -> None:
-    def holdfast(*words: str) -> subprocess.CompletedProcess[str]:
-        argv = [*disk.inside, str(HOLDFAST), "backup", words[0], "-c", str(agent.config), *words[1:]]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-    def told(kind: str) -> list[str]:
-        with console.database() as db:
-            return [text for (text,) in db.execute("SELECT text FROM events WHERE kind = ?", (kind,))]
-
-    agent.start(*disk.inside, sys.executable, "-P", "-m", "agent.daemon", "-c", str(agent.config))
-    until(lambda: agent.ask("status"), 60, agent.log)
-    assert holdfast("init").returncode == 0
-    first = holdfast("run")
-    assert first.returncode == 0, first.stderr
-    for number in range(FILES):
-        (tmp_path / f"source/{number}").write_bytes(os.urandom(EACH))
-    if disk.name == "agent-workers":
-        disk.fill()
-    full = holdfast("run")
+@pytest.mark.parametrize("bench", ["target"], indirect=True)
+def test_a_repository_whose_disk_fills_in_the_middle_of_a_backup(bench: Bench, until: Callable[..., None]) -> None:
+    bench.begin(until)
+    full = bench.holdfast("run")
+    place = str(bench.agent.folder / "target")
     assert full.returncode == 1 and "No space left on device" in full.stderr and "make room there" in full.stderr
-    assert str(agent.folder / disk.name) in full.stderr and "Traceback" not in full.stderr
-    assert [path.name for path in disk.folder.rglob("*-tmp-*")] == [], "half a file is no use to anybody"
-    disk.grow(128)
-    disk.free()
-    again = holdfast("run")
-    assert again.returncode == 0 and "301 files" in again.stdout, again.stderr
-    checked = holdfast("check", "--read-data")
-    assert checked.returncode == 0 and "nothing wrong" in checked.stdout, checked.stdout + checked.stderr
-    until(lambda: len(told("backup.finished")) == 2 and told("backup.failed"), 60, agent.log)
-    (failed,) = told("backup.failed")
-    assert str(agent.folder / disk.name) in failed and "make room there" in failed
+    assert place in full.stderr and "Traceback" not in full.stderr
+    assert [path.name for path in bench.disk.folder.rglob("*-tmp-*")] == [], "half a file is no use to anybody"
+    bench.finish()
+    until(lambda: len(bench.told("backup.finished")) == 2 and bench.told("backup.failed"), 60, bench.agent.log)
+    (failed,) = bench.told("backup.failed")
+    assert place in failed and "make room there" in failed
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("bench", ["agent-workers"], indirect=True)
+def test_a_full_disk_of_the_worker_takes_its_memory_of_a_run_not_the_run(
+    bench: Bench, until: Callable[..., None]
+) -> None:
+    bench.begin(until)
+    bench.disk.fill()
+    full = bench.holdfast("run")
+    place = str(bench.agent.folder / "agent-workers")
+    assert full.returncode == 0 and "301 files" in full.stdout, full.stdout + full.stderr
+    assert "No space left on device" in full.stdout and "make room there" in full.stdout and place in full.stdout
+    assert "Traceback" not in full.stdout + full.stderr
+    until(lambda: len(bench.told("backup.finished")) == 2, 60, bench.agent.log)
+    until(lambda: any(place in text for text in bench.told("backup.upkeep_failed")), 60, bench.agent.log)
+    bench.finish()
+    until(lambda: len(bench.told("backup.finished")) == 3, 60, bench.agent.log)
+    assert bench.told("backup.failed") == [], "every run saved all there was"

@@ -148,9 +148,10 @@ def test_drops_that_suricata_counts_are_an_event_and_a_blind_spot(followed: Foll
 
 
 def test_lines_that_are_no_records_and_a_silent_suricata_are_named(followed: Followed) -> None:
-    followed.write(b"no json", b'{"event_type":"alert","alert":7}', b'{"alert":')
+    not_text = b'{"event_type":"alert","in_iface":"\xff"}'
+    followed.write(b"no json", b'{"event_type":"alert","alert":7}', b'{"alert":', not_text, b'{"stats":' + b"[" * 5000)
     report = followed.look()
-    assert [spot.why for spot in report.blind] == [Why.MALFORMED] and "3 of" in report.blind[0].detail
+    assert [spot.why for spot in report.blind] == [Why.MALFORMED] and "5 of" in report.blind[0].detail
     old = time.time() - 5000
     os.utime(followed.path, (old, old))
     assert "written nothing" in followed.look().blind[0].detail
