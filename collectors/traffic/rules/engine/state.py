@@ -29,10 +29,11 @@ class Memory:
     # Bits of flows
 
     def bits_hold(self, slot: int, test: FlowBits) -> bool:
-        """Return whether `isset` or `isnotset` holds."""
+        """Return whether `isset` or `isnotset` holds: of several names one that is set, or one that is not, is enough."""
         have = self.bits.get(slot)
-        found = have is not None and not have.isdisjoint(test.names)
-        return found == (test.cmd == "isset")
+        if test.cmd == "isset":
+            return have is not None and not have.isdisjoint(test.names)
+        return have is None or not have.issuperset(test.names)
 
     def change_bits(self, slot: int, change: FlowBits) -> None:
         """Set, unset or toggle bits."""

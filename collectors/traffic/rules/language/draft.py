@@ -64,6 +64,13 @@ class Draft:
         self.sticky, self.fresh = buffer.name, True
         self.active = BufferTest(buffer.name, side or buffer.direction)
 
+    def unstick(self) -> None:
+        """End a sticky buffer; what follows is about the payload again."""
+        self._close()
+        if self.sticky and self.fresh:
+            raise Refused(f"nothing is tested of {self.sticky}")
+        self.active, self.sticky, self.fresh, self.transformed = None, "", False, False
+
     def stick_base64(self) -> None:
         """Make what `base64_decode` yields the active buffer, to the end of the rule."""
         self._close()

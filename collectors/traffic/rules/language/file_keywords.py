@@ -14,11 +14,10 @@ TYPES = frozenset({"string", "md5", "sha256", "ipv4", "ip"})
 
 
 def _named(buffer: str, before: bytes = b"", ends: bool = False) -> Keyword:
-    """Return a keyword that is short for one content of a buffer of files."""
+    """Return a keyword that is short for one content of a buffer of files; it ends a sticky buffer before it, as in Suricata."""
 
     def apply(draft: Draft, argument: str, negated: bool) -> None:
-        if draft.sticky:
-            raise Refused(f"this keyword cannot follow the sticky buffer {draft.sticky}")
+        draft.unstick()
         test = BufferTest(buffer, BUFFERS[buffer].direction)
         test.matches.append(Content(before + pattern(argument), negated, nocase=buffer == "file.name", endswith=ends))
         draft.rule.buffers.append(test)

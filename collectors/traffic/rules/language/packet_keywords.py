@@ -54,6 +54,11 @@ def _field(name: str, highest: int) -> Keyword:
     return Keyword(apply, quotes=OPTIONAL)
 
 
+def _tos(draft: Draft, argument: str, negated: bool) -> None:
+    """Read `8`, `!8`, a comparison, or `x1f`: the keyword's own way of writing hexadecimal."""
+    draft.rule.tests.append(FieldTest("tos", number(re.sub(r"^(\s*!?\s*)[xX]", r"\g<1>0x", argument), U8)))
+
+
 def _dsize(draft: Draft, argument: str, negated: bool) -> None:
     draft.once("dsize")
     draft.rule.tests.append(FieldTest("dsize", number(argument, U16)))
@@ -167,7 +172,7 @@ _CHECKSUM = frozenset({"valid", "invalid"})
 
 KEYWORDS: dict[str, Keyword] = {
     "ttl": _field("ttl", U8),
-    "tos": _field("tos", U8),
+    "tos": Keyword(_tos, quotes=OPTIONAL),
     "id": _field("id", U16),
     "fragoffset": _field("fragoffset", U16),
     "fragbits": Keyword(_fragbits),

@@ -23,6 +23,7 @@ def test_bits_of_flows_are_sets_by_flow(done: list[tuple[int, str, str]]) -> Non
             assert memory.bits_hold(slot, FlowBits("isset", (name,))) == (name in have)
             assert memory.bits_hold(slot, FlowBits("isnotset", (name,))) == (name not in have)
         assert memory.bits_hold(slot, FlowBits("isset", ("a", "b"))) == bool(have & {"a", "b"})
+        assert memory.bits_hold(slot, FlowBits("isnotset", ("a", "b"))) == (not {"a", "b"} <= have)
 
 
 def test_what_belongs_to_a_flow_goes_with_it() -> None:

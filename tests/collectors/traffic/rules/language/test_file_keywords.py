@@ -18,6 +18,12 @@ def test_names_and_endings_of_files_are_contents() -> None:
     assert found.buffers[2].matches == [Content(b"PDF", True)]
 
 
+def test_they_end_a_sticky_buffer() -> None:
+    found = rule('file.data; content:"MZ"; fileext:"exe"; content:"payload"; http.uri; content:"x"; filename:"y";')
+    assert [test.buffer for test in found.buffers] == ["file.data", "file.name", "http.uri", "file.name"]
+    assert found.payload is not None and found.payload.matches == [Content(b"payload")]
+
+
 def test_sizes_and_hashes() -> None:
     found = rule("filesize:>1kb; filesha256:!list.txt; filestore:response,flow;")
     assert found.tests == [FieldTest("filesize", Number(">", 1024))]
@@ -41,6 +47,8 @@ def test_sets() -> None:
     "options",
     [
         'http.uri; filename:"a";',
+        'http.uri; content:"b"; to_lowercase; filename:"a";',
+        'base64_decode; base64_data; content:"b"; filename:"a";',
         "http.uri; dataset:jump,a;",
         "http.uri; dataset:isset,a,type nothing;",
         "http.uri; dataset:isset,a,type string,state x,load y;",

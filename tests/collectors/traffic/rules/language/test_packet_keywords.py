@@ -25,6 +25,8 @@ def rule(options: str) -> Rule:
     [
         ("ttl:<5;", FieldTest("ttl", Number("<", 5))),
         ("tos:!8;", FieldTest("tos", Number("!=", 8))),
+        ("tos:x1f;", FieldTest("tos", Number("=", 31))),
+        ("tos:!X10;", FieldTest("tos", Number("!=", 16))),
         ("seq:0;", FieldTest("tcp.seq", Number("=", 0))),
         ("window:!55808;", FieldTest("tcp.window", Number("!=", 55808))),
         ("tcp.mss:536-1000;", FieldTest("tcp.mss", Number("in", 536, 1000))),
