@@ -98,11 +98,10 @@ def read(
             for one in reading.results():
                 out.write(desk.eve(one))
             out.flush()
-    if reading.cut:
-        text = f"{reading.cut} conversations were not read to their end: more was open at once than is kept"
-        click.secho(f"{capture}: {text}", fg="yellow", err=True)
-    if reading.problem:
-        click.secho(f"{capture}: {reading.problem}", fg="yellow", err=True)
+    for note in reading.notes():
+        click.secho(f"{capture}: {note}", fg="yellow", err=True)
+    if reading.unread:
+        raise NotACapture(f"{capture}: no packet of it could be looked at", advice="capture on the interface that IP passes")
 
 
 def _ruleset(

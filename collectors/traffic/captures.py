@@ -7,6 +7,14 @@ from collectors.traffic import pcap, pcapng
 from collectors.traffic.block import Source
 from contracts.errors import Malformed
 
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zX": "xz",
+    b"BZh": "bzip2",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+
 
 class _Joined(io.RawIOBase):
     """Bytes that were read already, then the rest of a file: so that pipes need no seeking."""
@@ -35,6 +43,10 @@ def open_capture(file: BinaryIO) -> Source:
         return pcap.PcapSource(joined)
     if head == pcapng.MAGIC:
         return pcapng.PcapngSource(joined)
+    for magic, name in _COMPRESSED.items():
+        if head.startswith(magic):
+            advice = f"decompress it first: {name} -dc FILE | holdfast traffic read - …"
+            raise Malformed(f"not a capture file: it is compressed with {name}", advice=advice)
     raise Malformed(
         f"not a capture file: it begins with {head.hex(' ') or 'nothing'}",
         advice="give a file as tcpdump -w or dumpcap writes it (decompressed)",

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
+
 from collectors.traffic.block import Block
 from collectors.traffic.captures import open_capture
+from collectors.traffic.decode import table as columns
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
 from collectors.traffic.detectors.detectors import Detectors
 from collectors.traffic.detectors.finding import Finding
@@ -24,6 +27,8 @@ from collectors.traffic.slices import slices
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
 from contracts.record import Record
+
+_BAD_SUM = np.uint16(columns.BAD_IP_CHECKSUM | columns.BAD_CHECKSUM)
 
 
 class ReadOptions(Record):
@@ -66,6 +71,7 @@ class Reading:
         self._engine = Engine(rules, self._flows.columns, EngineOptions(inline=options.inline))
         self._protocols.hash_files(self._engine.digests)
         seldom()
+        self._cut_short = self._bad_sums = 0
         self._detectors: Detectors | None = None
         if options.detect:
             settings = DetectorOptions(home=options.home) if options.home else DetectorOptions()
@@ -86,6 +92,30 @@ class Reading:
         """What is wrong with the file, "" for nothing."""
         return self._source.problem
 
+    @property
+    def unread(self) -> bool:
+        """Whether not one packet of the file could be looked at, although there are some."""
+        counts = self._decoder.counts
+        return 0 < counts.packets == counts.unknown_links.total()
+
+    def notes(self) -> Iterator[str]:
+        """Yield what was not looked at, or not in full, in words; once the capture has been read."""
+        packets, found = self._decoder.counts.packets, self._protocols.counts
+        if not packets and not self.problem:
+            yield "there is no packet in it"
+        for link, count in sorted(self._decoder.counts.unknown_links.items()):
+            yield f"{count} of {packets} packets are of link type {link}, which is not understood: they were not looked at"
+        if self._cut_short:
+            yield f"{self._cut_short} of {packets} packets were cut when they were captured: what they said after that is not there"
+        if self._bad_sums:
+            yield f"{self._bad_sums} packets have a bad checksum and were not believed (--checksums ignore takes them as they are)"
+        if self.cut:
+            yield f"{self.cut} conversations were not read to their end: more was open at once than is kept"
+        if found.parsers_broken:
+            yield f"{found.parsers_broken} conversations were not read to their end: a parser met what it did not expect"
+        if self.problem:
+            yield self.problem
+
     def alerts(self) -> Iterator[Alert]:
         """Yield the alerts, in the order of packets; those of flows that are still open come last."""
         return (one for one in self.results() if not isinstance(one, Finding))
@@ -94,6 +124,8 @@ class Reading:
         """Yield alerts and what detectors found, block by block (findings first), each in the order of packets."""
         for block in self._blocks():
             table = self._decoder.decode(block)
+            self._cut_short += int(np.count_nonzero(block.captured < block.wire))
+            self._bad_sums += int(np.count_nonzero(table.flags & _BAD_SUM))
             batch = self._flows.update(block, table)
             news = self._streams.feed(block, table, batch)
             for last in parts(self._protocols, block, table, batch, news):

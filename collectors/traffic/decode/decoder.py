@@ -4,6 +4,7 @@ Whatever the bytes are, decoding ends, within bounds that do not depend on them,
 hold, names it, and hands on the rest. What is inside tunnels, and datagrams put together from fragments, become rows of their own.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +37,8 @@ class DecodeCounts:
     packets: int = 0
     inside: int = 0
     invalid: int = 0
-    unknown_link: int = 0
+    unknown_links: Counter[int] = field(default_factory=Counter)
+    """Packets that were not looked at, by their link type (LINKTYPE_), which is not understood."""
     too_deep: int = 0
 
 
@@ -91,7 +93,7 @@ class Decoder:
             for kind in _kinds(block):
                 part = span.pick(block.link == kind)
                 if kind not in link.KNOWN:
-                    self.counts.unknown_link += len(part)
+                    self.counts.unknown_links[kind] += len(part)
                 link.frames(block.data, table, part, kind, found)
         work = _Work()
         self._network(block, table, work, found, snapped)

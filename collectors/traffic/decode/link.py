@@ -56,6 +56,8 @@ def frames(data: U8, table: Table, span: Span, link: int, found: Networks) -> No
         _loopback(data, table, span, found)
     elif link in (captured.LINK_RAW, captured.LINK_RAW_OLD, captured.LINK_RAW_BSD):
         raw(data, table, span, found)
+    elif link in (captured.LINK_PPP, captured.LINK_PPP_HDLC):
+        ppp(data, table, span, found)
     elif link == captured.LINK_IPV4:
         found.add(IPV4, span)
     elif link == captured.LINK_IPV6:
@@ -70,6 +72,8 @@ KNOWN = frozenset(
         captured.LINK_CHDLC,
         captured.LINK_NULL,
         captured.LINK_LOOP,
+        captured.LINK_PPP,
+        captured.LINK_PPP_HDLC,
         captured.LINK_RAW,
         captured.LINK_RAW_OLD,
         captured.LINK_RAW_BSD,

@@ -227,9 +227,10 @@ class Sight:
         spots = [
             Blind(
                 what=f"the traffic of {name}",
-                why=Why.NOT_PRESENT,
+                # It is named in the settings: that it is not there is no finding, but a failure to look.
+                why=Why.OTHER,
                 detail="there is no interface of this name now",
-                fix="Bring it up, or take it out of collectors.traffic.interfaces.",
+                fix="Bring it back, or take it out of collectors.traffic.interfaces.",
             )
             for name in sorted(self._gone)
         ]
@@ -287,7 +288,14 @@ def _dropping(name: str) -> Blind:
 def _of_rules(rules: Rules) -> list[Blind]:
     spots: list[Blind] = []
     if rules.problem:
-        spots.append(Blind(what="what newer rules describe", why=Why.MALFORMED, detail=rules.problem[:300]))
+        spots.append(
+            Blind(
+                what="what newer rules describe",
+                why=Why.MALFORMED,
+                detail=rules.problem[:300],
+                fix="Mend it; files are looked at again by themselves. `holdfast traffic rules check FILE` says what loads.",
+            )
+        )
     if not rules.loaded:
         detail = "rules are being loaded" if rules.loading else "no rules are in use"
         fix = "" if rules.loading else "Name rules files under collectors.traffic.rules."

@@ -33,6 +33,7 @@ from contracts.record import Record
 CPU_S = 300
 """So long a ruleset may take; all of ET Open takes ten seconds."""
 PIECE = 1 << 20
+NO_TEXT = "not a rules file (it is not text)"
 _LENGTH = struct.Struct(">I")
 
 
@@ -86,8 +87,8 @@ def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]
     for piece in readable:
         if piece.role != "rules":
             continue
-        if b"\0" in piece.data[:4096]:
-            problems.append(f"{piece.path}: not a rules file (it is not text)")
+        if no_text(piece):
+            problems.append(f"{piece.path}: {NO_TEXT}")
             continue
         files += 1
         loader.read(piece.data, piece.path)
@@ -108,6 +109,11 @@ def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]
         thresholds=text,
     )
     return prepared, told
+
+
+def no_text(piece: Piece) -> bool:
+    """Return whether a piece is said to be rules and is no text at all: an archive, half a download."""
+    return piece.role == "rules" and b"\0" in piece.data[:4096]
 
 
 def thresholds(text: bytes, variables: Variables) -> ThresholdConfig:

@@ -6,6 +6,7 @@ What was made is kept by the core and taken from there at the next start, if it 
 import hashlib
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from collectors.traffic.flows.store import Columns
 from collectors.traffic.options import Options
 from collectors.traffic.rules.engine.engine import Engine
 from collectors.traffic.rules.engine.sealed import NotOpened
-from collectors.traffic.rules.forge import Broken, Forge, Made, thresholds, unpack
+from collectors.traffic.rules.forge import NO_TEXT, Broken, Forge, Made, no_text, thresholds, unpack
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from contracts.collector import Emit, Fetched, Piece
 from contracts.subjects.traffic import Rules
@@ -73,12 +74,17 @@ class Rulebook:
         """Have rules made of files; raises `Broken` where some cannot be read and there are rules in use that would be lost by it."""
         self._signature = signature
         unread = [f"{piece.path}: {piece.problem}" for piece in pieces if piece.problem]
+        unread += [f"{piece.path}: {NO_TEXT}" for piece in pieces if no_text(piece)]
         if unread and (self.state.loaded or not signature):
-            problem = f"{unread[0]}{f' (and {len(unread) - 1} more)' if len(unread) > 1 else ''}; the rules in use stay"
-            self.state = replace(self.state, loading=False, problem=problem)
-            raise Broken(problem)
+            self._stay(f"{unread[0]}{f' (and {len(unread) - 1} more)' if len(unread) > 1 else ''}")
         self.state = replace(self.state, loading=True, problem="")
         self._forge = Forge(pieces, self._options.variables(), key, self._made_of())
+
+    def _stay(self, problem: str) -> NoReturn:
+        """Go on with the rules in use, and say why; raises `Broken`."""
+        problem = f"{problem}; the rules in use stay"
+        self.state = replace(self.state, loading=False, problem=problem)
+        raise Broken(problem)
 
     def close(self) -> None:
         """End what is under way."""
@@ -119,6 +125,9 @@ class Rulebook:
         if made is None:
             return None
         self._forge = None
+        if self.state.loaded and made.told.refused and not made.told.loaded:
+            # A page of errors in the place of a ruleset, or a setting that none of them can live with.
+            self._stay(f"not one of {len(made.told.refused)} rules loads: {made.told.refused[0]}")
         # Beside the packets: the core may take a while for so much.
         threading.Thread(target=self._emit.keep, args=(CACHE, NAME, made.packed), name="keep", daemon=True).start()
         return self._fresh(made, columns, cached=False)

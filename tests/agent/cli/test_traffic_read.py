@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from agent.cli.traffic import traffic
+from agent.cli.traffic_read import NotACapture
 from contracts.errors import HoldfastError
 from tests.collectors.traffic.detectors.crowd import segment
 from tests.collectors.traffic.rules.engine import scene
@@ -166,3 +167,13 @@ def test_reputations_of_addresses_are_asked_and_lines_that_say_nothing_are_named
     assert f"{scores}:2: 'nowhere' does not appear to be" in result.stderr
     result = CliRunner().invoke(traffic, [*words, "--eve", str(scores)])
     assert isinstance(result.exception, HoldfastError) and "write over" in str(result.exception)
+
+
+def test_a_capture_of_which_nothing_could_be_looked_at_is_no_clean_one(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    content = bytearray(Path(capture).read_bytes())
+    content[20:24] = b"\x7f\0\0\0"
+    Path(capture).write_bytes(content)
+    result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
+    assert isinstance(result.exception, NotACapture) and result.exception.exit_code == 1
+    assert "link type 127" in result.stderr and result.stdout == ""

@@ -1,5 +1,6 @@
 """Capture files are told apart by what they begin with, from pipes as well."""
 
+import gzip
 import io
 import os
 import threading
@@ -37,7 +38,12 @@ def test_a_pipe_is_read_as_a_file_is() -> None:
     assert found == PACKETS
 
 
-@pytest.mark.parametrize("text", [b"", b"\x1f\x8b", b"#!/bin/sh\n"])
+@pytest.mark.parametrize("text", [b"", b"\x4d\x5a", b"#!/bin/sh\n"])
 def test_other_files_are_refused_with_what_would_do(text: bytes) -> None:
     with pytest.raises(Malformed, match=r"not a capture file.*tcpdump -w"):
         open_capture(io.BytesIO(text))
+
+
+def test_compressed_captures_are_refused_with_how_to_read_them() -> None:
+    with pytest.raises(Malformed, match=r"compressed with gzip.*gzip -dc"):
+        open_capture(io.BytesIO(gzip.compress(written("<", False, PACKETS))))

@@ -1,6 +1,7 @@
 """A capture from end to end: options that change what is seen, damaged files, and files that are none."""
 
 import io
+import struct
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -74,3 +75,30 @@ def test_a_capture_of_which_something_was_cut_says_so() -> None:
     assert (list(reading.alerts()), reading.cut) == ([], 0)
     reading._protocols.account.cut = 3
     assert reading.cut == 3
+
+
+def _notes(capture: bytes, **options: bool) -> list[str]:
+    reading = Reading(io.BytesIO(capture), [], ReadOptions(**options))
+    assert list(reading.alerts()) == []
+    return list(reading.notes())
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    whole = scene.capture([scene.udp(b"a"), scene.udp(b"b")]).getvalue()
+    assert _notes(whole) == []
+    assert "no packet" in _notes(whole[:24])[0]
+    foreign = Reading(io.BytesIO(whole[:20] + struct.pack("<I", 127) + whole[24:]), [], ReadOptions())
+    assert list(foreign.alerts()) == [] and foreign.unread
+    assert "2 of 2 packets are of link type 127" in next(iter(foreign.notes()))
+
+
+def test_bad_checksums_and_cut_packets_are_counted() -> None:
+    broken = bytearray(scene.udp(b"a"))
+    broken[-1] ^= 0xFF
+    capture = scene.capture([bytes(broken), scene.udp(b"b")]).getvalue()
+    (note,) = _notes(capture)
+    assert note.startswith("1 packets have a bad checksum")
+    assert _notes(capture, verify_checksums=False) == []
+    length = struct.unpack_from("<I", capture, 36)[0]
+    cut = capture[:36] + struct.pack("<I", length + 9) + capture[40:]
+    assert any("1 of 2 packets were cut" in one for one in _notes(cut))

@@ -36,6 +36,9 @@ MPLS = struct.pack("!II", 16 << 12, 17 << 12 | 0x100)
         (links.LINK_RAW, FOUR),
         (links.LINK_RAW_OLD, SIX),
         (links.LINK_RAW_BSD, SIX),
+        (links.LINK_PPP, b"\xff\x03\0\x21" + FOUR),
+        (links.LINK_PPP, b"\x57" + SIX),
+        (links.LINK_PPP_HDLC, b"\xff\x03\0\x57" + SIX),
         (links.LINK_IPV4, FOUR),
         (links.LINK_IPV6, SIX),
     ],
@@ -87,7 +90,7 @@ def test_what_does_not_hold_is_named(link: int, frame: bytes, event: str) -> Non
 def test_an_unknown_link_type_is_counted() -> None:
     decoder = Decoder(DecodeOptions())
     decoder.decode(links.from_packets([FOUR, FOUR], 147))
-    assert decoder.counts.unknown_link == 2
+    assert decoder.counts.unknown_links == {147: 2}
 
 
 def test_link_types_may_be_mixed_in_a_block() -> None:

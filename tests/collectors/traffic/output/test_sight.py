@@ -8,6 +8,7 @@ from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
 from collectors.traffic.ring import RingCounts
+from contracts.errors import Why
 from contracts.subjects.traffic import Rules
 from tests.collectors.traffic.rules.engine import scene
 from tests.collectors.traffic.told import Told
@@ -115,6 +116,9 @@ def test_interfaces_that_go_and_come_back() -> None:
     seen = Seen()
     seen.source.gone = ["eth0"]
     assert seen.tick(1.0) == ["the traffic of eth0"]
+    (spot,) = seen.told.spots
+    # "Not present" would say that there is nothing to look at.
+    assert spot.why is not Why.NOT_PRESENT
     seen.source.gone = []
     assert seen.tick(9.0) == []
     assert seen.told.kinds() == ["traffic.interface_gone", "traffic.interface_back"]

@@ -82,6 +82,24 @@ def test_files_that_cannot_be_read_any_more_leave_the_rules_in_use_until_they_ca
     assert fresh.state.loaded == 1 and not fresh.state.problem
 
 
+def test_a_ruleset_that_became_rubbish_leaves_the_rules_in_use() -> None:
+    told = Told({"rules": rules(ONE, TWO), "cache": KEY})
+    book = Rulebook(OPTIONS, told, lambda: 1)
+    assert until_fresh(book).state.loaded == 2
+    (first, second) = rules(ONE, TWO).pieces or ()
+    rubbish = Piece(role="rules", path=second.path, data=b"PK\x03\x04\0\0\0")
+    told.materials["rules"] = Fetched(signature="2", pieces=(first, rubbish))
+    with pytest.raises(Broken, match=r"not a rules file.*the rules in use stay"):
+        until_fresh(book, 100.0)
+    told.materials["rules"] = rules("<html><body>502 Bad Gateway</body></html>\n", signature="3")
+    with pytest.raises(Broken, match=r"not one of 1 rules loads.*the rules in use stay"):
+        until_fresh(book, 200.0)
+    assert book.state.loaded == 2 and "stay" in book.state.problem and not book.state.loading
+    told.materials["rules"] = rules("# nothing any more\n", signature="4")
+    fresh = until_fresh(book, 300.0)
+    assert fresh.state.loaded == 0 and not fresh.state.problem, "emptied on purpose"
+
+
 def test_a_core_that_cannot_read_at_all_is_told() -> None:
     trouble = Piece(role="trouble", path="rules", problem="rules: input/output error")
     book = Rulebook(OPTIONS, Told({"rules": Fetched(signature="", pieces=(trouble,)), "cache": KEY}), lambda: 1)
