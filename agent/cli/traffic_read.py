@@ -101,7 +101,9 @@ def read(
     for note in reading.notes():
         click.secho(f"{capture}: {note}", fg="yellow", err=True)
     if reading.unread:
-        raise NotACapture(f"{capture}: no packet of it could be looked at", advice="capture on the interface that IP passes")
+        raise NotACapture(
+            f"{capture}: no packet of it could be looked at", advice="capture on the interface that IP passes"
+        )
 
 
 def _ruleset(
