@@ -9,6 +9,7 @@ from collectors.traffic.block import Block
 from collectors.traffic.captures import open_capture
 from collectors.traffic.decode import table as columns
 from collectors.traffic.decode.decoder import DecodeOptions, Decoder
+from collectors.traffic.decode.transport import TCP
 from collectors.traffic.detectors.detectors import Detectors
 from collectors.traffic.detectors.finding import Finding
 from collectors.traffic.detectors.options import DetectorOptions
@@ -27,8 +28,6 @@ from collectors.traffic.slices import slices
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
 from contracts.record import Record
-
-_BAD_SUM = np.uint16(columns.BAD_IP_CHECKSUM | columns.BAD_CHECKSUM)
 
 
 class ReadOptions(Record):
@@ -108,7 +107,8 @@ class Reading:
         if self._cut_short:
             yield f"{self._cut_short} of {packets} packets were cut when they were captured: what they said after that is not there"
         if self._bad_sums:
-            yield f"{self._bad_sums} packets have a bad checksum and were not believed (--checksums ignore takes them as they are)"
+            why = "have a bad checksum and are left out of their sessions (--checksums ignore takes them as they are)"
+            yield f"{self._bad_sums} TCP segments {why}"
         if self.cut:
             yield f"{self.cut} conversations were not read to their end: more was open at once than is kept"
         if found.parsers_broken:
@@ -125,7 +125,8 @@ class Reading:
         for block in self._blocks():
             table = self._decoder.decode(block)
             self._cut_short += int(np.count_nonzero(block.captured < block.wire))
-            self._bad_sums += int(np.count_nonzero(table.flags & _BAD_SUM))
+            bad = (table.flags & np.uint16(columns.BAD_CHECKSUM)) != 0
+            self._bad_sums += int(np.count_nonzero(bad & (table.protocol == TCP))) if bad.any() else 0
             batch = self._flows.update(block, table)
             news = self._streams.feed(block, table, batch)
             for last in parts(self._protocols, block, table, batch, news):

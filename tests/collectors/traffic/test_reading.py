@@ -93,11 +93,11 @@ def test_what_was_not_looked_at_is_said() -> None:
 
 
 def test_bad_checksums_and_cut_packets_are_counted() -> None:
-    broken = bytearray(scene.udp(b"a"))
+    broken = bytearray(scene.Talk(dport=9999).ask(b"a").packets[3])
     broken[-1] ^= 0xFF
     capture = scene.capture([bytes(broken), scene.udp(b"b")]).getvalue()
     (note,) = _notes(capture)
-    assert note.startswith("1 packets have a bad checksum")
+    assert note.startswith("1 TCP segments have a bad checksum")
     assert _notes(capture, verify_checksums=False) == []
     length = struct.unpack_from("<I", capture, 36)[0]
     cut = capture[:36] + struct.pack("<I", length + 9) + capture[40:]
