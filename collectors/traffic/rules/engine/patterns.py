@@ -21,6 +21,10 @@ SHORT = 4
 """Fewer bytes than these are met everywhere: Hyperscan itself minds how far in they may end. For longer ones that is looked at where
 they are met: a database that minds takes four times as long to make, and is larger.
 """
+ANCHORED = 8
+"""A pattern of so many bytes that has to be the first ones says so itself: few bytes, zeros among them, are met everywhere in a payload,
+and each place told costs more than the looking. Of longer ones a database takes longer to make.
+"""
 VERSION = str(vars(hyperscan)["__version__"])
 """Hyperscan's: its databases are for one version."""
 _NONE: I64 = np.zeros(0, np.int64)
@@ -42,8 +46,10 @@ class Pattern:
         self.literal = literal.lower() if nocase else literal
         self.nocase = nocase
         self.last = last if 0 < last <= MAX_OFFSET else 0
-        self.expression = expression or "".join(f"\\x{byte:02x}" for byte in self.literal)
         self.span = span or len(literal)
+        self.expression = expression or "".join(f"\\x{byte:02x}" for byte in self.literal)
+        if not expression and self.last == self.span <= ANCHORED:
+            self.expression = "^" + self.expression
 
     @property
     def key(self) -> Key:
@@ -86,7 +92,7 @@ class Prefilter:
         # The match that is told is the first one: if that ends too far in, all do.
         plain = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
         flags = [plain | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
-        ext = [_ext(last if span < SHORT else 0) for (_, _, last), span in zip(keys, self._spans, strict=True)]
+        ext = [_ext(last if last != span < SHORT else 0) for (_, _, last), span in zip(keys, self._spans, strict=True)]
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext

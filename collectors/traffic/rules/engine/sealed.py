@@ -12,7 +12,7 @@ import msgspec
 from collectors.traffic.rules.engine.patterns import VERSION
 from collectors.traffic.rules.engine.prepared import Prepared
 
-FORMAT = b"holdfast prepared rules 8\n"
+FORMAT = b"holdfast prepared rules 9\n"
 """Changes whenever what is worked out of rules changes, so that what an older version kept is not taken."""
 
 DIGEST = 32

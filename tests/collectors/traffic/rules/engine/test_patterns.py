@@ -76,3 +76,11 @@ def test_a_pattern_is_bound_to_its_place_whoever_minds_it() -> None:
     assert prefilter.rules(prefilter.find(b"..abcdefgh")) == {0, 1}
     assert prefilter.rules(prefilter.find(b"...abcdefgh")) == set()
     assert prefilter.rules(prefilter.find(b"abcdefgh...abcdefgh")) == {0, 1}
+
+
+def test_few_bytes_that_have_to_be_the_first_are_not_told_where_they_are_not() -> None:
+    first, anywhere = Pattern(b"\x01\x00\x00\x00", last=4), Pattern(b"\x01\x00\x00\x00")
+    assert (first.expression, anywhere.expression[:4]) == ("^" + anywhere.expression, r"\x01")
+    prefilter = _built([first, Pattern(b"Ab", nocase=True, last=2), Pattern(b"Ab", last=3)])
+    texts = [b"\x01\x00\x00\x00ab", b"\n\x01\x00\x00\x00", b"aB", b"\naB", b"\nAb", b"Abab"]
+    assert [prefilter.rules(prefilter.find(text)) for text in texts] == [{0}, set(), {1}, set(), {2}, {1, 2}]
