@@ -4,7 +4,7 @@ import re
 
 from collectors.traffic.rules.language.rule import Rule
 
-_LINE = re.compile(r"\s*config\s+classification\s*:\s*([A-Za-z0-9_-]+)\s*,\s*([^,]*?)\s*,\s*(\d+)\s*$")
+_LINE = re.compile(r"\s*config\s+classification\s*:\s*([A-Za-z0-9_-]+)\s*,\s*([^,]*?)\s*,\s*(\d{1,9})\s*$")
 
 STOCK: dict[str, tuple[str, int]] = {
     "not-suspicious": ("Not Suspicious Traffic", 3),

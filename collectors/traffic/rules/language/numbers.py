@@ -13,7 +13,7 @@ _COMPARISON = re.compile(r"\s*(<=|>=|!=|<|>|=|!)?\s*([^\s<>!=&-]+)\s*(?:(<>|-)\s
 _BITS = re.compile(r"\s*&\s*(\S+?)\s*(?:(!=|==?)\s*(\S+))?\s*$")
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10}
 _UNITS |= {"m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30}
-_SIZE = re.compile(r"(\d+)\s*([a-zA-Z]*)$")
+_SIZE = re.compile(r"(\d{1,20})\s*([a-zA-Z]*)$")
 
 
 def integer(text: str, lowest: int = 0, highest: int = U32) -> int:
@@ -22,10 +22,14 @@ def integer(text: str, lowest: int = 0, highest: int = U32) -> int:
     try:
         value = int(word, 16) if word[:2].lower() == "0x" or word[:3].lower() == "-0x" else int(word)
     except ValueError:
-        raise Refused(f'"{word}" is not a number') from None
+        raise Refused(f'"{_short(word)}" is not a number') from None
     if "_" in word or not lowest <= value <= highest:
-        raise Refused(f"{word} is not between {lowest} and {highest}")
+        raise Refused(f"{_short(word)} is not between {lowest} and {highest}")
     return value
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= 40 else f"{word[:40]}…"
 
 
 def size(text: str, highest: int = U64) -> int:

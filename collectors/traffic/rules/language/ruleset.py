@@ -63,6 +63,11 @@ class Loader:
             except Refused as refused:
                 self.ruleset.refused.append(Refusal(name, line, sid_of(text), str(refused)))
                 continue
+            except (ArithmeticError, LookupError, RecursionError, ValueError) as error:
+                # Whatever one rule says, the others load.
+                reason = f"it cannot be read: {type(error).__name__}: {error}"
+                self.ruleset.refused.append(Refusal(name, line, sid_of(text), reason))
+                continue
             rule.file, rule.line = name, line
             self._classes.apply(rule)
             self._keep(rule)
@@ -94,6 +99,7 @@ def sid_of(text: str) -> int:
     """Return the sid of a rule that may be broken, or 0."""
     for part in text.split(";"):
         word, colon, value = part.partition(":")
-        if colon and word.strip(" \t(").endswith("sid") and value.strip().isascii() and value.strip().isdigit():
-            return int(value)
+        number = value.strip()
+        if colon and word.strip(" \t(").endswith("sid") and number.isascii() and number.isdigit() and len(number) <= 10:
+            return int(number)
     return 0

@@ -73,6 +73,28 @@ def test_the_class_gives_its_name_and_its_priority_unless_the_rule_has_one() -> 
 def test_the_sid_of_a_broken_rule_is_found() -> None:
     assert sid_of('alert tcp any (msg:"x"; sid: 17 ; rev:1)') == 17
     assert sid_of("nonsense") == 0
+    assert sid_of(f"sid:{'9' * 5000};") == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "sid:N;",
+        "sid:1; rev:N;",
+        "dsize:N;",
+        "dsize:Nkb;",
+        "requires:version >= N;",
+        'content:"a"; depth:N;',
+        "ttl:N-N;",
+    ],
+)
+def test_a_number_of_thousands_of_digits_refuses_its_rule_alone(option: str) -> None:
+    head = b"alert tcp any any -> any any ("
+    ruleset = loaded(head + option.replace("N", "9" * 5000).encode() + b")\n" + head + b"sid:2;)\n").ruleset
+    assert [rule.sid for rule in ruleset.rules] == [2]
+    (refusal,) = ruleset.refused
+    assert refusal.line == 1 and len(refusal.reason) < 200
+    assert loaded(b"alert tcp any %s -> any any (sid:1;)\n" % (b"9" * 5000)).ruleset.rules == []
 
 
 def test_every_rule_of_the_open_ruleset_loads() -> None:
