@@ -6,6 +6,7 @@ from typing import Final
 from contracts.native import Room
 
 COMPILED = (
+    "pcap",
     "protocols.",
     "streams.",
     "rules.matching.contents",

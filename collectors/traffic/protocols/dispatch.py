@@ -268,28 +268,29 @@ class Protocols(Conversations):
                 [self._messages, np.zeros(len(self._datagrams) - len(self._messages), np.int64)]
             )
         left = self._datagrams[slots] == _LEFT
-        passed = int(table.payload_len[rows[left]].sum())
-        self.counts.bytes_seen += passed
-        self.counts.bytes_unparsed += passed
+        self.counts.bytes_seen += int(table.payload_len[rows].sum())
+        self.counts.bytes_unparsed += int(table.payload_len[rows[left]].sum())
         wanted = np.flatnonzero(~left)
         wanted = wanted[np.argsort(rows[wanted], kind="stable")]
-        rows, slots, sides = rows[wanted], slots[wanted], sides[wanted]
-        columns = [column[rows].tolist() for column in (table.payload, table.payload_len, table.sport, table.dport)]
-        times = block.time_ns[table.packet[rows]].tolist()
+        rows, slots, ways = rows[wanted], slots[wanted], sides[wanted].tolist()
+        fields = (table.payload[rows], table.payload_len[rows], table.sport[rows], table.dport[rows])
+        columns: list[list[int]] = [one.tolist() for one in (rows, slots, block.time_ns[table.packet[rows]], *fields)]
+        numbers, flows, times, begins, lengths, sports, dports = columns
         memory, talks = block.data.data, self._talks
         gone = self._left_now = set[int]()
-        for row, slot, side, time_ns, begin, length, sport, dport in zip(
-            rows.tolist(), slots.tolist(), sides.tolist(), times, *columns, strict=True
-        ):
-            self.counts.bytes_seen += length
-            if slot in gone:
+        # By place, not by zip: compiled, that makes a tuple of each row.
+        for place in range(len(numbers)):
+            row, slot, side, time_ns = numbers[place], flows[place], bool(ways[place]), times[place]
+            begin, length = begins[place], lengths[place]
+            if gone and slot in gone:
                 self.counts.bytes_unparsed += length
                 continue
             data, talk = bytes(memory[begin : begin + length]), talks.get(slot)
             if talk is None and _RESTING <= self._datagrams[slot] < _LEFT:
                 talk = self._woken(slot)
             elif talk is None:
-                name = udp.detect(data, side, *((dport, sport) if side else (sport, dport)))
+                client, server = (dports, sports) if side else (sports, dports)
+                name = udp.detect(data, side, client[place], server[place])
                 talk = self._datagram_of(name, row, slot, side, time_ns)
             if talk is not None:
                 self._parse(talk, side, data, 0, row, time_ns)

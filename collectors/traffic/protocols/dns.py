@@ -1,6 +1,5 @@
 """DNS over UDP and TCP: every message is a transaction, as in Suricata."""
 
-import struct
 from typing import Final
 
 from collectors.traffic.protocols.news import Conversation, Transaction
@@ -18,9 +17,6 @@ _BUFFERS: Final = {
     **{f"{name}.{section}.rrname": number for name in ("dns", "mdns") for number, section in
        enumerate(("queries", "answers", "authorities", "additionals"))},
 }  # fmt: skip
-
-
-_HEADER: Final = struct.Struct(">6H").unpack_from
 
 
 class Malformed(Exception):
@@ -60,7 +56,8 @@ class DnsTransaction(Transaction):
         if len(data) < 12:
             self.event("malformed_data", to_client)
             return
-        _, flags, *counts = _HEADER(data)
+        flags = data[2] << 8 | data[3]
+        counts = [data[at] << 8 | data[at + 1] for at in (4, 6, 8, 10)]
         self.is_response = flags >= 0x8000
         if self.is_response != to_client:
             self.event("not_request" if self.is_response else "not_response", to_client)
@@ -74,11 +71,11 @@ class DnsTransaction(Transaction):
             self._numbers["dns.rcode"] = [flags & 0xF]
         try:
             self._sections(data, counts)
-        except (Malformed, IndexError, struct.error):
+        except (Malformed, IndexError):
             self.event("malformed_data", to_client)
 
     def _sections(self, data: bytes, counts: list[int]) -> None:
-        """Read the four sections; raises `IndexError` or `struct.error` where the message ends too soon."""
+        """Read the four sections; raises `IndexError` where the message ends too soon."""
         at, left, end = 12, MAX_RECORDS, len(data)
         known: dict[int, bytes] = {}
         types = self._numbers["dns.rrtype"] = []

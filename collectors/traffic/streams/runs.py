@@ -195,7 +195,16 @@ class _Segments:
         start, stop = base + cuts.start, base + cuts.stop
         low = np.searchsorted(self.stops, start, side="right")
         high = np.searchsorted(self.keys, stop, side="left")
-        made = list(map(self._joined, low.tolist(), high.tolist()))
+        memory, places, stops = self._memory, self._places, self._ends
+        lows: list[int] = low.tolist()
+        highs: list[int] = high.tolist()
+        made: list[bytes] = []
+        for place in range(len(lows)):
+            at = lows[place]
+            if highs[place] - at == 1:
+                made.append(bytes(memory[places[at] : stops[at]]))
+            else:
+                made.append(self._joined(at, highs[place]))
         count = len(self.keys)
         if not count:
             begins, ends = stop, stop
@@ -206,8 +215,8 @@ class _Segments:
             data, first = made[number], int(begins[number])
             if first > int(start[number]):
                 data, first = self._with_held(cuts, slots, known, held, number) + data, int(start[number])
-            at = int(start[number]) - first
-            made[number] = data[at : at + int(stop[number]) - int(start[number])]
+            begin = int(start[number]) - first
+            made[number] = data[begin : begin + int(stop[number]) - int(start[number])]
         return made
 
     def _with_held(self, cuts: _Cuts, slots: I64, known: SessionColumns, held: Held, number: int) -> bytes:
@@ -230,9 +239,10 @@ class _Segments:
             stop = np.minimum(readable.data[way][last], options.depth)
             moved = np.flatnonzero((stop > upto) | (upto > released))
             base = (groups[moved] * 2 + way) * _APART
-            low = np.searchsorted(self.stops, base + upto[moved], side="right").tolist()
-            high = np.searchsorted(self.keys, base + stop[moved], side="left").tolist()
-            for number, first, end in zip(moved.tolist(), low, high, strict=True):
+            low: list[int] = np.searchsorted(self.stops, base + upto[moved], side="right").tolist()
+            high: list[int] = np.searchsorted(self.keys, base + stop[moved], side="left").tolist()
+            for place, number in enumerate(moved.tolist()):
+                first, end = low[place], high[place]
                 key = int(slots[number]) * 2 + way
                 waited = held.take(key)
                 want = int(stop[number] - upto[number])

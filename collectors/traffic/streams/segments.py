@@ -36,10 +36,11 @@ class Segments:
 
     def contiguous(self, offset: int) -> int:
         """Return where the bytes from `offset` on first have a hole, or end."""
-        for start, piece in zip(self._starts, self._pieces, strict=True):
-            if start > offset:
+        starts, pieces = self._starts, self._pieces
+        for place in range(len(starts)):
+            if starts[place] > offset:
                 break
-            offset = max(offset, start + len(piece))
+            offset = max(offset, starts[place] + len(pieces[place]))
         return offset
 
     def insert(self, offset: int, data: bytes, policy: Policy) -> bool:
@@ -114,12 +115,16 @@ class Segments:
                     self._longest = self._end = 0
                 return bytes(pieces.pop(0))
         parts: list[bytes | bytearray] = []
-        at, used = offset, 0
-        for start, piece in zip(self._starts, self._pieces, strict=True):
+        at, used, count = offset, 0, len(starts)
+        while used < count:
+            start, piece = starts[used], pieces[used]
             if start > at or start >= limit:
                 break
             end = start + len(piece)
-            if end > at and at < limit:
+            if start == at and end <= limit:
+                parts.append(piece)
+                at = end
+            elif end > at and at < limit:
                 parts.append(piece[at - start : limit - start])
                 at = min(end, limit)
             if end > limit:
@@ -130,7 +135,8 @@ class Segments:
 
     def _drop(self, count: int) -> None:
         if count:
-            self.held -= sum(map(len, self._pieces[:count]))
+            for place in range(count):
+                self.held -= len(self._pieces[place])
             del self._starts[:count], self._pieces[:count]
             if not self._starts:
                 self._longest = self._end = 0

@@ -86,3 +86,13 @@ def test_what_is_appended_to_a_block_does_not_harm_the_next() -> None:
         block.append(b"\xff" * 70_000)
         found += [block.packet(index) for index in range(len(block))]
     assert found == PACKETS
+
+
+def test_blocks_are_full_as_long_as_the_file_goes_on() -> None:
+    packets = [bytes([number % 256]) * 300 for number in range(2100)]
+    source = PcapSource(io.BytesIO(written("<", False, packets)), block_bytes=MAX_CAPTURE, block_packets=500)
+    found, sizes = [], []
+    for block in source.blocks():
+        sizes.append(len(block))
+        found += [block.packet(index) for index in range(len(block))]
+    assert (sizes, found, source.problem) == ([500, 500, 500, 500, 100], packets, "")
