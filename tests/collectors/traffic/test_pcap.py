@@ -96,3 +96,36 @@ def test_blocks_are_full_as_long_as_the_file_goes_on() -> None:
         sizes.append(len(block))
         found += [block.packet(index) for index in range(len(block))]
     assert (sizes, found, source.problem) == ([500, 500, 500, 500, 100], packets, "")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from("<>"),
+    st.lists(st.integers(0, 90_000), max_size=40),
+    st.integers(0, 40),
+    st.sampled_from([0, MAX_CAPTURE + 1, 700_000, 2**32 - 1]),
+    st.integers(1, 50),
+    st.integers(0, 200_000),
+)
+def test_many_buffers_damaged_or_cut_anywhere_give_what_stands_before(
+    order: str, sizes: list[int], at: int, wild: int, most: int, cut: int
+) -> None:
+    packets = [bytes([number]) * size for number, size in enumerate(sizes)]
+    good = packets[:at] if wild else packets
+    text = written(order, True, good)
+    if wild:
+        text += struct.pack(f"{order}IIII", 0, 0, wild, 0) + written(order, True, packets[at:])[24:]
+    elif cut and good:
+        text = text[: max(24, len(text) - cut)]
+        whole, end = 0, 24
+        while whole < len(good) and end + 16 + len(good[whole]) <= len(text):
+            end += 16 + len(good[whole])
+            whole += 1
+        good = good[:whole]
+    found, times, problem = read(text, block_bytes=1, block_packets=most)
+    assert found == good
+    assert times == [1_700_000_000 * 10**9 + number for number in range(len(good))]
+    if wild:
+        assert problem == f"damaged at position {len(written(order, True, good))}: a packet of {wild} bytes"
+    else:
+        assert bool(problem) == (len(text) != len(written(order, True, good)))
