@@ -9,9 +9,10 @@ import socket
 import struct
 from functools import cache
 
-from collectors.traffic.block import MAX_CAPTURE
-from contracts.errors import Malformed
+from contracts.errors import Malformed, Unavailable, Why
 
+_SNAP = 262_144
+"""As `block.MAX_CAPTURE`; settings are checked with this where numpy is not to be loaded."""
 _INSTRUCTION = struct.Struct("HBBI")
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _SO_ATTACH_FILTER, _SO_LOCK_FILTER = 26, 44
@@ -30,7 +31,7 @@ def compile_filter(expression: str, link: int) -> bytes:
     if len(expression) > MAX_CHARACTERS:
         raise _too_long(expression)
     library = _library()
-    handle = library.pcap_open_dead(link, MAX_CAPTURE)
+    handle = library.pcap_open_dead(link, _SNAP)
     if not handle:
         raise Malformed(f"no filters for link type {link}", advice="leave the filter out for this interface")
     program = _Program()
@@ -60,11 +61,11 @@ def _too_long(expression: str) -> Malformed:
 
 @cache
 def _library() -> ctypes.CDLL:
-    name = ctypes.util.find_library("pcap") or "libpcap.so.0.8"
-    try:
-        library = ctypes.CDLL(name)
-    except OSError as error:
-        raise Malformed("capture filters need libpcap, which is not installed", advice="install libpcap0.8") from error
+    library = _loaded("libpcap.so.0.8") or _loaded("libpcap.so.1") or _loaded(ctypes.util.find_library("pcap"))
+    if library is None:
+        raise Unavailable(
+            Why.TOOL_MISSING, "capture filters need libpcap, which is not installed", advice="install libpcap0.8"
+        )
     library.pcap_open_dead.restype = library.pcap_geterr.restype = ctypes.c_void_p
     library.pcap_compile.argtypes = (
         ctypes.c_void_p,
@@ -78,11 +79,29 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+def _loaded(name: str | None) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(name) if name else None
+    except OSError:
+        return None
+
+
+def complaint(expression: str, link: int = 1) -> str:
+    """Return what is wrong with an expression (for Ethernet), "" for nothing, or where there is no libpcap to tell."""
+    try:
+        compile_filter(expression, link)
+    except Malformed as error:
+        return str(error)
+    except Unavailable:
+        return ""
+    return ""
+
+
 def load_library() -> bool:
     """Load libpcap now, for who cannot open files later; False where it is not installed: filters then say so."""
     try:
         _library()
-    except Malformed:
+    except Unavailable:
         return False
     return True
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from collectors.traffic.detectors.options import DetectorOptions
+from collectors.traffic.filter import complaint
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.groups import addresses, ports
 from collectors.traffic.rules.language.variables import ADDRESS_GROUPS, PORT_GROUPS, Variables
@@ -157,6 +158,8 @@ class Options(CollectorOptions):
     def __post_init__(self) -> None:
         if self.enabled and not self.interfaces:
             raise ValueError("interfaces: name at least one interface to watch, for example [eth0]")
+        if self.filter and (wrong := complaint(self.filter)):
+            raise ValueError(f"filter: {wrong}")
         variables = self.variables()
         for given, known, read in (
             (self.addresses, variables.addresses, addresses),
