@@ -159,8 +159,8 @@ class Reader:
                 asked += MORE_AHEAD
             digest.update(buffer[:count] if count < CHUNK else buffer)
             total += count
-            if total > size:
-                break
+            if total >= size:
+                break  # whether there is more now is what `fstat` says after it
         return digest.digest(), total
 
 

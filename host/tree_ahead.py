@@ -9,69 +9,39 @@ import queue
 import resource
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from contracts.trees import Directory, Node, Place, TreePlan
+from contracts.trees import Directory, Node, TreePlan
 from host.file_digest import READ_AHEAD, Reader, ask, why
-from host.tree_folders import FIRST, Found, Task, below, encoded, enter, node_of
+from host.tree_folders import FIRST, Done, Found, Task, below, encoded, enter, node_of
+from host.tree_large import Large, LargeFile, Listed
 from host.turns import Turns
 
 OPENERS = 2
 """Threads that list and ask: mostly they wait for the disk."""
 MOST_OPEN = 192
-"""So many files wait open, at most; no more than a quarter of what the process may have open."""
-MOST_ASKED = 128 << 20
-"""So many bytes of them, at most, are asked for."""
+"""So many small files wait open, at most; no more than a quarter of what the process may have open."""
+BUNCH = 16
+"""So many of them are passed on together: each time makes two threads change places."""
 
 
-class Listed:
-    """A folder some of whose files wait to be hashed."""
+class File(NamedTuple):
+    """A small file that waits open, its content on its way."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._nodes: list[Node] = []
-        self._flaw = ""
-        self._left = 1  # the listing itself
-
-    def expect(self) -> None:
-        """One more node will come."""
-        self._left += 1
-
-    def add(self, node: Node) -> None:
-        """Here is one that nobody waits for."""
-        self._nodes.append(node)
-
-    def fail(self, flaw: str) -> None:
-        """Nothing can be said of its nodes."""
-        self._flaw = flaw
-
-    def come(self, node: Node | None = None) -> bool:
-        """Here is one that was expected, or the end of the listing; returns whether that was the last."""
-        if node is not None:
-            self._nodes.append(node)
-        self._left -= 1
-        return not self._left
-
-    def found(self) -> tuple[Place, Directory]:
-        """Return the folder, with its nodes by name."""
-        if self._flaw:
-            return self._place, Directory(self._place.path, (), self._flaw)
-        return self._place, Directory(self._place.path, tuple(sorted(self._nodes, key=_name)))
-
-
-class Opened(NamedTuple):
-    """A file that waits open, its content on its way."""
-
-    folder: Listed
     name: bytes
     found: os.stat_result
     descriptor: int
-    asked: int
 
 
-Work = queue.SimpleQueue[Task | Opened | None]
-Done = queue.SimpleQueue[Found | BaseException]
+class Bunch(NamedTuple):
+    """Files of one folder."""
+
+    folder: Listed
+    files: list[File]
+
+
+Work = queue.SimpleQueue[Task | Bunch | None]
 
 
 class Ahead:
@@ -80,32 +50,42 @@ class Ahead:
     def __init__(self, work: Work, done: Done, plan: TreePlan, turns: Turns) -> None:
         self._work, self._done, self._plan, self._turns = work, done, plan, turns
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._large: queue.SimpleQueue[Opened | None] = queue.SimpleQueue()
         self._openers: list[threading.Thread] = []
-        self._hashers: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._open = self._asked = 0
+        self._large = Large(done, plan, self._lock, self._freed)
+        self._open = 0
         self._most_open = max(1, min(MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
+        self._bunch = max(1, min(BUNCH, self._most_open // 8))
         self._room = threading.Event()
         self._is_over = False
 
     def put(self, task: Task) -> None:
         """Have a folder listed, and its files asked for."""
         if not self._openers:
-            self._openers = [_thread(self._run, f"ahead-{number}") for number in range(OPENERS)]
-            self._hashers = [_thread(self._hash_large, f"hash-{number}") for number in range(self._plan.threads)]
+            self._large.start()
+            self._openers = [
+                threading.Thread(target=self._run, name=f"ahead-{number}", daemon=True) for number in range(OPENERS)
+            ]
+            for thread in self._openers:
+                thread.start()
         self._tasks.put(task)
 
-    def finish(self, file: Opened, reader: Reader) -> Found:
-        """Hash and close a file; returns its folder when that is done by this, else nothing."""
-        node = reader.finish(file.name, file.found, file.descriptor)
+    def aside(self) -> int:
+        """Return how many folders wait for large files only, or nearly so."""
+        return self._large.folders
+
+    def finish(self, bunch: Bunch, reader: Reader) -> Found:
+        """Hash and close files; returns their folder when that is done by this, else nothing."""
+        nodes: list[Node] = []
+        for name, found, descriptor in bunch.files:
+            nodes.append(reader.finish(name, found, descriptor))
         with self._lock:
-            self._open -= 1
-            self._asked -= file.asked
-            if self._open * 2 <= self._most_open and self._asked * 2 <= MOST_ASKED and not self._room.is_set():
-                self._room.set()
-            is_whole = file.folder.come(node)
-        return [file.folder.found()] if is_whole else []
+            self._open -= len(nodes)
+            self._freed()
+            is_whole = bunch.folder.come(*nodes)
+            if is_whole:
+                self._large.ended(bunch.folder)
+        return [bunch.folder.found()] if is_whole else []
 
     def stop(self) -> None:
         """End, without what is not begun. Out of turn."""
@@ -116,21 +96,13 @@ class Ahead:
             self._tasks.put(None)
         for thread in self._openers:
             thread.join()
-        drop(self._large)
         drop(self._work)
-        for _ in self._hashers:
-            self._large.put(None)
-        for thread in self._hashers:
-            thread.join()
+        self._large.stop()
 
-    def _hash_large(self) -> None:
-        reader = Reader(self._plan, is_slow=lambda: True)
-        while (file := self._large.get()) is not None:
-            try:
-                if found := self.finish(file, reader):
-                    self._done.put(found)
-            except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for it
-                self._done.put(error)
+    def _freed(self) -> None:
+        """A file does not wait any more: there is room again when that is true of half of the small ones. With the lock held."""
+        if not self._room.is_set() and self._open * 2 <= self._most_open and self._large.has_room():
+            self._room.set()
 
     def _run(self) -> None:
         reader = Reader(self._plan)
@@ -166,6 +138,8 @@ class Ahead:
             os.close(descriptor)
         with self._lock:
             is_whole = folder.come()
+            if is_whole:
+                self._large.ended(folder)
         if is_whole:
             self._done.put([folder.found()])
 
@@ -175,28 +149,35 @@ class Ahead:
         known = {node.name: node for node in task.before}
         base, excluded = below(task.place.path), self._plan.excluded
         hashes, again = bool(self._plan.hash_name), self._plan.read_again
-        for entry in entries:
-            name, before = encoded(entry), None
-            if known:
-                before = known.get(name)
-            if hashes and (again or before is None) and entry.is_file(follow_symlinks=False):
-                if excluded is not None and excluded(base + name, False):
+        bunch: list[File] = []
+        try:
+            for entry in entries:
+                name, before = encoded(entry), None
+                if known:
+                    before = known.get(name)
+                if hashes and (again or before is None) and entry.is_file(follow_symlinks=False):
+                    if excluded is not None and excluded(base + name, False):
+                        continue
+                    if len(bunch) >= self._bunch or self._is_full(len(bunch)):
+                        self._pass_on(folder, bunch)
+                        bunch = []
+                        self._wait_for_room()
+                    if self._is_over:
+                        return
+                    if self._opened(folder, name, descriptor, reader, bunch):
+                        continue
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
                     continue
-                self._wait_for_room()
-                if self._is_over:
-                    return
-                if self._opened(folder, name, descriptor, reader):
+                if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
                     continue
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
-                continue
-            folder.add(node_of(reader, descriptor, name, found, before))
+                folder.add(node_of(reader, descriptor, name, found, before))
+        finally:
+            self._pass_on(folder, bunch)
 
-    def _opened(self, folder: Listed, name: bytes, descriptor: int, reader: Reader) -> bool:
-        """Ask for a file and pass it on; returns whether it could be opened."""
+    def _opened(self, folder: Listed, name: bytes, descriptor: int, reader: Reader, bunch: list[File]) -> bool:
+        """Ask for a file and have it wait, a small one among `bunch`; returns whether it could be opened."""
         try:
             file = reader.open(name, descriptor)
         except OSError:
@@ -206,50 +187,52 @@ class Ahead:
         except OSError:
             os.close(file)
             return False
-        asked = min(found.st_size, READ_AHEAD) if reader.wanted(found.st_mode, found.st_size) else 0
-        if asked:
-            ask(file, 0, asked)
-        with self._lock:
-            folder.expect()
-            self._open += 1
-            self._asked += asked
-        (self._large if asked > reader.large else self._work).put(Opened(folder, name, found, file, asked))
+        size = found.st_size
+        if size and reader.wanted(found.st_mode, size):
+            if size > reader.large:
+                self._large.put(LargeFile(folder, name, found, file, min(size, READ_AHEAD)))
+                return True
+            ask(file, 0, size)
+        bunch.append(File(name, found, file))
         return True
 
+    def _pass_on(self, folder: Listed, bunch: list[File]) -> None:
+        """Have files hashed that wait open."""
+        if bunch:
+            with self._lock:
+                folder.expect(len(bunch))
+                self._open += len(bunch)
+            self._work.put(Bunch(folder, bunch))
+
     def _wait_for_room(self) -> None:
-        """Step aside while too much is asked for."""
+        """Step aside while too many wait."""
         while self._is_full():
+            with self._lock:
+                is_full = self._is_full() and not self._is_over
+                if is_full:
+                    self._room.clear()
+            if not is_full:
+                return
             self._turns.end()
             try:
                 self._room.wait()
             finally:
                 self._turns.begin()
 
-    def _is_full(self) -> bool:
-        if self._open < self._most_open and self._asked < MOST_ASKED:
-            return False
-        with self._lock:
-            is_full = (self._open >= self._most_open or self._asked >= MOST_ASKED) and not self._is_over
-            if is_full:
-                self._room.clear()
-            return is_full
+    def _is_full(self, further: int = 0) -> bool:
+        return self._open + further >= self._most_open or self._large.is_full()
 
 
-def drop(items: "queue.SimpleQueue[Opened | None] | Work") -> None:
+def drop(items: Work) -> None:
     """Forget what waits, and close what is open of it."""
     while True:
         try:
             item = items.get_nowait()
         except queue.Empty:
             return
-        if isinstance(item, Opened):
-            os.close(item.descriptor)
-
-
-def _thread(run: Callable[[], None], name: str) -> threading.Thread:
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    return thread
+        if isinstance(item, Bunch):
+            for file in item.files:
+                os.close(file.descriptor)
 
 
 def blocks() -> int:
@@ -270,7 +253,3 @@ def _by_inode(first: "os.DirEntry[str]", others: "Iterator[os.DirEntry[str]]") -
     entries = [(first.inode(), first), *((entry.inode(), entry) for entry in others)]
     entries.sort(key=FIRST)
     return [entry for _, entry in entries]
-
-
-def _name(node: Node) -> bytes:
-    return node.name

@@ -6,6 +6,7 @@ not a way out.
 
 import errno
 import os
+import queue
 import stat
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONB
 FIRST = itemgetter(0)
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 Found = list[tuple[Place, Directory]]
+Done = queue.SimpleQueue[Found | BaseException]
 
 
 class Task(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from contracts.trees import Directory, Node, Place, TreePlan
 from host.file_digest import Reader
-from host.tree_ahead import Ahead, Done, Opened, Work, blocks
-from host.tree_folders import Found, Task, below, look
+from host.tree_ahead import Ahead, Bunch, Work, blocks
+from host.tree_folders import Done, Found, Task, below, look
 from host.turns import Turns
 
 AHEAD = 64
@@ -72,7 +72,7 @@ class LinuxWalk:
 
     def _hand_out(self) -> None:
         """Have folders that wait looked at, as many as may be under way."""
-        while any(self._waiting) and len(self._out) < AHEAD * self._plan.threads:
+        while any(self._waiting) and len(self._out) - self._ahead.aside() < AHEAD * self._plan.threads:
             place = self._next()
             self._out[place.path] = place, self._side
             task = Task(place, self._known(place.path))
@@ -132,12 +132,12 @@ class _Looker:
                 self._turns.end()
                 self._hand_over()
 
-    def _look(self, first: Task | Opened) -> None:
+    def _look(self, first: Task | Bunch) -> None:
         """Look at one, and at others that wait, as long as that takes next to no time."""
         began = time.monotonic()
-        item: Task | Opened | None = first
+        item: Task | Bunch | None = first
         while item is not None:
-            if isinstance(item, Opened):
+            if isinstance(item, Bunch):
                 self._found += self._ahead.finish(item, self._reader)
             else:
                 self._folder(item)

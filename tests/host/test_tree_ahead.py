@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from contracts.trees import Directory, Node, Place, TreePlan
-from host import file_digest, tree_ahead
+from host import file_digest, tree_ahead, tree_large
 from host.file_digest import CHANGED
-from host.tree_ahead import Listed
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
 
@@ -54,6 +53,7 @@ def test_all_is_found_however_few_may_wait_open(
     tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(tree_ahead, "MOST_OPEN", most)
+    monkeypatch.setattr(tree_large, "MOST_LARGE", most)
     monkeypatch.setattr(file_digest, "LARGE", 5000)
     before, held = descriptors(), list[int]()
     finish = file_digest.Reader.finish
@@ -69,13 +69,14 @@ def test_all_is_found_however_few_may_wait_open(
     assert hashes(found) == tree and len(found) == 1 + 10 + 60
     assert all(list(d.nodes) == sorted(d.nodes, key=lambda node: node.name) for d in found)
     assert descriptors() == before
-    assert max(held, default=0) - files <= most + tree_ahead.OPENERS  # each opener may be about to put one
+    assert max(held, default=0) - files <= 2 * (most + tree_ahead.OPENERS)  # each opener may be about to put one
 
 
 def test_no_more_is_asked_for_than_the_disk_may_be_asked(
     tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree_ahead, "MOST_ASKED", 1)
+    monkeypatch.setattr(tree_large, "MOST_ASKED", 1)
+    monkeypatch.setattr(file_digest, "LARGE", 5000)
     assert hashes(walk(tmp_path / "tree")) == tree
 
 
@@ -167,15 +168,3 @@ def test_a_failure_in_a_thread_of_its_own_is_raised_by_the_walk(
     with pytest.raises(RuntimeError):
         walk(tmp_path)
     assert threading.active_count() == before
-
-
-def test_a_folder_comes_when_its_listing_and_all_that_waits_have_ended() -> None:
-    folder = Listed(Place(b"/x", 1, 2))
-    folder.expect()
-    folder.add(Node(b"b", 0, 0, 0, 1, 0, 0, 0, 0, 0))
-    assert not folder.come()  # the listing
-    assert folder.come(Node(b"a", 0, 0, 0, 1, 0, 0, 0, 0, 0))
-    place, directory = folder.found()
-    assert place.inode == 2 and [node.name for node in directory.nodes] == [b"a", b"b"]
-    folder.fail("Input/output error")
-    assert folder.found()[1] == Directory(b"/x", (), "Input/output error")
