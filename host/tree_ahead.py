@@ -18,7 +18,7 @@ from host.tree_folders import FIRST, Done, Found, Task, below, encoded, enter, n
 from host.tree_large import Large, LargeFile, Listed
 from host.turns import Turns
 
-OPENERS = 2
+OPENERS = 6
 """Threads that list and ask: mostly they wait for the disk."""
 MOST_OPEN = 192
 """So many small files wait open, at most; no more than a quarter of what the process may have open."""

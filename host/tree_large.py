@@ -15,9 +15,9 @@ from contracts.trees import Directory, Node, Place, TreePlan
 from host.file_digest import Reader, ask
 from host.tree_folders import Done
 
-MOST_LARGE = 1024
-"""So many wait open, at most; no more than a quarter of what the process may have open."""
-MOST_ASKED = 96 << 20
+MOST_LARGE = 2048
+"""So many wait open, at most; no more than half of what the process may have open."""
+MOST_ASKED = 64 << 20
 """So many bytes of them, at most, are asked for, but at least one file."""
 
 
@@ -80,7 +80,7 @@ class Large:
         self._unasked: deque[LargeFile] = deque()
         self._asking = threading.Lock()
         self._held = self._asked = 0
-        self._most = max(1, min(MOST_LARGE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
+        self._most = max(1, min(MOST_LARGE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:

@@ -99,6 +99,10 @@ class Book:
         """Say whether the folder is in the book."""
         return self._raw(path) is not None
 
+    def is_blank(self) -> bool:
+        """Say whether no folder is in the book; the roots themselves may be."""
+        return self._base.execute("SELECT 1 FROM folders WHERE path > x'' LIMIT 1").fetchone() is None
+
     def write(self, path: bytes, nodes: tuple[Node, ...]) -> bool:
         """Keep a folder as it was seen; returns whether it differs from what the book held."""
         raw = _encode(nodes)

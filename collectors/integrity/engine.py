@@ -165,6 +165,7 @@ class Engine:
                     self._mark(scan, item)
                 case Ended():
                     self._ended(name, scan, item)
+                    scan.over()
                     return True
             request = self._asked.get(name)
             if request is not None:

@@ -99,10 +99,13 @@ class Scan:
         self._held: list[Item] = []
         self._held_since = 0.0
         self._taken: list[Item] = []
+        self._is_first = self._is_blank = False
         self._thread = threading.Thread(target=self._run, name=f"scan-{why}", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        giving_way.begin(self._book)
+        self._is_first = True
         self._thread.start()
 
     def stop(self) -> None:
@@ -110,6 +113,13 @@ class Scan:
         self._stop.set()
         if self._pacer is not None:
             self._pacer.end()
+        self.over()
+
+    def over(self) -> None:
+        """All of it is taken in, or it is given up: what gives way to it goes on. By the thread that began it."""
+        if self._is_first:
+            self._is_first = False
+            giving_way.end(self._book)
 
     def seconds(self) -> float:
         """Return how long it has been at work."""
@@ -140,17 +150,16 @@ class Scan:
 
     def _run(self) -> None:
         error: BaseException | None = None
-        giving_way.begin(self._book)
         try:
             book = Book(self._book)
             try:
+                self._is_blank = book.is_blank()
                 self._roots(book)
             finally:
                 book.close()
         except Exception as caught:  # noqa: BLE001  # told by the engine, whose thread waits for it
             error = caught
         finally:
-            giving_way.end(self._book)
             self._put(Ended(error))
 
     def _roots(self, book: Book) -> None:
@@ -176,7 +185,7 @@ class Scan:
 
         def known(path: bytes) -> tuple[Node, ...]:
             at = time.monotonic()
-            nodes = self._strip(path, book.known(path))
+            nodes = self._strip(path, book.known(path)) if not self._is_blank else ()
             begun[path] = (nodes, at)
             return nodes
 
