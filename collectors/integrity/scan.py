@@ -185,7 +185,7 @@ class Scan:
 
         def known(path: bytes) -> tuple[Node, ...]:
             at = time.monotonic()
-            nodes = self._strip(path, book.known(path)) if not self._is_blank else ()
+            nodes = self._strip(path, () if self._is_blank else book.known(path))
             begun[path] = (nodes, at)
             return nodes
 

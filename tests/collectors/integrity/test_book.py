@@ -30,6 +30,16 @@ def test_what_was_written_is_known_before_and_after_it_reaches_the_disk(book: Bo
     assert book.known(b"/usr") == () and not book.holds(b"/usr")
 
 
+def test_a_book_that_holds_roots_alone_is_blank(book: Book) -> None:
+    assert book.is_blank()
+    book.write(b"", (node(b"etc"),))
+    assert book.is_blank()
+    book.write(b"/etc", (node(b"a"),))
+    assert not book.is_blank()
+    book.remove(b"/etc")
+    assert book.is_blank()
+
+
 def test_writing_says_whether_anything_differs(book: Book) -> None:
     assert book.write(b"/etc", (node(b"a"),))
     assert not book.write(b"/etc", (node(b"a"),))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.integrity.book import FILE, Book
+from collectors.integrity.giving_way import GivesWay
 from collectors.integrity.options import Watched
 from collectors.integrity.rules import Rules
 from collectors.integrity.scan import Ended, Item, Mark, RootSeen, Scan, Seen
@@ -83,3 +84,22 @@ def test_it_ends_when_it_is_told(tmp_path: Path) -> None:
     made.stop()
     made._thread.join(5)
     assert not made._thread.is_alive()
+
+
+def test_archives_wait_until_what_it_found_is_taken_in_or_given_up(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    waits = GivesWay(tmp_path / FILE, lambda: False, most_s=0.3)
+    made = scan(tmp_path, tmp_path / "tree")
+    items(made)
+    start = time.monotonic()
+    waits()
+    assert time.monotonic() - start >= 0.3
+    made.over()
+    made.stop()  # once more changes nothing
+    other = scan(tmp_path, tmp_path / "tree")
+    other.start()
+    other.stop()
+    start = time.monotonic()
+    GivesWay(tmp_path / FILE, lambda: False)()
+    assert time.monotonic() - start < 5
+    other._thread.join(5)
