@@ -78,6 +78,10 @@ class Decoder:
             verify(self._sums, block, table)
         else:
             table.flags |= np.uint16(columns.CHECKSUM_UNKNOWN)
+        pieces = table.flags & np.uint16(columns.FRAGMENT) != 0
+        if pieces.any():
+            # As in Suricata, what a piece carries is looked at where it is put together: no rule meets it twice.
+            table.payload_len[pieces] = 0
         self.counts.inside += len(table) - len(block)
         self.counts.invalid += int(np.count_nonzero(table.flags & np.uint16(columns.INVALID)))
         return table

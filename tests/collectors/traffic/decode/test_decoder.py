@@ -100,6 +100,7 @@ def test_fragments_come_together_as_a_row_of_their_own() -> None:
     table = decode(*pieces)
     assert len(table) == len(pieces) + 1
     assert (table.flags[: len(pieces)] & columns.FRAGMENT).all()
+    assert not table.payload_len[: len(pieces)].any()  # what a piece carries is of the whole alone
     assert row(table, len(pieces), ("sport", "dport", "payload_len", "ip_id")) == {
         "sport": 1000,
         "dport": 2000,

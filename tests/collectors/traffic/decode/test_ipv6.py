@@ -97,5 +97,5 @@ def test_nothing_follows_no_next_header() -> None:
 def test_a_fragment_is_noted_with_its_own_number() -> None:
     packet: Packet = BASE / IPv6ExtHdrFragment(id=0xABCD1234, offset=3, m=1, nh=17) / Raw(bytes(16))
     table = decode(bytes(packet), link=LINK_IPV6)
-    assert (int(table.ip_id[0]), table.frag_offset[0], table.payload_len[0]) == (0xABCD1234, 3, 16)
+    assert (int(table.ip_id[0]), table.frag_offset[0], table.payload_len[0]) == (0xABCD1234, 3, 0)
     assert table.flags[0] & columns.FRAGMENT
