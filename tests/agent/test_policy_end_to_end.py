@@ -1,5 +1,6 @@
 """The declared policy on a whole agent with real connections: the kernel alone brings the former reachability back."""
 
+import contextlib
 import json
 import os
 import signal
@@ -142,9 +143,17 @@ def family(pid: int) -> list[int]:
     found, waiting = [], [pid]
     while waiting:
         found.append(waiting.pop())
-        for task in Path(f"/proc/{found[-1]}/task").iterdir():
-            waiting += [int(child) for child in (task / "children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def kill_family(pid: int) -> None:
+    """Kill a process and everything below it; one that has just ended by itself is no less dead."""
+    for each in family(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -166,8 +175,7 @@ def test_with_agent_and_workers_killed_the_former_reachability_returns_by_itself
     scene.holdfast("apply", "--minutes", "0.3")  # 18 seconds
     assert scene.reaches(22)
     assert not scene.reaches(80)
-    for each in family(pid):
-        os.kill(each, signal.SIGKILL)
+    kill_family(pid)
     assert not scene.reaches(80)  # the trial is still on: nothing ended with the processes
     until(lambda: scene.reaches(80), 60)
     assert scene.reaches(22)
@@ -178,8 +186,7 @@ def test_an_agent_that_is_started_anew_during_a_trial_states_its_end_at_once(sce
     pid = scene.start()
     assert "no policy is on trial" in scene.holdfast("confirm", code=2)
     scene.holdfast("apply", "--minutes", "0.5")  # 30 seconds: the agent starts within them
-    for each in family(pid):
-        os.kill(each, signal.SIGKILL)
+    kill_family(pid)
     scene.start()
     assert not scene.reaches(80)
     assert scene.events("firewall.policy_trial_over") == []

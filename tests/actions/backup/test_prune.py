@@ -457,6 +457,8 @@ def test_kill_at_random_moments_never_harms(original: tuple[Path, list[str]], wh
             pruner.send_signal(signal.SIGKILL)
             finished = "done" in pruner.stdout.read()
             before_end += not finished
+        # What it took the first time is a guess where the machine has other work: kills that come too late come sooner.
+        took = took * 0.8 if finished else took * 1.05
         found = whole(where)
         assert ids[3] in found
         assert set(gone[3:]) <= found
