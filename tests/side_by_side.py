@@ -3,7 +3,8 @@
 usage: python -m tests.side_by_side [all | PACKAGE…]   (without any: every package but `system`, which boots one)
 
 The packages meet only in what their tests share with the whole machine, so that any two may run at once; a package is never beside itself.
-What a run says is shown when it ends; exit code 1 when any failed.
+What a run says is shown when it ends. A few tests that failed are run once more with the machine to themselves, and named if they pass
+then: docs/decisions/0011-failed-tests-once-more-alone.md. Exit code 1 when any failed for good.
 """
 
 import os
@@ -30,6 +31,9 @@ UNCOMPILED = "uncompiled"
 """A run of the tests of what `make native` has compiled, as it runs where nothing is."""
 SOURCES = ("collectors/traffic/streams", "collectors/traffic/protocols")
 NOTHING_SELECTED = 5
+SOME_FAILED = 1
+MOST_AGAIN = 3
+"""So many failures of one run may be for want of the machine; more of them are no accident."""
 
 
 def packages() -> list[tuple[str, ...]]:
@@ -46,6 +50,7 @@ class Run:
 
     def __init__(self, names: Sequence[str], more: Sequence[str] = ()) -> None:
         self.name = " ".join(names)
+        self._names = tuple(names)
         marks = "system" if "system" in names else "not system"
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the run is shown
         argv = [sys.executable, "-u", "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
@@ -75,6 +80,22 @@ class Run:
     def failed(self) -> bool:
         """Whether anything failed; that no test was selected is no failure."""
         return self._process.returncode not in (0, NOTHING_SELECTED)
+
+    @property
+    def failures(self) -> list[str]:
+        """The lines that name what failed."""
+        return [line for line in self.said().splitlines() if line.startswith(("FAILED ", "ERROR "))]
+
+    def again(self) -> "Run | None":
+        """Run what failed once more; None where that is too much, or something else ended the run."""
+        if self._process.returncode != SOME_FAILED or not 0 < len(self.failures) <= MOST_AGAIN:
+            return None
+        return Run(self._names, ("--last-failed", "--last-failed-no-failures=none"))
+
+    @property
+    def passed(self) -> bool:
+        """Whether tests were run, and all of them passed."""
+        return self._process.returncode == 0
 
     def said(self) -> str:
         """Return all it has said so far."""
@@ -121,6 +142,23 @@ def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
     return ended
 
 
+def passes_alone(run: Run) -> bool:
+    """Run what failed once more, with nothing beside it, and say what came of it."""
+    again = run.again()
+    if again is None:
+        return False
+    try:
+        while not again.over() and again.seconds <= LIMIT_S:
+            time.sleep(0.2)
+    finally:
+        again.stop()
+    if not again.passed:
+        show(again)
+        return False
+    say("\n".join(["passed when run again alone, to be mended:", *run.failures]))
+    return True
+
+
 def show(run: Run) -> None:
     """Show what a run came to: all it said if it failed, else its last words."""
     said = run.said().strip()
@@ -144,9 +182,9 @@ def main(words: list[str]) -> int:
     every = packages()
     wanted = set(words) or {name for names in every for name in names} - {"system"}
     ended = run_all([names for names in every if "all" in wanted or wanted & set(names)])
-    failed = [run for run in ended if run.failed]
+    failed = [run for run in ended if run.failed and not passes_alone(run)]
     for run in failed:
-        say("\n".join(line for line in run.said().splitlines() if line.startswith(("FAILED", "ERROR"))))
+        say("\n".join(run.failures))
     outcome = f"FAILED: {', '.join(run.name for run in failed)}" if failed else "all passed"
     say(f"{outcome}; {len(ended)} runs, {(time.monotonic() - begun) / 60:.1f} minutes")
     return 1 if failed else 0
