@@ -92,7 +92,9 @@ class Prefilter:
         # The match that is told is the first one: if that ends too far in, all do.
         plain = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
         flags = [plain | (hyperscan.HS_FLAG_CASELESS if nocase else 0) for _, nocase, _ in keys]
-        ext = [_ext(last if last != span < SHORT else 0) for (_, _, last), span in zip(keys, self._spans, strict=True)]
+        # What is anchored says by itself where it ends.
+        minded = [span < SHORT and key[0][:1] != "^" for key, span in zip(keys, self._spans, strict=True)]
+        ext = [_ext(last if minds else 0) for (_, _, last), minds in zip(keys, minded, strict=True)]
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
             expressions=expressions, ids=list(range(len(keys))), elements=len(keys), flags=flags, ext=ext
