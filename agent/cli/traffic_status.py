@@ -53,7 +53,7 @@ def lines(watching: bool, sight: Mapping[str, Any], at_ms: int, rows: Mapping[st
         yield from _rules(parts["rules"])
     interfaces = [
         [
-            plain(name) + ("" if row.get("present", True) else " (not there)"),
+            plain(name) + _state(row),
             f"{row.get('seen', 0)}",
             f"{row.get('read', 0)}",
             f"{row.get('dropped', 0)}",
@@ -89,6 +89,14 @@ def _parts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         elif f"{what}s" in found:
             found[f"{what}s"][name] = row.get(what) or {}
     return found
+
+
+def _state(interface: Mapping[str, Any]) -> str:
+    """Return what is to be said of an interface over which nothing can come."""
+    if not interface.get("present", True):
+        return " (not there)"
+    still = interface.get("standstill", "")
+    return f" ({plain(still)})" if still else ""
 
 
 def _sensor(now: Mapping[str, Any]) -> Iterator[str]:

@@ -46,6 +46,12 @@ def families(rows: Mapping[str, bytes]) -> Iterator[Family]:
     ):
         samples = [Sample(value=getattr(one, field), labels={"interface": interface}) for interface, one in known]
         yield Family(name=f"traffic_{name}", help=text, type="counter", samples=tuple(samples))
+    up = [
+        Sample(value=int(one.present and not one.standstill), labels={"interface": interface})
+        for interface, one in known
+    ]
+    text = "Whether packets can come over the interface: it is there, up and has a carrier."
+    yield Family(name="traffic_interface_up", help=text, type="gauge", samples=tuple(up))
 
 
 def _sensor(sensor: Sensor) -> Iterator[Family]:

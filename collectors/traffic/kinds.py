@@ -96,6 +96,23 @@ INTERFACE_BACK = Kind(
     fields={"interface": "str", "seconds": "float"},
     ocsf_class=6008,
 )
+INTERFACE_DOWN = Kind(
+    name="traffic.interface_down",
+    meaning="An interface that is watched is there, and nothing can come over it: it is down, or has no carrier.",
+    title="Nothing can come over {interface}: {reason}",
+    severity=Severity.MEDIUM,
+    fields={"interface": "str", "reason": "str"},
+    advice="Bring it up (ip link set), look at its cable or peer, or take it out of collectors.traffic.interfaces.",
+    ocsf_class=6008,
+)
+INTERFACE_UP = Kind(
+    name="traffic.interface_up",
+    meaning="An interface that is watched can carry packets again.",
+    title="Packets can come over {interface} again",
+    severity=Severity.INFORMATIONAL,
+    fields={"interface": "str", "seconds": "float"},
+    ocsf_class=6008,
+)
 KINDS = (
     *FOUND,
     ALERT,
@@ -109,4 +126,6 @@ KINDS = (
     SECRET_MISSING,
     INTERFACE_GONE,
     INTERFACE_BACK,
+    INTERFACE_DOWN,
+    INTERFACE_UP,
 )

@@ -16,7 +16,8 @@ class LiveSource:
     """Packets of interfaces, opened when this is made (CAP_NET_RAW), read until `stop`. A name without an interface is waited for."""
 
     def __init__(self, names: Sequence[str], options: RingOptions | None = None) -> None:
-        self.problem = ""
+        self.problems: dict[str, str] = {}
+        """What the socket of an interface complains of, by name, until packets come over it again."""
         self.names = list(dict.fromkeys(names))
         self._rings: list[Ring] = []
         try:
@@ -31,6 +32,11 @@ class LiveSource:
         self._by_number = {ring.fileno(): ring for ring in self._rings}
         self._stopped = False
         self._nothing = np.zeros(ROOM + PAD, np.uint8)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the sockets, "" for nothing."""
+        return "; ".join(f"{name}: {problem}" for name, problem in self.problems.items())
 
     def blocks(self, idle_s: float = IDLE_S) -> Iterator[Block]:
         """Give blocks as they come, the interfaces in turn; an empty one when nothing came for `idle_s` seconds."""
@@ -52,17 +58,15 @@ class LiveSource:
             if block is None or self._stopped:
                 return
             if len(block):
+                self.problems.pop(ring.name, None)
                 yield block
 
     def _look_again(self, ring: Ring) -> None:
         """Look what a socket complains of: mostly that its interface went."""
         problem = ring.problem()
         if problem:
-            self.problem = f"{ring.name}: {problem}"
-        try:
-            ring.bind()
-        except OSError as error:
-            self.problem = f"{ring.name}: {error.strerror}"
+            self.problems[ring.name] = problem
+        ring.bind()
 
     def _empty(self) -> Block:
         for ring in self._rings:
@@ -74,12 +78,19 @@ class LiveSource:
         """Return the names that no interface has at present."""
         return [ring.name for ring in self._rings if not ring.index]
 
+    def standing_still(self) -> dict[str, str]:
+        """Return the interfaces that are there and over which nothing can come, with the reason (`ring.DOWN`, `ring.NO_CARRIER`)."""
+        found = {ring.name: ring.standstill() for ring in self._rings if ring.index}
+        return {name: why for name, why in found.items() if why}
+
     def refresh(self) -> None:
-        """Take over the kernel's counts, and look for interfaces that went or came back."""
+        """Take over the kernel's counts, and look for interfaces that went or came back; where a ring is `spent`, `blocks` ends."""
         for ring in self._rings:
             ring.refresh()
             if not ring.index:
                 ring.bind()
+            if ring.spent:
+                self.stop()
 
     def counts(self) -> dict[str, RingCounts]:
         """Return the counts by interface."""

@@ -5,6 +5,7 @@ Needs CAP_NET_RAW when it is opened, and nothing later on.
 """
 
 import errno
+import fcntl
 import mmap
 import os
 import socket
@@ -65,6 +66,11 @@ _ETHERNET_LIKE = frozenset({1, 772})
 _BARE = frozenset({519, 768, 769, 776, 778, 65534})
 """ARPHRD_RAWIP, TUNNEL, TUNNEL6, SIT, IPGRE, NONE: the packet begins with IP."""
 _LOOPBACK = 772
+_SIOCGIFFLAGS, _IFREQ, _FLAGS_AT, _UP, _RUNNING = 0x8913, struct.Struct("16s24x"), 16, 1, 64
+"""netdevice(7): struct ifreq begins with the name, flags follow it."""
+DOWN, NO_CARRIER = "down", "no carrier"
+"""Why no packet can come over an interface that is there: it is administratively down, or it is up and not running."""
+_GONE = frozenset({errno.ENODEV, errno.ENXIO})
 _FRAME = 2048
 """Means nothing to the kernel here but that blocks hold a whole number of it."""
 _TICK_MS = 60
@@ -104,6 +110,9 @@ class Ring:
         self.counts = RingCounts()
         self.index = 0
         """The kernel's number of the interface; 0 while there is none of the name."""
+        self.spent = False
+        """Whether it has to be opened anew: the kernel binds a socket of a group once only, and its interface has come back."""
+        self._joined = False
         self._options = options or RingOptions()
         self._at = 0
         self._link = LINK_ETHERNET
@@ -163,7 +172,17 @@ class Ring:
             return False
         if index == self.index:
             return True
-        self._socket.bind((self.name, _ETH_P_ALL))
+        if self._joined:
+            self.spent = True
+            return False
+        try:
+            self._socket.bind((self.name, _ETH_P_ALL))
+        except OSError as error:
+            self.index = 0
+            if error.errno in _GONE:
+                # It went between the look-up and here.
+                return False
+            raise Unavailable(Why.OTHER, f"{self.name}: cannot be read: {error.strerror}") from error
         hardware = self._socket.getsockname()[3]
         if hardware not in _ETHERNET_LIKE | _BARE:
             raise Malformed(
@@ -174,8 +193,9 @@ class Ring:
         if hardware == _LOOPBACK:
             # Every packet passes twice there, once out and once in.
             self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        if self._options.fanout and not self.index:
+        if self._options.fanout:
             self._socket.setsockopt(_SOL_PACKET, _FANOUT, (self._options.fanout & 0xFFFF) | _FANOUT_HASH << 16)
+            self._joined = True
         self.index = index
         return True
 
@@ -244,6 +264,17 @@ class Ring:
         self.counts.seen += seen
         self.counts.dropped += dropped
         self.counts.freezes += freezes
+
+    def standstill(self) -> str:
+        """Return why nothing can come over the interface: `DOWN`, `NO_CARRIER`, "" where something can (or there is no interface)."""
+        try:
+            answer = fcntl.ioctl(self._socket.fileno(), _SIOCGIFFLAGS, _IFREQ.pack(self.name.encode()))
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            return ""
+        flags = struct.unpack_from("H", answer, _FLAGS_AT)[0]
+        return DOWN if not flags & _UP else NO_CARRIER if not flags & _RUNNING else ""
 
     def problem(self) -> str:
         """Return what the socket complains of since the last time; nothing ("") when the interface just went down or away."""

@@ -6,11 +6,16 @@ from console.store.records import AgentDetail, Subject
 from console.web import words
 from console.web.rows import read, unread_words
 from console.web.sight_view import dated, sight_of, why_empty
-from contracts.subjects.traffic import RULES, SENSOR, SUBJECT, Row, Rules, Sensor
+from contracts.subjects.traffic import RULES, SENSOR, SUBJECT, Interface, Row, Rules, Sensor
 
 MAX_PEERS = 10
 MAX_PROTOCOLS = 20
 NOT_THERE = words.Sign("Not there", "down", "bad", "There is no interface of this name: its traffic is not seen.")
+DOWN = words.Sign("Down", "down", "bad", "The interface is administratively down: nothing can come over it.")
+NO_CARRIER = words.Sign(
+    "No carrier", "down", "bad", "The interface is up, but has no carrier: nothing can come over it."
+)
+STANDING_STILL = {"down": DOWN}
 DROPPING = words.Sign("Dropping", "degraded", "bad", "The kernel drops packets before the sensor has read them.")
 DROPPED = words.Sign("Has dropped", "late", "warn", "Packets were dropped since the sensor began, none lately.")
 WHOLE = words.Sign("All read", "up", "good", "Every packet that the kernel saw was read.")
@@ -67,7 +72,7 @@ def traffic_view(detail: AgentDetail, subject: Subject | None) -> TrafficView:
     sensor = rows[SENSOR].sensor if SENSOR in rows else None
     rules = rows[RULES].rules if RULES in rows else None
     interfaces = tuple(_interfaces(rows))
-    bad = any(row.sign in (NOT_THERE, DROPPING) for row in interfaces) or (
+    bad = any(row.sign in (NOT_THERE, DOWN, NO_CARRIER, DROPPING) for row in interfaces) or (
         sight is not None and sight.state == "unseen"
     )
     return TrafficView(
@@ -122,10 +127,18 @@ def _interfaces(rows: dict[str, Row]) -> list[InterfaceRow]:
         one = row.interface
         if one is None:
             continue
-        sign = NOT_THERE if not one.present else DROPPING if one.drop_share else DROPPED if one.dropped else WHOLE
+        sign = _sign(one)
         dropped = f"{one.dropped:,} ({one.drop_share:.2f} % lately)" if one.dropped else "none"
         found.append(InterfaceRow(key, key.partition(" ")[2], sign, f"{one.seen:,}", dropped))
     return found
+
+
+def _sign(one: Interface) -> words.Sign:
+    if not one.present:
+        return NOT_THERE
+    if one.standstill:
+        return STANDING_STILL.get(one.standstill, NO_CARRIER)
+    return DROPPING if one.drop_share else DROPPED if one.dropped else WHOLE
 
 
 def _peers(rows: dict[str, Row]) -> list[PeerRow]:

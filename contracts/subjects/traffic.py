@@ -78,6 +78,8 @@ class Interface(Record):
     """One interface: what the kernel saw and dropped, how often its ring was full, what the sensor read."""
 
     present: bool = True
+    standstill: str = ""
+    """Why nothing can come over an interface that is there: `down`, or `no carrier`; "" where something can."""
     seen: int = 0
     dropped: int = 0
     freezes: int = 0

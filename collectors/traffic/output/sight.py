@@ -1,9 +1,10 @@
 """What the sensor could not see, as events and blind spots; and its numbers as rows."""
 
-from collectors.traffic.kinds import CUT, DROPPED, EVICTED, INTERFACE_BACK, INTERFACE_GONE, NOT_RECORDED
+from collectors.traffic.kinds import CUT, DROPPED, EVICTED, NOT_RECORDED
 from collectors.traffic.live import LiveSource
 from collectors.traffic.native import ROOM
 from collectors.traffic.output.eve import address
+from collectors.traffic.output.interfaces import Interfaces
 from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.statistics import Talkers
 from collectors.traffic.pipeline import Passed, Pipeline
@@ -69,7 +70,7 @@ class Sight:
     def __init__(self, emit: Emit, now_s: float, now_ms: int) -> None:
         self._emit = emit
         self._talkers = Talkers()
-        self._gone: dict[str, float] = {}
+        self._interfaces = Interfaces(emit)
         self._drops: dict[str, _Loss] = {}
         self._evicted, self._unrecorded, self._cut = _Loss(), _Loss(), _Loss()
         self._most = ""
@@ -95,7 +96,7 @@ class Sight:
 
     def tick(self, source: LiveSource, pipeline: Pipeline, reporting: Reporting, rules: Rules, now_s: float) -> None:
         """State what is new of interfaces, drops, evictions and records, and what cannot be seen."""
-        self._interfaces(source, now_s)
+        self._interfaces.look(source, now_s)
         since_s, self._looked_s = self._looked_s, now_s
         for name, counts in source.counts().items():
             self._drops.setdefault(name, _Loss()).take(counts.dropped, counts.seen, since_s, now_s)
@@ -144,12 +145,13 @@ class Sight:
             self._roll(source, pipeline, now_s)
         rows = {SENSOR: Row(what="sensor", sensor=self._sensor(pipeline, reporting))}
         rows[RULES] = Row(what="rules", rules=rules)
-        missing = set(source.missing())
+        missing, still = set(source.missing()), source.standing_still()
         for name, counts in source.counts().items():
             rows[f"interface {name}"] = Row(
                 what="interface",
                 interface=Interface(
                     present=name not in missing,
+                    standstill=still.get(name, ""),
                     seen=counts.seen,
                     dropped=counts.dropped,
                     freezes=counts.freezes,
@@ -213,27 +215,8 @@ class Sight:
             self._passed[name] = (counts.seen, counts.dropped)
         self._peers = self._talkers.report(pipeline.flows.columns)
 
-    def _interfaces(self, source: LiveSource, now_s: float) -> None:
-        missing = set(source.missing())
-        for name in sorted(missing - self._gone.keys()):
-            self._gone[name] = now_s
-            self._emit.event(INTERFACE_GONE.event(name, interface=name))
-        for name in [name for name in self._gone if name not in missing]:
-            since = self._gone.pop(name)
-            if name in source.names:
-                self._emit.event(INTERFACE_BACK.event(name, interface=name, seconds=round(now_s - since, 1)))
-
     def _blind(self, pipeline: Pipeline, rules: Rules, now_s: float) -> list[Blind]:
-        spots = [
-            Blind(
-                what=f"the traffic of {name}",
-                # It is named in the settings: that it is not there is no finding, but a failure to look.
-                why=Why.OTHER,
-                detail="there is no interface of this name now",
-                fix="Bring it back, or take it out of collectors.traffic.interfaces.",
-            )
-            for name in sorted(self._gone)
-        ]
+        spots = list(self._interfaces.blind())
         spots += [_dropping(name) for name, loss in sorted(self._drops.items()) if loss.lately(now_s)]
         if self._evicted.lately(now_s):
             spots.append(

@@ -19,6 +19,7 @@ ROWS = {
         "what": "interface",
         "interface": {"present": False, "seen": 9, "dropped": 4, "drop_share": 44.4},
     },
+    "interface eth1": {"what": "interface", "interface": {"standstill": "no carrier"}},
     "peer 192.0.2.1": {"what": "peer", "peer": {"bytes_sent": 2048}},
     "protocol http": {"what": "protocol", "protocol": {"conversations": 3}},
 }
@@ -44,6 +45,7 @@ def test_all_numbers_are_told_and_what_is_not_seen_comes_first() -> None:
         "10 in use, 1 refused",
         "from the cache, others are being loaded",
         "eth0 (not there)",
+        "eth1 (no carrier)",
         "44.40 %",
         "192.0.2.1",
         "http",

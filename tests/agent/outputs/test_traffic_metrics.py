@@ -12,6 +12,7 @@ def test_drops_rates_and_rules_are_metrics_and_addresses_are_not() -> None:
         "sensor": Row(what="sensor", sensor=Sensor(packets=7, lag_ms=61)),
         "rules": Row(what="rules", rules=Rules(loaded=24827, silent=3)),
         "interface eth0": Row(what="interface", interface=Interface(seen=10, dropped=2)),
+        "interface eth1": Row(what="interface", interface=Interface(standstill="down")),
         "peer 192.0.2.1": Row(what="peer", peer=Peer(bytes_sent=1)),
     }
     text = render(families({key: msgspec.msgpack.encode(row) for key, row in rows.items()})).decode()
@@ -19,6 +20,8 @@ def test_drops_rates_and_rules_are_metrics_and_addresses_are_not() -> None:
         "holdfast_traffic_packets_total 7",
         "holdfast_traffic_lag_seconds 0.061",
         'holdfast_traffic_interface_dropped_total{interface="eth0"} 2',
+        'holdfast_traffic_interface_up{interface="eth0"} 1',
+        'holdfast_traffic_interface_up{interface="eth1"} 0',
         'holdfast_traffic_rules{state="in_use"} 24827',
         'holdfast_traffic_rules{state="never_match"} 3',
     ):

@@ -1,9 +1,12 @@
 """Live capture of several interfaces, which come and go."""
 
+import socket
 import time
 
+import pytest
+
 from collectors.traffic.live import LiveSource
-from collectors.traffic.ring import RingOptions
+from collectors.traffic.ring import DOWN, NO_CARRIER, Ring, RingOptions
 from tests.collectors.traffic.netns import alone, ip
 from tests.collectors.traffic.test_ring import frame, send
 
@@ -89,6 +92,75 @@ def test_what_the_kernel_counts_is_there_by_interface() -> None:
         assert source.counts()["hfb"].dropped == 0
         source.stop()
         assert list(source.blocks()) == []
+        source.close()
+
+    alone(body)
+
+
+def test_an_interface_that_is_down_or_has_no_carrier_is_named_as_such() -> None:
+    def body() -> None:
+        source = LiveSource(["hfa", "hfb", "hfnone"], FILTERED)
+        assert source.standing_still() == {}
+        ip("link", "set", "hfb", "down")
+        assert source.standing_still() == {"hfa": NO_CARRIER, "hfb": DOWN}, (
+            "the other end of a pair that is down has no carrier"
+        )
+        ip("link", "set", "hfb", "up")
+        assert source.standing_still() == {}
+        ip("link", "del", "hfa")
+        assert gather(source, 1, 0.3) == []
+        assert source.standing_still() == {} and source.missing() == ["hfa", "hfb", "hfnone"]
+        source.close()
+
+    alone(body)
+
+
+def test_an_interface_that_goes_between_look_up_and_bind_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def body() -> None:
+        source = LiveSource(["hfnone"], FILTERED)
+        monkeypatch.setattr(socket, "if_nametoindex", lambda name: 4711)
+        assert gather(source, 1, 0.3) == []
+        assert source.missing() == ["hfnone"]
+        source.close()
+
+    alone(body)
+
+
+def test_a_ring_of_a_group_whose_interface_came_back_is_to_be_opened_anew() -> None:
+    def body() -> None:
+        options = RingOptions(filter="udp port 9", blocks=4, fanout=4712)
+        source = LiveSource(["hfb"], options)
+        ip("link", "del", "hfa")
+        assert gather(source, 1, 0.3) == [] and source.missing() == ["hfb"]
+        ip("link", "add", "hfa", "type", "veth", "peer", "name", "hfb")
+        ip("link", "set", "hfa", "up")
+        ip("link", "set", "hfb", "up")
+        begin = time.monotonic()
+        assert gather(source, 1) == []
+        assert time.monotonic() - begin < 10, "it ended, so that it is opened anew"
+        source.close()
+        source = LiveSource(["hfb"], options)
+        send("hfa", [frame(7)])
+        assert gather(source, 1) == [(0, frame(7))]
+        source.close()
+
+    alone(body)
+
+
+def test_what_a_socket_complains_of_stands_until_packets_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def body() -> None:
+        source, plain = LiveSource(["hfb"], FILTERED), Ring.problem
+        monkeypatch.setattr(Ring, "problem", lambda ring: plain(ring) or "No buffer space available")
+        ip("link", "set", "hfb", "down")
+        assert gather(source, 1, 0.3) == []
+        assert source.problems == {"hfb": "No buffer space available"}
+        assert source.problem == "hfb: No buffer space available"
+        ip("link", "set", "hfb", "up")
+        assert gather(source, 1, 0.3) == []
+        monkeypatch.undo()
+        send("hfa", [frame(8)])
+        assert gather(source, 1) == [(0, frame(8))]
+        assert source.problem == ""
         source.close()
 
     alone(body)

@@ -26,6 +26,8 @@ def test_rate_rules_drops_talkers_and_protocols_are_told():
             "interface eth0": Row(what="interface", interface=Interface(seen=1000, dropped=10, drop_share=1.0)),
             "interface eth1": Row(what="interface", interface=Interface(present=False)),
             "interface eth2": Row(what="interface", interface=Interface(seen=5, dropped=1)),
+            "interface eth3": Row(what="interface", interface=Interface(seen=5, standstill="down")),
+            "interface eth4": Row(what="interface", interface=Interface(standstill="no carrier")),
             "peer 192.0.2.1": Row(what="peer", peer=Peer(bytes_sent=10)),
             "peer 192.0.2.2": Row(what="peer", peer=Peer(bytes_received=9000)),
             "protocol http": Row(what="protocol", protocol=Protocol(conversations=3, transactions=4)),
@@ -42,6 +44,8 @@ def test_rate_rules_drops_talkers_and_protocols_are_told():
         ("eth0", "Dropping", "10 (1.00 % lately)"),
         ("eth1", "Not there", "none"),
         ("eth2", "Has dropped", "1 (0.00 % lately)"),
+        ("eth3", "Down", "none"),
+        ("eth4", "No carrier", "none"),
     ]
     assert [row.address for row in shown.peers] == ["192.0.2.2", "192.0.2.1"]
     assert [(row.name, row.conversations) for row in shown.protocols] == [("http", "3")]

@@ -8,7 +8,6 @@ from collectors.traffic.output.reporting import Reporting
 from collectors.traffic.output.sight import Sight
 from collectors.traffic.pipeline import Pipeline
 from collectors.traffic.ring import RingCounts
-from contracts.errors import Why
 from contracts.subjects.traffic import Rules
 from tests.collectors.traffic.rules.engine import scene
 from tests.collectors.traffic.told import Told
@@ -19,7 +18,12 @@ class Interfaces:
 
     def __init__(self) -> None:
         self.names, self.gone = ["eth0"], list[str]()
+        self.still: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
         self.ring = RingCounts()
+
+    def standing_still(self) -> dict[str, str]:
+        return self.still
 
     def counts(self) -> dict[str, RingCounts]:
         return {"eth0": self.ring}
@@ -112,19 +116,6 @@ def test_tables_that_are_made_anew_count_from_nothing() -> None:
     assert [event.fields["count"] for event in seen.told.events] == [50, 4]
 
 
-def test_interfaces_that_go_and_come_back() -> None:
-    seen = Seen()
-    seen.source.gone = ["eth0"]
-    assert seen.tick(1.0) == ["the traffic of eth0"]
-    (spot,) = seen.told.spots
-    # "Not present" would say that there is nothing to look at.
-    assert spot.why is not Why.NOT_PRESENT
-    seen.source.gone = []
-    assert seen.tick(9.0) == []
-    assert seen.told.kinds() == ["traffic.interface_gone", "traffic.interface_back"]
-    assert seen.told.events[1].fields["seconds"] == 8.0
-
-
 def test_what_takes_sight_away_is_named() -> None:
     seen = Seen()
     seen.rules = Rules(loaded=0, refused=2, silent=3, problem="no file")
@@ -153,6 +144,7 @@ def test_what_takes_sight_away_is_named() -> None:
 def test_rows_have_the_numbers_of_all_parts() -> None:
     seen = Seen()
     reporting = Reporting(Options(), seen.told, 0.0)
+    seen.source.still = {"eth0": "no carrier"}
     (passed,) = seen.pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), 0)
     seen.sight.take(passed, scene.START + 5_000_000)
     source: Any = seen.source
@@ -160,6 +152,8 @@ def test_rows_have_the_numbers_of_all_parts() -> None:
     sensor = rows["sensor"].sensor
     assert sensor is not None and (sensor.packets, sensor.flows, sensor.lag_ms, sensor.since_ms) == (1, 1, 5.0, 7)
     assert sensor.packets_per_s == 0.1 or sensor.packets_per_s == round(1 / 20, 1)
+    interface = rows["interface eth0"].interface
+    assert interface is not None and interface.present and interface.standstill == "no carrier"
     assert (
         rows["rules"].rules == seen.rules
         and "interface eth0" in rows
