@@ -33,7 +33,7 @@ from collectors.traffic.detectors.volume import Volume
 from collectors.traffic.detectors.web import Web
 from collectors.traffic.flows.batch import Batch
 from collectors.traffic.flows.store import Columns
-from collectors.traffic.protocols.news import Change, Transaction
+from collectors.traffic.protocols.news import FAILED, Change, Transaction
 from collectors.traffic.streams.news import News
 
 EVIDENCE = 32
@@ -152,6 +152,7 @@ class Detectors:
         takers, logins, columns = self._takers, self._logins, self._columns
         for change in changes:
             if change.transaction is None:
+                self._memory.asking[change.conversation.slot] = change.conversation.protocol != FAILED
                 if logins is not None:
                     logins.talks(change, columns)
                 continue

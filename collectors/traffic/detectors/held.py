@@ -1,7 +1,9 @@
 """Connections held open: many of one client at one service in which the server cannot say anything, or cannot get rid of what it says.
 
 That is what slow headers and slow bodies (the request is never complete, so the server is silent) and slow reading (the client's window
-stays shut) have in common, whatever the tool. Services that greet first, and clients that wait between requests, are not like that.
+stays shut) have in common, whatever the tool. Services that greet first, and clients that wait between requests, are not like that; nor
+are a proxy whose many whole requests the server takes its time for (long polling), and programs that log or count to a server which
+never speaks.
 """
 
 import numpy as np
@@ -22,6 +24,8 @@ EVERY_NS = 2_000_000_000
 _TCP = 6
 _SHUT = 64
 """A window of so few units or less holds no segment of use."""
+_SHOWN = 16
+"""Bytes after which a client has shown whether it speaks a protocol that is known here."""
 
 
 class Held:
@@ -57,7 +61,8 @@ class Held:
         live = np.flatnonzero(columns.live[: len(memory.made)] & memory.proven[: len(columns)])
         state = columns.tcp_state[live]
         live = live[(columns.protocol[live] == _TCP) & (state >= OPEN) & (state <= FIN_WAIT)]
-        silent = (memory.said[1, live] == 0) & (now_ns - columns.first_ns[live] >= after)
+        waiting = memory.asking[live] | (memory.said[0, live] < _SHOWN)
+        silent = (memory.said[1, live] == 0) & waiting & (now_ns - columns.first_ns[live] >= after)
         stalled = memory.stalled_ns[live]
         stalled_long = (stalled > 0) & (now_ns - stalled >= after)
         for method, held in (("unfinished requests", live[silent]), ("shut windows", live[stalled_long])):

@@ -11,7 +11,7 @@ OPEN, LEFT, ANSWERED = 0, 1, 2
 """What was made of a flow: nothing yet; it led to nothing; it led to something."""
 
 _PAIRS = ("home", "said", "packets", "ours")
-_SINGLES = ("made", "proven", "method", "settled", "requests", "finished", "stalled_ns")
+_SINGLES = ("made", "proven", "method", "settled", "requests", "finished", "stalled_ns", "asking")
 
 
 class Memory:
@@ -36,6 +36,8 @@ class Memory:
         self.finished: I64 = np.zeros(0, np.int64)
         self.stalled_ns: I64 = np.zeros(0, np.int64)
         """Since when the client has kept its window shut, 0 while it does not."""
+        self.asking: Bools = np.zeros(0, np.bool_)
+        """The client has begun to speak a protocol that is known, and has not got through a whole request."""
 
     def room(self, slots: int) -> None:
         """Make room for as many slots as the flow table has."""

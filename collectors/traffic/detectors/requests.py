@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from collectors.traffic.detectors.memory import COPY, Memory
-from collectors.traffic.protocols.http.transaction import HttpTransaction
+from collectors.traffic.protocols.http.transaction import COMPLETE, HttpTransaction
 from collectors.traffic.protocols.news import Change, Transaction
 
 
@@ -34,6 +34,8 @@ class Requests:
         if number > memory.requests[slot]:
             memory.requests[slot] = number
             self.begun.append(slot)
+        if tx.request >= COMPLETE:
+            memory.asking[slot] = False
         if tx.done and number > memory.finished[slot]:
             memory.finished[slot] = number
             self.answered.append(_answered(slot, tx))
@@ -47,6 +49,8 @@ class Requests:
         if number > memory.requests[slot]:
             memory.requests[slot] = number
             self.begun.append(slot)
+        if tx.request >= COMPLETE:
+            memory.asking[slot] = False
         if tx.done and id(tx) not in self._streams:
             # It is over with this block: there are no changes of it later.
             self._streams.add(id(tx))

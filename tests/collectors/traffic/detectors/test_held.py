@@ -65,3 +65,35 @@ def test_idle_connections_of_a_service_that_has_spoken_are_no_attack(greets: boo
 def test_closed_connections_are_not_held() -> None:
     packets = [p for n in range(60) for p in Talk(THEM, US, 80, n * 0.01, 2000 + n).open().ask(b"GET").close()]
     assert found(packets) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (8080, b"GET /poll HTTP/1.0\r\nHost: example.org\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"),
+        (8080, b"POST /report HTTP/1.1\r\nHost: example.org\r\nContent-Length: 4\r\n\r\n{yr}"),
+        (514, b"<13>Nov 23 06:00:01 host app[1]: hello\n"),
+        (2003, b"app.requests 7 1763856000\n"),
+    ],
+)
+def test_a_server_that_takes_its_time_or_never_speaks_is_not_kept_from_speaking(port: int, said: bytes) -> None:
+    packets: list[Packet] = []
+    for number in range(60):
+        packets += Talk("10.0.0.2", US, port, number * 0.01, 2000 + number).open().ask(said).wait(25).packets
+    assert found(packets) == []
+
+
+def test_a_body_that_never_ends_is_held_though_its_headers_are_whole() -> None:
+    packets: list[Packet] = []
+    for number in range(20):
+        talk = Talk(THEM, US, 80, number * 0.01, 2000 + number).open()
+        talk.ask(b"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 9000\r\n\r\na=")
+        packets += talk.wait(5).ask(b"b").wait(5).ask(b"c").packets
+    assert found(packets) == [("unfinished requests", THEM, False)]
+
+
+def test_connections_in_which_nobody_says_anything_are_held() -> None:
+    packets: list[Packet] = []
+    for number in range(20):
+        packets += Talk(THEM, US, 80, number * 0.01, 2000 + number).open().wait(5).send(False, ACK).packets
+    assert found(packets) == [("unfinished requests", THEM, False)]
