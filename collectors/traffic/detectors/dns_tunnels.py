@@ -1,7 +1,8 @@
 """DNS that carries data: many different long names under one domain, asked by one client.
 
-What counts is how much the names carry in front of the domain, in different names: names that are merely many (blocklists, content
-networks) or merely long (one tracker) stay below. Names under `arpa` are addresses.
+What counts is how much the names carry in front of the domain, in labels that were not there before: names that are merely many
+(blocklists, content networks), merely long (one tracker), or that say much the same each time (an address in digits or nibbles, the name
+of a region) stay below. Names under `arpa` are addresses.
 """
 
 from collections import OrderedDict
@@ -27,6 +28,8 @@ _CARRIERS = frozenset((10, 16, 5, 15, 33, 65399))
 class _Talk:
     began_ns: int
     names: set[bytes] = field(default_factory=set)
+    labels: set[tuple[int, bytes]] = field(default_factory=set)
+    """Labels by their place in front of the domain: data changes them, an address of few digits soon says them again."""
     carried: int = 0
     asked: int = 0
     carriers: int = 0
@@ -39,6 +42,7 @@ class DnsTunnels:
         self._options, self._voice = options, voice
         self._talks: OrderedDict[tuple[int, int, int, bytes], _Talk] = OrderedDict()
         self._window_ns = int(options.window * 1e9)
+        self._lookups = frozenset(domain.lower().encode() for domain in options.lookups)
         self.evicted = 0
 
     def take(self, change: Change, tx: Transaction, columns: Columns) -> None:
@@ -49,7 +53,7 @@ class DnsTunnels:
 
     def _name(self, change: Change, tx: Transaction, columns: Columns, name: bytes) -> None:
         domain = registered(name)
-        if len(name) - len(domain) <= _LEAST or domain.endswith(b".arpa"):
+        if len(name) - len(domain) <= _LEAST or domain.endswith(b".arpa") or domain in self._lookups:
             return
         slot, time_ns = change.conversation.slot, change.time_ns
         client = (int(columns.family[slot]), int(columns.src_hi[slot]), int(columns.src_lo[slot]))
@@ -65,7 +69,11 @@ class DnsTunnels:
         if len(talk.names) >= _NAMES or name in talk.names:
             return
         talk.names.add(name)
-        talk.carried += len(name) - len(domain) - 1
+        for label in enumerate(reversed(name[: -len(domain) - 1].split(b"."))):
+            if label not in talk.labels:
+                talk.carried += len(label[1]) + 1
+                if len(talk.labels) < _NAMES:
+                    talk.labels.add(label)
         talk.carriers += bool(_CARRIERS.intersection(tx.integers("dns.rrtype", False)))
         options, names = self._options, len(talk.names)
         if names >= options.names and talk.carried >= max(options.carried, options.length * names):

@@ -126,6 +126,25 @@ class DnsOptions(Record):
     names: Annotated[_Count, Meta(description="Different names of one domain.")] = 30
     carried: Annotated[_Count, Meta(description="Bytes in front of the domain, in different names together.")] = 1500
     length: Annotated[_Count, Meta(description="Bytes in front of the domain, on average.")] = 24
+    lookups: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Registered domains whose long names are questions, not data: blocklists, clouds' names of hosts."
+        ),
+    ] = (
+        *(
+            "spamhaus.org",
+            "spamhaus.net",
+            "surbl.org",
+            "uribl.com",
+            "msbl.org",
+            "spamcop.net",
+            "dnswl.org",
+            "abuseat.org",
+        ),
+        *("barracudacentral.org", "senderscore.com", "mailspike.net", "invaluement.com", "rspamd.com", "sorbs.net"),
+        *("sophosxl.net", "mcafee.com", "trendmicro.com", "cymru.com", "amazonaws.com", "cluster.local"),
+    )
     missing: Annotated[_Count, Meta(description="Different domains that do not exist and look generated.")] = 20
     missing_window: Annotated[Duration, Meta(description="Time in which that many.")] = 300.0
     missing_share: Annotated[_Share, Meta(description="Share of the missing domains that must look generated.")] = 0.6

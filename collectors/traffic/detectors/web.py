@@ -21,15 +21,22 @@ from contracts.event import Severity
 
 _REMEMBERED = 16_384
 _BODY = 2048
+_WRITTEN = 5
+_STATEMENT = re.compile(
+    rb"(?i)\s*(?:[\w.\[\]-]+=)?\s*(?:select|with|insert|update|delete|explain|show|create|alter|drop)\s"
+)
+"""A value that is a whole statement is what a console or a program asks a database (InfluxDB, ClickHouse, Adminer): nothing is injected."""
+_BETWEEN_VALUES = re.compile(rb"[?&]|(?<!\\)\"")
 _ODD = re.compile(rb"['\"<>$`;|\\%(+ {*]")
 _ODD_AGENT = re.compile(rb"['<>$`|\\%{]")
 _PLACES = (b"..", b"/etc/", b"/.", b"wp-config", b"phpunit")
 """What any of the patterns needs: most requests have none of it, and are not looked at further."""
+_SQL = "SQL injection"
 _ATTACKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
     (name, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for name, pattern in (
         (
-            "SQL injection",
+            _SQL,
             rb"union[\s/*+(]+(?:all[\s/*+(]+)?select|['\")]\s*(?:or|and)\s+['\"(]?[\w.]+['\")]?\s*(?:=|like|between|<|>)"
             rb"|\b(?:or|and)\s+(\d{1,6})\s*=\s*\1\b|(?:sleep|benchmark|pg_sleep|waitfor\s+delay|randomblob|extractvalue|updatexml)\s*[(']"
             rb"|information_schema\b|\bselect\b.{1,80}\bfrom\b.{1,80}(?:--|#|/\*|\bwhere\b)|;\s*(?:drop|insert|update|delete|shutdown)\s"
@@ -61,6 +68,11 @@ _ATTACKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
 )
 _FORM = re.compile(rb"(?i)(?:^|&)[\w\[\].-]*(?:pass|passwd|password|pwd)[\w\[\].-]*=")
 
+_GUESSABLE = re.compile(rb"(?i)\s*(?:Basic|Digest|NTLM|Negotiate)\b")
+_TOKEN = re.compile(rb"(?i)\b(?:NTLM|Negotiate)\s+[A-Za-z0-9+/]{8}")
+_STALE = re.compile(rb"(?i)\bstale\s*=\s*\"?true")
+_NO = re.compile(rb"(?i)error|invalid|incorrect|denied|wrong|fail|unauthori[sz]ed|\"(?:success|ok)\"\s*:\s*(?:false|0)")
+
 
 @dataclass(slots=True)
 class _Client:
@@ -68,7 +80,13 @@ class _Client:
     requests: int = 0
     errors: int = 0
     attacks: int = 0
+    written: int = 0
     names: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """Requests with texts of attacks; in bodies people write about such things, so these count a fifth."""
+        return self.attacks + self.written // _WRITTEN
 
 
 class Web:
@@ -86,14 +104,15 @@ class Web:
             self._login(one, columns, now_ns)
             if not self._options.enabled:
                 continue
-            attack = _attack(one)
+            attack, written = _attack(one)
             client = self._client(one.slot, columns, now_ns)
             client.requests += 1
             client.errors += one.status in (400, 403, 404, 405, 414, 500, 501)
             if attack:
-                client.attacks += 1
+                client.attacks += not written
+                client.written += written
                 client.names = (*(name for name in client.names if name != attack), attack)
-                if client.attacks >= self._options.attacks:
+                if client.weight >= self._options.attacks:
                     self._say(client, one.slot, columns, now_ns, "attack text")
             if client.errors >= self._options.errors and client.errors >= self._options.share * client.requests:
                 self._say(client, one.slot, columns, now_ns, "failing requests")
@@ -119,16 +138,20 @@ class Web:
             if given.lstrip()[:6].lower() == b"basic ":
                 self._credentials.seen(columns, one.slot, "http basic", now_ns)
             if self._logins is not None and one.status == 401:
-                self._logins.outcome(one.slot, True, "http")
+                # (A token that has expired is sent again and again by honest programs, and nobody guesses one.)
+                if _GUESSABLE.match(given) is not None and not _goes_on(
+                    tx.response_message.headers.get(b"www-authenticate") or b""
+                ):
+                    self._logins.outcome(one.slot, True, "http")
             elif self._logins is not None and one.status in (200, 204, 301, 302):
                 self._logins.outcome(one.slot, False, "http")
         elif tx.method == b"POST" and b"urlencoded" in (headers.get(b"content-type") or b"").lower():
             body = _body(tx)
             if _FORM.search(body) is not None:
                 self._credentials.seen(columns, one.slot, "http form", now_ns)
-                if self._logins is not None:
-                    # A form that is shown again, or refused, was a failure; success leads elsewhere.
-                    self._logins.outcome(one.slot, one.status not in (301, 302, 303, 307, 204), "http form")
+                failed = _refused(one)
+                if self._logins is not None and failed is not None:
+                    self._logins.outcome(one.slot, failed, "http form")
 
     def _say(self, client: _Client, slot: int, columns: Columns, now_ns: int, method: str) -> None:
         options, family = self._options, int(columns.family[slot])
@@ -136,8 +159,10 @@ class Web:
         numbers = {"requests": float(client.requests), "failing_requests": float(client.errors)}
         limits = {"failing_requests": float(options.errors)}
         if sure:
+            numbers = {"bodies_with_attack_text": float(client.written), **numbers} if client.written else numbers
             numbers = {"requests_with_attack_text": float(client.attacks), **numbers}
             limits = {"requests_with_attack_text": float(options.attacks)}
+            limits["bodies_with_attack_text"] = float(options.attacks * _WRITTEN)
             method = ", ".join(sorted(client.names))
         self._voice.say(
             Finding(
@@ -146,7 +171,7 @@ class Web:
                     family, int(columns.dst_hi[slot]), int(columns.dst_lo[slot]), int(columns.dport[slot]), 6
                 ),
                 sender=endpoint(family, int(columns.src_hi[slot]), int(columns.src_lo[slot])),
-                severity=Severity.HIGH if sure and client.attacks >= 5 * options.attacks else kinds.WEB_PROBED.severity,
+                severity=Severity.HIGH if sure and client.weight >= 5 * options.attacks else kinds.WEB_PROBED.severity,
                 forgeable=False,
                 method=method,
                 numbers=numbers,
@@ -160,8 +185,25 @@ class Web:
         )
 
 
-def _attack(one: Answered) -> str:
-    """Return what kind of attack a request carries text of, "" for none."""
+def _goes_on(challenge: bytes) -> bool:
+    """Return whether a 401 is a step of a login, not its refusal: a token of NTLM or Kerberos, an old nonce (RFC 4559, 7616)."""
+    return _TOKEN.search(challenge) is not None or _STALE.search(challenge) is not None
+
+
+def _refused(one: Answered) -> bool | None:
+    """Return whether a form with a password was refused; None where the answer does not say."""
+    if one.status in (301, 302, 303, 307, 204):
+        return False
+    message = one.tx.response_message
+    if one.status == 200 and b"html" not in (message.headers.get(b"content-type") or b"html").lower():
+        # What programs ask (a token, a session) is answered in data: a refusal with this status says so.
+        return True if _NO.search(message.body.beginning(_BODY)) is not None else None
+    # A form that is shown again, or refused, was a failure; success leads elsewhere.
+    return one.status < 500 or None
+
+
+def _attack(one: Answered) -> tuple[str, bool]:
+    """Return what kind of attack a request carries text of, "" for none, and whether only its body does."""
     tx = one.tx
     headers = tx.request_message.headers
     parts = [
@@ -172,9 +214,10 @@ def _attack(one: Answered) -> str:
     agent = headers.get(b"user-agent")
     if agent and _ODD_AGENT.search(agent) is not None:
         parts.append(agent)
-    if tx.method != b"GET":
-        parts.append(_body(tx))
-    return next((name for part in parts if (name := _kind_of(part))), "")
+    name = next((name for part in parts if (name := _kind_of(part))), "")
+    if name or tx.method == b"GET":
+        return name, False
+    return _kind_of(_body(tx)), True
 
 
 def _body(tx: HttpTransaction) -> bytes:
@@ -183,7 +226,21 @@ def _body(tx: HttpTransaction) -> bytes:
 
 
 def _kind_of(part: bytes) -> str:
+    found = _matching(part)
+    if found != _SQL:
+        return found
+    # Asked of the whole at first, since hardly anything gets here.
+    values = [value for value in _BETWEEN_VALUES.split(part) if _STATEMENT.match(_plain(value)) is None]
+    return next((name for value in values if (name := _matching(value))), "")
+
+
+def _plain(part: bytes) -> bytes:
     text = part.replace(b"+", b" ")
     for _ in range(2):
         text = unquote_to_bytes(text) if b"%" in text else text
+    return text
+
+
+def _matching(part: bytes) -> str:
+    text = _plain(part)
     return next((name for name, pattern in _ATTACKS if pattern.search(text) is not None), "")

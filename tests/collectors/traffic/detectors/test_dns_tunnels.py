@@ -82,3 +82,30 @@ def test_domains_beyond_the_bound_are_forgotten_and_counted() -> None:
     ]
     listener.hear(packets)
     assert listener.detectors.counts().evicted["tunnels"] == 100
+
+
+def asked(names_: list[str], gap: float = 0.3) -> list[Packet]:
+    """Return questions for these names."""
+    return [p for n, name in enumerate(names_) for p in lookup("10.0.0.5", "10.0.0.2", n * gap, name)]
+
+
+def test_names_that_say_much_the_same_each_time_carry_little() -> None:
+    chance = random.Random(1)
+    nibbles = [".".join(chance.choices("0123456789abcdef", k=32)) + ".bl.example.org" for _ in range(200)]
+    assert found(asked(nibbles)) == [], "an IPv6 address at a blocklist"
+    hosts = [f"host-203-0-{n % 100}-{n}.customers.frankfurt.dynamic.example.org" for n in range(200)]
+    assert found(asked(hosts)) == [], "an address in a provider's names"
+    clusters = [f"api-{n}.eu.example.com.prod.svc.corp.example.org" for n in range(200)]
+    assert found(asked(clusters)) == [], "what a search list adds"
+
+
+def test_data_in_short_labels_is_a_tunnel_all_the_same() -> None:
+    chance = random.Random(2)
+    pairs = [".".join("".join(chance.choices(LETTERS, k=2)) for _ in range(30)) + ".example.org" for _ in range(60)]
+    assert found(asked(pairs)) == [("example.org", "HIGH")]
+
+
+def test_lists_that_are_asked_for_digests_are_no_tunnels() -> None:
+    digests = names(200, 40, domain="ebl.msbl.org")
+    assert found(digests) == []
+    assert found(names(200, 40, domain="msbl.org.example.org")) == [("example.org", "MEDIUM")]

@@ -1,5 +1,7 @@
 """Guessed logins: failures in words, sessions that were none, successes after failures, and many clients together."""
 
+import pytest
+
 from collectors.traffic.detectors.options import DetectorOptions, LoginOptions
 from tests.collectors.traffic.detectors.benign import _ssh_session
 from tests.collectors.traffic.detectors.crowd import Packet, Talk, hear, http, kinds
@@ -69,6 +71,13 @@ def test_http_basic_counts_only_with_credentials() -> None:
     ]
 
 
+def test_a_token_that_has_expired_is_no_guess() -> None:
+    assert (
+        logins(http(THEM, US, 0.0, ["/a"] * 30, "401 Unauthorized", headers={"Authorization": "Bearer e30.e30.x"}))
+        == []
+    )
+
+
 def test_many_clients_that_fail_a_little_are_one_finding_without_a_sender() -> None:
     options = DetectorOptions(logins=LoginOptions(spray=30, spray_clients=5))
     packets: list[Packet] = []
@@ -81,3 +90,55 @@ def test_many_clients_that_fail_a_little_are_one_finding_without_a_sender() -> N
     found = [one for one in hear(packets, options) if one.kind.name == "traffic.logins_sprayed"]
     assert [(one.sender, len(one.senders), one.subject) for one in found] == [("", 8, f"{US}:21/tcp")]
     assert "logins_sprayed" not in kinds(hear(ftp(40), options)), "one client is not many"
+
+
+def dialogue(steps: list[tuple[str, str]], count: int) -> list[Packet]:
+    """Return so many connections in which each of `steps` is asked and answered."""
+    packets: list[Packet] = []
+    for number in range(count):
+        talk = Talk(THEM, US, 80, number * 2.0, 2000 + number).open()
+        for asked, answered in steps:
+            talk.ask(f"{asked}\r\n".encode()).answer(f"HTTP/1.1 {answered}".encode())
+        packets += talk.close()
+    return packets
+
+
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
+def test_the_steps_of_a_login_are_no_failures(scheme: str) -> None:
+    ask = f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {scheme} TlRMTVNTUAAB\r\n"
+    no = "401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: "
+    good = [(ask, f"{no}{scheme} TlRMTVNTUAACAAAACAAI\r\n\r\n"), (ask, "200 OK\r\nContent-Length: 0\r\n\r\n")]
+    assert logins(dialogue(good, 20)) == []
+    bad = [good[0], (ask, f"{no}{scheme}\r\n\r\n")]
+    assert logins(dialogue(bad, 20)) == ["logins_guessed"]
+
+
+def test_a_nonce_that_has_grown_old_is_no_failure() -> None:
+    ask = 'GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Digest username="u", nonce="1", response="0"\r\n'
+    no = '401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: Digest realm="r", nonce="2"'
+    good = [(ask, f"{no}, stale=true\r\n\r\n"), (ask, "200 OK\r\nContent-Length: 0\r\n\r\n")]
+    assert logins(dialogue(good, 20)) == []
+    assert logins(dialogue([(ask, f"{no}\r\n\r\n")], 20)) == ["logins_guessed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text", "guessed"),
+    [
+        ("200 OK", "application/json", '{"access_token": "abc"}', False),
+        ("200 OK", "application/json", '{"error": "invalid_grant"}', True),
+        ("200 OK", "text/html; charset=utf-8", "<form><input type=password>", True),
+        ("401 Unauthorized", "application/json", "{}", True),
+        ("302 Found", "text/html", "", False),
+        ("502 Bad Gateway", "text/html", "<h1>Bad Gateway</h1>", False),
+    ],
+)
+def test_what_a_form_with_a_password_is_answered_decides(status: str, kind: str, text: str, guessed: bool) -> None:
+    body = "grant_type=password&username=u&password=p"
+    ask = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    ask += f"Content-Length: {len(body)}\r\n"
+    answer = f"{status}\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\n\r\n{text}"
+    packets: list[Packet] = []
+    for number in range(12):
+        talk = Talk(THEM, US, 80, number * 2.0, 2000 + number).open()
+        packets += talk.ask(f"{ask}\r\n{body}".encode()).answer(f"HTTP/1.1 {answer}".encode()).close()
+    assert logins(packets) == (["logins_guessed"] if guessed else [])
