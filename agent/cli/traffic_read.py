@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,6 +76,7 @@ def read(
     desk = rules_desk()
     rules, config = _ruleset(desk, paths, variables, thresholds, categories=categories, reputation=reputation)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_naming(str(capture)))
         file: BinaryIO = sys.stdin.buffer if str(capture) == "-" else stack.enter_context(capture.open("rb"))
         try:
             reading = desk.read(
@@ -90,20 +92,52 @@ def read(
             )
         except Malformed as error:
             raise NotACapture(f"{capture}: {error.message}", advice=error.advice) from None
-        if eve is None and not paths:
-            for one in reading.results():
-                click.echo(desk.words(one))
-        else:
-            out = sys.stdout.buffer if eve in (None, "-") else stack.enter_context(Path(str(eve)).open("wb"))
-            for one in reading.results():
-                out.write(desk.eve(one))
-            out.flush()
+        people = eve is None and not paths
+        out = _Output(None if eve in (None, "-") else str(eve), stack)
+        for one in reading.results():
+            out.write(f"{desk.words(one)}\n".encode() if people else desk.eve(one))
+        out.flush()
     for note in reading.notes():
         click.secho(f"{capture}: {note}", fg="yellow", err=True)
     if reading.unread:
         raise NotACapture(
             f"{capture}: no packet of it could be looked at", advice="capture on the interface that IP passes"
         )
+
+
+class _Output:
+    """Where results go: a file, or (None) standard output. What cannot be written is told with its name."""
+
+    def __init__(self, path: str | None, stack: contextlib.ExitStack) -> None:
+        self._name = path or "standard output"
+        self._file: BinaryIO = sys.stdout.buffer if path is None else Path(path).open("wb")  # noqa: SIM115 (closed by the stack)
+        if path is not None:
+            stack.callback(self._close)
+
+    def write(self, data: bytes) -> None:
+        """Write; raises `OSError` with the name."""
+        with _naming(self._name):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        """Write what waits; raises `OSError` with the name."""
+        with _naming(self._name):
+            self._file.flush()
+
+    def _close(self) -> None:
+        with _naming(self._name):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Give an `OSError` that names no file this name: reading and writing, other than opening, do not tell which one it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = name
+        raise
 
 
 def _ruleset(

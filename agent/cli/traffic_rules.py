@@ -8,6 +8,7 @@ import click
 from agent.cli.reach import json_option
 from agent.cli.text import to_json
 from contracts.errors import HoldfastError, UsageError
+from contracts.plural import plural
 
 MOST_SHOWN = 100
 
@@ -91,7 +92,8 @@ def check(
     _show(refused)
     _show(silent)
     never = f" {len(silent)} of those that load can never match." if silent else ""
-    click.echo(f"{len(found.rules)} rules load, {len(refused)} do not.{never}")
+    loads = plural(len(found.rules), "rule loads", "rules load")
+    click.echo(f"{loads}, {plural(len(refused), 'does', 'do')} not.{never}")
     return int(bool(refused))
 
 

@@ -9,6 +9,7 @@ import click
 from agent.cli.reach import agent_option, json_option
 from agent.cli.text import ago, blind_lines, plain, size, table, to_json
 from agent.control import ask
+from contracts.plural import plural
 
 SUBJECT = "traffic"
 TOP = 10
@@ -100,23 +101,26 @@ def _state(interface: Mapping[str, Any]) -> str:
 
 
 def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  since       {ago(now['since_ms'])}: {now['packets']} packets, {size(now['bytes'])}"
+    yield f"  since       {ago(now['since_ms'])}: {plural(now['packets'], 'packet')}, {size(now['bytes'])}"
     yield f"  rate        {now['packets_per_s']:.0f} packets/s, {size(now['bytes_per_s'])}/s"
     given = f", {now['flows_evicted']} given up" if now["flows_evicted"] else ""
     hurry = ", in an emergency" if now["emergency"] else ""
     yield f"  flows       {now['flows']} now, {now['flows_begun']} in all{given}{hurry}"
     yield f"  memory      {size(now['memory_bytes'])} of tables"
-    cut = f", {now['bodies_cut']} conversations cut for lack of room" if now.get("bodies_cut") else ""
+    cut = f", {plural(now['bodies_cut'], 'conversation')} cut for lack of room" if now.get("bodies_cut") else ""
     yield f"  unfinished  {size(now.get('bodies_bytes', 0))} of requests, bodies and files{cut}"
     yield f"  lag         {now['lag_ms']:.0f} ms at most since the last look"
     alerts = f"  alerts      {now['alerts']}: {now['held_back']} counted instead of stated"
     yield f"{alerts}, {now['banned']} of banned sources, {now['suppressed']} not wanted, {now['discarded']} too many for a packet"
-    yield f"  evidence    {now['evidence']} captures, {now['evidence_left_out']} left out"
+    told, again = now.get("findings", 0), now.get("findings_repeated", 0)
+    banned = now.get("findings_banned", 0)
+    yield f"  findings    {told} of detectors; {again} not told again, as equal ones had been, {banned} of banned sources"
+    yield f"  evidence    {plural(now['evidence'], 'capture')}, {now['evidence_left_out']} left out"
     made, missing = now.get("flow_records", 0), now.get("flow_records_left_out", 0)
     if made or missing:
         yield f"  records     {made} of flows that ended, {missing} left out"
-    share = f"{now['encrypted']} conversations encrypted ({now['encrypted_share']:.0f} % of bytes)"
-    yield f"  not read    {share}, {now['undecoded']} packets malformed, {now['parsers_broken']} parsers broken"
+    share = f"{plural(now['encrypted'], 'conversation')} encrypted ({now['encrypted_share']:.0f} % of bytes)"
+    yield f"  not read    {share}, {plural(now['undecoded'], 'packet')} malformed, {plural(now['parsers_broken'], 'parser')} broken"
     if now.get("code"):
         yield f"  code        {plain(now['code'])}"
 

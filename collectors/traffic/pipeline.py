@@ -108,7 +108,9 @@ class Pipeline:
 
     def tune(self, options: DetectorOptions) -> None:
         """Go on with detectors of other limits, which count from now on."""
+        former = self.detectors.voice.counts
         self.detectors = Detectors(options, self.flows.columns)
+        self.detectors.voice.counts = former
 
     def memory_bytes(self) -> int:
         """Return what the tables of flows and streams hold."""

@@ -27,6 +27,7 @@ from collectors.traffic.rules.site import Site
 from collectors.traffic.slices import slices
 from collectors.traffic.streams.options import StreamOptions
 from collectors.traffic.streams.reassembler import Reassembler
+from contracts.plural import plural
 from contracts.record import Record
 
 
@@ -103,16 +104,19 @@ class Reading:
         if not packets and not self.problem:
             yield "there is no packet in it"
         for link, count in sorted(self._decoder.counts.unknown_links.items()):
-            yield f"{count} of {packets} packets are of link type {link}, which is not understood: they were not looked at"
+            of = f"{count} of {plural(packets, 'packet')} {_were(count, 'is', 'are')}"
+            yield f"{of} of link type {link}, which is not understood: not looked at"
         if self._cut_short:
-            yield f"{self._cut_short} of {packets} packets were cut when they were captured: what they said after that is not there"
+            of = f"{self._cut_short} of {plural(packets, 'packet')} {_were(self._cut_short)}"
+            yield f"{of} cut at the capture: what came after that is not there"
         if self._bad_sums:
-            why = "have a bad checksum and are left out of their sessions (--checksums ignore takes them as they are)"
-            yield f"{self._bad_sums} TCP segments {why}"
+            segments = plural(self._bad_sums, "TCP segment has", "TCP segments have")
+            yield f"{segments} a bad checksum, left out of the session (--checksums ignore takes all as they are)"
         if self.cut:
-            yield f"{self.cut} conversations were not read to their end: more was open at once than is kept"
+            yield f"{plural(self.cut, 'conversation')} {_were(self.cut)} not read to the end: more was open at once than is kept"
         if found.parsers_broken:
-            yield f"{found.parsers_broken} conversations were not read to their end: a parser met what it did not expect"
+            broken = plural(found.parsers_broken, "conversation")
+            yield f"{broken} {_were(found.parsers_broken)} not read to the end: a parser met what it did not expect"
         if self.problem:
             yield self.problem
 
@@ -148,3 +152,7 @@ class Reading:
                 yield block
             else:
                 yield from slices(block)
+
+
+def _were(count: int, one: str = "was", many: str = "were") -> str:
+    return one if count == 1 else many

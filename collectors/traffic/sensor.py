@@ -29,6 +29,7 @@ from collectors.traffic.rules.site import Site
 from contracts.collector import Emit
 from contracts.errors import Malformed, Unavailable
 from contracts.host import ReadOnlyHost, Stop
+from contracts.plural import plural
 
 CHORES_S = 0.25
 """So often the sensor looks up from the packets."""
@@ -123,7 +124,8 @@ class Sensor:
         if left := len(pipeline.flows):
             reporting.leave_out(left)
             self._emit.gap(
-                f"{left} flows were open at the end, and there was no time to look at what they still held", 0.0
+                f"{plural(left, 'flow was', 'flows were')} open at the end, and there was no time to look at what was still held",
+                0.0,
             )
         self._keep_sets(at_end=True)
         self._sight.flush(pipeline, reporting, self._host.monotonic())

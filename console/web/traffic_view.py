@@ -104,13 +104,17 @@ def _facts(sensor: Sensor | None, rules: Rules | None) -> list[tuple[str, str]]:
     if sensor is not None:
         held = f"{sensor.alerts:,}, of which {sensor.held_back:,} were counted instead of stated"
         found.append(("Alerts", f"{held}; {sensor.banned:,} more of banned sources, {sensor.suppressed:,} not wanted"))
+        again = f"{sensor.findings:,} of detectors; {sensor.findings_repeated:,} not told again, as equal ones had been"
+        found.append(("Findings", f"{again}, {sensor.findings_banned:,} of banned sources"))
         given = f", {sensor.flows_evicted:,} given up" if sensor.flows_evicted else ""
         found.append(("Flows", f"{sensor.flows:,} now, {sensor.flows_begun:,} in all{given}"))
         found.append(("Lag", f"{sensor.lag_ms:,.0f} ms at most"))
         found.append(("Memory", f"{words.size(sensor.memory_bytes)} of tables"))
-        cut = f", {sensor.bodies_cut:,} conversations cut" if sensor.bodies_cut else ""
+        cut = f", {words.plural(sensor.bodies_cut, 'conversation')} cut" if sensor.bodies_cut else ""
         found.append(("Unfinished", f"{words.size(sensor.bodies_bytes)} of requests, bodies and files{cut}"))
-        found.append(("Evidence", f"{sensor.evidence:,} captures kept, {sensor.evidence_left_out:,} left out"))
+        found.append(
+            ("Evidence", f"{words.plural(sensor.evidence, 'capture')} kept, {sensor.evidence_left_out:,} left out")
+        )
         if sensor.flow_records or sensor.flow_records_left_out:
             made = f"{sensor.flow_records:,} of flows that ended, {sensor.flow_records_left_out:,} left out"
             found.append(("Records", made))

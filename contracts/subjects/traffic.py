@@ -43,6 +43,12 @@ class Sensor(Record):
     """Conversations that became unreadable."""
     encrypted_share: float = 0.0
     """Of the bytes of conversations."""
+    findings: int = 0
+    """What detectors found and told."""
+    findings_repeated: int = 0
+    """Findings equal to one that had just been told."""
+    findings_banned: int = 0
+    """Findings about senders that were banned already."""
     evidence: int = 0
     evidence_left_out: int = 0
     code: str = ""

@@ -237,7 +237,7 @@ def test_rules_and_settings_are_exchanged_and_no_flow_is_lost(site: Site) -> Non
     assert event["fields"]["packets_to_server"] >= 4
     (site.rules / "more.rules").write_text("alert broken\n" + SECOND)
     agent.until(lambda: agent.kinds().count("traffic.rules_loaded") == 3, 30)
-    agent.until(lambda: "what 1 rules describe" in str(agent.sight("traffic")["blind"]), 30)
+    agent.until(lambda: "what 1 rule describes" in str(agent.sight("traffic")["blind"]), 30)
 
 
 def test_the_worker_is_brought_back_and_the_gap_is_told(site: Site) -> None:

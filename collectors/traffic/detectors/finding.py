@@ -46,7 +46,7 @@ class Finding(Record):
     def explanation(self) -> str:
         """Say the numbers in words, each with its limit: `143 ports (limit 20), 140 refused, in 60 s`."""
         parts = [
-            f"{_number(seen)} {name.replace('_', ' ')}"
+            f"{_number(seen)} {_noun(name, seen)}"
             + (f" (limit {_number(self.limits[name])})" if name in self.limits else "")
             for name, seen in self.numbers.items()
         ]
@@ -92,6 +92,36 @@ def endpoint(family: int, high: int, low: int, port: int = -1, protocol: int = 0
 
 NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 """Protocols that have a name here."""
+
+
+_SINGULAR = {
+    f"{one}s": one
+    for one in [
+        "answer",
+        "call",
+        "change",
+        "client",
+        "connection",
+        "domain",
+        "flow",
+        "host",
+        "login",
+        "name",
+        "packet",
+        "port",
+        "request",
+        "sender",
+    ]
+} | {"tries": "try"}
+
+
+def _noun(name: str, count: float) -> str:
+    """Return what a number counts in words: `failed logins`, or `failed login` where there is one."""
+    words = name.split("_")
+    if count == 1:
+        counted = next((place for place, word in enumerate(words) if word in _SINGULAR), -1)
+        words = [_SINGULAR[word] if place == counted else word for place, word in enumerate(words)]
+    return " ".join(words)
 
 
 def _number(value: float) -> str:

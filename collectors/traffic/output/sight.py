@@ -11,6 +11,7 @@ from collectors.traffic.pipeline import Passed, Pipeline
 from contracts.collector import Emit
 from contracts.coverage import Blind
 from contracts.errors import Why
+from contracts.plural import plural
 from contracts.subjects.traffic import RULES, SENSOR, Interface, Peer, Protocol, Row, Rules, Sensor
 
 AGAIN_S = 60.0
@@ -172,6 +173,7 @@ class Sight:
     def _sensor(self, pipeline: Pipeline, reporting: Reporting) -> Sensor:
         lag_ns, self._lag_ns = self._lag_ns, 0
         flows, found = pipeline.flows, pipeline.protocols.counts
+        voice = pipeline.detectors.voice.counts
         return Sensor(
             since_ms=self._since_ms,
             packets=self._packets,
@@ -193,6 +195,9 @@ class Sight:
             parsers_broken=found.parsers_broken,
             encrypted=found.encrypted,
             encrypted_share=round(100 * found.bytes_encrypted / found.bytes_seen, 1) if found.bytes_seen else 0.0,
+            findings=voice.told,
+            findings_repeated=voice.repeated,
+            findings_banned=voice.banned,
             evidence=reporting.evidence,
             evidence_left_out=reporting.evidence_left_out,
             code=ROOM.how(),
@@ -287,16 +292,21 @@ def _of_rules(rules: Rules) -> list[Blind]:
     if rules.refused:
         spots.append(
             Blind(
-                what=f"what {rules.refused} rules describe",
+                what=f"what {plural(rules.refused, 'rule describes', 'rules describe')}",
                 why=Why.INCOMPATIBLE,
-                detail="they could not be loaded",
+                detail="it could not be loaded" if rules.refused == 1 else "they could not be loaded",
                 fix=check,
             )
         )
     if rules.silent:
-        detail = "they look into buffers that nothing fills here"
+        detail = f"{'it looks' if rules.silent == 1 else 'they look'} into buffers that nothing fills here"
         spots.append(
-            Blind(what=f"what {rules.silent} more rules describe", why=Why.INCOMPATIBLE, detail=detail, fix=check)
+            Blind(
+                what=f"what {plural(rules.silent, 'more rule describes', 'more rules describe')}",
+                why=Why.INCOMPATIBLE,
+                detail=detail,
+                fix=check,
+            )
         )
     return spots
 

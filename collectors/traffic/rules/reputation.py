@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Addresses, IpRep, Number, Rule
 from collectors.traffic.rules.language.values import packed
+from contracts.plural import plural
 
 MOST_CATEGORIES = 60
 HIGHEST = 127
@@ -72,7 +73,9 @@ class Reputation:
                 if wrong <= MOST_NOTES:
                     self.notes.append(f"{path}:{number}: {error}")
         if wrong > MOST_NOTES:
-            self.notes.append(f"{path}: {wrong - MOST_NOTES} more lines are not as the format has them")
+            self.notes.append(
+                f"{path}: {plural(wrong - MOST_NOTES, 'more line is', 'more lines are')} not as the format has them"
+            )
 
     def _category(self, fields: list[str]) -> None:
         if len(fields) < 2 or not fields[1]:

@@ -17,6 +17,7 @@ from collectors.traffic.rules.engine.sealed import NotOpened
 from collectors.traffic.rules.forge import NO_TEXT, Broken, Forge, Made, no_text, thresholds, unpack
 from collectors.traffic.rules.language.threshold_config import ThresholdConfig
 from contracts.collector import Emit, Fetched, Piece
+from contracts.plural import plural
 from contracts.subjects.traffic import Rules
 
 RULES, CACHE = "rules", "cache"
@@ -127,7 +128,7 @@ class Rulebook:
         self._forge = None
         if self.state.loaded and made.told.refused and not made.told.loaded:
             # A page of errors in the place of a ruleset, or a setting that none of them can live with.
-            self._stay(f"not one of {len(made.told.refused)} rules loads: {made.told.refused[0]}")
+            self._stay(f"not one of {plural(len(made.told.refused), 'rule')} loads: {made.told.refused[0]}")
         # Beside the packets: the core may take a while for so much.
         threading.Thread(target=self._emit.keep, args=(CACHE, NAME, made.packed), name="keep", daemon=True).start()
         return self._fresh(made, columns, cached=False)

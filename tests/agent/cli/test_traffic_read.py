@@ -1,12 +1,16 @@
 """`holdfast traffic read`: alerts as EVE lines, on standard output or in a file, and what is wrong with files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from agent.cli.traffic import traffic
 from agent.cli.traffic_read import NotACapture
+from agent.command import run
 from contracts.errors import HoldfastError
 from tests.collectors.traffic.detectors.crowd import segment
 from tests.collectors.traffic.rules.engine import scene
@@ -177,3 +181,28 @@ def test_a_capture_of_which_nothing_could_be_looked_at_is_no_clean_one(tmp_path:
     result = CliRunner().invoke(traffic, ["read", capture, "--rules", rules])
     assert isinstance(result.exception, NotACapture) and result.exception.exit_code == 1
     assert "link type 127" in result.stderr and result.stdout == ""
+
+
+def test_a_full_disk_is_told_with_the_file_that_is_on_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    capture, rules = _files(tmp_path)
+    assert run(["traffic", "read", capture, "--rules", rules, "--eve", "/dev/full"]) == 74
+    assert capfd.readouterr().err == "holdfast: /dev/full: no space left on device\n"
+
+
+def test_a_full_disk_under_standard_output_is_told_as_such(tmp_path: Path) -> None:
+    capture, rules = _files(tmp_path)
+    main = [sys.executable, "-c", "from agent.command import main; main()", "traffic", "read"]
+    for words in ([capture, "--rules", rules], [_scan(tmp_path), "--detect", "--checksums", "ignore"]):
+        with Path("/dev/full").open("wb") as full:
+            ended = subprocess.run([*main, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert ended.stderr == "holdfast: standard output: no space left on device\n"
+        assert ended.returncode == 74
+
+
+def test_a_capture_that_cannot_be_read_on_is_told_with_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, rules = _files(tmp_path)
+    # Reading where no page is mapped is an input/output error, as from a disk that fails.
+    assert run(["traffic", "read", "/proc/self/mem", "--rules", rules]) == 74
+    assert "/proc/self/mem: input/output error" in capfd.readouterr().err

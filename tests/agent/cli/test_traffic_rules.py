@@ -23,7 +23,7 @@ def test_what_does_not_load_is_named_with_its_place(tmp_path: Path) -> None:
     path.write_bytes(RULES)
     code, shown = called(str(path))
     assert code == 1
-    assert f'{path}:2: sid 2: "bogus" is not a keyword' in shown and "1 rules load, 1 do not." in shown
+    assert f'{path}:2: sid 2: "bogus" is not a keyword' in shown and "1 rule loads, 1 does not." in shown
 
 
 def test_json_is_one_object(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_rules_that_load_and_can_never_match_are_named(tmp_path):
     path = tmp_path / "a.rules"
     path.write_text('alert smb any any -> any any (msg:"x"; smb.share; content:"IPC"; sid:2;)\n')
     code, text = called(str(path))
-    assert code == 0 and "1 rules load, 0 do not. 1 of those that load can never match." in text
+    assert code == 0 and "1 rule loads, 0 do not. 1 of those that load can never match." in text
     assert f"{path}:1: sid 2: it loads and never matches: nothing here fills this buffer: smb.share" in text
     never = json.loads(called(str(path), "--json")[1])["never_match"]
     assert [(one["sid"], one["line"]) for one in never] == [(2, 1)]

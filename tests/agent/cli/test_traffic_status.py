@@ -6,7 +6,7 @@ SENSOR = {
     "since_ms": 0, "packets": 100, "bytes": 2048, "packets_per_s": 12.4, "bytes_per_s": 900.0, "flows": 3, "flows_begun": 9,
     "flows_evicted": 2, "emergency": True, "memory_bytes": 1 << 20, "lag_ms": 61.0, "alerts": 5, "held_back": 2, "discarded": 1,
     "banned": 4, "suppressed": 0, "undecoded": 0, "parsers_broken": 0, "encrypted": 1, "encrypted_share": 40.0, "evidence": 3,
-    "evidence_left_out": 0, "code": "uncompiled (not built)",
+    "evidence_left_out": 0, "findings": 7, "findings_repeated": 8, "findings_banned": 9, "code": "uncompiled (not built)",
     "bodies_bytes": 3 << 20, "bodies_cut": 6,
 }  # fmt: skip
 RULES = {
@@ -42,6 +42,7 @@ def test_all_numbers_are_told_and_what_is_not_seen_comes_first() -> None:
         "uncompiled (not built)",
         "5: 2 counted",
         "4 of banned sources",
+        "7 of detectors; 8 not told again, as equal ones had been, 9 of banned sources",
         "10 in use, 1 refused",
         "from the cache, others are being loaded",
         "eth0 (not there)",

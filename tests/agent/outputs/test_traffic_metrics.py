@@ -9,7 +9,7 @@ from contracts.subjects.traffic import Interface, Peer, Row, Rules, Sensor
 
 def test_drops_rates_and_rules_are_metrics_and_addresses_are_not() -> None:
     rows = {
-        "sensor": Row(what="sensor", sensor=Sensor(packets=7, lag_ms=61)),
+        "sensor": Row(what="sensor", sensor=Sensor(packets=7, lag_ms=61, findings_repeated=3)),
         "rules": Row(what="rules", rules=Rules(loaded=24827, silent=3)),
         "interface eth0": Row(what="interface", interface=Interface(seen=10, dropped=2)),
         "interface eth1": Row(what="interface", interface=Interface(standstill="down")),
@@ -18,6 +18,7 @@ def test_drops_rates_and_rules_are_metrics_and_addresses_are_not() -> None:
     text = render(families({key: msgspec.msgpack.encode(row) for key, row in rows.items()})).decode()
     for line in (
         "holdfast_traffic_packets_total 7",
+        "holdfast_traffic_findings_repeated_total 3",
         "holdfast_traffic_lag_seconds 0.061",
         'holdfast_traffic_interface_dropped_total{interface="eth0"} 2',
         'holdfast_traffic_interface_up{interface="eth0"} 1',

@@ -97,8 +97,8 @@ def test_bad_checksums_and_cut_packets_are_counted() -> None:
     broken[-1] ^= 0xFF
     capture = scene.capture([bytes(broken), scene.udp(b"b")]).getvalue()
     (note,) = _notes(capture)
-    assert note.startswith("1 TCP segments have a bad checksum")
+    assert note.startswith("1 TCP segment has a bad checksum")
     assert _notes(capture, verify_checksums=False) == []
     length = struct.unpack_from("<I", capture, 36)[0]
     cut = capture[:36] + struct.pack("<I", length + 9) + capture[40:]
-    assert any("1 of 2 packets were cut" in one for one in _notes(cut))
+    assert any("1 of 2 packets was cut" in one for one in _notes(cut))

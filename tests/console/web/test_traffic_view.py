@@ -20,7 +20,16 @@ def test_rate_rules_drops_talkers_and_protocols_are_told():
     shown = view(
         {
             "sensor": Row(
-                what="sensor", sensor=Sensor(packets_per_s=1234.5, alerts=1, held_back=2, lag_ms=61, encrypted_share=40)
+                what="sensor",
+                sensor=Sensor(
+                    packets_per_s=1234.5,
+                    alerts=1,
+                    held_back=2,
+                    lag_ms=61,
+                    encrypted_share=40,
+                    findings=2,
+                    findings_repeated=1_234,
+                ),
             ),
             "rules": Row(what="rules", rules=Rules(loaded=24827, refused=1, problem="no file")),
             "interface eth0": Row(what="interface", interface=Interface(seen=1000, dropped=10, drop_share=1.0)),
@@ -40,6 +49,7 @@ def test_rate_rules_drops_talkers_and_protocols_are_told():
         and "no file" in facts["Rules"]
         and "40 %" in facts["Not read"]
     )
+    assert facts["Findings"] == "2 of detectors; 1,234 not told again, as equal ones had been, 0 of banned sources"
     assert [(row.name, row.sign.word, row.dropped) for row in shown.interfaces] == [
         ("eth0", "Dropping", "10 (1.00 % lately)"),
         ("eth1", "Not there", "none"),

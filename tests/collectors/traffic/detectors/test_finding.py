@@ -13,6 +13,13 @@ def test_the_explanation_has_every_number_beside_its_limit() -> None:
     assert found.explanation() == "1,430 ports (limit 20), 12.50 refused, in 60 s"
 
 
+def test_one_of_something_is_singular() -> None:
+    found = replace(
+        FOUND, numbers={"failed_logins": 1.0, "tries_without_a_session": 1.0, "tried": 1.0, "hosts": 2.0}, limits={}
+    )
+    assert found.explanation() == "1 failed login, 1 try without a session, 1 tried, 2 hosts, in 60 s"
+
+
 def test_the_event_says_whom_and_how_sure() -> None:
     event = FOUND.event("eth0", blocking=True, repeats=3)
     assert (event.kind, event.key, event.repeats) == ("traffic.logins_guessed", "203.0.113.9", 3)

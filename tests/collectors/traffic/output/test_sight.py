@@ -145,12 +145,16 @@ def test_rows_have_the_numbers_of_all_parts() -> None:
     seen = Seen()
     reporting = Reporting(Options(), seen.told, 0.0)
     seen.source.still = {"eth0": "no carrier"}
+    voice = seen.pipeline.detectors.voice.counts
+    voice.told, voice.repeated, voice.banned = 4, 5, 6
+    seen.pipeline.tune(Options().detectors)
     (passed,) = seen.pipeline.feed(from_packets([scene.udp(b"x")], time_ns=[scene.START]), 0)
     seen.sight.take(passed, scene.START + 5_000_000)
     source: Any = seen.source
     rows = seen.sight.rows(source, seen.pipeline, reporting, seen.rules, 20.0)
     sensor = rows["sensor"].sensor
     assert sensor is not None and (sensor.packets, sensor.flows, sensor.lag_ms, sensor.since_ms) == (1, 1, 5.0, 7)
+    assert (sensor.findings, sensor.findings_repeated, sensor.findings_banned) == (4, 5, 6), "since the sensor began"
     assert sensor.packets_per_s == 0.1 or sensor.packets_per_s == round(1 / 20, 1)
     interface = rows["interface eth0"].interface
     assert interface is not None and interface.present and interface.standstill == "no carrier"
@@ -159,3 +163,10 @@ def test_rows_have_the_numbers_of_all_parts() -> None:
         and "interface eth0" in rows
         and len([key for key in rows if key.startswith("peer ")]) == 2
     )
+
+
+def test_one_rule_is_singular() -> None:
+    seen = Seen()
+    seen.rules = Rules(loaded=5, refused=1, silent=1)
+    assert seen.tick(1.0) == ["what 1 rule describes", "what 1 more rule describes"]
+    assert [spot.detail.split()[0] for spot in seen.told.spots] == ["it", "it"]
