@@ -27,6 +27,7 @@ _KNOWN_NS = 1_800_000_000_000
 
 class _Owner(Record, frozen=False):
     card: int
+    first: int
     heard_ns: int
     others: dict[int, int] = {}
     changes: deque[int] = deque()
@@ -80,7 +81,9 @@ class ArpSpoofing:
         unasked = operation == _ANSWER and not announces and not asked
         owner = self._owners.pop(address, None)
         if owner is None or time_ns - owner.heard_ns > _KNOWN_NS:
-            owner = _Owner(card=card, heard_ns=time_ns, others={}, changes=deque(maxlen=64), unasked=deque(maxlen=64))
+            owner = _Owner(
+                card=card, first=card, heard_ns=time_ns, others={}, changes=deque(maxlen=64), unasked=deque(maxlen=64)
+            )
         self._owners[address] = owner
         if len(self._owners) > _MOST:
             self._owners.pop(next(iter(self._owners)))
@@ -92,6 +95,7 @@ class ArpSpoofing:
     ) -> None:
         contested = any(time_ns - heard <= _KNOWN_NS for other, heard in owner.others.items() if other != card)
         if card != owner.card:
+            owner.others.pop(owner.card, None)
             owner.others[owner.card] = owner.heard_ns
             if len(owner.others) > 16:
                 owner.others.pop(next(iter(owner.others)))
@@ -106,7 +110,9 @@ class ArpSpoofing:
             owner.unasked.append((time_ns, card))
         changes = sum(time_ns - at <= self._window_ns for at in owner.changes)
         unasked_by = Counter(who for at, who in owner.unasked if time_ns - at <= self._window_ns)
-        liar, answers = unasked_by.most_common(1)[0] if unasked_by else (card, 0)
+        # Of cards that take the address from each other in turns, the one that had it first is more likely to own it.
+        rival = card if card != owner.first else next(reversed(owner.others), card)
+        liar, answers = unasked_by.most_common(1)[0] if unasked_by else (rival, 0)
         options = self._options
         # Without another claim it is odd all the same: nothing honest keeps answering what nobody asks.
         often = options.unasked if contested else 3 * options.unasked

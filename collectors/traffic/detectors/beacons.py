@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from collectors.traffic.block import I64
 from collectors.traffic.detectors import ends, kinds
 from collectors.traffic.detectors.ends import ENDS, note
 from collectors.traffic.detectors.finding import NAMES, Finding
@@ -13,6 +14,8 @@ from collectors.traffic.detectors.voice import Voice
 
 _DAYS_S = 14 * 86_400.0
 _AGAIN_S = 86_400.0
+_ROUNDS = 4
+"""Calls of one key in a block that are told apart."""
 
 
 class Beacons:
@@ -36,11 +39,20 @@ class Beacons:
         if not len(new):
             return
         new = new[((glance.protocol[new] == 6) | (glance.protocol[new] == 17)) & ~self._ignored[glance.dport[new]]]
-        if not len(new):
-            return
+        new = new[np.argsort(glance.columns.first_ns[glance.flow[new]], kind="stable")]
+        # A block of a quiet network is as long as several calls may be apart.
+        for _ in range(_ROUNDS):
+            if not len(new):
+                return
+            new = self._take(glance, new)
+
+    def _take(self, glance: Glance, new: I64) -> I64:
+        """Take the first call of each key; returns the calls that do not belong to these."""
         keys = self._voice.mixer(glance.client[new], glance.services(new, self._voice.mixer))
-        first, _ = together(keys)
-        called = glance.columns.first_ns[glance.flow[new[first]]]
+        first, number = together(keys)
+        begun = glance.columns.first_ns[glance.flow[new]]
+        called = begun[first]
+        later = new[begun - called[number] >= self._options.shortest * 1e9]
         tally = self.calls
         slots, fresh = tally.enter(keys[first], glance.begin_ns, glance.now_ns)
         note(tally, slots[fresh], glance.columns, glance.flow[new[first[fresh]]])
@@ -56,15 +68,17 @@ class Beacons:
         value["called_ns"][slots[apart]] = called[apart]
         regular = apart & ~again
         slots, interval = slots[regular], interval[regular]
-        value["n"][slots] += 1
-        count = value["n"][slots].astype(np.float64)
+        count = value["n"][slots].astype(np.float64) + 1
+        value["n"][slots] = count
         mean = value["mean"][slots].astype(np.float64)
         moved = mean + (interval - mean) / count
-        value["squares"][slots] += (interval - mean) * (interval - moved)
+        squares = value["squares"][slots].astype(np.float64) + (interval - mean) * (interval - moved)
+        value["squares"][slots] = squares
         value["mean"][slots] = moved
-        spread = np.sqrt(value["squares"][slots].astype(np.float64) / count) / moved
+        spread = np.sqrt(squares / count) / moved
         for index in np.flatnonzero((count >= self._options.calls) & (spread <= self._options.spread)).tolist():
             self._say(int(slots[index]), float(spread[index]))
+        return later
 
     def _say(self, slot: int, spread: float) -> None:
         tally, options = self.calls, self._options

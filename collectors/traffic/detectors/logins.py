@@ -4,6 +4,7 @@ Where the server says in plain words that a login failed, these are counted. Whe
 connection's pattern is: it was opened, a key exchanged, a little said, and closed before anything that a session needs was said.
 """
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -36,6 +37,9 @@ _LONG = 65_536
 """A server that has said so much is past the login."""
 _HEAD = 512
 """Bytes of a run that are looked at."""
+_PROMPT = 64
+"""Bytes at the end of a run in which a prompt is looked for."""
+_TELNET_COMMANDS = re.compile(rb"\xff[\xfb-\xfe].", re.DOTALL)
 _SSH_ANSWERS = 4
 """The first answers are to the request for the service and to what is tried before a password or the right key."""
 _SSH_SESSION = 200
@@ -48,6 +52,7 @@ class _Watched:
     protocol: str
     dialogue: Dialogue | None
     asked: bool = False
+    prompted: bool = False
     keys_at: int = -1
     answers: int = 0
     guesses: int = 0
@@ -64,6 +69,20 @@ class _Record:
 
 
 @dataclass(slots=True)
+class _Book:
+    """What is remembered of clients over one window, and how much is too much in it."""
+
+    window_s: float
+    failures: int
+    connections: int
+    clients: OrderedDict[tuple[int, ...], _Record] = field(default_factory=OrderedDict)
+
+    def limit(self, protocol: str) -> int:
+        """Return how many tries without a session are too many."""
+        return self.connections * (_TLS_TIMES if protocol == "tls login" else 1)
+
+
+@dataclass(slots=True)
 class _Spray:
     began_ns: int
     failures: int = 0
@@ -75,10 +94,13 @@ class Logins:
 
     def __init__(self, options: LoginOptions, voice: Voice, memory: Memory, credentials: Credentials) -> None:
         self._options, self._voice, self._memory, self._credentials = options, voice, memory, credentials
-        self._window_ns, self._spray_ns = int(options.window * 1e9), int(options.spray_window * 1e9)
+        self._spray_ns = int(options.spray_window * 1e9)
         self._watched: dict[int, _Watched] = {}
         self._outcomes: list[tuple[int, int, str]] = []
-        self._clients: OrderedDict[tuple[int, ...], _Record] = OrderedDict()
+        self._books = (
+            _Book(options.window, options.failures, options.connections),
+            _Book(options.slow_window, options.slow_failures, options.slow_failures),
+        )
         self._services: OrderedDict[_Server, _Spray] = OrderedDict()
         self.evicted = 0
 
@@ -134,9 +156,13 @@ class Logins:
         head = data[:_HEAD]
         if not to_client:
             one.asked = dialogue.attempt is None or one.asked or dialogue.attempt.match(head) is not None
-            if dialogue.plain is not None and dialogue.plain.match(head) is not None:
+            said = one.prompted and _TELNET_COMMANDS.sub(b"", head) != b""
+            one.prompted &= not said
+            if said or (dialogue.plain is not None and dialogue.plain.match(head) is not None):
                 self._credentials.seen(glance.columns, slot, one.protocol, glance.now_ns, head)
             return
+        if dialogue.prompt is not None:
+            one.prompted = dialogue.prompt.search(data[-_PROMPT:]) is not None
         outcome = dialogue.outcome(head) if one.asked or dialogue.attempt is None else 0
         if outcome == FAILED:
             self._outcomes.append((slot, _FAILURE, one.protocol))
@@ -183,49 +209,52 @@ class Logins:
         for slot, outcome, protocol in outcomes:
             client = (int(columns.family[slot]), int(columns.src_hi[slot]), int(columns.src_lo[slot]))
             server = (client[0], int(columns.dst_hi[slot]), int(columns.dst_lo[slot]), int(columns.dport[slot]))
-            record = self._record((*client, *server), now_ns)
-            if outcome == _TAKEN_BACK:
-                record.guesses = max(0, record.guesses - 1)
-            elif outcome == _SUCCESS:
-                self._succeeded(record, client, server, protocol, now_ns)
-            else:
-                record.failures += outcome == _FAILURE
-                record.guesses += outcome == _GUESS
-                self._failed(record, client, server, protocol, now_ns)
+            for book in self._books:
+                record = self._record(book, (*client, *server), now_ns)
+                if outcome == _TAKEN_BACK:
+                    record.guesses = max(0, record.guesses - 1)
+                elif outcome == _SUCCESS:
+                    self._succeeded(book, record, client, server, protocol, now_ns)
+                else:
+                    record.failures += outcome == _FAILURE
+                    record.guesses += outcome == _GUESS
+                    self._failed(book, record, client, server, protocol, now_ns)
+            if outcome in (_FAILURE, _GUESS):
                 self._sprayed(client, server, protocol, now_ns)
 
-    def _record(self, key: tuple[int, ...], now_ns: int) -> "_Record":
-        record = self._clients.get(key)
-        if record is None or now_ns - record.began_ns > self._window_ns:
-            record = self._clients[key] = _Record(now_ns)
-            if len(self._clients) > _REMEMBERED:
-                self._clients.popitem(last=False)
+    def _record(self, book: "_Book", key: tuple[int, ...], now_ns: int) -> "_Record":
+        record = book.clients.get(key)
+        if record is None or now_ns - record.began_ns > book.window_s * 1e9:
+            record = book.clients[key] = _Record(now_ns)
+            if len(book.clients) > _REMEMBERED:
+                book.clients.popitem(last=False)
                 self.evicted += 1
-        self._clients.move_to_end(key)
+        book.clients.move_to_end(key)
         return record
 
-    def _limit(self, protocol: str) -> int:
-        return self._options.connections * (_TLS_TIMES if protocol == "tls login" else 1)
-
-    def _failed(self, record: "_Record", client: _Client, server: _Server, protocol: str, now_ns: int) -> None:
-        limit = self._limit(protocol)
+    def _failed(
+        self, book: "_Book", record: "_Record", client: _Client, server: _Server, protocol: str, now_ns: int
+    ) -> None:
         # Sessions that got somewhere in between: a program that works and connects often, not one that guesses.
-        if record.failures >= self._options.failures or (
-            record.guesses >= limit and record.guesses >= 9 * record.successes
+        if record.failures >= book.failures or (
+            record.guesses >= book.limit(protocol) and record.guesses >= 9 * record.successes
         ):
             record.told = True
-            self._say(kinds.BRUTE_FORCE, kinds.BRUTE_FORCE.severity, record, client, server, protocol, now_ns)
+            self._say(kinds.BRUTE_FORCE, kinds.BRUTE_FORCE.severity, book, record, client, server, protocol, now_ns)
 
-    def _succeeded(self, record: "_Record", client: _Client, server: _Server, protocol: str, now_ns: int) -> None:
+    def _succeeded(
+        self, book: "_Book", record: "_Record", client: _Client, server: _Server, protocol: str, now_ns: int
+    ) -> None:
         record.successes += 1
         if record.told:
             severity = kinds.LOGIN_GUESSED.severity if record.failures else Severity.HIGH
-            self._say(kinds.LOGIN_GUESSED, severity, record, client, server, protocol, now_ns)
+            self._say(kinds.LOGIN_GUESSED, severity, book, record, client, server, protocol, now_ns)
 
     def _say(
         self,
         kind: Kind,
         severity: Severity,
+        book: "_Book",
         record: "_Record",
         client: _Client,
         server: _Server,
@@ -234,10 +263,10 @@ class Logins:
     ) -> None:
         numbers, limits = {}, {}
         if record.failures:
-            numbers["failed_logins"], limits["failed_logins"] = float(record.failures), float(self._options.failures)
+            numbers["failed_logins"], limits["failed_logins"] = float(record.failures), float(book.failures)
         if record.guesses:
             name = "tries_without_a_session"
-            numbers[name], limits[name] = float(record.guesses), float(self._limit(protocol))
+            numbers[name], limits[name] = float(record.guesses), float(book.limit(protocol))
         if record.successes:
             numbers["successful_logins"] = float(record.successes)
         self._voice.say(
@@ -250,7 +279,7 @@ class Logins:
                 method=protocol,
                 numbers=numbers,
                 limits=limits,
-                window_s=self._options.window,
+                window_s=book.window_s,
                 first_ns=record.began_ns,
                 last_ns=now_ns,
                 protocol=protocol,

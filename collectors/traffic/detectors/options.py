@@ -96,6 +96,10 @@ class LoginOptions(Record):
             description="Tries that look like failed logins where the server's word is encrypted: SSH, RDP; eight times that for TLS."
         ),
     ] = 8
+    slow_failures: Annotated[
+        _Count, Meta(description="Failures, or such tries, over the long window, for guessing that takes its time.")
+    ] = 90
+    slow_window: Annotated[Duration, Meta(description="The long window.")] = 3600.0
     encrypted_bytes: Annotated[
         _Count,
         Meta(

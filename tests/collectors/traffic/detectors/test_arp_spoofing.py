@@ -44,6 +44,14 @@ def test_an_address_that_goes_to_and_fro_is_spoofed() -> None:
     assert "arp_spoofed" in [name for name, _ in names(fro)]
 
 
+def test_of_cards_in_turns_the_later_one_is_named_though_the_owner_speaks_last() -> None:
+    fro = list(ASKED)
+    for turn in range(4):
+        fro += [(5 + turn * 4.0, arp(1, LIAR, GATEWAY, 0, GATEWAY))]
+        fro += [(7 + turn * 4.0, arp(1, OURS, US, 0, GATEWAY)), (7.1 + turn * 4.0, arp(2, REAL, GATEWAY, OURS, US))]
+    assert [sender for name, sender in names(fro) if name == "arp_spoofed"] == [mac(LIAR)]
+
+
 def test_failover_announces_and_is_not_spoofing() -> None:
     moved = [(number * 0.2, arp(1, REAL, GATEWAY, 0, GATEWAY)) for number in range(5)]
     moved += [(20 + number * 0.2, arp(2, LIAR, GATEWAY, LIAR, GATEWAY)) for number in range(10)]

@@ -26,6 +26,10 @@ def test_regular_calls_are_told_once_and_quietly() -> None:
     assert found(calls(times[:16])) == []
 
 
+def test_calls_of_which_a_block_has_several_are_told_apart() -> None:
+    assert found(calls([4.5 * n for n in range(40)])) == [(US, f"{THEM}:443/tcp", "LOW")]
+
+
 def test_irregular_calls_are_no_beacon() -> None:
     chance, at, times = random.Random(4), 0.0, []
     for _ in range(60):

@@ -1,5 +1,7 @@
 """Credentials in plain text are named once, never shown."""
 
+import pytest
+
 from tests.collectors.traffic.detectors.crowd import Packet, Talk, hear, http
 
 US, THEM = "10.0.0.10", "203.0.113.9"
@@ -46,3 +48,32 @@ def test_http_basic_and_forms_count_tokens_do_not() -> None:
         .answer(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")
     )
     assert [one.method for one in hear(talk.close())] == ["http form"]
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "said"),
+    [
+        (110, "pop3", [b"+OK ready", b"CAPA", b"+OK\r\nSASL PLAIN\r\n.", b"AUTH PLAIN AGEAYg==", b"+OK"]),
+        (110, "pop3", [b"+OK ready", b"AUTH PLAIN", b"+ ", b"AGEAYg==", b"+OK"]),
+        (143, "imap", [b"* OK ready", b"a AUTHENTICATE PLAIN", b"+ ", b"AGEAYg==", b"a OK"]),
+        (143, "imap", [b"* OK ready", b"a AUTHENTICATE LOGIN AGEAYg==", b"a OK"]),
+        (25, "smtp", [b"220 mx ESMTP", b"EHLO a", b"250 AUTH LOGIN", b"AUTH LOGIN", b"334 VXNlcm5hbWU6"]),
+    ],
+)
+def test_logins_of_mailboxes_by_sasl_count_too(port: int, protocol: str, said: list[bytes]) -> None:
+    talk = Talk(THEM, US, port, 0.0).open()
+    for line in said:
+        server = line[:1] in b"+*2" or line.startswith((b"334", b"a OK"))
+        talk = (talk.answer if server else talk.ask)(line + b"\r\n")
+    assert [one.method for one in hear(talk.close())] == [protocol]
+
+
+def test_what_is_typed_after_a_prompt_of_telnet_can_be_read() -> None:
+    talk = Talk(THEM, US, 23, 0.0).open().answer(b"\xff\xfd\x18").ask(b"\xff\xfb\x18").answer(b"host login: ")
+    for letter in (b"b", b"o", b"b"):
+        talk.ask(letter).answer(letter)
+    talk.ask(b"\r\x00").answer(b"\r\nPassword: ").ask(b"\xff\xfc\x01")
+    assert hear(list(talk.packets)) == []
+    for letter in (b"s", b"\r\x00"):
+        talk.ask(letter)
+    assert [one.method for one in hear(talk.close())] == ["telnet"]

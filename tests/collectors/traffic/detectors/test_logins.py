@@ -33,6 +33,14 @@ def test_failures_in_words_count_up_to_the_limit() -> None:
     assert logins(ftp(5) + ftp(5, 70.0, sport=2001)) == []
 
 
+def test_guessing_that_takes_its_time_is_found_over_the_long_window() -> None:
+    failing = [packet for number in range(90) for packet in _ssh_failure(THEM, number * 30.0, 3000 + number)]
+    (found,) = [one for one in hear(failing, size=50) if "login" in one.kind.name]
+    assert (found.sender, found.window_s, found.numbers) == (THEM, 3600.0, {"tries_without_a_session": 90.0})
+    mistyped = [p for n in range(40) for p in ftp(1, n * 80.0, succeeds=True, sport=2000 + n)]
+    assert logins(mistyped) == []
+
+
 def test_a_refusal_that_nobody_logged_in_for_is_no_failure() -> None:
     talk = Talk(THEM, US, 21, 0.0).open().answer(b"220 x\r\n")
     for _ in range(30):
