@@ -2,11 +2,16 @@
 
 A second process sends for a few seconds at the rate asked for, over a veth pair in a namespace of its own; this one reads and copies out,
 and with `--through` decodes, sorts into flows and reassembles. Printed: what was sent, read and dropped, and the CPU time of this process.
+
+With `--stall SECONDS` a third process reads and is stopped (SIGSTOP) for so long while packets come at `--rate`: printed is for how long
+the ring bore it, which is what was not dropped of the stall, and how late packets were read before it.
 """
 
 import argparse
 import ctypes
 import multiprocessing
+import os
+import signal
 import socket
 import struct
 import subprocess
@@ -54,10 +59,53 @@ def send(rate: float, seconds: float, sent: "multiprocessing.Queue[int]") -> Non
     sent.put(count)
 
 
+def read(
+    ready: "multiprocessing.Queue[int]", told: "multiprocessing.Queue[tuple[int, int, list[float]]]", seconds: float
+) -> None:
+    """Read for so long; tells what was read, dropped, and how late (in seconds) the packets of its first two seconds were."""
+    source, late, begin = LiveSource(["hfb"], RingOptions(filter="udp port 9")), list[float](), time.monotonic()
+    ready.put(1)
+    for block in source.blocks(0.2):
+        if len(block) and time.monotonic() - begin < 2:
+            now = time.time_ns()
+            late += [(now - int(then)) / 1e9 for then in block.time_ns]
+        if time.monotonic() - begin > seconds:
+            break
+    source.refresh()
+    told.put((source.counts()["hfb"].read, source.counts()["hfb"].dropped, late))
+
+
+def stall(rate: float, seconds: float) -> None:
+    """Stop the reader for `seconds` and print for how long the ring bore it."""
+    before_s, after_s = 2.5, 1.5
+    whole = before_s + seconds + after_s
+    ready: multiprocessing.Queue[int] = multiprocessing.Queue()
+    told: multiprocessing.Queue[tuple[int, int, list[float]]] = multiprocessing.Queue()
+    sent: multiprocessing.Queue[int] = multiprocessing.Queue()
+    reader = multiprocessing.Process(target=read, args=(ready, told, whole + 1.0))
+    sender = multiprocessing.Process(target=send, args=(rate, whole, sent))
+    reader.start()
+    ready.get()
+    sender.start()
+    time.sleep(before_s)
+    os.kill(reader.pid or 0, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(reader.pid or 0, signal.SIGCONT)
+    count, (came, dropped, late) = sent.get(), told.get()
+    actual = count / whole
+    late.sort()
+    median, tail = (late[int(len(late) * part)] for part in (0.5, 0.99))
+    print(
+        f"stopped for {seconds:.1f} s at {actual:,.0f} packets/s: sent {count:,}, read {came:,}, dropped {dropped:,}: "
+        f"borne for {seconds - dropped / actual:.2f} s; before, packets were read {median * 1e3:.0f} ms (p99 {tail * 1e3:.0f}) late"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=150_000)
     parser.add_argument("--through", action="store_true")
+    parser.add_argument("--stall", type=float, default=0.0)
     options = parser.parse_args()
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
         print("needs root, for a network namespace of its own", file=sys.stderr)
@@ -65,6 +113,9 @@ def main() -> int:
     subprocess.run(["ip", "link", "add", "hfa", "type", "veth", "peer", "name", "hfb"], check=True)
     for name in ("hfa", "hfb"):
         subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    if options.stall:
+        stall(options.rate, options.stall)
+        return 0
     source = LiveSource(["hfb"], RingOptions(filter="udp port 9"))
     before, begin = time.process_time(), time.perf_counter()
     for _ in source.blocks():

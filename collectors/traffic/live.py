@@ -1,6 +1,7 @@
 """Live capture: the packets of several interfaces as one source of blocks; what comes and goes, and what the kernel dropped, is counted."""
 
 import select
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +11,10 @@ from collectors.traffic.ring import Ring, RingCounts, RingOptions
 
 IDLE_S = 1.0
 """So often does an idle capture give an empty block, so that its reader can look at its timeouts."""
+
+PACE_S, STEP_S = 0.06, 0.02
+"""So much time passes between two looks while little comes, since a little at a time costs more per packet; and how often it is seen
+whether it is no longer little."""
 
 
 class LiveSource:
@@ -40,8 +45,11 @@ class LiveSource:
 
     def blocks(self, idle_s: float = IDLE_S) -> Iterator[Block]:
         """Give blocks as they come, the interfaces in turn; an empty one when nothing came for `idle_s` seconds."""
+        looked_s = 0.0
         while not self._stopped:
             ready = self._poll.poll(idle_s * 1000)
+            self._gather(looked_s + PACE_S)
+            looked_s = time.monotonic()
             self.refresh()
             if not ready:
                 yield self._empty()
@@ -51,9 +59,14 @@ class LiveSource:
                     self._look_again(ring)
                 yield from self._drain(ring)
 
+    def _gather(self, until_s: float) -> None:
+        """Let packets come together until then, as long as no interface has plenty."""
+        while (early_s := until_s - time.monotonic()) > 0 and not any(ring.plenty for ring in self._rings):
+            time.sleep(min(STEP_S, early_s))
+
     def _drain(self, ring: Ring) -> Iterator[Block]:
         """Give what one interface has, once around its ring at most, so that none starves the others."""
-        for _ in range(ring.blocks):
+        for _ in range(ring.turns):
             block = ring.take()
             if block is None or self._stopped:
                 return

@@ -12,7 +12,7 @@ from collectors.traffic.rules.language.variables import ADDRESS_GROUPS, PORT_GRO
 from contracts.options import CollectorOptions, Duration, Secret, Size
 from contracts.record import Record
 
-RING_BLOCK = 1 << 20
+RING_BLOCK = 256 << 10
 
 
 class EvidenceOptions(Record):

@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from collectors.traffic.block import (
     CHECKSUM_NOT_READY,
@@ -34,7 +35,7 @@ _SOL_PACKET = 263
 _RX_RING, _STATISTICS, _VERSION, _FANOUT, _IGNORE_OUTGOING = 5, 6, 10, 18, 23
 _TPACKET_V3, _FANOUT_HASH = 2, 0
 _ETH_P_ALL = 3
-_STATUS_AT, _COUNT_AT, _FIRST_AT, _USER = 8, 12, 16, 1
+_STATUS_AT, _LAST_AT, _USER = 8, 40, 1
 _LOSING, _CSUM_NOT_READY, _VLAN_VALID, _CSUM_VALID = 4, 8, 16, 128
 _RECORD = np.dtype(
     [
@@ -73,16 +74,19 @@ DOWN, NO_CARRIER = "down", "no carrier"
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 _FRAME = 2048
 """Means nothing to the kernel here but that blocks hold a whole number of it."""
-_TICK_MS = 60
-"""A block that has packets is handed over after so long, full or not."""
+_TICK_MS = 80
+"""A block that has packets is handed over after so long, full or not: at low rates the ring holds so much time in each of its blocks."""
+_GATHER, _GATHER_S = 1 << 20, 1.0
+"""Of what waits, so many bytes and seconds are given at once: small blocks cost the parts behind more per packet."""
 
 
 class RingOptions(Record):
     """How one interface is read."""
 
-    blocks: int = 16
+    blocks: int = 64
     """Blocks of `block_bytes`; together what the kernel can put by while nobody looks."""
-    block_bytes: int = 1024 * 1024
+    block_bytes: int = 256 * 1024
+    """The kernel cuts packets that are larger, and leaves the end of a block empty where the next one does not fit."""
     filter: str = ""
     """What the kernel lets through (pcap-filter(7)); everything when empty."""
     fanout: int = 0
@@ -117,7 +121,7 @@ class Ring:
         self._at = 0
         self._link = LINK_ETHERNET
         size = self._options.block_bytes
-        self._data = np.zeros(size + ROOM + PAD, np.uint8)
+        self._data = np.zeros(max(size, _GATHER) + ROOM + PAD, np.uint8)
         self._socket = self._open()
         try:
             self._prepare()
@@ -129,9 +133,16 @@ class Ring:
             raise
 
     @property
-    def blocks(self) -> int:
-        """Return how many blocks the ring has."""
-        return self._options.blocks
+    def turns(self) -> int:
+        """Return how often `take` gives something of a ring that is full, and that nothing comes to."""
+        return -(-self._options.blocks * self._options.block_bytes // _GATHER)
+
+    @property
+    def plenty(self) -> bool:
+        """Whether as much waits as is given at once."""
+        ahead = min(_GATHER // self._options.block_bytes, self._options.blocks) - 1
+        base = (self._at + max(ahead, 0)) % self._options.blocks * self._options.block_bytes
+        return bool(struct.unpack_from("I", self._memory, base + _STATUS_AT)[0] & _USER)
 
     def fileno(self) -> int:
         """Return the socket's number, for poll(2)."""
@@ -200,29 +211,41 @@ class Ring:
         return True
 
     def take(self) -> Block | None:
-        """Return the next block of packets, None when there is none yet; it is valid until the next one is asked for."""
-        base = self._at * self._options.block_bytes
-        status, count, first = struct.unpack_from("3I", self._memory, base + _STATUS_AT)
-        if not status & _USER:
+        """Return the next packets, None when there are none yet; the block is valid until the next one is asked for.
+
+        The kernel's blocks that wait are put together, as long as they are of one second and there is room for them.
+        """
+        size, limit = self._options.block_bytes, len(self._data) - ROOM - PAD
+        used, since_s = 0, 0.0
+        parts: list[npt.NDArray[np.int64]] = []
+        ends: list[int] = []
+        while True:
+            base = self._at * size
+            status, count, first, length = struct.unpack_from("4I", self._memory, base + _STATUS_AT)
+            if not status & _USER:
+                break
+            length = length if count and first < length <= size else size
+            seconds, nanoseconds = struct.unpack_from("2I", self._memory, base + _LAST_AT)
+            last_s = seconds + nanoseconds / 1e9
+            if parts and (used + length > limit or not 0 <= last_s - since_s <= _GATHER_S):
+                break
+            since_s = last_s if not parts else since_s
+            self._data[used : used + length] = self._bytes[base : base + length]
+            struct.pack_into("I", self._memory, base + _STATUS_AT, 0)
+            self._at = (self._at + 1) % self._options.blocks
+            parts.append(self._walk(count, used + first, used + length))
+            used += length
+            ends.append(used)
+        if not parts:
             return None
-        used = self._copy(base, count, first)
-        struct.pack_into("I", self._memory, base + _STATUS_AT, 0)
-        self._at = (self._at + 1) % self._options.blocks
-        return self._block(count, first, used)
+        return self._block(np.concatenate(parts), np.repeat(ends, [len(part) for part in parts]), used)
 
-    def _copy(self, base: int, count: int, first: int) -> int:
-        size = self._options.block_bytes
-        used = min(struct.unpack_from("I", self._memory, base + _FIRST_AT + 4)[0], size)
-        used = used if count and first < used else size
-        self._data[:used] = self._bytes[base : base + used]
-        return used
-
-    def _block(self, count: int, first: int, used: int) -> Block:
-        starts = self._walk(count, first, used)
+    def _block(self, starts: "npt.NDArray[np.int64]", ends: "npt.NDArray[np.int64]", used: int) -> Block:
+        """Return the packets whose headers begin at `starts`, none reaching beyond the kernel's block that it is in (`ends`)."""
         fields = records(self._data, starts, _RECORD)
         status = fields["status"]
         offset = starts + fields["mac"]
-        captured = np.clip(fields["captured"].astype(np.int64), 0, np.maximum(used - offset, 0))
+        captured = np.clip(fields["captured"].astype(np.int64), 0, np.maximum(ends - offset, 0))
         flags = np.where(fields["kind"] == _OUTGOING_KIND, OUTGOING, 0)
         for bit, flag in _FLAGS:
             flags |= np.where(status & bit, flag, 0)
@@ -243,10 +266,10 @@ class Ring:
         self.counts.read += len(starts)
         return block
 
-    def _walk(self, count: int, first: int, used: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+    def _walk(self, count: int, first: int, end: int) -> "npt.NDArray[np.int64]":
         """Return where the packets' headers are: each says how far it is to the next."""
         following = struct.Struct("I").unpack_from
-        data, at, last = self._data.data, first, used - _RECORD.itemsize
+        data, at, last = self._data.data, first, end - _RECORD.itemsize
         starts: list[int] = []
         for _ in range(count):
             if at > last:

@@ -149,6 +149,48 @@ def test_a_ring_that_nobody_reads_loses_packets_and_says_how_many() -> None:
     alone(body)
 
 
+def test_a_quiet_interface_may_wait_for_several_seconds() -> None:
+    def body() -> None:
+        ring = Ring("hfb", options=RingOptions(filter="udp port 9"))
+        frames = [frame(number) for number in range(30)]
+        for one in frames:
+            send("hfa", [one])
+            time.sleep(0.1)
+        ring.refresh()
+        assert ring.counts.dropped == 0, "each tenth of a second takes a block, however little is in it"
+        spans = []
+        while (block := ring.take()) is not None:
+            spans.append((int(block.time_ns[-1]) - int(block.time_ns[0])) / 1e9)
+            assert [block.packet(index) for index in range(len(block))] == frames[: len(block)]
+            frames = frames[len(block) :]
+        assert len(frames) <= 2, "what came last is not handed over yet"
+        assert len(spans) <= 5 and max(spans) < 1.3, "what waited is given together, a second at a time"
+        ring.close()
+
+    alone(body)
+
+
+def test_what_waits_is_given_together_as_far_as_there_is_room() -> None:
+    def body() -> None:
+        ring = Ring("hfb", options=RingOptions(filter="udp port 9", blocks=16))
+        frames = [frame(number) + bytes(1400) for number in range(1500)]
+        assert not ring.plenty
+        send("hfa", frames)
+        assert ring.plenty
+        sizes, found = [], []
+        until = time.monotonic() + 20
+        while len(found) < 1500 and time.monotonic() < until:
+            block = ring.take()
+            if block is not None:
+                sizes.append(block.used)
+                found += [block.packet(index) for index in range(len(block))]
+        assert found == frames
+        assert 768 * 1024 < sizes[0] <= 1 << 20, "several of the kernel's blocks"
+        ring.close()
+
+    alone(body)
+
+
 def test_sockets_of_one_group_share_the_packets_flow_by_flow() -> None:
     def body() -> None:
         options = RingOptions(filter="tcp", fanout=4711)
