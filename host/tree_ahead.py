@@ -10,6 +10,7 @@ import resource
 import stat
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from contracts.trees import Directory, Node, TreePlan
@@ -24,6 +25,8 @@ MOST_OPEN = 192
 """So many small files wait open, at most; no more than a quarter of what the process may have open."""
 BUNCH = 16
 """So many of them are passed on together: each time makes two threads change places."""
+NEIGHBOURS = 6
+"""Inodes whose numbers are the same but for so many bits come from the disk together, on any common file system."""
 
 
 class File(NamedTuple):
@@ -127,9 +130,13 @@ class Ahead:
                     _await(first)
                 self._turns.begin()
                 try:
-                    self._turns.looked(blocks() != before)
+                    has_waited = blocks() != before
+                    self._turns.looked(has_waited)
                     if first is not None:
-                        self._ask(task, folder, descriptor, _by_inode(first, listing), reader)
+                        entries = _by_inode(first, listing)
+                        if has_waited:
+                            self._await_inodes(entries)
+                        self._ask(task, folder, descriptor, entries, reader)
                 finally:
                     self._turns.end()
         except OSError as error:
@@ -143,15 +150,32 @@ class Ahead:
         if is_whole:
             self._done.put([folder.found()])
 
+    def _await_inodes(self, entries: "list[tuple[int, os.DirEntry[str]]]") -> None:
+        """Wait for the inodes of a folder that the disk does not bring along with others, and step aside for that."""
+        heads = [entry for (before, _), (inode, entry) in pairwise(entries) if (before ^ inode) >> NEIGHBOURS]
+        if not heads:
+            return
+        self._turns.end()
+        try:
+            for entry in heads:
+                _await(entry)
+        finally:
+            self._turns.begin()
+
     def _ask(
-        self, task: Task, folder: Listed, descriptor: int, entries: "list[os.DirEntry[str]]", reader: Reader
+        self,
+        task: Task,
+        folder: Listed,
+        descriptor: int,
+        entries: "list[tuple[int, os.DirEntry[str]]]",
+        reader: Reader,
     ) -> None:
         known = {node.name: node for node in task.before}
         base, excluded = below(task.place.path), self._plan.excluded
         hashes, again = bool(self._plan.hash_name), self._plan.read_again
         bunch: list[File] = []
         try:
-            for entry in entries:
+            for _, entry in entries:
                 name, before = encoded(entry), None
                 if known:
                     before = known.get(name)
@@ -248,8 +272,8 @@ def _await(entry: "os.DirEntry[str]") -> None:
         return  # whoever asks next hears of it
 
 
-def _by_inode(first: "os.DirEntry[str]", others: "Iterator[os.DirEntry[str]]") -> "list[os.DirEntry[str]]":
-    """Return entries as they lie on the disk."""
+def _by_inode(first: "os.DirEntry[str]", others: "Iterator[os.DirEntry[str]]") -> "list[tuple[int, os.DirEntry[str]]]":
+    """Return entries as they lie on the disk, with the numbers of their inodes."""
     entries = [(first.inode(), first), *((entry.inode(), entry) for entry in others)]
     entries.sort(key=FIRST)
-    return [entry for _, entry in entries]
+    return entries

@@ -36,7 +36,7 @@ class LinuxWalk:
         self._out: dict[bytes, tuple[Place, int]] = {}
         self._work: Work = queue.SimpleQueue()
         self._done: Done = queue.SimpleQueue()
-        self._turns = Turns()
+        self._turns = Turns(suppose_slow=plan.threads > 1)  # with one, a folder that has just come is looked at
         self._ahead = Ahead(self._work, self._done, plan, self._turns)
 
     def left(self) -> list[Place]:

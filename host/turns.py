@@ -9,14 +9,16 @@ import threading
 
 FADES = 0.9
 SLOW = 0.3
+UNKNOWN = 0.5
+"""Until some folders have told, a disk may be supposed: the first ones may be the largest, and the very first one is always in memory."""
 
 
 class Turns:
     """What the threads of one walk have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, suppose_slow: bool = False) -> None:
         self._lock = threading.Lock()
-        self._share = 0.0
+        self._share = UNKNOWN if suppose_slow else 0.0
 
     def begin(self) -> None:
         """Wait for the turn, and take it."""

@@ -1,5 +1,6 @@
 """On a slow disk files are opened and asked for ahead of their turn: never too many, never one that is not to be read, none left open."""
 
+import itertools
 import os
 import stat
 import threading
@@ -92,6 +93,36 @@ def test_whoever_stops_early_leaves_nothing_open_and_no_thread(
     assert (descriptors(), threading.active_count()) == (before, threads)
 
 
+def test_inodes_far_apart_are_waited_for_while_others_have_the_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"file-{number}" for number in range(200)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    awaited = list[tuple[str, bool]]()
+    walks: list[Turns] = []
+    begin = Turns.begin
+
+    def noted(self: Turns) -> None:
+        begin(self)
+        walks[:] = [self]
+
+    def waited(entry: "os.DirEntry[str]") -> None:
+        awaited.append((entry.name, walks[0]._lock.locked()))
+
+    monkeypatch.setattr(Turns, "begin", noted)
+    monkeypatch.setattr(tree_ahead, "_await", waited)
+    monkeypatch.setattr(tree_ahead, "NEIGHBOURS", 3)
+    monkeypatch.setattr(tree_ahead, "blocks", itertools.count().__next__)  # a disk was waited for, each time
+    assert len(walk(tmp_path)[0].nodes) == 200
+    groups = {(tmp_path / name).stat().st_ino >> 3 for name in names}
+    heads = {
+        (tmp_path / name).stat().st_ino >> 3 for name, _ in awaited[1:]
+    }  # the first one is of the folder's own order
+    assert len(groups) - 1 == len(awaited) - 1 == len(heads)
+    assert not all(in_turn for _, in_turn in awaited[1:])
+
+
 def test_what_is_not_to_be_read_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("known", "new", "excluded"):
         (tmp_path / name).write_bytes(name.encode())
@@ -126,7 +157,9 @@ def test_a_name_that_becomes_a_fifo_or_a_link_after_it_was_listed_holds_nobody(
         (folder / name).write_bytes(b"x")
     list_all = tree_ahead._by_inode
 
-    def swapped(first: "os.DirEntry[str]", others: Iterator["os.DirEntry[str]"]) -> "list[os.DirEntry[str]]":
+    def swapped(
+        first: "os.DirEntry[str]", others: Iterator["os.DirEntry[str]"]
+    ) -> "list[tuple[int, os.DirEntry[str]]]":
         entries = list_all(first, others)
         for name in ("fifo", "link", "gone"):
             (folder / name).unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
-from host import file_digest
+from host import file_digest, tree_ahead, tree_walk
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
 
@@ -164,3 +164,22 @@ def test_what_is_known_and_unchanged_is_given_back_as_it_is(tmp_path: Path) -> N
     known: dict[bytes, tuple[Node, ...]] = {first.path: first.nodes}
     (second,) = LinuxWalk([Place(first.path)], lambda path: known[path], TreePlan())
     assert second.nodes[0] is first.nodes[0]
+
+
+@pytest.mark.parametrize(("threads", "openers"), [(1, 0), (2, tree_ahead.OPENERS)])
+def test_a_disk_is_supposed_for_whole_trees_and_not_for_a_folder_that_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, openers: int
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    seen = set[str]()
+    start = threading.Thread.start
+
+    def noted(self: threading.Thread) -> None:
+        seen.add(self.name)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    monkeypatch.setattr(tree_walk, "blocks", lambda: 0)
+    found = list(LinuxWalk([Place(os.fsencode(tmp_path))], lambda _: (), TreePlan(threads=threads)))
+    assert [node.name for directory in found for node in directory.nodes] == [b"file"]
+    assert sum(name.startswith("ahead-") for name in seen) == openers
