@@ -35,6 +35,8 @@ class SmtpParser(Parser):
         self._tx: Fields | None = None
         self._message: Message | None = None
         self._left = 0
+        self._partial = b""
+        self._last_chunk = False
         self._skipping = [False, False]
 
     @property
@@ -157,22 +159,29 @@ class SmtpParser(Parser):
             self.tx.event("bdat_chunk_len_exceeded", False)
             return
         self._left = int(parts[1])
+        self._last_chunk = len(parts) > 2 and parts[2].upper() == b"LAST"
         if self._message is None:
             self._message = Message(self._file, self._problem)
         if self._left:
             self._mode = _BDAT
-        elif len(parts) > 2 and parts[2].upper() == b"LAST":
+        elif self._last_chunk:
             self._end_message()
 
     def _bdat(self, waiting: bytes, at: int) -> int:
         piece = waiting[at : at + self._left]
         self._left -= len(piece)
         if self._message is not None:
-            for line in piece.split(b"\n"):
+            # Lines end where they end, not where a segment or a chunk does.
+            lines = (self._partial + piece).split(b"\n")
+            self._partial = lines.pop()
+            if len(self._partial) > MAX_LINE:
+                lines.append(self._partial)
+                self._partial = b""
+            for line in lines:
                 self._message.line(line.rstrip(b"\r"))
         if not self._left:
             self._mode = _COMMAND
-            if self._commands and b"LAST" in self._commands[-1]:
+            if self._last_chunk:
                 self._end_message()
         self.touch(self.tx)
         return at + len(piece)
@@ -209,6 +218,9 @@ class SmtpParser(Parser):
         tx, message = self.tx, self._message
         self._message = None
         if message is not None:
+            if self._partial:
+                message.line(self._partial.rstrip(b"\r"))
+                self._partial = b""
             message.end()
             self._fields(message)
         tx.request = 1

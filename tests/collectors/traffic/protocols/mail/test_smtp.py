@@ -50,3 +50,22 @@ def test_goodbye_begins_no_mail() -> None:
     assert before == after
     alone = talk("smtp", (True, b"220 x\r\n"), (False, b"QUIT\r\n"), (True, b"221 x\r\n"))
     assert len(alone.conversation.transactions) == 1
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+@pytest.mark.parametrize("first", [1, 19, 20, 300, 330])
+def test_lines_of_a_mail_in_chunks_end_where_they_end(size: int, first: int) -> None:
+    text = b"Subject: first\r\nX-Filler: " + b"f" * 250 + b"\r\nContent-Type: application/x; name=a.bin\r\n"
+    text += b'Content-Disposition: attachment;\r\n filename="invoice.exe"\r\n\r\none\r\ntwo'
+    rest = text[first:]
+    said = b"MAIL FROM:<a>\r\nBDAT %d\r\n%bBDAT %d LAST\r\n%b" % (first, text[:first], len(rest), rest)
+    pieces = [(False, said[at : at + size]) for at in range(0, len(said), size)]
+    mail = talk("smtp", (True, b"220 x\r\n"), *pieces).conversation.transactions[0]
+    assert (mail.buffers("email.subject", False), mail.done) == ([b"first"], True)
+    assert mail.buffers("file.name", False) == [b"invoice.exe"]
+
+
+def test_the_last_chunk_may_be_large() -> None:
+    said = (False, b"MAIL FROM:<a>\r\nBDAT 1000000 LAST\r\nSubject: s\r\n\r\n" + b"x" * 999_986)
+    mail = talk("smtp", (True, b"220 x\r\n"), said, close=False).conversation.transactions[0]
+    assert mail.buffers("email.subject", False) == [b"s"] and mail.done
