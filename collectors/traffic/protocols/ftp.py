@@ -153,8 +153,9 @@ class FtpParser(Parser):
             tx.add("ftp.reply", True, line[4:])
         else:
             tx.add("ftp.reply", True, line)
-        if not tx.integers("ftp.reply_received", True):
-            tx.number_is("ftp.reply_received", True, 1)
+        # A preliminary reply (150) is none yet, as in Suricata: another one follows.
+        if not tx.done:
+            tx.number_becomes("ftp.reply_received", True, int(code[:1] != b"1" or not final))
         if code in (b"227", b"229"):
             self._passive(tx, code, line)
         self.touch(tx)

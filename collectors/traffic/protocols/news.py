@@ -238,6 +238,10 @@ class Fields(Transaction):
         if len(values) < 256:
             values.append(value)
 
+    def number_becomes(self, name: str, to_client: bool, value: int) -> None:
+        """Put a number that a keyword compares in the place of those that were there."""
+        self._integers[(name, to_client)] = [value]
+
     def buffers(self, name: str, to_client: bool) -> list[bytes]:
         """Return the contents of a sticky buffer."""
         key = (name, to_client)

@@ -88,7 +88,9 @@ def _xor(draft: Draft, argument: str, negated: bool) -> None:
     try:
         key = bytes.fromhex(word)
     except ValueError:
-        raise Refused(f'xor: "{word}" is not a hexadecimal key') from None
+        later = word.split()[:1] in (["offset"], ["var"])
+        more = " (offset and var are of versions after Suricata 8)" if later else ""
+        raise Refused(f'xor: "{word}" is not a hexadecimal key{more}') from None
     if not 1 <= len(key) <= 255 or " " in word:
         raise Refused("xor: a key has 1 to 255 bytes")
     draft.transform(Transform("xor", word.lower()))

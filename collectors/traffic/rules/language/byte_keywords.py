@@ -248,7 +248,10 @@ def _byte_math(draft: Draft, argument: str, negated: bool) -> None:
 def _isdataat(draft: Draft, argument: str, negated: bool) -> None:
     words = [part.strip() for part in argument.split(",")]
     inverted = words[0].startswith("!")
-    at = _value(draft, words[0].removeprefix("!"), 0, BIGGEST_OFFSET)
+    try:
+        at = _value(draft, words[0].removeprefix("!"), 0, U16)
+    except Refused as refused:
+        raise Refused(f"isdataat: {refused}") from None
     if set(words[1:]) - {"relative", "rawbytes"}:
         raise Refused(f'isdataat: "{argument}" has words other than relative and rawbytes')
     _add(draft, IsDataAt(at, inverted, "relative" in words), "relative" in words, "")

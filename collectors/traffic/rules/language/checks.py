@@ -5,6 +5,8 @@ from collectors.traffic.rules.language.draft import Draft
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Absent, BufferTest, Content, FieldTest, FlagsTest, Rule
 
+ONE_SIDED = {"ftp.reply_received": "to_client"}
+"""Fields of transactions that Suricata looks at on one side only; a rule is then for that side, as it is by a buffer of one side."""
 HASHES = frozenset({"ja3.hash", "ja3s.hash", "ssh.hassh", "ssh.hassh.server", "quic.cyu.hash"})
 
 
@@ -23,10 +25,14 @@ def check(draft: Draft) -> None:
 
 def _direction(rule: Rule) -> None:
     """A rule for one side cannot test what only the other side has; without a flow direction, its buffers give it one."""
-    sides = {test.direction for test in rule.buffers} - {"both"}
+    named = [(test.buffer, test.direction) for test in rule.buffers if test.direction != "both"]
+    named += [
+        (test.name, ONE_SIDED[test.name]) for test in rule.tests if type(test) is FieldTest and test.name in ONE_SIDED
+    ]
+    sides = {side for _, side in named}
     wanted = rule.flow.direction if rule.flow else ""
     if wanted and rule.direction != "=>" and sides - {wanted}:
-        other = next(test.buffer for test in rule.buffers if test.direction not in {"both", wanted})
+        other = next(name for name, side in named if side != wanted)
         raise Refused(f"flow:{wanted} cannot stand with {other}, which is of the other side")
     if rule.direction == "=>":
         for test in rule.buffers:
@@ -35,7 +41,7 @@ def _direction(rule: Rule) -> None:
                     f"{test.buffer} is of both sides; a rule with => has to say whose (to_server or to_client)"
                 )
     if not wanted and len(sides) > 1 and rule.direction != "=>":
-        raise Refused("the rule tests buffers of both sides; => makes it a rule about a whole transaction")
+        raise Refused("the rule tests what is of both sides; => makes it a rule about a whole transaction")
 
 
 def _packets(rule: Rule) -> None:

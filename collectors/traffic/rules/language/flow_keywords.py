@@ -130,6 +130,10 @@ def _hostbits(draft: Draft, argument: str, negated: bool) -> None:
 def _given(keyword: str, argument: str) -> dict[str, str]:
     given: dict[str, str] = {}
     for part in argument.split(","):
+        if part.split()[:1] == ["unique_on"]:
+            raise Refused(
+                f"{keyword}: unique_on came after Suricata 8; scans are found by the detectors (traffic.ports_scanned)"
+            )
         found = _THRESHOLD.match(part)
         if not found or found[1] in given:
             raise Refused(f'{keyword}: "{part.strip()}" is not known or there twice')

@@ -102,7 +102,8 @@ def _protocol(text: str) -> tuple[str, str]:
     else:
         valid = frozenset() if name in PACKET_ONLY else TRANSPORT_HOOKS
     if hook not in valid:
-        raise Refused(f'"{hook}" is not a hook of {name}')
+        known = f"; they are {', '.join(sorted(valid))}" if valid else ", which has none"
+        raise Refused(f'"{hook}" is not a hook of {name}{known}')
     return name, hook
 
 

@@ -73,4 +73,6 @@ def named(text: str, names: Mapping[str, int], highest: int = U32) -> Number:
     found = names.get(word.removeprefix("!").strip().lower())
     if found is not None:
         return Number("!=" if negated else "=", found)
+    if "," in word:
+        raise Refused(f'"{_short(word)}" is a list, where one number, name or range can stand')
     return number(text, highest)

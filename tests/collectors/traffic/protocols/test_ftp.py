@@ -11,6 +11,13 @@ def test_every_command_is_a_transaction_with_its_replies() -> None:
     assert user.done and user.integers("ftp.reply_received", True) == [1]
 
 
+def test_a_preliminary_reply_is_none_yet() -> None:
+    begun = talk("ftp", (False, b"RETR a\r\n"), (True, b"150 opening\r\n"), close=False).conversation.transactions[0]
+    assert (begun.done, begun.integers("ftp.reply_received", True)) == (False, [0])
+    over = talk("ftp", (False, b"RETR a\r\n"), (True, b"150 a\r\n226 b\r\n"), close=False).conversation.transactions[0]
+    assert (over.done, over.integers("ftp.reply_received", True)) == (True, [1])
+
+
 def test_announced_data_connections_are_expected_when_a_file_is_asked_for() -> None:
     passive = talk(
         "ftp", (True, b"220 a\r\n"), (False, b"PASV\r\n"), (True, b"227 x (10,0,0,2,4,1)\r\n"), (False, b"RETR a\r\n")

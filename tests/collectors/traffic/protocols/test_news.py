@@ -25,6 +25,8 @@ def test_fields_hold_buffers_by_side_bounded() -> None:
         fields.number_is("n", False, number)
     assert fields.buffers("a", True) == [b"0", b"1", b"2"] and fields.buffers("a", False) == []
     assert len(fields.integers("n", False)) == 256
+    fields.number_becomes("n", False, 7)
+    assert fields.integers("n", False) == [7]
 
 
 def test_events_are_noted_once() -> None:

@@ -86,3 +86,10 @@ def test_variables_are_known_from_where_they_are_set() -> None:
 def test_what_makes_no_sense_is_refused(options: str) -> None:
     with pytest.raises(Refused):
         matches(options)
+
+
+def test_isdataat_has_suricatas_limit() -> None:
+    assert matches("isdataat:65535;") == [IsDataAt(65535)]
+    for options in ("isdataat:65536;", 'content:"a"; isdataat:!99999,relative;', "isdataat:-1;"):
+        with pytest.raises(Refused, match=r"isdataat: .* is not between 0 and 65535"):
+            matches(options)

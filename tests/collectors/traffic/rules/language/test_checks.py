@@ -39,3 +39,12 @@ def test_what_does_not_go_together_is_refused(options: str, header: str) -> None
 def test_a_config_rule_is_one() -> None:
     found = rule("config:logging disable, type tx, scope tx;", "config dns any any -> any any")
     assert found.config == (("logging", "disable"), ("type", "tx"), ("scope", "tx"))
+
+
+def test_a_field_of_one_side_gives_the_rule_its_side_as_a_buffer_does() -> None:
+    ftp = "alert ftp any any -> any any"
+    for options in ('ftp.reply_received:yes; ftp.command; content:"PASS";', "flow:to_server; ftp.reply_received:no;"):
+        with pytest.raises(Refused, match="side"):
+            rule(options, ftp)
+    rule('ftp.reply_received:yes; ftp.reply; content:"ok";', ftp)
+    rule('ftp.reply_received:yes; ftp.command; content:"PASS";', "alert ftp any any => any any")

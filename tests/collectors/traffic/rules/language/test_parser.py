@@ -154,3 +154,29 @@ def test_no_line_raises_anything_but_refused(text: str) -> None:
         PARSER.rule(text.encode("latin-1", "ignore").decode("latin-1"))
     except Refused as refused:
         assert str(refused)
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "reason"),
+    [
+        (
+            'tls.sni; content:"a";',
+            "alert tls:client_hello any any -> any any",
+            "a hook of tls; they are .*client_hello_done",
+        ),
+        ("dns.rrtype:A,AAAA;", "alert dns any any -> any any", '"A,AAAA" is a list'),
+        (
+            'http.uri; xor:"offset 4,0a0b"; content:"a";',
+            "alert http any any -> any any",
+            "of versions after Suricata 8",
+        ),
+        (
+            "flags:S; detection_filter:track by_dst, count 10, seconds 60, unique_on dst_port;",
+            "alert tcp any any -> any any",
+            "unique_on came after Suricata 8",
+        ),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_its_reason(options: str, header: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        rule(options, header)
