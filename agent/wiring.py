@@ -4,6 +4,7 @@ Importing it is cheap: the catalogs are names. What is behind a name is imported
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from analysis.catalog import JUDGES
 from collectors.catalog import CATALOG as COLLECTORS
 from collectors.catalog import WATCHERS
 from contracts.catalog import Entry, load
+from contracts.errors import Unavailable, Why
 from contracts.event import Kind
 from contracts.host import Host
 from contracts.judge import Judge
@@ -96,8 +98,18 @@ def backup_desk() -> "type[Desk]":
 
 
 def rules_desk() -> "RulesDesk":
-    """Return what commands need of the traffic rules; no worker is asked, the files are the caller's."""
-    from collectors.traffic.rules.desk import RulesDesk
+    """Return what commands need of the traffic rules; no worker is asked, the files are the caller's.
+
+    Raises `Unavailable` where the sensor's libraries are not there.
+    """
+    try:
+        from collectors.traffic.rules.desk import RulesDesk
+    except ImportError as error:
+        raise Unavailable(
+            Why.TOOL_MISSING,
+            f"the sensor's libraries are not all there: {error}",
+            advice=f"Install them for this Python: {sys.prefix}/bin/python -m pip install 'holdfast[sensor]'.",
+        ) from error
 
     return RulesDesk()
 

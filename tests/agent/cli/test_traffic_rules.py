@@ -1,6 +1,9 @@
 """`holdfast traffic rules check`: what loads, what does not, and clear words for bad paths."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from click.testing import CliRunner
 
 from agent.cli.traffic import traffic
 from agent.command import run
+from contracts.errors import Unavailable
 
 RULES = b'alert tcp any any -> $HOME_NET any (content:"a"; sid:1;)\nalert tcp any any -> any any (bogus; sid:2;)\n'
 
@@ -69,3 +73,20 @@ def test_rules_that_load_and_can_never_match_are_named(tmp_path):
     assert f"{path}:1: sid 2: it loads and never matches: nothing here fills this buffer: smb.share" in text
     never = json.loads(called(str(path), "--json")[1])["never_match"]
     assert [(one["sid"], one["line"]) for one in never] == [(2, 1)]
+
+
+def test_without_hyperscan_it_is_said_what_is_missing_and_how_it_comes(tmp_path: Path) -> None:
+    (tmp_path / "hyperscan.py").write_text('raise ModuleNotFoundError("No module named hyperscan", name="hyperscan")')
+    path = tmp_path / "a.rules"
+    path.write_bytes(RULES)
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", "from agent.command import main; main()", "traffic", "rules", "check", str(path)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == Unavailable.exit_code, done.stderr
+    assert "Traceback" not in done.stderr and "No module named hyperscan" in done.stderr
+    assert "pip install 'holdfast[sensor]'" in done.stderr
