@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors.integrity import giving_way
 from collectors.integrity.book import FILE
 from collectors.integrity.learning import Learner
 from collectors.integrity.requests import Rest, requests
@@ -68,10 +67,9 @@ class Runs:
     def _begin_packages(self) -> None:
         """Have packages asked from now on; what hinders that, such as another package manager than dpkg, stands until it does no more."""
         try:
-            with giving_way.short(self._folder.parent / FILE):
-                self._explaining().begin()
-                if self._flaw is not None:
-                    self._explaining().check()
+            self._explaining().begin()
+            if self._flaw is not None:
+                self._explaining().check()
             self._flaw = None
         except _FAILURES as error:
             self._flaw = _blind(error)

@@ -228,7 +228,6 @@ class Scan:
                 continue
             self._arrived()
             self._compared.wait(YIELD_S)
-            giving_way.stand_still(self._book)
             return
 
 

@@ -4,10 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
-from collectors.integrity import giving_way
-from collectors.integrity.giving_way import GivesWay, begin, end, short, stand_still
+from collectors.integrity.giving_way import GivesWay, begin, end
 
 BOOK = Path("/state/integrity.db")
 
@@ -64,26 +61,3 @@ def test_it_gives_way_for_so_long_in_all_and_then_no_more() -> None:
         assert seconds(gives_way) < 1.0
     finally:
         end(BOOK)
-
-
-def test_a_scan_stands_still_for_a_short_look_and_goes_on_when_it_is_over() -> None:
-    went_on = threading.Event()
-
-    def scan() -> None:
-        stand_still(BOOK)
-        went_on.set()
-
-    with short(BOOK):
-        scanning = threading.Thread(target=scan)
-        scanning.start()
-        assert not went_on.wait(0.1)
-    assert went_on.wait(30)
-    scanning.join()
-
-
-def test_a_scan_does_not_stand_still_for_a_look_that_is_not_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(giving_way, "MOST_STILL_S", 0.0)
-    with short(BOOK), pytest.raises(ZeroDivisionError), short(Path("/other/integrity.db")):
-        stand_still(BOOK)
-        raise ZeroDivisionError
-    stand_still(Path("/other/integrity.db"))
