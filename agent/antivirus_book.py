@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.event import Event
 from contracts.snapshot import EncodedChanges
 from contracts.subjects.antivirus import (
@@ -95,7 +96,7 @@ class AntivirusBook:
         for key, raw in self._store.rows(RUNS).items():
             try:
                 rows[key] = msgspec.msgpack.decode(raw, type=Done)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 continue  # of another version: it is told anew
         return rows
 

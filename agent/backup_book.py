@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.event import Event
 from contracts.snapshot import EncodedChanges
 from contracts.subjects.backup import (
@@ -124,7 +125,7 @@ class BackupBook:
         for key, raw in self._store.rows(SUBJECT).items():
             try:
                 rows[key] = msgspec.msgpack.decode(raw, type=BackupJob)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 continue  # of another version: it is told anew by the next run
         return rows
 

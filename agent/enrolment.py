@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 from agent.clock import Clock, SystemClock
 from agent.identity import Credentials, Enrolment, Identity
 from agent.transport import Answer, NotTrusted, Transport, address, context
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Refused, Unreachable, UsageError
 from contracts.host import Facts
 from contracts.record import Record
@@ -204,7 +205,7 @@ def _install(identity: Identity, purpose: str, url: str, key: bytes, answer: Ans
         raise _refusal(answer)
     try:
         enrolled = Tolerant(Enrolled).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Unreachable(
             f"the console's answer does not decode: {error}", advice="check that both have versions that fit"
         ) from error
@@ -222,7 +223,7 @@ def _install(identity: Identity, purpose: str, url: str, key: bytes, answer: Ans
 def _refusal(answer: Answer) -> HoldfastError:
     try:
         problem = Tolerant(Problem).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return Unreachable(
             f"the server answered {answer.status} and not as a console does",
             advice="check that the address is the console's port for agents",
@@ -270,7 +271,7 @@ def main(words: list[str]) -> int:
             enrol(identity, msgspec.json.decode(sys.stdin.buffer.read(64 << 10), type=Input), clock)
         else:
             renew(identity, clock)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         sys.stderr.write(f"what to enrol with does not decode: {error}\n")
         return 2
     except HoldfastError as error:

@@ -23,6 +23,7 @@ from agent.execute import settle
 from agent.framing import pack, read_frame, write_frame
 from agent.last_words import last_words
 from contracts import outcome as outcomes
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Malformed, Unavailable, Why
 from contracts.host import (
     Facts,
@@ -139,7 +140,7 @@ class Eyes:
                 answer = self._answer()
                 while answer.id != question.id:  # to a question whose deadline passed before it was answered
                     answer = self._answer()
-        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, Malformed, *UNDECODABLE) as error:
             _end(f"the eyes are gone: {error}")
         self.cpu_s += answer.cpu_s
         if answer.why is not None:

@@ -15,6 +15,7 @@ import msgspec
 
 from agent.clock import Clock, Ids
 from agent.sqlite_file import replace_file, sync_directory
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 from contracts.record import Record
 
@@ -52,7 +53,7 @@ def enrolled_url(state: Path) -> str:
     try:
         current = state / "identity" / (state / "identity" / "current").readlink()
         return msgspec.json.decode((current / _ENROLLED).read_bytes(), type=Enrolment).url
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNDECODABLE):
         return ""  # what is damaged there is told by `Identity`
 
 
@@ -78,7 +79,7 @@ class Identity:
             return None
         except OSError as error:
             raise _broken(error, self.directory) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             reason = f"{self.directory / 'current' / _ENROLLED} is damaged"
             raise IdentityBroken(reason, advice="enrol this agent again") from error
         return Credentials(

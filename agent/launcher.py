@@ -28,6 +28,7 @@ from agent.loop import Loop
 from agent.preload import preload
 from agent.privileges import Account, WorkerPrivileges
 from agent.worker_main import serve
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Malformed, Refused, Unreachable
 from contracts.record import Record
 
@@ -135,7 +136,7 @@ class Launcher:
             fds = _receive_descriptors(self._sock)
             body = read_frame(self._sock, MAX_REQUEST)
             answer = msgspec.msgpack.decode(body or b"", type=Answer)
-        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, Malformed, *UNDECODABLE) as error:
             raise Unreachable(f"the launcher does not answer: {error}") from error
         return answer, socket.socket(fileno=fds[0]) if fds else None
 
@@ -210,7 +211,7 @@ class _Process:
                 return
             for body in self._splitter.feed(data):
                 self._answer(msgspec.msgpack.decode(body, type=Ask))
-        except (OSError, Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, Malformed, *UNDECODABLE) as error:
             os.write(2, f"holdfast launcher: ends, because the core sent what is no request: {error}\n".encode())
             self._loop.stop()
 

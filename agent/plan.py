@@ -14,6 +14,7 @@ from agent.responder import Deed
 from agent.settings import AgentSettings
 from agent.supervision import WorkerSpec
 from agent.timed import Timed
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 from contracts.event import Kind
 from contracts.host import Facts
@@ -84,7 +85,7 @@ def decode(stdout: bytes, stderr: bytes) -> Plan:
     last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     try:
         answer = msgspec.msgpack.decode(stdout, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         why = last or str(error)
         raise PlannerFailed(
             f"the reader of the configuration broke: {why}", advice="run `holdfast check-config`"

@@ -24,6 +24,7 @@ from agent.spool.spool import Spool
 from agent.sqlite_file import FileFull
 from agent.state import State
 from agent.transport import Answer, Interrupted, NotTrusted, Transport
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Malformed, Refused, Unreachable
 from contracts.event import Event, Kind, Severity
 from contracts.options import Duration
@@ -380,7 +381,7 @@ def _packed(batch: Batch) -> bytes:
 def _decoded(answer: Answer, kind: type[T]) -> T:
     try:
         return Tolerant(kind).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(
             f"the console's answer does not decode: {error}",
             advice="check that agent and console have versions that fit",

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.record import Record
 from contracts.snapshot import Changes, Snapshot
 
@@ -43,7 +44,7 @@ class SnapshotCache:
         for key, body in rows.items():
             try:
                 self._rows[key] = self._decoder.decode(body)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 unreadable.append(key)
         self.unreadable += tuple(unreadable)
         if last:

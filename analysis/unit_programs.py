@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from contracts.codec import UNDECODABLE
 from contracts.subjects import datapath, ports
 from contracts.subjects.exposure import Exposure
 
@@ -53,7 +54,7 @@ def of_cgroups(ways: Mapping[str, datapath.Row]) -> tuple[Program, ...]:
         if row.what == "program":
             try:
                 program = msgspec.json.decode(row.document, type=Program)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 continue  # of XDP or tc, which the evaluator names
             if program.kind == "cgroup" and program.place not in _ROOT:
                 found.append(replace(program, text=row.text))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.subjects.antivirus import CLAMAV, SUBJECT, Product
 from contracts.wire import SubjectPart
 
@@ -25,7 +26,7 @@ class FleetSignatures:
                 continue
             try:
                 product = _DECODER.decode(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except UNDECODABLE:
                 continue  # of another version of the agent; its page says so
             verified = [
                 each.version for each in product.databases if each.name == "daily" and each.signed == "verified"

@@ -25,7 +25,7 @@ from console.pulse import Pulse
 from console.settings import ChallengeSettings
 from console.store.interface import RefusedReport, Store, Stored
 from console.store.records import FindingKind
-from contracts.codec import Codec
+from contracts.codec import UNDECODABLE, Codec
 from contracts.errors import HoldfastError, Malformed, TooLarge
 from contracts.wire import (
     CHALLENGES,
@@ -272,7 +272,7 @@ def _check_subject(part: SubjectPart) -> None:
             raise Malformed(f"has a row of {len(row)} bytes in {part.subject}")
         try:
             msgspec.json.decode(row)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise Malformed(f"has a row in {part.subject} that is not JSON") from error
 
 

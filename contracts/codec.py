@@ -8,6 +8,8 @@ from contracts.errors import Malformed, TooLarge
 from contracts.tolerant import Tolerant
 
 T = TypeVar("T")
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+"""What msgspec raises for bytes that are not what was expected: of another form, not UTF-8, nested too deeply, a number too large."""
 
 
 class Codec(Generic[T]):
@@ -39,5 +41,5 @@ class Codec(Generic[T]):
             raise TooLarge(f"{len(body)} bytes, more than the limit of {self.max_bytes}")
         try:
             return self._decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        except UNDECODABLE as error:
             raise Malformed(f"does not decode: {error}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 from contracts.host import Host
 from contracts.record import Record
@@ -73,7 +74,7 @@ class Vault:
         for path in self._home.glob(f"*{_SUFFIX}"):
             try:
                 yield path, msgspec.json.decode(path.read_bytes(), type=Kept)
-            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            except (OSError, *UNDECODABLE):
                 yield path, None
 
     def find(self, entry: str) -> Kept:

@@ -17,6 +17,7 @@ from actions.backup.pressure import Patience
 from actions.backup.repository import Repository
 from actions.backup.scratch import left_over, wipe
 from actions.backup.sheet import TAG as SHEET_TAG
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Unavailable, UsageError, Why
 from contracts.event import Event
 from contracts.host import Files, Host
@@ -220,7 +221,7 @@ def load_records(files: Files, path: str) -> dict[str, FullRecord]:
         raise Unavailable(Why.MALFORMED, f"{path} may be written by others than root", advice="remove it")
     try:
         return msgspec.json.decode(content, type=dict[str, FullRecord])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Unavailable(Why.MALFORMED, f"{path}: {error}", advice="remove it, and prove again") from error
 
 

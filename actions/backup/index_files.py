@@ -11,6 +11,7 @@ import msgspec
 from actions.backup.blobs import Blob, BlobType
 from actions.backup.crypto import OVERHEAD
 from actions.backup.ids import parse_id
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 
 MAX_BLOBS = 50_000
@@ -95,7 +96,7 @@ def _read(document: bytes | bytearray) -> _RawFile:
         raise BadIndex("an index of restic's first, abandoned form", advice="run `restic rebuild-index` once")
     try:
         return _DECODER.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadIndex(f"not an index: {error}") from error
 
 

@@ -10,6 +10,7 @@ from actions.backup.key_admin import key_list
 from actions.backup.memory import Memory, due
 from actions.backup.recovery_key import RecoveryState, nag
 from actions.backup.repository import Repository
+from contracts.codec import UNDECODABLE
 from contracts.errors import Unavailable, Why
 from contracts.event import Event
 from contracts.host import Files
@@ -50,7 +51,7 @@ def _state(files: Files, path: str, repository_id: str) -> RecoveryState | None:
         if error.why is Why.NOT_PRESENT:
             return None
         raise
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Unavailable(
             Why.MALFORMED, f"{path}: {error}", advice="remove it and prove the recovery key again"
         ) from error

@@ -16,6 +16,7 @@ from actions.backup.errors import Damaged, NoRepository, WrongPassword
 from actions.backup.ids import id_of
 from actions.backup.stores.store import FileType, Handle, NotThere, Store
 from actions.backup.times import format_time
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 
 
@@ -149,7 +150,7 @@ def load_key_file(store: Store, name: str) -> KeyFile:
         raise Damaged(where, "its SHA-256 is not its name")
     try:
         file = msgspec.json.decode(document, type=KeyFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Damaged(where, f"not a key file: {error}") from error
     if file.kdf != "scrypt":
         raise Damaged(where, f"the key derivation {file.kdf!r} is not known")
@@ -161,7 +162,7 @@ def _open(file: KeyFile, name: str, password: str) -> Key:
         user = derive(password, file.salt, ScryptParameters(file.N, file.r, file.p))
         master = msgspec.json.decode(user.open(file.data), type=_Master)
         return Key(master.encrypt, master.mac.k, master.mac.r)
-    except (BadParameters, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (BadParameters, *UNDECODABLE) as error:
         raise Damaged(f"key/{name}", str(error)) from error
 
 

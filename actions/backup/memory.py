@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 from contracts.host import Files, Host
 
@@ -56,7 +57,7 @@ def recall_in(files: Files, folder: str, job: str) -> Memory | None:
     """What the worker whose folder that is remembers of `job`; None where there is no such file, or it does not read."""
     try:
         return msgspec.json.decode(files.read(_path(folder, job)), type=Memory)
-    except (HoldfastError, msgspec.DecodeError, UnicodeDecodeError):
+    except (HoldfastError, *UNDECODABLE):
         return None
 
 

@@ -16,6 +16,7 @@ from actions.backup.crypto import ScryptParameters
 from actions.backup.keys import add_key
 from actions.backup.repository import Repository
 from actions.backup.stores.store import Store
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -124,7 +125,7 @@ def load_states(path: Path) -> dict[str, RecoveryState]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, RecoveryState])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise BadState(f"{path}: {error}", advice="remove it and prove the recovery key again") from error
 
 

@@ -10,6 +10,7 @@ from actions.backup.errors import Damaged
 from actions.backup.ids import parse_id
 from actions.backup.index import Index
 from actions.backup.repository import Repository
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError
 
 _BATCH = 64
@@ -90,5 +91,5 @@ def find_used(repository: Repository, trees: Iterable[str]) -> Used:
 def _read(repository: Repository, id: bytes) -> list[_Entry]:
     try:
         return _DECODER.decode(repository.load_blob(BlobType.TREE, id)).nodes or []
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Damaged(f"tree blob {id.hex()}", f"not a tree: {error}") from error

@@ -15,6 +15,7 @@ from actions.policy.cuts import cuts
 from actions.policy.table import TURN, check, held, load
 from analysis.firewall.policy import script
 from contracts.action import Command, Progress, Result
+from contracts.codec import UNDECODABLE
 from contracts.errors import Refused, UsageError
 from contracts.event import Kind, Severity
 from contracts.host import Host
@@ -107,7 +108,7 @@ class PolicyApply:
 def _policy(command: Command) -> Policy:
     try:
         policy = msgspec.json.decode(str(command.arguments.get("policy", "")), type=Policy)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise UsageError(
             f"this is no policy: {error}", advice="apply it with `holdfast firewall policy apply`"
         ) from error

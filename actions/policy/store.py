@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.host import Host
 from contracts.policy import Policy, digest
@@ -79,7 +80,7 @@ def decode(raw: bytes, name: str, kind: type[T]) -> T:
     """Return what `raw`, the content of the file `name`, holds; raises `Damaged`."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         advice = "restore it from a backup, or remove it and apply the policy anew"
         raise Damaged(f"{name} is damaged: {error}", advice=advice) from error
 

@@ -9,6 +9,7 @@ import msgspec
 from agent.spool.schema import EVENTS_LOST, LANES, ROW_OVERHEAD, UNKNOWN, LaneBook
 from agent.spool.seal import dedup_bytes
 from agent.sqlite_file import FileDamaged
+from contracts.codec import UNDECODABLE
 from contracts.event import GENESIS, Envelope, Lane, Loss, Sealed, link
 from contracts.wire import LanePart
 
@@ -170,7 +171,7 @@ def decoded(body: bytes) -> list[Envelope]:
     """Return the envelopes of a bundle; raises `FileDamaged`."""
     try:
         return [_envelope(one) for one in _split(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise FileDamaged(f"a stored event does not decode: {error}") from error
 
 

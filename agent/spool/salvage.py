@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.event import Envelope, Lane, link
 
 Row = tuple[int, int, bytes, list[bytes]]
@@ -89,6 +90,6 @@ def _links(chain: bytes, bodies: list[bytes]) -> bytes:
 def _decodes(body: bytes) -> bool:
     try:
         msgspec.msgpack.decode(body, type=Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return False
     return True

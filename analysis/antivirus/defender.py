@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.errors import Malformed
 from contracts.record import Record
 
@@ -23,7 +24,7 @@ def parse(raw: bytes, now_ms: int) -> Health:
     """Return its health; raises `Malformed`. Values may stand alone or in an object with who manages them."""
     try:
         said = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"mdatp does not answer in JSON: {error}") from error
     if not isinstance(said, dict):
         raise Malformed("mdatp's answer is no object")

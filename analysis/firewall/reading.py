@@ -9,6 +9,7 @@ from analysis.firewall import nft_json, xfrm
 from analysis.firewall.model import Base, Chain, Datapath, Element, NamedSet, Network, Rule, Table, Unknown
 from analysis.firewall.reading_network import read_network
 from analysis.firewall.xtables import Xtables
+from contracts.codec import UNDECODABLE
 from contracts.subjects.datapath import Row
 
 _SILENT = frozenset({"flowtable", "object", "vantage", "xtables", "ipset"})
@@ -160,7 +161,7 @@ class _Reading:
     def _document(self, key: str, row: Row) -> dict[str, Any] | None:
         try:
             document = msgspec.json.decode(row.document)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             document = None
         if isinstance(document, dict):
             return document
@@ -237,7 +238,7 @@ class _Reading:
         if not row.unread:
             try:
                 parsed = msgspec.json.decode(row.document)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except UNDECODABLE:
                 parsed = None
         if not isinstance(parsed, dict):
             row, parsed = Row(what=row.what, document=row.document, text=row.text, unread="no JSON object"), {}
@@ -339,7 +340,7 @@ def _words(key: str) -> list[str]:
             end = min(end + 1, len(key))
             try:
                 words.append(str(msgspec.json.decode(key[decoder_at:end])))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 words.append(key[decoder_at:end])
         decoder_at = end + 1
     return words

@@ -50,6 +50,7 @@ from analysis.firewall.xtables_states import (
 )
 from analysis.firewall.xtables_targets import TARGETS, statements
 from analysis.firewall.xtables_values import family_of
+from contracts.codec import UNDECODABLE
 from contracts.errors import Malformed
 from contracts.subjects.datapath import Row
 
@@ -187,7 +188,7 @@ class Xtables:
         try:
             words = [msgspec.json.decode(word) if word[0] == '"' else word for word in _KEY_WORD.findall(key)][1:]
             document = msgspec.json.decode(row.document or "{}", type=dict[str, str | int])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             words, document = [], {}
         if len(words) not in (3, 4) or not all(isinstance(word, str) for word in words):
             self.unread.append(f"row {key[:120]}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.file_change import Change
 from contracts.provenance import Knowledge, Level, Provenance
 
@@ -92,7 +93,7 @@ def locked_packages(content: bytes) -> dict[str, tuple[str, str]]:
     """
     try:
         found = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return {}
     packages = found.get("packages") if isinstance(found, dict) else None
     if not isinstance(packages, dict):

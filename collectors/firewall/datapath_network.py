@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from collectors.firewall.datapath_rows import Sheet, compact
+from contracts.codec import UNDECODABLE
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.text import escape
@@ -116,14 +117,14 @@ def _ask(host: ReadOnlyHost, *arguments: str) -> list[msgspec.Raw]:
         raise Unavailable(Why.OTHER, f"{line}: {said}", advice=f"Run `{line}` by hand.")
     try:
         return msgspec.json.decode(_text(answer.stdout) or "[]", type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Unavailable(Why.MALFORMED, f"{line} prints no JSON: {error}", advice=f"Run `{line}` by hand.") from error
 
 
 def _entry(raw: msgspec.Raw) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         message = f"ip prints what is no object: {bytes(raw)[:80]!r}"
         raise Unavailable(Why.MALFORMED, message, advice="Look at what `ip -j` prints.") from error
 
@@ -177,5 +178,5 @@ def documents(sheet: Sheet, what: str) -> list[tuple[str, dict[str, Any]]]:
             for row in sheet.rows.values()
             if row.what == what and row.document
         ]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"a row of {what} is no JSON: {error}") from error

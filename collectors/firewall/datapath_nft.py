@@ -16,6 +16,7 @@ from collectors.firewall.datapath_rows import Sheet, compact
 from collectors.firewall.datapath_sets import Sets
 from collectors.firewall.rows import key
 from collectors.firewall.ruleset import Chain, Table
+from contracts.codec import UNDECODABLE
 from contracts.coverage import Blind
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
@@ -172,7 +173,7 @@ def _take(ruleset: Ruleset, answer: bytes) -> None:
         entries = msgspec.json.decode(msgspec.json.format(answer, indent=-1), type=_Answer).nftables
         decoder = msgspec.json.Decoder(_Head)
         found = [(sort, decoder.decode(raw), raw) for entry in entries for sort, raw in entry.items()]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"nft's JSON does not decode: {error}") from error
     schemas = {head.json_schema_version for sort, head, _ in found if sort == "metainfo"}
     if schemas != {_SCHEMA}:

@@ -8,6 +8,7 @@ import msgspec
 
 from collectors.firewall.datapath_network import documents
 from collectors.firewall.datapath_rows import Sheet, compact
+from contracts.codec import UNDECODABLE
 from contracts.errors import Unavailable, Why
 from contracts.host import PacketProgram, ReadOnlyHost
 from contracts.text import escape
@@ -130,6 +131,6 @@ def _ask(host: ReadOnlyHost, *arguments: str) -> list[dict[str, Any]]:
         raise Unavailable(Why.OTHER, f"tc {' '.join(words)}: {said}", advice="Run the same command by hand.")
     try:
         return msgspec.json.decode(answer.stdout or b"[]", type=list[dict[str, Any]])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         message = f"tc {' '.join(words)} prints no JSON: {error}"
         raise Unavailable(Why.MALFORMED, message, advice="Run the same command by hand.") from error

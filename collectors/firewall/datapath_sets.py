@@ -10,6 +10,7 @@ import msgspec
 
 from collectors.firewall import nft
 from collectors.firewall.datapath_rows import Sheet, compact
+from contracts.codec import UNDECODABLE
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import ReadOnlyHost
 from contracts.text import escape
@@ -78,7 +79,7 @@ class Sets:
                 for raw in parts(answer.stdout, sort):
                     names = msgspec.json.decode(raw, type=_Names)
                     self._together[sort, names.family, names.table, names.name] = raw
-            except (Unavailable, Malformed, msgspec.DecodeError, UnicodeDecodeError):
+            except (Unavailable, Malformed, *UNDECODABLE):
                 continue  # one by one, then: whichever of them it is about says so
 
     def _one(self, host: ReadOnlyHost, sort: str, names: _Names, bare: str) -> tuple[str, str]:
@@ -146,7 +147,7 @@ def parts(answer: bytes, sort: str) -> list[msgspec.Raw]:
     """Return what `answer` holds of `sort`, compact; raises `Malformed`."""
     try:
         entries = msgspec.json.decode(msgspec.json.format(answer, indent=-1), type=_Answer).nftables
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
     return [entry[sort] for entry in entries if sort in entry]
 
@@ -156,7 +157,7 @@ def _document(raw: msgspec.Raw, sort: str) -> str:
         return bytes(raw).decode()
     try:
         whole: dict[str, Any] = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"nft's JSON of a {sort} does not decode: {error}") from error
     elements = whole.get("elem", [])
     whole["elem"] = [_pair(element) if sort == "map" else _value(element) for element in elements]

@@ -12,6 +12,7 @@ import msgspec
 
 from collectors.firewall.listing import parse
 from collectors.firewall.ruleset import UNREAD, Part, Table, short_digest
+from contracts.codec import UNDECODABLE
 from contracts.coverage import Blind
 from contracts.errors import Malformed, Unavailable, Why
 from contracts.host import Completed, ReadOnlyHost
@@ -148,7 +149,7 @@ def _agreed(tables: list[Table], outline: set[tuple[str, str, str, str, int | No
 def _outline(raw: bytes) -> set[tuple[str, str, str, str, int | None, str]]:
     try:
         entries = msgspec.json.decode(raw, type=_Answer).nftables
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise Malformed(f"nft's JSON does not decode: {error}") from error
     schemas = {entry.metainfo.json_schema_version for entry in entries if entry.metainfo}
     if schemas != {_JSON_SCHEMA}:

@@ -3,6 +3,7 @@
 import msgspec
 
 from collectors.holdings.reading import Reading
+from contracts.codec import UNDECODABLE
 from contracts.subjects.holdings import Holding
 
 PART = "volumes"
@@ -66,7 +67,7 @@ def _root(reading: Reading) -> str:
     text = reading.text("/etc/docker/daemon.json")
     try:
         chosen = msgspec.json.decode(text).get("data-root") if text.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+    except (AttributeError, *UNDECODABLE):
         chosen = None
     return chosen if isinstance(chosen, str) and chosen.startswith("/") else _DOCKER
 
@@ -106,7 +107,7 @@ def _bound(reading: Reading) -> dict[str, set[str]]:
         text = reading.text(f"{root}/containers/{name}/config.v2.json", 4 << 20)
         try:
             container = msgspec.json.decode(text, type=_Container) if text else _Container()
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             continue  # of a container that is just being made
         for point in container.MountPoints.values():
             system = any(point.Source == each or point.Source.startswith(f"{each}/") for each in _SYSTEM)

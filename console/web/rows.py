@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts.codec import UNDECODABLE
 from contracts.record import Record
 
 RowT = TypeVar("RowT", bound=Record)
@@ -20,7 +21,7 @@ def read(raw: Mapping[str, bytes], row_type: type[RowT]) -> tuple[dict[str, RowT
     for key, body in raw.items():
         try:
             rows[key] = decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             example = example or str(error)
     return rows, len(raw) - len(rows), example
 

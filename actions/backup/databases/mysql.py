@@ -13,6 +13,7 @@ from actions.backup.databases.password import read_password
 from actions.backup.databases.pipe import Tool, answer, piped
 from actions.backup.databases.source import Dump, DumpFailed, Listing
 from actions.backup.databases.text_dump import text_dump
+from contracts.codec import UNDECODABLE
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.host import Host
@@ -114,7 +115,7 @@ class Mysql:
         for line in answer(host, self._client(host, query), self.name).splitlines():
             try:
                 yield msgspec.json.decode(line, type=dict[str, object])
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNDECODABLE as error:
                 raise DumpFailed(self.name, f"the server answered what is not expected ({error})") from error
 
     def _client(self, host: Host, query: str) -> Tool:

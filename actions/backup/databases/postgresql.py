@@ -14,6 +14,7 @@ from actions.backup.databases.pg_archive import PgArchive
 from actions.backup.databases.pg_gaps import CLUSTER_GAPS, DATABASE_GAPS, ClusterGaps, DatabaseGaps
 from actions.backup.databases.pipe import Tool, answer, piped
 from actions.backup.databases.source import Dump, DumpFailed, Listing, Reading
+from contracts.codec import UNDECODABLE
 from contracts.coverage import Blind
 from contracts.errors import Unavailable, Why
 from contracts.host import Host
@@ -129,7 +130,7 @@ class Postgresql:
         said = answer(host, tool, f"{self.name}/{database}")
         try:
             return msgspec.json.decode(said, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise DumpFailed(f"{self.name}/{database}", f"psql answered what is not expected ({error})") from error
 
     def _tool(self, host: Host, tool: str, *words: str) -> Tool:

@@ -10,6 +10,7 @@ import msgspec
 from actions.backup import kinds
 from actions.backup.hold import Facts
 from analysis.tripwire import Figures, Finding
+from contracts.codec import UNDECODABLE
 from contracts.errors import HoldfastError, Unavailable, Why
 from contracts.event import Event
 from contracts.host import Files, Host
@@ -109,7 +110,7 @@ def recall(files: Files, path: str) -> Book:
         if error.why is Why.PERMISSION:
             raise
         detail = error.message
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         detail = f"it does not read: {error}"
     says = f"what was remembered of this job is damaged ({detail})"
     return Book(standing=Suspicion(since_ns=0, snapshot="", says=(says,)))

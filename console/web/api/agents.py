@@ -14,6 +14,7 @@ from console.web.api.shapes import agent_shape, coverage_shape, detail_shape, fi
 from console.web.context import Console, GivenConsole, PeopleRequest, address_of, session_of
 from console.web.pages_fleet import InState, matches
 from console.web.words import iso
+from contracts.codec import UNDECODABLE
 from contracts.errors import UsageError
 
 TAG = ["agents"]
@@ -105,5 +106,5 @@ async def _known(console: Console, agent: str) -> AgentDetail:
 def _row(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise UsageError(f"a row of this subject is not JSON: {error}") from error
