@@ -108,9 +108,10 @@ class Pipeline:
 
     def tune(self, options: DetectorOptions) -> None:
         """Go on with detectors of other limits, which count from now on."""
-        former = self.detectors.voice.counts
+        former = self.detectors.voice
         self.detectors = Detectors(options, self.flows.columns)
-        self.detectors.voice.counts = former
+        self.detectors.voice.counts = former.counts
+        self.detectors.voice.proxies.take_over(former.proxies)
 
     def memory_bytes(self) -> int:
         """Return what the tables of flows and streams hold."""

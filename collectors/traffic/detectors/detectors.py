@@ -25,6 +25,7 @@ from collectors.traffic.detectors.logins import Logins
 from collectors.traffic.detectors.memory import COPY, Memory
 from collectors.traffic.detectors.options import DetectorOptions
 from collectors.traffic.detectors.prefixes import Prefixes
+from collectors.traffic.detectors.proxies import Proxies
 from collectors.traffic.detectors.rates import Rates
 from collectors.traffic.detectors.requests import Requests
 from collectors.traffic.detectors.scans import Scans
@@ -55,6 +56,7 @@ class Detectors:
     def __init__(self, options: DetectorOptions, columns: Columns) -> None:
         self._columns = columns
         self.voice = voice = Voice(options.home, options.again)
+        voice.proxies = Proxies(options.proxies)
         self._memory = memory = Memory()
         self._copies = Copies()
         self._now_ns = 0
@@ -167,6 +169,8 @@ class Detectors:
             if self._load is not None:
                 self._load.count_requests(columns, begun, glance.now_ns)
         if requests.answered:
+            for one in requests.answered:
+                self.voice.proxies.request(columns, one.slot, one.tx.request_message.headers)
             self._web.feed(requests.answered, columns, glance.now_ns)
         requests.clear()
         if logins is not None:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from collectors.traffic.decode.table import address
-from collectors.traffic.detectors.kinds import BLAMED, FLOOD
+from collectors.traffic.detectors.kinds import BLAMED, FLOOD, OF_RATES
 from contracts.event import Event, Kind, Severity
 from contracts.record import Record
 
@@ -35,6 +35,13 @@ class Finding(Record):
     port: int = 0
     local: str = ""
     """The host's own side of it, where that is neither subject nor sender."""
+    is_passed_on: bool = False
+    """Whether the sender is a proxy: somebody behind it did it, and its address is not to be banned for that."""
+
+    def passed_on(self) -> "Finding":
+        """Return the finding as one of a proxy: rates, which are those of many together, are of low severity."""
+        severity = min(self.severity, Severity.LOW) if self.kind.name in OF_RATES else self.severity
+        return replace(self, is_passed_on=True, severity=severity)
 
     @property
     def key(self) -> str:
@@ -50,11 +57,13 @@ class Finding(Record):
             + (f" (limit {_number(self.limits[name])})" if name in self.limits else "")
             for name, seen in self.numbers.items()
         ]
-        return ", ".join(parts) + (f", in {_number(self.window_s)} s" if self.window_s else "")
+        whose = "; the sender is a proxy, which passes on what others ask" if self.is_passed_on else ""
+        return ", ".join(parts) + (f", in {_number(self.window_s)} s" if self.window_s else "") + whose
 
     def event(self, interface: str = "", blocking: bool = False, repeats: int = 0) -> Event:
         """Return the finding as an event. `blocking`: who is proven to have done it is to be banned; `repeats` were held back before."""
-        offender = "" if self.forgeable or self.kind.name not in BLAMED else self.sender
+        is_to_blame = self.kind.name in BLAMED and not self.forgeable and not self.is_passed_on
+        offender = self.sender if is_to_blame else ""
         made = self.kind.event(
             self.key,
             severity=self.severity,

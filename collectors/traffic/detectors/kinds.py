@@ -217,3 +217,7 @@ BLAMED = frozenset(
     )
 )
 """Those whose sender did it to us and may be banned where its address is proven. The senders of the others are victims, users or ours."""
+OF_RATES = frozenset(kind.name for kind in (REQUEST_FLOOD, CONNECTIONS_HELD))
+"""Those that say only how much one sender asks: of a proxy, which asks for many, that says little."""
+OF_REQUESTS = OF_RATES | {kind.name for kind in (BRUTE_FORCE, LOGIN_GUESSED, WEB_PROBED)}
+"""Those of what a sender asks of a service, which it may have passed on."""

@@ -1,5 +1,6 @@
 """Settings of the detectors: limits that stay quiet on normal traffic. Each is documented where it is declared."""
 
+from ipaddress import ip_network
 from typing import Annotated
 
 from msgspec import Meta
@@ -259,6 +260,13 @@ class DetectorOptions(Record):
         tuple[str, ...],
         Meta(description="Networks that are ours: who calls out, and whose data leaves, is told by these."),
     ] = HOME
+    proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Load balancers and proxies (addresses, networks) that stand before services here: what they pass on is told,"
+            " and never held against them. Those in `home` that send X-Forwarded-For, Forwarded or X-Real-IP are known without it."
+        ),
+    ] = ()
     again: Annotated[Duration, Meta(description="The same finding is told again after this time, if it goes on.")] = (
         300.0
     )
@@ -275,3 +283,13 @@ class DetectorOptions(Record):
     credentials: CredentialOptions = CredentialOptions()
     load: LoadOptions = LoadOptions()
     web: WebOptions = WebOptions()
+
+    def __post_init__(self) -> None:
+        for name, networks in (("home", self.home), ("proxies", self.proxies)):
+            for text in networks:
+                try:
+                    ip_network(text, strict=False)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{name}: {error}; write an address or a network, as 10.0.0.0/8 or 2001:db8::/32"
+                    ) from None

@@ -1,4 +1,4 @@
-"""Where detectors say what they found: sources that are banned already and repeats are held back, and counted."""
+"""Where detectors say what they found: sources that are banned already and repeats are held back, and counted; proxies are called so."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from collectors.traffic.detectors.finding import Finding
+from collectors.traffic.detectors.kinds import OF_REQUESTS
 from collectors.traffic.detectors.mixer import Mixer
 from collectors.traffic.detectors.prefixes import Prefixes
+from collectors.traffic.detectors.proxies import Proxies
 
 REMEMBERED = 16_384
 """Findings that are remembered, so that they are not told again at once."""
@@ -29,6 +31,7 @@ class Voice:
     def __init__(self, home: Iterable[str], again_s: float) -> None:
         self.home = Prefixes(home)
         self.banned = Prefixes()
+        self.proxies = Proxies()
         self.counts = VoiceCounts()
         self.mixer = Mixer()
         self.interface = 0
@@ -42,6 +45,8 @@ class Voice:
         if finding.sender and self.banned and self.banned.has(finding.sender):
             self.counts.banned += 1
             return False
+        if finding.kind.name in OF_REQUESTS and self.proxies.has(finding.sender, finding.port, self.home):
+            finding = finding.passed_on()
         key = (finding.kind.name, finding.key, "" if finding.forgeable else finding.subject)
         before = self._told.get(key)
         again_ns = self.again_ns if again_s is None else int(again_s * 1e9)

@@ -53,6 +53,7 @@ class Reporting:
     def tune(self, options: Options) -> None:
         """Go on with other settings; what is counted stays."""
         self._options, self._blocks, self._records = options.evidence, options.block, options.flow_records > 0
+        self._proxies = Prefixes(options.detectors.proxies)
         self._home = Home(options.variables())
         self.limiter.limits = Limits(
             again_s=options.repeat_after, per_rule=options.per_rule, per_second=options.per_second
@@ -155,7 +156,9 @@ class Reporting:
         if packet.row >= 0:
             number = int(packet.block.interface[packet.table.packet[packet.row]])
             interface = names[number] if number < len(names) else ""
-        return event(alert, self._home, interface, capture, self._blocks)
+        # (Prefixes that are empty need no address as text.)
+        is_proxy = bool(self._proxies) and self._proxies.has(address(*offender(alert, self._home)))
+        return event(alert, self._home, interface, capture, self._blocks and not is_proxy)
 
     def _keep(self, alert: Alert, now_s: float) -> str:
         """Hand over the packets of an alert; returns the name they are kept by, "" for none."""

@@ -29,6 +29,13 @@ def test_a_limit_below_one_is_refused() -> None:
         msgspec.convert({"scans": {"ports": 0}}, DetectorOptions)
 
 
+@pytest.mark.parametrize("name", ["home", "proxies"])
+def test_what_is_no_network_is_refused_and_named(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=f"{name}: .*'10.0.0.0/33'.*write an address"):
+        msgspec.convert({name: ["10.0.0.0/33"]}, DetectorOptions)
+    assert msgspec.convert({name: ["10.1.2.3/8", "2001:db8::1"]}, DetectorOptions)
+
+
 def test_the_long_window_asks_for_more_than_the_short_one() -> None:
     options = ScanOptions()
     assert options.slow_ports > options.ports and options.slow_window > options.window

@@ -51,6 +51,14 @@ def test_an_alert_is_an_event_with_its_ends_its_rule_and_its_packets() -> None:
     assert name == f"evidence/{fields['capture']}" and sum(len(block) for block in source.blocks()) == 2
 
 
+def test_a_proxy_of_the_settings_is_not_to_be_banned_for_what_a_rule_says() -> None:
+    for proxies, blocking in ((("192.0.2.0/24",), True), ((f"{scene.CLIENT}/32",), False)):
+        desk = Desk(block=True, detectors=DetectorOptions(proxies=proxies))
+        desk.see(scene.udp(b"a needle"))
+        assert desk.told.events[0].fields["offender"] == scene.CLIENT
+        assert desk.told.events[0].fields["blocking"] is blocking and desk.reporting.blocked is blocking
+
+
 def test_repeats_are_counted_and_told_later() -> None:
     desk = Desk()
     for _ in range(5):
