@@ -52,9 +52,12 @@ class Options(CollectorOptions):
     files: Annotated[
         tuple[str, ...], Meta(description="EVE JSON files (suricata.yaml: outputs, eve-log), as absolute paths.")
     ] = ("/var/log/suricata/eve.json",)
-    from_beginning: Annotated[bool, Meta(description="Whether what a file holds at the first look is told, too.")] = (
-        False
-    )
+    from_beginning: Annotated[
+        bool,
+        Meta(
+            description="Whether what a file holds at the first look is told, too; one that appears later is read from its beginning anyway."
+        ),
+    ] = False
     most: Annotated[Size, Meta(description="So much of a file is read at a time.", ge=64 << 10, le=64 << 20)] = 8 << 20
     events: Annotated[
         int, Meta(description="Different alerts (by rule and source) of one look; the rest is counted.", ge=1, le=5000)
@@ -93,6 +96,8 @@ class SuricataEveCollector:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._home = Home(options.home)
+        self._absent: set[str] = set()
+        """Files that were not there at an earlier look: all that they hold when they appear is new."""
 
     def collect(self, host: ReadOnlyHost, before: Snapshot[Row]) -> Report[Row]:
         """Read what is new; raises `Unavailable` where none of the files can be read: `NOT_PRESENT` only where not one of them exists."""
@@ -104,6 +109,8 @@ class SuricataEveCollector:
             try:
                 self._file(host, path, before, after, events, blind)
             except Unavailable as error:
+                if error.why is Why.NOT_PRESENT:
+                    self._absent.add(path)
                 troubles.append(error)
                 after.update({key: row for key, row in before.rows.items() if key.partition(" ")[2] == path})
         if troubles and len(troubles) == len(self._options.files):
@@ -127,7 +134,8 @@ class SuricataEveCollector:
         key, stats_key = f"file {path}", f"stats {path}"
         former, known = before.rows.get(key), before.rows.get(stats_key)
         if former is None or former.place is None:
-            place = following.begin(host.files, path, at_end=not self._options.from_beginning)
+            is_new = self._options.from_beginning or path in self._absent
+            place = following.begin(host.files, path, at_end=not is_new)
             found = following.follow(host.files, path, place, self._options.most)
         else:
             found = following.follow(host.files, path, former.place, self._options.most)

@@ -169,6 +169,21 @@ def test_without_suricata_there_is_nothing_and_one_that_vanished_is_a_failure(
     assert gone.value.why is Why.OTHER
 
 
+def test_a_file_that_appears_later_is_read_from_its_beginning_and_one_that_was_there_from_its_end(
+    tmp_path: Path,
+) -> None:
+    later = Followed(tmp_path / "eve.json")
+    with pytest.raises(Unavailable):
+        later.look()
+    later.write(alert(sid=1), alert(sid=2))
+    assert [event.fields["sid"] for event in later.look().events] == [1, 2]
+    assert later.look().events == ()
+    there = Followed(tmp_path / "eve.json")
+    assert there.look().events == ()
+    there.write(alert(sid=3))
+    assert [event.fields["sid"] for event in there.look().events] == [3]
+
+
 def test_a_flood_of_different_alerts_is_counted_beyond_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "eve.json"
     path.write_bytes(b"")
