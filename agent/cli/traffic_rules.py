@@ -69,7 +69,7 @@ def check(
 ) -> int:
     """Say how many rules load, and why the others do not; exit code 0 when all load, 1 when some do not.
 
-    Rules that load and can never match here, because nothing fills a buffer that they look into, are named, too.
+    A rule on a buffer that nothing here fills does not load: it could never match.
     """
     from agent.wiring import rules_desk
 
@@ -83,26 +83,19 @@ def check(
     except ValueError as error:
         raise NotRules(str(error)) from None
     refused = [_refusal(one) for one in found.refused]
-    silent = [_silent(rule, why) for rule, why in desk.never(found.rules)]
     if as_json:
-        click.echo(to_json({"loaded": len(found.rules), "refused": refused, "never_match": silent}, indent=2))
+        click.echo(to_json({"loaded": len(found.rules), "refused": refused}, indent=2))
         return int(bool(refused))
     for note in found.notes:
         click.secho(note, fg="yellow", err=True)
     _show(refused)
-    _show(silent)
-    never = f" {len(silent)} of those that load can never match." if silent else ""
     loads = plural(len(found.rules), "rule loads", "rules load")
-    click.echo(f"{loads}, {plural(len(refused), 'does', 'do')} not.{never}")
+    click.echo(f"{loads}, {plural(len(refused), 'does', 'do')} not.")
     return int(bool(refused))
 
 
 def _refusal(refusal: Any) -> dict[str, Any]:
     return {"file": refusal.file, "line": refusal.line, "sid": refusal.sid, "reason": refusal.reason}
-
-
-def _silent(rule: Any, why: str) -> dict[str, Any]:
-    return {"file": rule.file, "line": rule.line, "sid": rule.sid, "reason": why}
 
 
 def _show(rules: list[dict[str, Any]]) -> None:

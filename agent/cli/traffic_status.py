@@ -126,7 +126,7 @@ def _sensor(now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rules(rules: Mapping[str, Any]) -> Iterator[str]:
-    loaded = f"{rules['loaded']} in use, {rules['refused']} refused, {rules['silent']} that can never match"
+    loaded = f"{rules['loaded']} in use, {rules['refused']} refused"
     when = f"loaded {ago(rules['loaded_ms'])} in {rules['seconds']:.1f} s" if rules["loaded_ms"] else "none loaded yet"
     how = " from the cache" if rules["cached"] else ""
     more = ", others are being loaded" if rules["loading"] else ""

@@ -29,7 +29,7 @@ _GAUGES: tuple[tuple[str, str, str], ...] = (
     ("memory_bytes", "memory_bytes", "Memory of the tables of flows and streams."),
     ("bodies_bytes", "bodies_bytes", "Memory of requests, answers, bodies and files that have not ended."),
 )
-_RULES: tuple[tuple[str, str], ...] = (("loaded", "in_use"), ("refused", "refused"), ("silent", "never_match"))
+_RULES: tuple[tuple[str, str], ...] = (("loaded", "in_use"), ("refused", "refused"))
 
 
 def families(rows: Mapping[str, bytes]) -> Iterator[Family]:

@@ -55,7 +55,7 @@ class Options(CollectorOptions):
     from_beginning: Annotated[
         bool,
         Meta(
-            description="Whether what a file holds at the first look is told, too; one that appears later is read from its beginning anyway."
+            description="Whether what a file holds at the first look is told, too; one that appears later is read from its beginning."
         ),
     ] = False
     most: Annotated[Size, Meta(description="So much of a file is read at a time.", ge=64 << 10, le=64 << 20)] = 8 << 20

@@ -46,18 +46,17 @@ NOT_RECORDED = Kind(
 RULES_LOADED = Kind(
     name="traffic.rules_loaded",
     meaning="The sensor has taken a ruleset into use.",
-    title="Rules: {loaded} in use, {refused} refused, {silent} that can never match here",
+    title="Rules: {loaded} in use, {refused} refused",
     severity=Severity.INFORMATIONAL,
     fields={
         "loaded": "int",
         "refused": "int",
-        "silent": "int",
         "files": "int",
         "examples": "list",
         "seconds": "float",
         "cached": "bool",
     },
-    advice="`holdfast traffic rules check` names every rule that is refused or can never match.",
+    advice="`holdfast traffic rules check` names every rule that is refused, and why.",
     ocsf_class=6002,
     lane=Lane.BULK,
 )

@@ -175,7 +175,6 @@ class Sensor:
                 "rules",
                 loaded=state.loaded,
                 refused=state.refused,
-                silent=state.silent,
                 files=state.files,
                 examples=list(state.examples),
                 seconds=state.seconds,

@@ -98,7 +98,7 @@ def _summary(sensor: Sensor | None) -> str:
 def _facts(sensor: Sensor | None, rules: Rules | None) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if rules is not None:
-        text = f"{rules.loaded:,} in use, {rules.refused:,} refused, {rules.silent:,} that can never match"
+        text = f"{rules.loaded:,} in use, {rules.refused:,} refused"
         more = "; others are being loaded" if rules.loading else f"; {rules.problem}" if rules.problem else ""
         found.append(("Rules", text + more))
     if sensor is not None:

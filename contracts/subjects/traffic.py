@@ -67,8 +67,6 @@ class Rules(Record):
 
     loaded: int = 0
     refused: int = 0
-    silent: int = 0
-    """Rules that nothing here can make match."""
     files: int = 0
     signature: str = ""
     loaded_ms: int = 0

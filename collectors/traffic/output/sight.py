@@ -298,16 +298,6 @@ def _of_rules(rules: Rules) -> list[Blind]:
                 fix=check,
             )
         )
-    if rules.silent:
-        detail = f"{'it looks' if rules.silent == 1 else 'they look'} into buffers that nothing fills here"
-        spots.append(
-            Blind(
-                what=f"what {plural(rules.silent, 'more rule describes', 'more rules describe')}",
-                why=Why.INCOMPATIBLE,
-                detail=detail,
-                fix=check,
-            )
-        )
     return spots
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from collectors.traffic.protocols import magic
 from collectors.traffic.protocols.events import APPLAYER, EVENTS
+from collectors.traffic.protocols.names import FILLED
 from collectors.traffic.rules.engine.plan import Compiled
 from collectors.traffic.rules.engine.sets import HeaderSets
 from collectors.traffic.rules.engine.tests import Unsupported
+from collectors.traffic.rules.engine.view import BUFFERS
 from collectors.traffic.rules.language.classification import Classes
 from collectors.traffic.rules.language.errors import Refused
 from collectors.traffic.rules.language.rule import Dataset, EventTest, Rule
@@ -20,6 +22,8 @@ from collectors.traffic.streams.events import NAMES as STREAM_EVENTS
 
 SUFFIX = ".rules"
 LARGEST = 256 << 20
+_OF_PACKETS = frozenset({"payload", *BUFFERS})
+"""Buffers that are parts of packets."""
 
 
 def check(
@@ -84,6 +88,7 @@ def compiled(ruleset: Ruleset, read: Reader = beside, reputation: Reputation | N
             for test in rule.tests:
                 if type(test) is EventTest:
                     _known(test)
+            _filled(rule)
             if any(test.buffer == "file.magic" for test in rule.buffers) and not magic.load_library():
                 raise Refused("file.magic: libmagic is not here; install libmagic1")
             lists.resolve(rule)
@@ -110,6 +115,14 @@ def _unfilled(ruleset: Ruleset, lists: Lists) -> None:
         reason = f"dataset: {asked.name} is kept in {empty[asked.name]}, which is not there, and no rule fills it"
         ruleset.refused.append(Refusal(rule.file, rule.line, rule.sid, reason))
     ruleset.rules = kept
+
+
+def _filled(rule: Rule) -> None:
+    """Refuse a rule on a buffer that nothing here fills: it would never speak, or (`absent`) without having looked."""
+    names = dict.fromkeys(test.buffer for test in rule.buffers)
+    empty = [name for name in names if name not in FILLED and name not in _OF_PACKETS]
+    if empty:
+        raise Refused(f"nothing here fills {'this buffer' if len(empty) == 1 else 'these buffers'}: {', '.join(empty)}")
 
 
 def _known(event: EventTest) -> None:

@@ -32,12 +32,6 @@ class RulesDesk:
         """Return what loads and what does not; raises `OSError` and `ValueError` for bad paths."""
         return checking.check(paths, variables, classification, categories, reputation)
 
-    def never(self, rules: Iterable[Rule]) -> Iterator[tuple[Rule, str]]:
-        """Yield the rules that can never match here, each with the reason."""
-        from collectors.traffic.rules.silent import never
-
-        return never(rules)
-
     def thresholds(self, path: Path, variables: Variables, rules: Iterable[Rule]) -> "ThresholdConfig":
         """Return a threshold.config, its thresholds given to the rules; raises `OSError`, and `ValueError` for a line that says nothing."""
         from collectors.traffic.rules.language.threshold_config import read

@@ -26,7 +26,6 @@ from collectors.traffic.rules.language.threshold_config import read as read_thre
 from collectors.traffic.rules.language.variables import Variables
 from collectors.traffic.rules.lists import handed_over
 from collectors.traffic.rules.reputation import Reputation
-from collectors.traffic.rules.silent import never
 from contracts.collector import Piece
 from contracts.record import Record
 
@@ -53,11 +52,10 @@ class Refused(Record):
 class Told(Record):
     """What is to be told of a ruleset, and what of it is not in the rules themselves: the site's threshold.config.
 
-    `silent` rules can never match here; `problems` are files that could not be read or hold what is none of theirs.
+    `problems` are files that could not be read or hold what is none of theirs.
     """
 
     loaded: int = 0
-    silent: int = 0
     refused: list[Refused] = []
     problems: list[str] = []
     files: int = 0
@@ -101,7 +99,6 @@ def make(pieces: Sequence[Piece], variables: Variables) -> tuple[Prepared, Told]
     prepared = prepare(ruleset.rules)
     told = Told(
         loaded=len(ruleset.rules),
-        silent=sum(1 for _ in never(ruleset.rules)),
         refused=[Refused(file=one.file, line=one.line, sid=one.sid, reason=one.reason) for one in ruleset.refused],
         problems=problems,
         files=files,

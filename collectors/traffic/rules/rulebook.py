@@ -138,7 +138,6 @@ class Rulebook:
         self.state = Rules(
             loaded=told.loaded,
             refused=len(told.refused),
-            silent=told.silent,
             files=told.files,
             signature=self._signature,
             loaded_ms=self._now_ms(),

@@ -65,14 +65,14 @@ def test_bad_words_and_paths_are_said_clearly(
     assert said in shown and "Traceback" not in shown
 
 
-def test_rules_that_load_and_can_never_match_are_named(tmp_path):
+def test_rules_that_could_never_match_do_not_load(tmp_path):
     path = tmp_path / "a.rules"
     path.write_text('alert smb any any -> any any (msg:"x"; smb.share; content:"IPC"; sid:2;)\n')
     code, text = called(str(path))
-    assert code == 0 and "1 rule loads, 0 do not. 1 of those that load can never match." in text
-    assert f"{path}:1: sid 2: it loads and never matches: nothing here fills this buffer: smb.share" in text
-    never = json.loads(called(str(path), "--json")[1])["never_match"]
-    assert [(one["sid"], one["line"]) for one in never] == [(2, 1)]
+    assert code == 1 and "0 rules load, 1 does not." in text
+    assert f"{path}:1: sid 2: nothing here fills this buffer: smb.share" in text
+    refused = json.loads(called(str(path), "--json")[1])["refused"]
+    assert [(one["sid"], one["line"]) for one in refused] == [(2, 1)]
 
 
 def test_without_hyperscan_it_is_said_what_is_missing_and_how_it_comes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ SENSOR = {
     "bodies_bytes": 3 << 20, "bodies_cut": 6,
 }  # fmt: skip
 RULES = {
-    "loaded": 10, "refused": 1, "silent": 2, "loaded_ms": 0, "seconds": 1.0, "cached": True, "loading": True, "problem": "bad \x1b[31m",
+    "loaded": 10, "refused": 1, "loaded_ms": 0, "seconds": 1.0, "cached": True, "loading": True, "problem": "bad \x1b[31m",
 }  # fmt: skip
 ROWS = {
     "sensor": {"what": "sensor", "sensor": SENSOR},

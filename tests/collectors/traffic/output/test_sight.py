@@ -118,7 +118,7 @@ def test_tables_that_are_made_anew_count_from_nothing() -> None:
 
 def test_what_takes_sight_away_is_named() -> None:
     seen = Seen()
-    seen.rules = Rules(loaded=0, refused=2, silent=3, problem="no file")
+    seen.rules = Rules(loaded=0, refused=2, problem="no file")
     seen.pipeline.flows.counts.evicted = 9
     counts = seen.pipeline.protocols.counts
     counts.bytes_seen, counts.bytes_encrypted, counts.parsers_broken = 1_000_000, 620_000, 1
@@ -129,7 +129,6 @@ def test_what_takes_sight_away_is_named() -> None:
         "what newer rules describe",
         "what rules describe",
         "what 2 rules describe",
-        "what 3 more rules describe",
         "what encrypted connections carry",
         "all flows from their beginning to their end",
         "some conversations to their end",
@@ -167,6 +166,6 @@ def test_rows_have_the_numbers_of_all_parts() -> None:
 
 def test_one_rule_is_singular() -> None:
     seen = Seen()
-    seen.rules = Rules(loaded=5, refused=1, silent=1)
-    assert seen.tick(1.0) == ["what 1 rule describes", "what 1 more rule describes"]
-    assert [spot.detail.split()[0] for spot in seen.told.spots] == ["it", "it"]
+    seen.rules = Rules(loaded=5, refused=1)
+    assert seen.tick(1.0) == ["what 1 rule describes"]
+    assert [spot.detail.split()[0] for spot in seen.told.spots] == ["it"]

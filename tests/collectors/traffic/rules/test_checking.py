@@ -61,3 +61,24 @@ def test_events_that_nothing_sets_are_refused(tmp_path: Path) -> None:
     ruleset = check([path])
     assert [rule.sid for rule in ruleset.rules] == [1, 3, 5]
     assert [one.sid for one in ruleset.refused] == [2, 4, 6]
+
+
+def test_rules_on_buffers_that_nothing_fills_are_refused_with_the_buffer(tmp_path: Path) -> None:
+    (tmp_path / "a.rules").write_text(
+        """alert smb any any -> any any (msg:"a"; smb.share; content:"IPC"; sid:1;)
+alert smtp any any -> any any (msg:"b"; file.data; content:"PE"; email.body_md5; content:"5e"; sid:2;)
+alert mqtt any any -> any any (msg:"c"; mqtt.publish.topic; absent; sid:3;)
+alert http any any -> any any (msg:"d"; http.uri; content:"x"; http.cookie; content:"y"; sid:4;)
+alert tcp any any -> any any (msg:"e"; tcp.hdr; content:"|00|"; sid:5;)
+alert http any any -> any any (msg:"f"; http.uri; content:"x"; http.referer; absent; sid:6;)
+alert dns any any -> any any (msg:"g"; dns.query; dataset:set,seen,type string; sid:7;)
+alert mqtt any any -> any any (msg:"h"; content:"x"; sid:8;)
+"""
+    )
+    found = check([tmp_path])
+    assert [rule.sid for rule in found.rules] == [4, 5, 6, 7, 8]
+    assert {one.sid: one.reason for one in found.refused} == {
+        1: "nothing here fills this buffer: smb.share",
+        2: "nothing here fills this buffer: email.body_md5",
+        3: "nothing here fills this buffer: mqtt.publish.topic",
+    }

@@ -92,7 +92,7 @@ def test_a_ruleset_that_became_rubbish_leaves_the_rules_in_use() -> None:
     with pytest.raises(Broken, match=r"not a rules file.*the rules in use stay"):
         until_fresh(book, 100.0)
     told.materials["rules"] = rules("<html><body>502 Bad Gateway</body></html>\n", signature="3")
-    with pytest.raises(Broken, match=r"not one of 1 rules loads.*the rules in use stay"):
+    with pytest.raises(Broken, match=r"not one of 1 rule loads.*the rules in use stay"):
         until_fresh(book, 200.0)
     assert book.state.loaded == 2 and "stay" in book.state.problem and not book.state.loading
     told.materials["rules"] = rules("# nothing any more\n", signature="4")
