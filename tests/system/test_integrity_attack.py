@@ -59,7 +59,8 @@ DEEDS: dict[str, tuple[str, Told]] = {
     ),
     "swapped by renames": (
         "mv /usr/bin/sum /usr/bin/sum.real; cp /usr/bin/true /usr/bin/sum",
-        (("/usr/bin/sum.real", "", ""), ("/usr/bin/sum", "modified", "")),
+        # Where a look falls between the two, the name is new at the second: that is what was there.
+        (("/usr/bin/sum.real", "", ""), ("/usr/bin/sum", "modified|created", "")),
     ),
     "renamed twice": (
         "mv /opt/lab/other /opt/lab/.t; mv /opt/lab/.t /opt/lab/third", (("/opt/lab/third", "renamed", ""),)
