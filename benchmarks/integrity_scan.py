@@ -127,7 +127,7 @@ def reader() -> tuple[float, float]:
     found: list[tuple[float, float]] = []
     for pid in tree(int(os.environ["HOLDFAST_BENCH_AGENT"])):
         try:
-            held = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+            held = [link for name in os.listdir(f"/proc/{pid}/fd") if (link := _link(f"/proc/{pid}/fd/{name}"))]
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
@@ -137,6 +137,14 @@ def reader() -> tuple[float, float]:
     if not found:
         raise SystemExit("the process that holds the book was not found")
     return max(found)
+
+
+def _link(path: str) -> str:
+    """Return where a link leads, "" for one that is gone by now."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def timed(*command: str, codes: range = range(1)) -> tuple[float, float]:
