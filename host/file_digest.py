@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from contracts.trees import Node, TreePlan
+from host.direct_read import Direct
 from host.turns import Turns
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -42,7 +43,7 @@ class Reader:
     """Makes nodes, with what only opening tells. One for each thread: it holds the buffer.
 
     With `turns`, it has the turn whenever it is called, and steps aside while it reads a large file, or one that is not in memory.
-    `before_huge` is called before a file that takes long even so.
+    `before_huge` is called before a file that takes long even so. `direct` reads large files that are not in memory, where it can.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Reader:
         *,
         before_huge: Callable[[], None] = lambda: None,
         is_slow: Callable[[], bool] | None = None,
+        direct: Direct | None = None,
     ) -> None:
         self.plan = plan
         self._turns = turns
         self._before_huge = before_huge
+        self._direct = direct
         self._blank = _blank(plan.hash_name)
         self._is_slow = is_slow or (turns.is_slow if turns is not None else lambda: False)
         self.large = min(LARGE, _bytes_in(LONG_S, plan.hash_name))
@@ -151,6 +154,10 @@ class Reader:
             self._turns.begin()
 
     def _rest(self, descriptor: int, size: int, digest: Any, total: int) -> tuple[bytes, int]:
+        if self._direct is not None and not total:
+            total = self._direct.read(descriptor, size, digest)
+            if total >= size:
+                return digest.digest(), total
         buffer, whole = self._buffer, self._whole
         asked = READ_AHEAD if self._is_slow() else size
         while count := os.preadv(descriptor, whole, total):

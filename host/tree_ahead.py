@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from contracts.trees import Directory, Node, TreePlan
+from host.direct_read import Devices
 from host.file_digest import READ_AHEAD, Reader, ask, why
 from host.tree_folders import FIRST, Done, Found, Task, below, encoded, enter, node_of
-from host.tree_large import Large, LargeFile, Listed
+from host.tree_large import APART, Large, LargeFile, Listed
 from host.turns import Turns
 
 OPENERS = 6
@@ -56,6 +57,7 @@ class Ahead:
         self._openers: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._large = Large(done, plan, self._lock, self._freed)
+        self._devices = Devices()
         self._open = 0
         self._most_open = max(1, min(MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
         self._bunch = max(1, min(BUNCH, self._most_open // 8))
@@ -213,8 +215,9 @@ class Ahead:
             return False
         size = found.st_size
         if size and reader.wanted(found.st_mode, size):
-            if size > reader.large:
-                self._large.put(LargeFile(folder, name, found, file, min(size, READ_AHEAD)))
+            if size > APART:
+                asked = 0 if self._devices.allow(file, found.st_dev) else min(size, READ_AHEAD)
+                self._large.put(LargeFile(folder, name, found, file, asked))
                 return True
             ask(file, 0, size)
         bunch.append(File(name, found, file))

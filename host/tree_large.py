@@ -1,7 +1,8 @@
 """Large files that wait open to be hashed: out of turn, in the order in which they came, while small ones go on.
 
 Hashing fills a processor or two, looking at small files another, and neither comes in even parts. So many large files may wait: they
-cost a descriptor each. The disk is asked only for those whose turn is near.
+cost a descriptor each. They are read past the page cache (`host.direct_read`) by more threads than there is work for, some of which wait
+for the disk; where that cannot be, the disk is asked ahead for those whose turn is near.
 """
 
 import os
@@ -12,9 +13,14 @@ from collections import deque
 from collections.abc import Callable
 
 from contracts.trees import Directory, Node, Place, TreePlan
+from host.direct_read import Direct
 from host.file_digest import Reader, ask
 from host.tree_folders import Done
 
+APART = 1 << 17
+"""Files of more bytes than this wait here: 2 % of those of a system hold 85 % of its bytes, so that much of its hashing can wait."""
+THREADS = 2
+"""For each thread of the plan: while half of them hash, the others wait for the disk."""
 MOST_LARGE = 2048
 """So many wait open, at most; no more than half of what the process may have open."""
 MOST_ASKED = 64 << 20
@@ -57,7 +63,7 @@ class Listed:
 
 
 class LargeFile:
-    """One that waits open; `asked` bytes of it are to be asked for."""
+    """One that waits open; `asked` bytes of it are to be asked for, 0 where it is read past the page cache."""
 
     __slots__ = ("asked", "descriptor", "folder", "found", "is_asked", "is_taken", "name")
 
@@ -85,7 +91,7 @@ class Large:
 
     def start(self) -> None:
         """Begin."""
-        for number in range(self._plan.threads):
+        for number in range(self._plan.threads * THREADS):
             thread = threading.Thread(target=self._run, name=f"hash-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -130,7 +136,7 @@ class Large:
             thread.join()
 
     def _run(self) -> None:
-        reader = Reader(self._plan, is_slow=lambda: True)
+        reader = Reader(self._plan, is_slow=lambda: True, direct=Direct())
         while (file := self._waiting.get()) is not None:
             try:
                 self._ask(file)
@@ -154,8 +160,9 @@ class Large:
 
     def _ask_one(self, file: LargeFile) -> None:
         file.is_asked = True
-        self._asked += file.asked
-        ask(file.descriptor, 0, file.asked)
+        if file.asked:
+            self._asked += file.asked
+            ask(file.descriptor, 0, file.asked)
 
     def _finish(self, file: LargeFile, reader: Reader) -> None:
         node = reader.finish(file.name, file.found, file.descriptor)

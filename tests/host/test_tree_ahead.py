@@ -55,7 +55,8 @@ def test_all_is_found_however_few_may_wait_open(
 ) -> None:
     monkeypatch.setattr(tree_ahead, "MOST_OPEN", most)
     monkeypatch.setattr(tree_large, "MOST_LARGE", most)
-    monkeypatch.setattr(file_digest, "LARGE", 5000)
+    monkeypatch.setattr(file_digest, "LARGE", 2000)
+    monkeypatch.setattr(tree_ahead, "APART", 5000)
     before, held = descriptors(), list[int]()
     finish = file_digest.Reader.finish
 
@@ -77,7 +78,8 @@ def test_no_more_is_asked_for_than_the_disk_may_be_asked(
     tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tree_large, "MOST_ASKED", 1)
-    monkeypatch.setattr(file_digest, "LARGE", 5000)
+    monkeypatch.setattr(file_digest, "LARGE", 2000)
+    monkeypatch.setattr(tree_ahead, "APART", 5000)
     assert hashes(walk(tmp_path / "tree")) == tree
 
 
