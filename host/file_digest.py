@@ -158,8 +158,9 @@ class Reader:
             total = self._direct.read(descriptor, size, digest)
             if total >= size:
                 return digest.digest(), total
+            ask(descriptor, total, READ_AHEAD)
         buffer, whole = self._buffer, self._whole
-        asked = READ_AHEAD if self._is_slow() else size
+        asked = total + READ_AHEAD if self._is_slow() else size
         while count := os.preadv(descriptor, whole, total):
             if asked < min(size, total + READ_AHEAD):
                 ask(descriptor, asked, MORE_AHEAD)

@@ -68,11 +68,10 @@ class Ahead:
         """Have a folder listed, and its files asked for."""
         if not self._openers:
             self._large.start()
-            self._openers = [
-                threading.Thread(target=self._run, name=f"ahead-{number}", daemon=True) for number in range(OPENERS)
-            ]
-            for thread in self._openers:
+            for number in range(OPENERS):
+                thread = threading.Thread(target=self._run, name=f"ahead-{number}", daemon=True)
                 thread.start()
+                self._openers.append(thread)
         self._tasks.put(task)
 
     def aside(self) -> int:
@@ -216,7 +215,8 @@ class Ahead:
         size = found.st_size
         if size and reader.wanted(found.st_mode, size):
             if size > APART:
-                asked = 0 if self._devices.allow(file, found.st_dev) else min(size, READ_AHEAD)
+                is_direct = not self._plan.read_again and self._devices.allow(file, found.st_dev)
+                asked = 0 if is_direct else min(size, READ_AHEAD)
                 self._large.put(LargeFile(folder, name, found, file, asked))
                 return True
             ask(file, 0, size)

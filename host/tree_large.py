@@ -19,8 +19,8 @@ from host.tree_folders import Done
 
 APART = 1 << 17
 """Files of more bytes than this wait here: 2 % of those of a system hold 85 % of its bytes, so that much of its hashing can wait."""
-THREADS = 2
-"""For each thread of the plan: while half of them hash, the others wait for the disk."""
+WAITING = 4
+"""So many threads more than the plan has, at most twice as many in all: while some hash, the others wait for the disk."""
 MOST_LARGE = 2048
 """So many wait open, at most; no more than half of what the process may have open."""
 MOST_ASKED = 64 << 20
@@ -91,10 +91,10 @@ class Large:
 
     def start(self) -> None:
         """Begin."""
-        for number in range(self._plan.threads * THREADS):
+        for number in range(self._plan.threads + min(self._plan.threads, WAITING)):
             thread = threading.Thread(target=self._run, name=f"hash-{number}", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def is_full(self) -> bool:
         """Say whether no more may wait."""
@@ -136,7 +136,13 @@ class Large:
             thread.join()
 
     def _run(self) -> None:
-        reader = Reader(self._plan, is_slow=lambda: True, direct=Direct())
+        try:
+            # To read everything again is to find what metadata does not tell of: then what programs are given counts, not the disk.
+            direct = None if self._plan.read_again else Direct()
+            reader = Reader(self._plan, is_slow=lambda: True, direct=direct)
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for it
+            self._done.put(error)
+            return
         while (file := self._waiting.get()) is not None:
             try:
                 self._ask(file)

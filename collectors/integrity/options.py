@@ -67,7 +67,14 @@ class Pace(Record):
     pause_at_most: Annotated[Duration, Meta(description="It pauses no longer than this in all, so that it ends.")] = (
         3600.0
     )
-    threads: Annotated[int, Meta(description="How many folders are looked at together.", ge=1, le=16)] = 2
+    threads: Annotated[
+        int,
+        Meta(
+            description="How many folders are looked at together; large files are hashed by threads of their own.",
+            ge=1,
+            le=16,
+        ),
+    ] = 2
 
 
 class WebRoots(Record):

@@ -1,8 +1,10 @@
 """On a slow disk files are opened and asked for ahead of their turn: never too many, never one that is not to be read, none left open."""
 
 import itertools
+import mmap
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,6 +14,7 @@ import pytest
 
 from contracts.trees import Directory, Node, Place, TreePlan
 from host import file_digest, tree_ahead, tree_large
+from host.direct_read import Devices
 from host.file_digest import CHANGED
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
@@ -80,7 +83,60 @@ def test_no_more_is_asked_for_than_the_disk_may_be_asked(
     monkeypatch.setattr(tree_large, "MOST_ASKED", 1)
     monkeypatch.setattr(file_digest, "LARGE", 2000)
     monkeypatch.setattr(tree_ahead, "APART", 5000)
+    monkeypatch.setattr(Devices, "allow", lambda self, descriptor, device: False)
+    most, ask_one = list[int](), tree_large.Large._ask_one
+
+    def asking(self: tree_large.Large, file: tree_large.LargeFile) -> None:
+        ask_one(self, file)
+        assert file.asked == file.found.st_size
+        most.append(self._asked)
+
+    monkeypatch.setattr(tree_large.Large, "_ask_one", asking)
     assert hashes(walk(tmp_path / "tree")) == tree
+    # Each hashing thread asks for the one that it takes, and at most one more before that is too much.
+    assert most and max(most) <= 5 * 9010
+
+
+@pytest.fixture
+def cold() -> Iterator[Path]:
+    """A folder of three files of 1 MiB that are on the disk alone."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        for number in range(3):
+            pages = mmap.mmap(-1, 1 << 20)
+            pages.write(os.urandom(1 << 20))
+            descriptor = os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+            os.write(descriptor, pages)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            os.utime(f"{folder}/{number}", (0, 0))
+        yield Path(folder)
+
+
+def held(file: Path) -> int:
+    """Return how many pages of a file are in memory."""
+    descriptor, count = os.open(file, os.O_RDONLY), 0
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)  # else to look brings what comes after
+    for start in range(0, file.stat().st_size, mmap.PAGESIZE):
+        try:
+            count += os.preadv(descriptor, [bytearray(mmap.PAGESIZE)], start, os.RWF_NOWAIT) > 0
+        except BlockingIOError:
+            continue
+    os.close(descriptor)
+    return count
+
+
+def test_large_files_are_looked_at_without_a_place_in_memory_but_not_when_all_is_read_again(cold: Path) -> None:
+    first, second = walk(cold), walk(cold)
+    pages = [held(file) for file in sorted(cold.iterdir())]
+    again = walk(cold, plan=TreePlan(read_again=True))
+    assert pages == [0, 0, 0]
+    assert hashes(first) == hashes(second) == hashes(again)
+    assert hashes(first) == {os.fsencode(f): sha256(f.read_bytes()).digest() for f in cold.iterdir()}
+
+
+def test_when_all_is_read_again_what_programs_are_given_is_hashed(cold: Path) -> None:
+    walk(cold, plan=TreePlan(read_again=True))
+    assert [held(file) for file in sorted(cold.iterdir())] == [256, 256, 256]
 
 
 def test_whoever_stops_early_leaves_nothing_open_and_no_thread(
