@@ -18,6 +18,7 @@ from host.direct_read import Devices
 from host.file_digest import CHANGED
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
+from tests.host.test_direct_read import in_memory
 
 
 @pytest.fixture(autouse=True)
@@ -114,15 +115,8 @@ def cold() -> Iterator[Path]:
 
 def held(file: Path) -> int:
     """Return how many pages of a file are in memory."""
-    descriptor, count = os.open(file, os.O_RDONLY), 0
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)  # else to look brings what comes after
-    for start in range(0, file.stat().st_size, mmap.PAGESIZE):
-        try:
-            count += os.preadv(descriptor, [bytearray(mmap.PAGESIZE)], start, os.RWF_NOWAIT) > 0
-        except BlockingIOError:
-            continue
-    os.close(descriptor)
-    return count
+    with file.open("rb") as opened:
+        return in_memory(opened.fileno(), file.stat().st_size)
 
 
 def test_large_files_are_looked_at_without_a_place_in_memory_but_not_when_all_is_read_again(cold: Path) -> None:
