@@ -138,7 +138,8 @@ class _Looker:
         item: Task | Bunch | None = first
         while item is not None:
             if isinstance(item, Bunch):
-                self._found += self._ahead.finish(item, self._reader)
+                found = self._ahead.finish(item, self._reader)  # which may hand over what was found so far
+                self._found += found
             else:
                 self._folder(item)
             if len(self._found) >= TOGETHER or time.monotonic() - began > HELD_S:

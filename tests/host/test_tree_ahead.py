@@ -98,6 +98,16 @@ def test_no_more_is_asked_for_than_the_disk_may_be_asked(
     assert most and max(most) <= 5 * 9010
 
 
+def test_what_is_handed_over_before_a_file_that_takes_long_is_not_handed_over_again(
+    tree: dict[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_digest, "LARGE", 1000)
+    monkeypatch.setattr(file_digest, "HUGE", 1000)
+    for _ in range(5):
+        found = walk(tmp_path / "tree", plan=TreePlan(threads=1))
+        assert len(found) == 1 + 10 + 60 and hashes(found) == tree
+
+
 @pytest.fixture
 def cold() -> Iterator[Path]:
     """A folder of three files of 1 MiB that are on the disk alone."""
