@@ -1,7 +1,6 @@
 """On a slow disk files are opened and asked for ahead of their turn: never too many, never one that is not to be read, none left open."""
 
 import itertools
-import mmap
 import os
 import stat
 import tempfile
@@ -18,7 +17,7 @@ from host.direct_read import Devices
 from host.file_digest import CHANGED
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
-from tests.host.test_direct_read import in_memory
+from tests.host.test_direct_read import in_memory, written
 
 
 @pytest.fixture(autouse=True)
@@ -113,13 +112,7 @@ def cold() -> Iterator[Path]:
     """A folder of three files of 1 MiB that are on the disk alone."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         for number in range(3):
-            pages = mmap.mmap(-1, 1 << 20)
-            pages.write(os.urandom(1 << 20))
-            descriptor = os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
-            os.write(descriptor, pages)
-            os.fsync(descriptor)
-            os.close(descriptor)
-            os.utime(f"{folder}/{number}", (0, 0))
+            os.close(written(Path(folder, str(number)), os.urandom(1 << 20)))
         yield Path(folder)
 
 
