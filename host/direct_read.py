@@ -7,6 +7,7 @@ on a file system that does not do this, is read as ever.
 import fcntl
 import mmap
 import os
+import resource
 import time
 from typing import Any
 
@@ -62,11 +63,16 @@ class Direct:
         return total
 
     def _is_in_memory(self, descriptor: int) -> bool:
-        """Say whether the first page of a file is in memory; if not, the kernel begins to read it, and with this advice no more."""
+        """Say whether the first page of a file is in memory; if not, the kernel begins to read it, and with this advice no more.
+
+        A disk may answer before the question has ended: what made this thread ask a disk was not in memory.
+        """
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+            asked = resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
             try:
-                return os.preadv(descriptor, self._probe, 0, os.RWF_NOWAIT) > 0
+                held = os.preadv(descriptor, self._probe, 0, os.RWF_NOWAIT) > 0
+                return held and resource.getrusage(resource.RUSAGE_THREAD).ru_inblock == asked
             finally:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_NORMAL)
         except BlockingIOError:

@@ -78,6 +78,19 @@ def test_what_is_in_memory_is_not_read_from_the_disk(place: Path) -> None:
         os.close(descriptor)
 
 
+def test_a_disk_that_answers_before_the_question_has_ended_is_not_taken_for_memory(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = written(place / "file", os.urandom(PIECE))
+    read = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda one, buffers, offset, *_: read(one, buffers, offset))  # it waits
+    try:
+        assert Direct().read(descriptor, PIECE, sha256()) == PIECE
+        assert in_memory(descriptor, PIECE) == 0
+    finally:
+        os.close(descriptor)
+
+
 def test_what_was_written_is_seen_and_a_moment_ago_is_read_as_ever(place: Path) -> None:
     content = os.urandom(2 * PIECE)
     descriptor = written(place / "file", content)

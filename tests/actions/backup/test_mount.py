@@ -42,14 +42,20 @@ class Mounted:
             subprocess.run(["umount", self.place], check=True)
         else:
             self.process.send_signal(how)
-        self.said = "".join(self.process.communicate(timeout=20))
+        try:
+            self.said = "".join(self.process.communicate(timeout=60))
+        except subprocess.TimeoutExpired:
+            waits = [place.read_text() for place in Path(f"/proc/{self.process.pid}/task").glob("*/syscall")]
+            self.process.send_signal(signal.SIGABRT)  # it then says where its threads are
+            raise AssertionError("\n".join(["it did not end", *waits, *self.process.communicate()])) from None
         return self.process.returncode
 
 
 @contextmanager
 def mounted(place: Path, *argv: str | Path, library: str = "") -> Iterator[Mounted]:
     place.mkdir(exist_ok=True)
-    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD, **({"FUSE_LIBRARY_NAME": library} if library else {})}
+    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD, "PYTHONFAULTHANDLER": "1"}
+    environment |= {"FUSE_LIBRARY_NAME": library} if library else {}
     process = subprocess.Popen(
         [*map(str, argv), str(place)],
         env=environment,

@@ -105,7 +105,7 @@ def test_a_ban_behind_an_earlier_accept_is_found_ineffective(net: Net, block: Bl
     arrive(ear, 6)
     assert kinds(result) == ["block.address_blocked", "block.found_ineffective"]
     fields = result.events[1].fields
-    assert fields["packets_leaked"] > 5
+    assert fields["packets_leaked"] > 0
     assert "`accept`" in fields["causes"][0] and "chain input" in fields["causes"][0]
     assert result.proof is None
 
@@ -135,7 +135,7 @@ def test_an_established_flow_that_is_let_past_our_rules_is_found_out(net: Net, b
     result = net.act(block, address=OUTSIDE)
     assert "block.found_ineffective" in kinds(result)
     fields = result.events[-1].fields
-    assert fields["packets_leaked"] > 5
+    assert fields["packets_leaked"] > 0
     assert any("ct state established accept" in cause for cause in fields["causes"])
 
 
@@ -154,7 +154,7 @@ def test_a_path_past_the_hooks_is_found_out(net: Net, block: Block) -> None:
     arrive(ear, 11)
     assert kinds(result) == ["block.address_blocked", "block.found_ineffective"]
     fields = result.events[1].fields
-    assert fields["packets_leaked"] > 5
+    assert fields["packets_leaked"] > 0
     assert "past the hooks" in fields["causes"][0] and "fwd to" in fields["causes"][0]
 
 
