@@ -9,7 +9,7 @@ PURGE   ?= 0
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help run native test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz soak-suricata integrity-long soak-packages screenshots clean
+.PHONY: help run built native test lint type unit system venv test-venv packages generate lock install uninstall bench soak soak-backup soak-traffic-tools soak-traffic-rules soak-traffic-fuzz soak-suricata integrity-long soak-packages screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,13 +29,16 @@ uninstall: ## as root: remove what install made; state and configuration stay un
 
 # ---- for developers --------------------------------------------------------------------------------------------------
 
-test: packages test-venv lint type ## lint, types and all tests; installs what they need
+test: packages test-venv ## lint, types and all tests; installs what they need
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target lint type built
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@$(BIN)/python tools/native.py
 	$(BIN)/python -m tests.side_by_side all
 else
 	@$(MAKE) --no-print-directory unit system
 endif
+
+built:
+	@$(BIN)/python tools/native.py
 
 native: test-venv ## compile the hot paths with mypyc, where there is a C compiler; without it the same sources run uncompiled
 	@$(BIN)/python tools/native.py --strict
@@ -47,7 +50,7 @@ lint: test-venv ## ruff: rules and format
 type: test-venv ## mypy, strict
 	$(BIN)/mypy
 
-unit: test-venv ## every test but those that boot a system, two packages at a time; with PYTEST_ARGS=… one pytest that is told so
+unit: test-venv ## every test but those that boot a system, a few packages at a time; with PYTEST_ARGS=… one pytest that is told so
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m tests.side_by_side
 else

@@ -1,4 +1,4 @@
-"""For every test: what is drawn at random is never judged by how long it took, since two packages run at once on busy machines."""
+"""For every test: what is drawn at random is never judged by how long it took, since packages run side by side on busy machines."""
 
 from hypothesis import HealthCheck, settings
 

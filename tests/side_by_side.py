@@ -1,4 +1,4 @@
-"""Runs the test suite as one pytest for each package of tests, two at a time: much of it waits, and no process grows old.
+"""Runs the test suite as one pytest for each package of tests, a few at a time: much of it waits, and no process grows old.
 
 usage: python -m tests.side_by_side [all | PACKAGE…]   (without any: every package but `system`, which boots one)
 
@@ -20,10 +20,13 @@ from typing import IO
 
 TESTS = Path(__file__).resolve().parent
 AT_ONCE = 2
+CALM = ("collectors", "analysis", "architecture", "uncompiled")
+"""Runs that mostly reckon and rarely wait: one of them takes what two others leave of the processors, and no more (`nice`)."""
+NICE = ("nice", "-n", "5")
 TELL_EVERY_S = 60.0
-LIMIT_S = 3000.0
+LIMIT_S = 3600.0
 """A run that takes longer hangs; interrupted, it says where. (pytest's own limit is lost on tests that use the same timer.)"""
-LONGEST_FIRST = ("system", "actions", "agent", "analysis", "faults", "console", "browser", "collectors")
+LONGEST_FIRST = ("actions", "system", "collectors", "agent", "analysis", "faults", "console", "browser")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
 """Packages so small that one process takes them all."""
 COMPILED = tuple(TESTS.parent.glob("*/*/_native/manifest.json"))
@@ -46,14 +49,16 @@ def packages() -> list[tuple[str, ...]]:
 
 
 class Run:
-    """One pytest over some packages; `ended` is when it was seen to have ended, by the monotonic clock."""
+    """One pytest over some packages, `beside` others that go first where both want a processor."""
 
-    def __init__(self, names: Sequence[str], more: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str], more: Sequence[str] = (), *, beside: bool = False) -> None:
+        self.beside = beside
         self.name = " ".join(names)
         self._names = tuple(names)
         marks = "system" if "system" in names else "not system"
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the run is shown
-        argv = [sys.executable, "-u", "-m", "pytest", "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
+        program = [*(NICE if beside else ()), sys.executable, "-u", "-m", "pytest"]
+        argv = [*program, "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
         # Tools that know of one lock file for the whole machine need not wait for another package's.
         environment = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/holdfast-tests-{names[0]}.xtables"}
         if UNCOMPILED in names:
@@ -117,6 +122,20 @@ class Run:
                 self._process.kill()
 
 
+def started(waiting: list[tuple[str, ...]], running: list[Run]) -> Run | None:
+    """Start the next of `waiting`, which it leaves, if there is a place for one beside those that are `running`."""
+    calm = [names for names in waiting if names[0] in CALM]
+    others = [names for names in waiting if names[0] not in CALM]
+    if waiting and sum(not run.beside for run in running) < AT_ONCE:
+        names, beside = (others or calm)[0], False
+    elif calm and not any(run.beside for run in running):
+        names, beside = calm[0], True
+    else:
+        return None
+    waiting.remove(names)
+    return Run(names, beside=beside)
+
+
 def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
     """Run every one of `waiting`, in this order, as places come free; returns all runs, ended."""
     running: list[Run] = []
@@ -124,8 +143,8 @@ def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
     told = time.monotonic()
     try:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
-                running.append(Run(waiting.pop(0)))
+            while (fresh := started(waiting, running)) is not None:
+                running.append(fresh)
             time.sleep(0.2)
             for run in [run for run in running if run.seconds > LIMIT_S]:
                 run.stop()

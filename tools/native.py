@@ -94,7 +94,7 @@ def compile_all(root: Path, sources: list[str], group: str, folder: Path, work: 
     from mypyc.build import mypycify
 
     config = work / "mypy.ini"
-    config.write_text(CONFIG, "utf-8")
+    config.write_text(f"{CONFIG}cache_dir = {work}/cache\n", "utf-8")  # not beside a mypy that runs at the same time
     slices = work / "slices.h"
     slices.write_text(SLICES, "utf-8")
     before = Path.cwd()

@@ -103,8 +103,7 @@ def test_other_threads_and_signal_handlers_reach_the_loop_at_once(loop):
 def test_every_round_ticks(loop):
     ticks = []
     loop.on_tick = lambda: ticks.append(1)
-    loop.call_later(0.01, lambda: None)
-    loop.call_later(0.02, loop.stop)
+    loop.call_later(0.01, lambda: loop.call_later(0.01, loop.stop))
     loop.run()
     assert len(ticks) >= 2
 

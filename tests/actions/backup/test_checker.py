@@ -35,6 +35,15 @@ def small(where: Path, tmp_path: Path, version: int) -> Path:
     return root
 
 
+def flip(path: Path, whole: bytes, position: int | None = None) -> None:
+    """Flip one bit of a file that held `whole`, or undo that; in place, since ext4 puts what replaces a file on the disk at once."""
+    changed = bytearray(whole)
+    if position is not None:
+        changed[position] ^= 1 << position % 8
+    with path.open("r+b") as file:
+        file.write(changed)
+
+
 def test_a_whole_repository_has_no_problem(small: Path, where: Path) -> None:
     found = check(where)
     assert (found.problems, found.losses, found.unnamed_packs, found.packs) == ([], [], [], 2)
@@ -50,16 +59,14 @@ def test_each_flipped_byte_is_detected_and_its_file_named(small: Path, where: Pa
         at_opening = path.name == "config" or path.parent.name == "keys"
         path.chmod(0o600)
         for position in range(len(whole)):
-            changed = bytearray(whole)
-            changed[position] ^= 1 << position % 8
-            path.write_bytes(changed)
+            flip(path, whole, position)
             try:
                 problems = (check(where) if at_opening else Checker(opened, read_data=True).check()).problems
             except Damaged as error:
                 problems = [error]
             if not any(path.name in problem.where for problem in problems):
                 missed.append((path.name, position, problems))
-        path.write_bytes(whole)
+        flip(path, whole)
     assert missed == []
     assert check(where).problems == []
 
@@ -76,9 +83,7 @@ def test_no_flipped_byte_is_ever_restored(small: Path, where: Path, tmp_path: Pa
         whole = path.read_bytes()
         path.chmod(0o600)
         for position in range(len(whole) % STRIDE, len(whole), STRIDE):
-            changed = bytearray(whole)
-            changed[position] ^= 1 << position % 8
-            path.write_bytes(changed)
+            flip(path, whole, position)
             target = tmp_path / "restored"
             try:
                 repository = Repository.open(LocalStore(where), PASSWORD)
