@@ -30,11 +30,11 @@ uninstall: ## as root: remove what install made; state and configuration stay un
 # ---- for developers --------------------------------------------------------------------------------------------------
 
 test: packages test-venv ## lint, types and all tests; installs what they need
-	@$(MAKE) --no-print-directory -j 3 --output-sync=target lint type built
 ifeq ($(strip $(PYTEST_ARGS)),)
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target lint type built
 	$(BIN)/python -m tests.side_by_side all
 else
-	@$(MAKE) --no-print-directory unit system
+	@$(MAKE) --no-print-directory lint type unit system
 endif
 
 built:
