@@ -7,9 +7,10 @@ on a file system that does not do this, is read as ever.
 import fcntl
 import mmap
 import os
-import resource
 import time
 from typing import Any
+
+from host.turns import blocks
 
 PIECE = 1 << 20
 """Bytes read at once: the disk has to be kept busy without the kernel's reading ahead."""
@@ -69,10 +70,9 @@ class Direct:
         """
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-            asked = resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
+            before = blocks()
             try:
-                held = os.preadv(descriptor, self._probe, 0, os.RWF_NOWAIT) > 0
-                return held and resource.getrusage(resource.RUSAGE_THREAD).ru_inblock == asked
+                return os.preadv(descriptor, self._probe, 0, os.RWF_NOWAIT) > 0 and blocks() == before
             finally:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_NORMAL)
         except BlockingIOError:

@@ -18,7 +18,7 @@ from host.direct_read import Devices
 from host.file_digest import READ_AHEAD, Reader, ask, why
 from host.tree_folders import FIRST, Done, Found, Task, below, encoded, enter, node_of
 from host.tree_large import APART, Large, LargeFile, Listed
-from host.turns import Turns
+from host.turns import Turns, blocks
 
 OPENERS = 6
 """Threads that list and ask: mostly they wait for the disk."""
@@ -260,11 +260,6 @@ def drop(items: Work) -> None:
         if isinstance(item, Bunch):
             for file in item.files:
                 os.close(file.descriptor)
-
-
-def blocks() -> int:
-    """Return how many blocks this thread has had read from disks so far (getrusage(2))."""
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
 def _await(entry: "os.DirEntry[str]") -> None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from contracts.trees import Directory, Node, Place, TreePlan
 from host.file_digest import Reader
-from host.tree_ahead import Ahead, Bunch, Work, blocks
+from host.tree_ahead import Ahead, Bunch, Work
 from host.tree_folders import Done, Found, Task, below, look
-from host.turns import Turns
+from host.turns import Turns, blocks
 
 AHEAD = 64
 """Folders waiting for each thread."""

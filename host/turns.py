@@ -5,12 +5,18 @@ change places at nearly every call, which costs more than a second processor bri
 for what takes long without the interpreter: reading and hashing a large file, and whatever is not in memory.
 """
 
+import resource
 import threading
 
 FADES = 0.9
 SLOW = 0.3
 UNKNOWN = 0.5
 """Until some folders have told, a disk may be supposed: the first ones may be the largest, and the very first one is always in memory."""
+
+
+def blocks() -> int:
+    """Return how many blocks this thread has had read from disks so far (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
 class Turns:

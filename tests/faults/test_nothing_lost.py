@@ -20,7 +20,7 @@ from contracts.event import GENESIS, Envelope, Lane, link
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HOLDFAST = Path(sys.executable).with_name("holdfast")
-KILLS = int(os.environ.get("HOLDFAST_KILLS", "60"))
+KILLS = int(os.environ.get("HOLDFAST_KILLS", "200"))
 SEED = int(os.environ.get("HOLDFAST_SEED", "20261121"))
 """`make soak` raises the first and draws the second."""
 

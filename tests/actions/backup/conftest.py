@@ -18,6 +18,15 @@ CHEAP = ScryptParameters(1024, 8, 1)
 Restic = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
+def flip(path: Path, position: int | None = None, bit: int = 0) -> None:
+    """Flip a bit of one byte of a file, the middle one unless told; in place: what replaces a file ext4 puts on the disk at once."""
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        at = path.stat().st_size // 2 if position is None else position
+        (byte,) = os.pread(file.fileno(), 1, at)
+        os.pwrite(file.fileno(), bytes((byte ^ 1 << bit,)), at)
+
+
 @pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)

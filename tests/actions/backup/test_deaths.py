@@ -26,7 +26,7 @@ from actions.backup.replicate import Verify, replicate
 from actions.backup.repository import Repository
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import Buffer, FileType, Handle
-from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
+from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic, flip
 from tests.actions.backup.histories import NOW, NS, change, save, whole
 
 SEED = int(os.environ.get("HOLDFAST_SEED", "20261122"))
@@ -153,13 +153,6 @@ def mend(store: LocalStore, options: RepairOptions | None = None) -> Any:
     repository = Repository.open(store, PASSWORD)
     with repository.lock(exclusive=True) as lock:
         return repair(repository, Checker(repository, read_data=True).check(), lock, options)
-
-
-def flip(path: Path) -> None:
-    path.chmod(0o600)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def packs_that_the_source_has(where: Path, tree: Path) -> list[Path]:

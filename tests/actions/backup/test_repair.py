@@ -24,7 +24,7 @@ from actions.backup.restorer import Restorer
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import Handle, StoreError
 from actions.backup.walk import entry_at
-from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
+from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic, flip
 from tests.actions.backup.histories import change, quiet_place, save, whole
 from tests.actions.backup.odd_tree import make, shape
 
@@ -37,13 +37,6 @@ def mend(where: Path, options: RepairOptions | None = None) -> tuple[Checked, Re
     with repository.lock(exclusive=True) as lock:
         checked = Checker(repository, read_data=True).check()
         return checked, repair(repository, checked, lock, options)
-
-
-def flip(path: Path, position: int) -> None:
-    path.chmod(0o600)
-    data = bytearray(path.read_bytes())
-    data[position] ^= 1
-    path.write_bytes(data)
 
 
 def pack_file(where: Path, pack: bytes) -> Path:

@@ -187,3 +187,9 @@ def net(tmp_path: Path) -> Iterator[Net]:
 @pytest.fixture
 def block() -> Block:
     return Block(Options(shadow=0.0, watch=0.5))
+
+
+@pytest.fixture
+def patient() -> Block:
+    """One that watches long enough to count packets on a machine that stands still at times."""
+    return Block(Options(shadow=0.0, watch=2.0))

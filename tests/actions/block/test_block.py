@@ -96,16 +96,16 @@ def test_an_ipv6_source_is_banned(net: Net, block: Block) -> None:
     assert arrivals(ear, 0.3) == 0
 
 
-def test_a_ban_behind_an_earlier_accept_is_found_ineffective(net: Net, block: Block) -> None:
+def test_a_ban_behind_an_earlier_accept_is_found_ineffective(net: Net, patient: Block) -> None:
     ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5005)
     net.stream(net.outside, (OUTSIDE, 6005), (HOST, 5005))
-    net.act(block, address="203.0.113.1")
+    net.act(patient, address="203.0.113.1")
     net.host.run("nft", "insert", "rule", "inet", "holdfast_block", "input", "accept")
-    result = net.act(block, address=OUTSIDE)
+    result = net.act(patient, address=OUTSIDE)
     arrive(ear, 6)
     assert kinds(result) == ["block.address_blocked", "block.found_ineffective"]
     fields = result.events[1].fields
-    assert fields["packets_leaked"] > 0
+    assert fields["packets_leaked"] > 5
     assert "`accept`" in fields["causes"][0] and "chain input" in fields["causes"][0]
     assert result.proof is None
 
@@ -122,9 +122,9 @@ def test_an_accept_in_another_table_does_not_shadow_a_ban(net: Net, block: Block
     assert kinds(result) == ["block.address_blocked"]
 
 
-def test_an_established_flow_that_is_let_past_our_rules_is_found_out(net: Net, block: Block) -> None:
+def test_an_established_flow_that_is_let_past_our_rules_is_found_out(net: Net, patient: Block) -> None:
     """The host keeps sending, so the flow comes back right after it was cut, and a tampered rule lets its answers in."""
-    net.act(block, address="203.0.113.1")
+    net.act(patient, address="203.0.113.1")
     net.host.run("nft", "insert", "rule", "inet", "holdfast_block", "input", "ct", "state", "established", "accept")
     ear = net.host.socket(socket.SOCK_DGRAM, HOST, 5007)
     voice = net.outside.socket(socket.SOCK_DGRAM, OUTSIDE, 6007)
@@ -132,14 +132,14 @@ def test_an_established_flow_that_is_let_past_our_rules_is_found_out(net: Net, b
     net.stream(net.outside, (OUTSIDE, 6007), (HOST, 5008))
     net.stream(net.host, (HOST, 5008), (OUTSIDE, 6007))
     ear.close()
-    result = net.act(block, address=OUTSIDE)
+    result = net.act(patient, address=OUTSIDE)
     assert "block.found_ineffective" in kinds(result)
     fields = result.events[-1].fields
-    assert fields["packets_leaked"] > 0
+    assert fields["packets_leaked"] > 5
     assert any("ct state established accept" in cause for cause in fields["causes"])
 
 
-def test_a_path_past_the_hooks_is_found_out(net: Net, block: Block) -> None:
+def test_a_path_past_the_hooks_is_found_out(net: Net, patient: Block) -> None:
     """What a flowtable does to an established flow, an ingress rule does here to every packet: it leaves again without meeting a hook."""
     ear = net.inside.socket(socket.SOCK_DGRAM, INSIDE, 5009)
     net.stream(net.outside, (OUTSIDE, 6009), (INSIDE, 5009))
@@ -149,12 +149,12 @@ def test_a_path_past_the_hooks_is_found_out(net: Net, block: Block) -> None:
         "table netdev fast { chain c { type filter hook ingress device wan0 priority 0; "
         f"udp dport 5009 ether daddr set {inside_mac} fwd to lan0; }}; }}"
     )
-    result = net.act(block, address=OUTSIDE)
+    result = net.act(patient, address=OUTSIDE)
     drain(ear)
     arrive(ear, 11)
     assert kinds(result) == ["block.address_blocked", "block.found_ineffective"]
     fields = result.events[1].fields
-    assert fields["packets_leaked"] > 0
+    assert fields["packets_leaked"] > 5
     assert "past the hooks" in fields["causes"][0] and "fwd to" in fields["causes"][0]
 
 
