@@ -56,8 +56,9 @@ def test_a_path_longer_than_the_kernel_takes_is_no_hiding_place(tmp_path):
         below = os.open("d" * 250, os.O_RDONLY, dir_fd=folder)
         os.close(folder)
         folder = below
-    os.close(os.open("deep", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
-    os.write(os.open("deep", os.O_WRONLY, dir_fd=folder), b"found")
+    deep = os.open("deep", os.O_CREAT | os.O_WRONLY, dir_fd=folder)
+    os.write(deep, b"found")
+    os.close(deep)
     os.close(folder)
     found = everything(tmp_path)
     assert list(found.values()) == [b"found"] and len(next(iter(found))) > 4096
