@@ -23,7 +23,10 @@ class Statement(msgspec.Struct, frozen=True, tag="statement", kw_only=True, gc=F
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """How one path differs from what was accepted of it: None stands for nothing there. Times in Unix ms."""
+    """How one path differs from what was accepted of it: None stands for nothing there. Times in Unix ms.
+
+    `written` is what was there before its content was last written, None where that came with the file, or did not change.
+    """
 
     before: Node | None = None
     after: Node | None = None
@@ -32,3 +35,4 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     first_ms: int = 0
     last_ms: int = 0
     author: Author = Author()
+    written: Node | None = None

@@ -71,6 +71,8 @@ class TreePlan(msgspec.Struct, frozen=True, kw_only=True):
 GONE = "gone"
 """The flaw of a folder that vanished between being listed and being looked at."""
 SWAPPED = "another folder stands there now than was listed"
+CHANGED = "changed while it was read"
+"""A file whose content could not be told, since somebody was writing it."""
 
 
 class Walk(Protocol):

@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from contracts.trees import Node, TreePlan
+from contracts.trees import CHANGED, Node, TreePlan
 from host.direct_read import Direct
 from host.turns import Turns
 
@@ -28,7 +28,6 @@ LONG_S = 50e-6
 """Hashing that takes longer than this is worth a change of turns."""
 HUGE = 1 << 23
 """Reading and hashing more than this takes so long that nothing is held back meanwhile."""
-CHANGED = "changed while it was read"
 TRIES = 2
 CAPABILITY = "security.capability"
 _SAMPLE = bytes(1 << 14)

@@ -3,8 +3,8 @@
 usage: python -m tests.side_by_side [all | PACKAGE…]   (without any: every package but `system`, which boots one)
 
 The packages meet only in what their tests share with the whole machine, so that any two may run at once; a package is never beside itself.
-What a run says is shown when it ends. A few tests that failed are run once more with the machine to themselves, and named if they pass
-then: docs/decisions/0011-failed-tests-once-more-alone.md. Exit code 1 when any failed for good.
+What a run says is shown when it ends. The files of a few tests that failed are run once more with the machine to themselves, and the tests
+named if they pass then: docs/decisions/0011-failed-tests-once-more-alone.md. Exit code 1 when any failed for good.
 """
 
 import os
@@ -49,22 +49,22 @@ def packages() -> list[tuple[str, ...]]:
 
 
 class Run:
-    """One pytest over some packages, `beside` others that go first where both want a processor."""
+    """One pytest over some packages, or some of their files, `beside` others that go first where both want a processor."""
 
-    def __init__(self, names: Sequence[str], more: Sequence[str] = (), *, beside: bool = False) -> None:
+    def __init__(self, names: Sequence[str], files: Sequence[str] = (), *, beside: bool = False) -> None:
         self.beside = beside
         self.name = " ".join(names)
         self._names = tuple(names)
         marks = "system" if "system" in names else "not system"
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the run is shown
         program = [*(NICE if beside else ()), sys.executable, "-u", "-m", "pytest"]
-        argv = [*program, "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}", *more]
+        argv = [*program, "-m", marks, "-o", f"cache_dir=.pytest_cache/{names[0]}"]
         # Tools that know of one lock file for the whole machine need not wait for another package's.
         environment = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/holdfast-tests-{names[0]}.xtables"}
         if UNCOMPILED in names:
             environment["HOLDFAST_NATIVE"] = "0"
         self._process = subprocess.Popen(
-            [*argv, *(str(TESTS / name) for name in (SOURCES if UNCOMPILED in names else names))],
+            [*argv, *(files or (str(TESTS / name) for name in (SOURCES if UNCOMPILED in names else names)))],
             cwd=TESTS.parent, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, env=environment,
         )  # fmt: skip
         self._began, self._ended = time.monotonic(), 0.0
@@ -89,13 +89,16 @@ class Run:
     @property
     def failures(self) -> list[str]:
         """The lines that name what failed."""
-        return [line for line in self.said().splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        return [line for line in self.said().splitlines() if line.startswith(("FAILED tests/", "ERROR tests/"))]
 
     def again(self) -> "Run | None":
-        """Run what failed once more; None where that is too much, or something else ended the run."""
+        """Run the files in which something failed once more; None where that is too much, or something else ended the run.
+
+        Whole files: in some, a test goes on where the one before it has come to.
+        """
         if self._process.returncode != SOME_FAILED or not 0 < len(self.failures) <= MOST_AGAIN:
             return None
-        return Run(self._names, ("--last-failed", "--last-failed-no-failures=none"))
+        return Run(self._names, sorted({line.split()[1].partition("::")[0] for line in self.failures}))
 
     @property
     def passed(self) -> bool:
@@ -162,7 +165,7 @@ def run_all(waiting: list[tuple[str, ...]]) -> list[Run]:
 
 
 def passes_alone(run: Run) -> bool:
-    """Run what failed once more, with nothing beside it, and say what came of it."""
+    """Run the files of what failed once more, with nothing beside them, and say what came of it."""
     again = run.again()
     if again is None:
         return False

@@ -1,7 +1,7 @@
 """Compares two looks at a folder: which names came, went, moved, and what of the others differs."""
 
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -22,18 +22,27 @@ from contracts.file_change import (
     UNKNOWN,
     Change,
 )
+from contracts.open_change import Open
 from contracts.trees import Node
 
 SPECIAL = stat.S_ISUID | stat.S_ISGID
 SLACK_NS = 2_000_000_000
 """How far behind its last change (ctime) the time of a modified content (mtime) may honestly lie."""
+WRITING_NS = 60_000_000_000
+"""Changes to a file that lie no further apart are one writing, however many looks saw it."""
 
 
-def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Iterator[Change]:
+def compare(
+    folder: bytes,
+    before: Iterable[Node],
+    after: Iterable[Node],
+    opened: Callable[[bytes], Open | None] = lambda _: None,
+) -> Iterator[Change]:
     """Yield what differs between two looks at one folder, by name; a folder's own size, links and times are no change.
 
     A folder that is another one than before went and came, and so did a folder that stands where none stood, or none where one did: it, and
-    what was in it, may have moved. The empty folder holds whole paths.
+    what was in it, may have moved. The empty folder holds whole paths. `opened` tells what waits to be accepted at a path: with that a time
+    that was set back is judged by what was there before the writing, whether a look fell into it or not.
     """
     base = folder if folder.endswith(b"/") else folder + b"/"
     old = {node.name: node for node in before}
@@ -46,6 +55,8 @@ def compare(folder: bytes, before: Iterable[Node], after: Iterable[Node]) -> Ite
             yield Change(path=base + node.name, kinds=(CREATED, *telling(node)), after=node)
             continue
         kinds = differences(former, node) if former is not None else (CREATED, *telling(node))
+        if former is not None and (TIMESTOMPED in kinds or node.mtime_ns < former.mtime_ns):
+            kinds = _dated(kinds, opened(base + node.name), former, node)
         if kinds:
             yield Change(path=base + node.name, kinds=kinds, before=former, after=node)
     for name, former in old.items():
@@ -57,6 +68,28 @@ def _other_folder(before: Node, after: Node) -> bool:
     if is_folder != stat.S_ISDIR(after.mode):
         return True
     return is_folder and (before.device, before.inode) != (after.device, after.inode)
+
+
+def before_writing(held: Open | None, before: Node, after: Node) -> Node | None:
+    """Return what was there before the writing of which a change is a part, None where the file came with it.
+
+    `held` is what waited to be accepted at its path when the change was seen.
+    """
+    if MODIFIED in differences(before, after):
+        if held is None or after.ctime_ns - before.ctime_ns > WRITING_NS:
+            return before
+        return held.written or (before if held.before is not None else None)
+    return held.written if held is not None else None
+
+
+def _dated(kinds: tuple[str, ...], held: Open | None, before: Node, after: Node) -> tuple[str, ...]:
+    """Return the words for a change with the right one for its time, which may have been set back only after a look at the content."""
+    first = before_writing(held, before, after)
+    words = tuple(word for word in kinds if word != TIMESTOMPED)
+    if first is None or TIMESTOMPED not in differences(first, after):
+        return words
+    is_told = MODIFIED not in words and TIMESTOMPED in differences(first, before)
+    return words if is_told else (*words, TIMESTOMPED)
 
 
 def differences(before: Node, after: Node) -> tuple[str, ...]:

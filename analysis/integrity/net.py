@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from analysis.integrity.compare import differences, join_renames, telling
+from analysis.integrity.compare import before_writing, differences, join_renames, telling
 from contracts.file_change import CREATED, DELETED, RENAMED, Change
 from contracts.open_change import Open
 from contracts.trees import Node
@@ -135,6 +135,7 @@ def waiting(
     `held` is what waited there so far. Changes that take one another back leave nothing. A rename is what went here and what came there;
     `joined` makes one of them again.
     """
+    written = before_writing(held, before, after) if before is not None and after is not None else None
     if held is not None:
         before = held.before
     if before is None and after is None:
@@ -148,6 +149,7 @@ def waiting(
         found_by=found_by,
         first_ms=held.first_ms if held is not None else at_ms,
         last_ms=at_ms,
+        written=written,
     )
 
 

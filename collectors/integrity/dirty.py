@@ -153,6 +153,12 @@ class Dirty:
         with self._changed:
             return bool(self._names or self._whole or self._overflows)
 
+    def follows(self, path: bytes) -> bool:
+        """Say whether a name waits for one of the looks that follow its changes at once."""
+        folder, name = _split(path)
+        with self._changed:
+            return name in self._names.get(folder, ()) and self._hot.get((folder, name), (0, 0.0))[0] <= CALM_LOOKS
+
     def changed_since(self, folder: bytes, at: float) -> bool:
         """Say whether a notice named a folder since a time, of those times that a scan was under way."""
         with self._changed:

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ from contracts.errors import Unavailable, Why
 from contracts.file_change import REALTIME
 from contracts.host import ReadOnlyHost, Stop
 from contracts.subjects.integrity import SUBJECT
-from contracts.trees import Notices, Place
+from contracts.trees import CHANGED, Notices, Place
 
 SLICE_S = 0.1
 """How long one kind of work may keep the other from its turn."""
@@ -342,11 +342,17 @@ class Engine:
         if done := self._mine.settled():
             self._book.settle(done)
         self._watch_limit()
-        self._status.write(self._notices, self._looks.unwatched, self._scans.values(), self._keeper.flaws)
+        self._status.write(self._notices, self._looks.unwatched, self._scans.values(), self._flaws())
         self._book.commit()
         if self._told or self._status.news:
             self._told, self._status.news = 0, False
             self._emit.changed(SUBJECT)
+
+    def _flaws(self) -> Mapping[bytes, str]:
+        """Return what could not be looked at: of files that are being written only those that have not rested for some looks by now."""
+        flaws = self._keeper.flaws
+        followed = {path for path, flaw in flaws.items() if flaw == CHANGED and self._dirty.follows(path)}
+        return {path: flaw for path, flaw in flaws.items() if path not in followed} if followed else flaws
 
     def _watch_limit(self) -> None:
         count = len(self._looks.unwatched)

@@ -50,7 +50,7 @@ class Keeper:
 
     def folder(self, path: bytes, before: Sequence[Node], after: tuple[Node, ...], found_by: str) -> list[Change]:
         """Write a folder down as it is now; returns what differs."""
-        changes = list(compare(path, before, after))
+        changes = list(compare(path, before, after, self._opened))
         self._note_flaws(path, before, after)
         if changes or not before or len(before) != len(after) or any(map(is_not, before, after)):
             self.book.write(path, after)
@@ -198,15 +198,19 @@ class Keeper:
         return told
 
     def _open(self, path: bytes, before: Node | None, after: Node | None, found_by: str) -> None:
-        body = self.book.opened(path)
-        held = _OPEN.decode(body) if body is not None else None
+        held = self._opened(path)
         rule = self.rules.rule(path)
         value = waiting(held, before, after, rule.name if rule is not None else "", found_by, self._now_ms())
         if value is not None or held is not None:
             self.book.open(path, _encode(value) if value is not None else None)
 
+    def _opened(self, path: bytes) -> Open | None:
+        """Return what waits to be accepted at a path."""
+        body = self.book.opened(path)
+        return _OPEN.decode(body) if body is not None else None
+
     def _sign(self, path: bytes, author: Author) -> None:
         """Keep who made a change beside what waits to be accepted, where that is known."""
-        body = self.book.opened(path) if author.process else None
-        if body is not None:
-            self.book.open(path, _encode(replace(_OPEN.decode(body), author=author)))
+        held = self._opened(path) if author.process else None
+        if held is not None:
+            self.book.open(path, _encode(replace(held, author=author)))

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from collectors.integrity.dirty import SETTLE_S, Dirty
+from collectors.integrity.dirty import SETTLE_S, WRITING_S, Dirty
 from collectors.integrity.keeper import TOPS, Keeper
 from collectors.integrity.rules import Rule, Rules
 from collectors.integrity.scan import Entering
 from contracts.errors import Unavailable
 from contracts.file_change import CREATED, DELETED, REALTIME, TYPE, Change
-from contracts.trees import GONE, SWAPPED, Node, Notices, Place, TreePlan, Trees
+from contracts.trees import CHANGED, GONE, SWAPPED, Node, Notices, Place, TreePlan, Trees
 
 AT_ONCE = 20_000
 """So many changes of one look are joined; of a larger tree that comes, the rest is told in parts."""
@@ -141,6 +141,9 @@ class Looks:
             self._keeper.flaws[folder] = directory.flaw
             return []
         self._keeper.flaws.pop(folder, None)
+        for node in directory.nodes:
+            if node.flaw == CHANGED:
+                self._dirty.name(folder, node.name, time.monotonic() + WRITING_S)
         if names is None:
             return self._keeper.folder(folder, before, directory.nodes, REALTIME)
         after = {name: node for name, node in held.items() if name not in names}
@@ -161,8 +164,7 @@ class Looks:
     def _follow(self, changes: Sequence[Change]) -> list[Change]:
         """Go on with folders that came, went or moved."""
         # The book may know one folder by two names, when a notice was lost: each name that went counts.
-        went = [(c.path, n) for c in changes if (n := _folder_before(c)) is not None]
-        came = [(c.path, n) for c in changes if (n := _folder_after(c)) is not None]
+        went, came, again = _folders(changes)
         moved = []
         for path, node in came:
             former = next((pair for pair in went if (pair[1].device, pair[1].inode) == (node.device, node.inode)), None)
@@ -183,7 +185,7 @@ class Looks:
                 further += self._keeper.gone(path, REALTIME)  # left over from a notice that was lost
             self._keeper.put(between, path)
             self._move(between, path)
-        for path, node in came:
+        for path, node in (*came, *again):
             further += self._go_in(Place(path, node.device, node.inode), len(changes) + len(further))
         return further
 
@@ -241,6 +243,30 @@ def based(root: bytes) -> str:
 
 def _folder_of(path: bytes) -> bytes:
     return path.rpartition(b"/")[0] or b"/"
+
+
+Folders = list[tuple[bytes, Node]]
+
+
+def _folders(changes: Sequence[Change]) -> tuple[Folders, Folders, Folders]:
+    """Return the folders that went, those that came, and those that did both and are where they were.
+
+    Looks that followed each other may have seen one folder at several names, one after the other: a name at which it neither was at first
+    nor is at last is none of them.
+    """
+    steps: dict[tuple[bytes, int, int], tuple[bool, bool, Node]] = {}
+    for change in changes:
+        for node, is_there in ((_folder_before(change), False), (_folder_after(change), True)):
+            if node is not None:
+                key = change.path, node.device, node.inode
+                was_there = steps[key][0] if key in steps else not is_there
+                steps[key] = was_there, is_there, node
+    ends = [(path, *each) for (path, _, _), each in steps.items()]
+    return (
+        [(path, node) for path, was_there, is_there, node in ends if was_there and not is_there],
+        [(path, node) for path, was_there, is_there, node in ends if is_there and not was_there],
+        [(path, node) for path, was_there, is_there, node in ends if is_there and was_there],
+    )
 
 
 def _folder_before(change: Change) -> Node | None:

@@ -33,7 +33,7 @@ class Host:
 @pytest.fixture
 def watch(monkeypatch):
     """Start a watcher whose `watch` is the function given; returns a function that returns the next frame."""
-    monkeypatch.setattr(watching, "SETTLE_S", 0.05)
+    monkeypatch.setattr(watching, "SETTLE_S", 2.0)  # a thread may wait so long for its turn
     monkeypatch.setattr(watching, "RETRY_S", 0.05)
     ours, theirs = socket.socketpair()
     ours.settimeout(30)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.trees import TreePlan
+from contracts.trees import CHANGED, TreePlan
 from host import direct_read, file_digest
 from host.direct_read import PIECE, Devices, Direct
-from host.file_digest import CHANGED, Reader
+from host.file_digest import Reader
 
 
 @pytest.fixture

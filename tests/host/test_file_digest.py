@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.trees import Node, TreePlan
+from contracts.trees import CHANGED, Node, TreePlan
 from host import file_digest
-from host.file_digest import CHANGED, Reader, xattr_digest
+from host.file_digest import Reader, xattr_digest
 
 
 def look(path: Path) -> Node:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.trees import Directory, Node, Place, TreePlan
+from contracts.trees import CHANGED, Directory, Node, Place, TreePlan
 from host import file_digest, tree_ahead, tree_large
 from host.direct_read import Devices, Direct
-from host.file_digest import CHANGED
 from host.tree_walk import LinuxWalk
 from host.turns import Turns
 from tests.host.test_direct_read import in_memory, written

@@ -67,20 +67,21 @@ def test_install_upgrade_remove_and_purge_are_one_statement_each_and_nothing_els
 
 TROJAN = """#!/bin/sh -e
 printf '#!/bin/sh\\nexec /usr/bin/true\\n' > {victim}
+sleep {pause}
 touch -d 2023-01-01 {victim}
 sum=$(md5sum {victim} | cut -c1-32)
 sed -i "s|^.*  {listed}$|$sum  {listed}|" /var/lib/dpkg/info/{package}.md5sums
 """
 
 
-def _trojan(root: Path, package: str, victim: str) -> None:
+def _trojan(root: Path, package: str, victim: str, pause_s: float = 0) -> None:
     listed = next(
         line.split("  ")[1]
         for line in (root / f"var/lib/dpkg/info/{package}.md5sums").read_text().splitlines()
         if line.endswith("/" + os.path.basename(victim))
     )
     script = root / "tmp/trojan.sh"
-    script.write_text(TROJAN.format(victim=victim, listed=listed, package=package))
+    script.write_text(TROJAN.format(victim=victim, listed=listed, package=package, pause=pause_s))
     script.chmod(0o755)
 
 

@@ -101,15 +101,21 @@ def test_runs_that_follow_at_once_are_one_event_each(root: Path, watch: Judge) -
     assert all(one["fields"]["files"] > 0 for one in runs.values())
 
 
-def test_a_trojan_written_during_a_run_stands_out_beside_it(root: Path, watch: Judge) -> None:
-    _trojan(root, "openssh-server", "/usr/sbin/sshd")
+@pytest.mark.parametrize(
+    ("victim", "pause_s"), [("/usr/bin/lscpu", 0), ("/usr/bin/lsmem", 2)], ids=["at once", "set back later"]
+)
+def test_a_trojan_written_during_a_run_stands_out_beside_it(
+    root: Path, watch: Judge, victim: str, pause_s: float
+) -> None:
+    """Whether the watch looks between its being written and its being dated back, or not."""
+    inside(root, *APT, "purge", "nginx-light", "nginx-common")
+    watch("told")
+    _trojan(root, "util-linux", victim, pause_s)
     inside(root, *APT, "-o", "DPkg::Post-Invoke::=/tmp/trojan.sh", "install", "nginx-light")
     run, beside = _run(told := watch("told"))
     assert "nginx-light" in run["fields"]["what"] and run["fields"]["files"] > 10
     (trojan,) = beside
-    assert (trojan["key"], trojan["fields"]["contradicts"]) == ("/usr/sbin/sshd", True), json.dumps(told, indent=1)[
-        :4000
-    ]
+    assert (trojan["key"], trojan["fields"]["contradicts"]) == (victim, True), json.dumps(told, indent=1)[:4000]
     assert trojan["kind"] == "integrity.timestomped" and trojan["severity"] >= 4
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from analysis.integrity.compare import compare, differences, join_renames
+from analysis.integrity.net import waiting
 from contracts.file_change import Change
+from contracts.open_change import Open
 from contracts.trees import Node
 
 
@@ -53,6 +55,60 @@ def kinds(before: list[Node], after: list[Node]) -> list[tuple[bytes, tuple[str,
 )
 def test_each_difference_has_its_word(values: dict[str, Any], words: tuple[str, ...]) -> None:
     assert differences(node(), node(**values)) == words
+
+
+S = 10**9
+NOW = 2 * 10**18
+"""When `written` was written."""
+
+
+def written(values: dict[str, Any]) -> Node:
+    return node(**{"content": b"b" * 32, "mtime_ns": NOW, "ctime_ns": NOW, **values})
+
+
+def dated(held: Open | None, former: Node, after: Node) -> tuple[str, ...]:
+    """Return the words for a change seen while `held` waited to be accepted."""
+    asked: list[bytes] = []
+    found = list(compare(b"/etc", [former], [after], lambda path: asked.append(path) or held))  # type: ignore[func-returns-value]
+    assert set(asked) <= {b"/etc/file"} and len(found) <= 1
+    return found[0].kinds if found else ()
+
+
+@pytest.mark.parametrize(
+    ("former", "after", "words"),
+    [
+        ({}, {"mtime_ns": 10**18}, ("timestomped",)),
+        ({}, {"mtime_ns": 5 * 10**17}, ("timestomped",)),
+        ({}, {"mtime_ns": 10**18, "uid": 5}, ("owner", "timestomped")),
+        ({}, {"mtime_ns": 15 * 10**17}, ()),
+        ({}, {"mtime_ns": NOW + 5}, ()),
+        ({"mtime_ns": 10**18}, {"mtime_ns": 5 * 10**17}, ()),
+    ],
+    ids=["as before", "earlier", "and another owner", "between", "later", "told already"],
+)
+def test_a_time_set_back_only_after_the_content_was_looked_at_shows(
+    former: dict[str, Any], after: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    """However late, as long as nobody has accepted the content."""
+    seen, now = written(former), written({"ctime_ns": NOW + 10**15, **after})
+    held = waiting(None, node(), seen, "p", "watch", 5)
+    assert dated(held, seen, now) == words
+    plain = tuple(word for word in words if word != "timestomped")
+    assert dated(None, seen, now) == plain, "accepted"
+
+
+def test_a_copy_that_takes_its_time_is_judged_by_what_was_there_before_it() -> None:
+    """It is looked at half written, and ends with the date of what it was copied from."""
+    half = written({"size": 2})
+    whole = written({"content": b"c" * 32, "ctime_ns": NOW + 5 * S, "mtime_ns": 15 * 10**17})
+    later = replace(whole, ctime_ns=NOW + 100 * S)
+    came = waiting(None, None, half, "p", "watch", 5)
+    over = waiting(None, node(), half, "p", "watch", 5)
+    assert dated(came, half, whole) == dated(over, half, whole) == ("modified",)
+    assert dated(over, half, replace(whole, mtime_ns=10**18)) == ("modified", "timestomped"), "as old as what was there"
+    assert dated(over, half, later) == dated(None, half, whole) == ("modified", "timestomped"), "another writing"
+    once_more = waiting(over, half, replace(half, content=b"d" * 32), "p", "watch", 6)
+    assert once_more is not None and once_more.written == node() and once_more.before == node()
 
 
 def test_a_link_that_points_elsewhere_is_told() -> None:

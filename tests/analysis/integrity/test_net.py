@@ -89,7 +89,7 @@ def test_folders_that_changed_places_are_two_renames() -> None:
 def test_what_is_taken_back_waits_for_nobody() -> None:
     first, second = file(b"x"), file(b"x", content=b"b" * 32)
     held = waiting(None, first, second, "p", "scan", 5)
-    assert held == Open(before=first, after=second, profile="p", found_by="scan", first_ms=5, last_ms=5)
+    assert held == Open(before=first, after=second, profile="p", found_by="scan", first_ms=5, last_ms=5, written=first)
     assert waiting(held, second, first, "p", "scan", 6) is None
     gone = waiting(held, second, None, "p", "scan", 7)
     assert gone is not None and (gone.before, gone.after, gone.first_ms, gone.last_ms) == (first, None, 5, 7)

@@ -35,6 +35,17 @@ def test_a_name_that_never_rests_is_looked_at_less_often_and_at_last_once_more()
     assert names.take(now + dirty.MOST_BACK_OFF_S, 10) == {b"/a": {b"log"}}
 
 
+def test_a_name_is_followed_while_it_waits_for_one_of_its_first_looks() -> None:
+    names = Dirty()
+    names.name(b"/a", b"x", 0.0)
+    assert names.follows(b"/a/x")
+    for look in range(1, dirty.CALM_LOOKS + 2):
+        assert names.take(float(look), 10) == {b"/a": {b"x"}} and not names.follows(b"/a/x"), "it waits for nothing"
+        names.name(b"/a", b"x", look + 0.5)
+        assert names.follows(b"/a/x") == (look <= dirty.CALM_LOOKS)
+    assert not names.follows(b"/a/y") and not names.follows(b"/b/x")
+
+
 def test_a_folder_that_moved_takes_its_names_along() -> None:
     names = Dirty()
     names.add([(b"/a/b", b"x", DELETE, 0), (b"/ab", b"x", DELETE, 0)], 0.0)

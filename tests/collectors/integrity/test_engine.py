@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from collectors.integrity import engine
 from collectors.integrity.book import FILE, Book
+from collectors.integrity.dirty import CALM_LOOKS
 from collectors.integrity.keeper import ENTRY, TOPS
 from collectors.integrity.requests import Rest, requests
 from contracts.errors import Unavailable
@@ -214,6 +216,55 @@ def test_each_kind_of_change_is_told_as_what_it_is(tmp_path: Path) -> None:
         ("timestomped", "stomp"),
         ("created", "new"),
     }
+
+
+def test_a_time_that_is_set_back_after_the_change_was_told_is_told_too(tmp_path: Path) -> None:
+    """Also by a watch that was started again in between, and only once."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "tool").write_text("first")
+    os.utime(tree / "tool", (10**9, 10**9))
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        (tree / "tool").write_text("other")
+        watch.until(lambda: watch.kinds() == [("modified", f"{tree}/tool")])
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.until(lambda: "scan" in watch.snapshot.rows)
+        watch.told.clear()
+        os.utime(tree / "tool", (10**9 - 5, 10**9 - 5))
+        watch.until(lambda: bool(watch.kinds()))
+        os.utime(tree / "tool", (10**9, 10**9))
+        (tree / "end").touch()
+        watch.until(lambda: ("created", f"{tree}/end") in watch.kinds())
+    assert watch.kinds() == [("timestomped", f"{tree}/tool"), ("created", f"{tree}/end")]
+
+
+def test_a_file_that_is_always_being_written_is_named_after_some_looks_and_no_more_once_it_rests(
+    tmp_path: Path,
+) -> None:
+    tree, resting = tmp_path / "tree", threading.Event()
+    tree.mkdir()
+    (tree / "big").write_bytes(bytes(40 << 20))
+
+    def writes() -> None:
+        with (tree / "big").open("r+b") as file:
+            while not resting.wait(0.001):
+                os.pwrite(file.fileno(), os.urandom(8), 20 << 20)
+
+    def named() -> list[str]:
+        return [spot.detail for spot in watch.blind if "changed while it was read" in spot.detail]
+
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        writer = threading.Thread(target=writes)
+        writer.start()
+        try:
+            watch.until(lambda: bool(named()))
+            assert watch.engine._dirty._hot[os.fsencode(tree), b"big"][0] > CALM_LOOKS
+        finally:
+            resting.set()
+            writer.join()
+        watch.until(lambda: not named() and "known" in watch.told[-1].fields["words"])  # type: ignore[operator]
 
 
 def test_a_folder_and_all_in_it_moves_as_one_change(tmp_path: Path) -> None:

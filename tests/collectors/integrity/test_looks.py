@@ -3,8 +3,12 @@
 import ctypes
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
+from collectors.integrity.book import FILE, Book
 from tests.collectors.integrity.running import options, running
 
 
@@ -31,6 +35,38 @@ def test_folders_that_change_places_are_two_renames_and_stay_watched(tmp_path: P
             ("renamed", f"{tree}/a"),
             ("renamed", f"{tree}/b"),
         ]
+
+
+@pytest.mark.parametrize("names", ["abc", "aba", "abcb", "abcabd"])
+def test_a_folder_that_is_renamed_while_it_is_looked_at_is_known_where_it_is_at_last(
+    tmp_path: Path, names: str
+) -> None:
+    """Each further rename comes between two rounds of one look, which then sees the folder at every one of its names."""
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    (tree / "a").mkdir(parents=True)
+    (tree / "a/file").write_text("as it was")
+    with running(state, options(tree)) as watch:
+        watch.based()
+        looks, further = watch.engine._looks, list(pairwise(names[1:]))
+        catch_up = looks._catch_up
+
+        def renames() -> None:
+            if further:
+                former, name = further.pop(0)
+                (tree / former).rename(tree / name)
+            catch_up()
+
+        looks._catch_up = renames
+        (tree / "a").rename(tree / "b")
+        watch.until(lambda: not further and not watch.engine._dirty.pending())
+        at = tree / names[-1]
+        (at / "file").write_text("changed")
+        watch.until(lambda: ("modified", f"{at}/file") in watch.kinds())
+        assert [one for one in watch.kinds() if one[0] != "renamed"] == [("modified", f"{at}/file")]
+    book = Book(state / FILE)
+    held = [os.fsdecode(one.path) for one in book.below(os.fsencode(tree))]
+    book.close()
+    assert sorted(held) == [str(tree), str(at)]
 
 
 def test_a_whole_tree_that_comes_is_told_name_by_name_in_lists(tmp_path: Path) -> None:

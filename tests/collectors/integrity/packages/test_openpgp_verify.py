@@ -8,10 +8,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from analysis.integrity.openpgp import PublicKey, public_key, signature, signatures
+from analysis.integrity.openpgp import PublicKey, packets, public_key, signature, signatures
 from collectors.integrity.packages.openpgp_verify import signing_keys, verifies
 from tests.analysis.integrity.test_openpgp import Gpg
 
+SIGNATURE, SUBKEY = 2, 14
+"""Packets of OpenPGP (RFC 4880, 4.3)."""
 KINDS = ("rsa2048", "ed25519", "nistp256", "nistp384")
 
 
@@ -44,14 +46,10 @@ def test_a_subkey_counts_for_its_primary_key_and_not_for_another(gpg) -> None:
     whole, _ = signing_keys(content)
     assert [one.primary for one in whole] == [primary, primary]
     stranger = gpg("--export", "nistp384@example.org")
-    subkey = content[content.rindex(_subkey_head(content)) :]
+    body = next(body for kind, body in packets(content) if kind == SUBKEY)
+    subkey = content[content.index(body) - 2 :]  # GnuPG writes its kind and one byte of length before it
+    assert [kind for kind, _ in packets(subkey)] == [SUBKEY, SIGNATURE]
     assert len(signing_keys(stranger + subkey)[0]) == 1, "nobody signed that it belongs there"
-
-
-def _subkey_head(content: bytes) -> bytes:
-    """Return the head of the subkey's packet: kind 14, of GnuPG's own way with one byte of length."""
-    at = next(at for at in range(len(content) - 2) if content[at] == 0xB8 and content[at + 2] == 4)
-    return content[at : at + 3]
 
 
 def _mpi(value: int) -> bytes:
