@@ -48,7 +48,7 @@ def system(container: Container, clamav_archives: Path) -> Iterator[Container]:
         shutil.copy(archive, root / "archives")
     (root / "usr/sbin/policy-rc.d").write_text(POLICY)
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
-    container.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg -i /archives/*.deb", timeout_s=300)
+    container.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg -i /archives/*.deb")
     container.run("systemctl", "disable", "--now", "clamav-freshclam.service", check=False)
     (root / "var/lib/clamav/daily.cud").write_bytes(clamav_lab.database(27001))
     container.run("chown", "clamav:clamav", "/var/lib/clamav/daily.cud")
@@ -56,14 +56,14 @@ def system(container: Container, clamav_archives: Path) -> Iterator[Container]:
         container.run("mkdir", "-p", f"/run/systemd/system/{unit}.d")
         container.run("tee", f"/run/systemd/system/{unit}.d/small.conf", text=UNCONDITIONAL)
     container.run("systemctl", "daemon-reload")
-    container.run("systemctl", "start", "clamav-daemon.service", timeout_s=120)
-    container.wait_for(lambda: _answers(container), 60, "clamd")
+    container.run("systemctl", "start", "clamav-daemon.service")
+    container.wait_for(lambda: _answers(container), what="clamd")
     container.run("systemctl", "start", "holdfast-console.service")
     if not json.loads(container.run("holdfast", "console", "agents", "list", "--json").stdout):
         token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
         container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
     container.run("systemctl", "restart", "holdfast-agent.service")
-    container.wait_for(lambda: "daemon answers" in _said(container, "status"), 60, "the reader sees clamd")
+    container.wait_for(lambda: "daemon answers" in _said(container, "status"), what="the reader sees clamd")
     yield container
     container.run("systemctl", "stop", "clamav-daemon.socket", "clamav-daemon.service", check=False)
 
@@ -114,10 +114,10 @@ ASK = """
 import urllib.error, urllib.request
 for name in ("daily.cud", "main.cvd", "../quarantine/x"):
     try:
-        urllib.request.urlopen("http://127.0.0.1:8446/" + name, timeout=5)
+        urllib.request.urlopen("http://127.0.0.1:8446/" + name, timeout=60)
     except urllib.error.HTTPError as error:
         print(error.code)
-print(len(urllib.request.urlopen("http://127.0.0.1:8446/daily.cvd", timeout=5).read()))
+print(len(urllib.request.urlopen("http://127.0.0.1:8446/daily.cvd", timeout=60).read()))
 """
 
 
@@ -131,7 +131,7 @@ def test_the_relay_serves_signed_databases_from_its_unit(system: Container) -> N
     system.run("chown", "holdfast-steward:", f"{folder}/daily.cvd")
     system.run("systemctl", "start", "holdfast-relay.service")
     try:
-        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, 60, "the relay listens")
+        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, what="the relay listens")
         assert system.run("python3", "-c", ASK).stdout.split() == ["404", "404", "404", "519"]
         pid = system.main_pid("holdfast-relay")
         assert "CapEff:\t0000000000000000" in system.run("cat", f"/proc/{pid}/status").stdout

@@ -38,14 +38,14 @@ def system(container):
     made = json.loads(container.run("holdfast", "backup", "init", "--json").stdout)
     assert made["password_file"] == "/etc/holdfast/keys/system"
     container.run("systemctl", "restart", "holdfast-agent.service")
-    container.wait_for(lambda: container.run("holdfast", "status", check=False).returncode in (0, 1), 60, "the agent")
+    container.wait_for(lambda: container.run("holdfast", "status", check=False).returncode in (0, 1), what="the agent")
     yield container
     container.run("rm", "/etc/holdfast/agent.d/backup.yaml")
     container.run("systemctl", "reload", "holdfast-agent.service")
 
 
 def test_it_sees_every_place_is_proved_and_gives_way(system, tmp_path) -> None:
-    told = json.loads(system.run("holdfast", "backup", "run", "--json", timeout_s=300).stdout)
+    told = json.loads(system.run("holdfast", "backup", "run", "--json").stdout)
     assert told["ok"], told
     assert told["answer"]["code"] == 0, told["answer"]["paths"]
     pid = system.main_pid("holdfast-backup")

@@ -111,7 +111,7 @@ def test_what_is_taken_away_is_named(agent, host_page: Page, loss: Loss) -> None
     try:
         agent.run("systemctl", "daemon-reload")
         agent.run("systemctl", "stop", f"{loss.unit}.service")
-        agent.wait_for(lambda: _says(agent, loss), 45, f"{loss.words} in {_sight(agent, loss.subject)}")
+        agent.wait_for(lambda: _says(agent, loss), what=f"{loss.words} in {_sight(agent, loss.subject)}")
         assert _sight(agent, loss.subject)["state"] in loss.states
         assert all(spot["fix"] for spot in _sight(agent, loss.subject)["blind"])
         text = agent.run("holdfast", "coverage").stdout
@@ -122,7 +122,7 @@ def test_what_is_taken_away_is_named(agent, host_page: Page, loss: Loss) -> None
         agent.run("systemctl", "daemon-reload")
         agent.run("systemctl", "stop", f"{loss.unit}.service")
     agent.wait_for(
-        lambda: _sight(agent, loss.subject)["state"] == "seen", 60, f"sight restored: {_sight(agent, loss.subject)}"
+        lambda: _sight(agent, loss.subject)["state"] == "seen", what=f"sight restored: {_sight(agent, loss.subject)}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.system.conftest import Container, enroll
+from tests.system.conftest import PATIENCE_S, Container, enroll
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -141,7 +141,7 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
         time.sleep(chance.choice((0, 0, 0.05, 0.4)))
     watched.run("holdfast", "integrity", "scan", "/opt/lab", check=False)  # the kernel gives no notice of chattr
     wanted = [each for name in names for each in DEEDS[name][1]]
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while missing := [path for path, _, _ in wanted if path not in console.told(before)]:
         assert time.monotonic() < end, f"seed {SEED}: not told: {missing}\ntold: {sorted(console.told(before))}"
         time.sleep(0.2)
@@ -158,7 +158,7 @@ def test_every_deed_of_an_attack_is_at_the_console_with_its_kind_and_nothing_bes
 def _settled(container: Container, console: Console) -> int:
     """Wait until nothing more comes, and return how many events there are."""
     count, since = -1, time.monotonic()
-    end = since + 90
+    end = since + PATIENCE_S
     while time.monotonic() - since < 8:
         assert time.monotonic() < end
         now = len(console.events())

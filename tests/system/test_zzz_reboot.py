@@ -61,8 +61,8 @@ def test_the_workers_sandbox_lets_the_guard_restore_nftables_and_iptables(confir
     confirmed.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "1", "-j", "DROP")
     confirmed.run("holdfast", "firewall", "accept")
     confirmed.run("nft", "flush", "ruleset")
-    confirmed.wait_for(lambda: "table inet site" in nft(confirmed) and "goto policy_input" in nft(confirmed), 15)
-    confirmed.wait_for(lambda: "--dport 1 -j DROP" in confirmed.run("iptables-nft-save").stdout, 15)
+    confirmed.wait_for(lambda: "table inet site" in nft(confirmed) and "goto policy_input" in nft(confirmed))
+    confirmed.wait_for(lambda: "--dport 1 -j DROP" in confirmed.run("iptables-nft-save").stdout)
     confirmed.run("nft", "delete table inet site; delete table ip filter")
 
 
