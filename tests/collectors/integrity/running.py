@@ -88,6 +88,15 @@ class Running:
             assert time.monotonic() < end, [(e.kind, e.key) for e in self.told[-30:]]
             time.sleep(0.05)
 
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Have the watch hear of nothing before the end of the block: however long its steps take, no look comes between two of them.
+
+        For a watch that has its baseline, since a scan does not wait for notices.
+        """
+        with self.engine._ears:
+            yield
+
     def based(self) -> None:
         """Wait for the baseline, and forget what was told so far."""
         self.until(lambda: "scan" in self.snapshot.rows)
@@ -126,8 +135,8 @@ def running(state: Path, chosen: Options) -> Iterator[Running]:
         watch.stop()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file as editors do."""
-    other = path.with_name(path.name + ".new")
+def replace_file(path: Path, content: bytes, beside: Path | None = None) -> None:
+    """Replace a file as editors do, by one that was written in its folder or in another of the same file system (`beside`)."""
+    other = (beside or path.parent) / (path.name + ".new")
     other.write_bytes(content)
     os.replace(other, path)

@@ -29,7 +29,8 @@ def test_what_the_core_did_not_store_is_told_again_and_what_it_did_is_not(tmp_pa
     with running(tmp_path / "state", options(tree)) as watch:
         watch.based()
         held = watch.snapshot
-        (tree / "x").write_text("x")
+        with watch.unheard():
+            (tree / "x").write_text("x")
         watch.until(lambda: bool(watch.kinds()))
         stored, watch.snapshot = watch.snapshot, held
         assert [e.kind for e in watch.look() if e.kind == "integrity.created"] == ["integrity.created"]
@@ -125,9 +126,10 @@ def test_what_comes_into_a_web_root_is_weighed_and_asked_of_the_rules(tmp_path: 
     chosen = options(tree, web_roots=WebRoots(entries=("test",), rules=str(rules)))
     with running(tmp_path / "state", chosen) as watch:
         watch.based()
-        (tree / "honest.php").write_text("<?php echo 1;")
-        (tree / "words.php").write_text("<?php eval($_POST['x']);")
-        (tree / "rule.php").write_text("<?php // b374k")
+        with watch.unheard():
+            (tree / "honest.php").write_text("<?php echo 1;")
+            (tree / "words.php").write_text("<?php eval($_POST['x']);")
+            (tree / "rule.php").write_text("<?php // b374k")
         watch.until(lambda: len(watch.kinds()) == 5)
         found = {e.key: e for e in watch.told if e.kind == "integrity.webshell_found"}
         assert set(found) == {f"{tree}/words.php", f"{tree}/rule.php"}
@@ -137,7 +139,8 @@ def test_what_comes_into_a_web_root_is_weighed_and_asked_of_the_rules(tmp_path: 
         watch.until(lambda: ("deleted", f"{tree}/words.php") in watch.kinds())
     with running(tmp_path / "other", options(tree)) as watch:
         watch.based()
-        (tree / "again.php").write_text("<?php eval($_POST['x']);")
+        with watch.unheard():
+            (tree / "again.php").write_text("<?php eval($_POST['x']);")
         watch.until(lambda: bool(watch.kinds()))
         assert watch.kinds() == [("created", f"{tree}/again.php")], "no web root by the settings"
 
@@ -178,8 +181,9 @@ def test_what_waits_for_a_run_keeps_nothing_else_waiting_and_comes_once(
     with running(tmp_path / "state", options(tree)) as watch:
         watch.based()
         for number in range(3):
-            (tree / f"theirs/{number}").write_text("x")
-            (tree / f"www/{number}").write_text("x")
+            with watch.unheard():
+                (tree / f"theirs/{number}").write_text("x")
+                (tree / f"www/{number}").write_text("x")
             watch.until(lambda n=number: ("created", f"{tree}/www/{n}") in watch.kinds())  # type: ignore[misc]
         book = watch.snapshot.rows[BOOK]
         assert book.ahead > book.reported and not [key for _, key in watch.kinds() if "/theirs/" in key]
@@ -196,8 +200,9 @@ def test_what_a_known_format_means_is_told_also_where_no_package_ships_anything(
     keys.mkdir(parents=True)
     with running(tmp_path / "state", options(keys, diff_below=4096)) as watch:
         watch.based()
-        (keys / "authorized_keys").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBbb evil\n")
-        (keys / "other").write_text("x\n")
+        with watch.unheard():
+            (keys / "authorized_keys").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBbb evil\n")
+            (keys / "other").write_text("x\n")
         watch.until(lambda: len(watch.kinds()) == 2)
         (told,) = [event for event in watch.told if event.key.endswith("authorized_keys")]
         assert told.fields["techniques"] == ["T1098.004"] and told.fields["meaning"]

@@ -29,7 +29,7 @@ def learner(folder: Path) -> Learner:
 
 
 def ended(one: Learner) -> Learner:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while one.is_at_work:
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -28,7 +28,8 @@ def test_folders_that_change_places_are_two_renames_and_stay_watched(tmp_path: P
         watch.based()
         exchange(tree / "a", tree / "b")
         watch.until(lambda: len(watch.kinds()) >= 2)
-        (tree / "a/in-b").write_text("changed")
+        with watch.unheard():
+            (tree / "a/in-b").write_text("changed")
         watch.until(lambda: len(watch.kinds()) >= 3)
         assert sorted(watch.kinds()) == [
             ("modified", f"{tree}/a/in-b"),
@@ -60,7 +61,8 @@ def test_a_folder_that_is_renamed_while_it_is_looked_at_is_known_where_it_is_at_
         (tree / "a").rename(tree / "b")
         watch.until(lambda: not further and not watch.engine._dirty.pending())
         at = tree / names[-1]
-        (at / "file").write_text("changed")
+        with watch.unheard():
+            (at / "file").write_text("changed")
         watch.until(lambda: ("modified", f"{at}/file") in watch.kinds())
         assert [one for one in watch.kinds() if one[0] != "renamed"] == [("modified", f"{at}/file")]
     book = Book(state / FILE)

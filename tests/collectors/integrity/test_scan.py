@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.integrity.book import FILE, Book
-from collectors.integrity.giving_way import GivesWay
+from collectors.integrity.giving_way import MOST_S, GivesWay
 from collectors.integrity.options import Watched
 from collectors.integrity.rules import Rules
 from collectors.integrity.scan import Ended, Item, Mark, RootSeen, Scan, Seen
@@ -24,7 +24,7 @@ def scan(state: Path, root: Path, mark: Mark | None = None, **more: Any) -> Scan
 def items(made: Scan) -> list[Item]:
     made.start()
     found: list[Item] = []
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not (found and isinstance(found[-1], Ended)):
         found += made.items(0.1)
         assert time.monotonic() < end
@@ -82,7 +82,7 @@ def test_it_ends_when_it_is_told(tmp_path: Path) -> None:
     made = scan(tmp_path, tmp_path / "tree")
     made.start()
     made.stop()
-    made._thread.join(5)
+    made._thread.join(60)
     assert not made._thread.is_alive()
 
 
@@ -101,5 +101,5 @@ def test_archives_wait_until_what_it_found_is_taken_in_or_given_up(tmp_path: Pat
     other.stop()
     start = time.monotonic()
     GivesWay(tmp_path / FILE, lambda: False)()
-    assert time.monotonic() - start < 5
-    other._thread.join(5)
+    assert time.monotonic() - start < MOST_S / 2
+    other._thread.join(60)
