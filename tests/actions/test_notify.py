@@ -109,10 +109,17 @@ def smtp() -> Iterator[SmtpSink]:
         sink.shutdown()
 
 
-def tell(folder: Path, urls: dict[str, str], channel: str = "", dry_run: bool = False, **arguments: str) -> Result:
+def tell(
+    folder: Path,
+    urls: dict[str, str],
+    channel: str = "",
+    dry_run: bool = False,
+    timeout: float = 60.0,
+    **arguments: str,
+) -> Result:
     for name, url in urls.items():
         (folder / name).write_text(f"{url}\n")
-    channels = {name: Channel(url=f"file:{folder / name}", timeout=2.0) for name in urls}
+    channels = {name: Channel(url=f"file:{folder / name}", timeout=timeout) for name in urls}
     command = Command(
         id="1", action="notify", arguments={"channel": channel, **arguments}, dry_run=dry_run, event=EVENT
     )
@@ -161,7 +168,7 @@ def test_a_service_that_hangs_is_given_up_on(tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        result = tell(tmp_path, {"slow": f"json://127.0.0.1:{silent.getsockname()[1]}/x"})
+        result = tell(tmp_path, {"slow": f"json://127.0.0.1:{silent.getsockname()[1]}/x"}, timeout=0.5)
     assert isinstance(result.outcome, Failed)
 
 

@@ -18,8 +18,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from actions.block.address import parse
 from actions.block.block import Block
+from actions.block.memory import of
 from actions.block.options import Options
+from actions.block.receipt import counts
 from contracts.action import Command, Result
 from contracts.errors import Unavailable, Why
 from contracts.event import Event, Severity
@@ -189,7 +192,26 @@ def block() -> Block:
     return Block(Options(shadow=0.0, watch=0.5))
 
 
-@pytest.fixture
-def patient() -> Block:
-    """One that watches long enough to count packets on a machine that stands still at times."""
-    return Block(Options(shadow=0.0, watch=2.0))
+def watch_until(net: Net, patch: pytest.MonkeyPatch, seen: Callable[[], object]) -> None:
+    """Let a watch that has settled last until `seen` returns, not for a time: this machine may stand still in it."""
+
+    class Watched(threading.Event):
+        waits = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waits += 1
+            if self.waits != 2:
+                return super().wait(timeout)
+            seen()
+            return False
+
+    patch.setattr(of(net.machine), "watch", lambda: contextlib.nullcontext(Watched()))
+
+
+def counted(net: Net, what: str, more: int) -> None:
+    """Wait until the kernel has counted so many more packets of the neighbour: `matched` by its ban, or `leaked`."""
+    network = parse(OUTSIDE)
+    before, end = getattr(counts(net.machine, network), what), time.monotonic() + 30
+    while getattr(counts(net.machine, network), what) < before + more:
+        assert time.monotonic() < end, f"{more} more packets are never {what}"
+        time.sleep(0.01)

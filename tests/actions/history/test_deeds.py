@@ -134,7 +134,8 @@ def test_a_version_that_was_touched_is_said_and_not_put_back(do, etc: Path, tmp_
     (etc / "x").write_text("1")
     do("HistoryKeep")
     (kept,) = (file for file in (tmp_path / "state/history").rglob("*") if file.is_file())
-    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-1] + bytes((content[-1] ^ 1,)))
     (etc / "x").write_text("2")
     result = do("Rollback", path=etc / "x", to="-0", why="w")
     assert isinstance(result.outcome, Failed) and result.events[0].kind == "integrity.history_damaged"
