@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_EXTENDED_DATA
+from paramiko.common import MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_FAILURE
 
 from actions.backup.stores.known_hosts import check_host_key, fingerprint, host_name, pinned_keys
 from actions.backup.stores.sftp_packets import CHANNEL_DATA, FastPacketizer, Parts
@@ -24,6 +24,9 @@ REOPEN = 1 << 30
 PACKET = 128 << 10
 RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _SAID = 2048
+
+_LOGGING_IN_TOOK_LONG = "Authentication timeout."
+"""How paramiko says so (`auth_handler.wait_for_response`): it has no type for it."""
 
 
 class LinkBroken(StoreError):
@@ -156,6 +159,7 @@ class _Transport(paramiko.Transport):  # type: ignore[misc]
         self.take: Callable[[memoryview], None] = lambda _: None
         self.ended: Callable[[], None] = lambda: None
         self.said = b""
+        self.refused = False
         self.set_log_channel(_quiet_log())
 
     def run(self) -> None:
@@ -173,8 +177,14 @@ class _Transport(paramiko.Transport):  # type: ignore[misc]
         message.get_int()
         self.transport.said = (self.transport.said + message.get_binary())[:_SAID]
 
+    def _take_refusal(self: Any, message: paramiko.Message) -> None:
+        """The server says no to what the channel asked for."""
+        self.transport.refused = True
+        self._request_failed(message)
+
     _channel_handler_table = {
         **paramiko.Transport._channel_handler_table,
+        MSG_CHANNEL_FAILURE: _take_refusal,
         CHANNEL_DATA: _take_data,
         MSG_CHANNEL_EXTENDED_DATA: _take_said,
     }
@@ -253,6 +263,10 @@ def _log_in(transport: _Transport, target: SftpTarget, key: paramiko.Ed25519Key,
     except paramiko.AuthenticationException as error:
         if not transport.is_active():
             raise LinkBroken(f"{where}: the server hung up while we logged in") from error
+        if str(error) == _LOGGING_IN_TOOK_LONG:  # it has said nothing about the key
+            raise LinkBroken(
+                f"{where}: the server let us wait for more than {target.connect_timeout_s:g} seconds while we logged in"
+            ) from error
         raise Denied(
             f"{where}: the server does not take the key {fingerprint(key.asbytes())} ({target.key_file}) for {target.user}",
             advice=f"add to that user's authorized keys there: restrict {key.get_name()} {key.get_base64()}",
@@ -272,11 +286,13 @@ def _open_channel(transport: _Transport, target: SftpTarget, where: str) -> para
         channel.settimeout(target.timeout_s)
         _start_sftp(channel, target.connect_timeout_s)
     except (paramiko.SSHException, EOFError, OSError) as error:
-        if transport.is_active():
+        # Whether the connection stands is no answer: paramiko wakes who waits before it notes that it is gone.
+        if transport.refused or isinstance(error, paramiko.ChannelException):
             raise Denied(
                 f"{where}: the server offers no SFTP to {target.user}: {error}", advice="see `Subsystem sftp` there"
             ) from error
-        raise LinkBroken(f"{where}: the connection broke while SFTP was started: {error}") from error
+        why = str(error) or "it hung up"
+        raise LinkBroken(f"{where}: the connection broke while SFTP was started: {why}") from error
     return channel
 
 

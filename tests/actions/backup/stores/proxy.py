@@ -31,13 +31,17 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._sockets: set[socket.socket] = set()
         self._closed = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def __enter__(self) -> "Proxy":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
+        # Closed while a thread waits on it, the number may be another proxy's by the time that a signal lets the thread begin anew.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         self.cut_all()
 

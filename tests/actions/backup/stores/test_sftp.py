@@ -264,8 +264,10 @@ def test_a_server_that_was_restarted_is_reached_again() -> None:
         store.create()
         store.save(a_pack(b"1"), [b"1"])
         server.stop()
-        threading.Timer(0.5, server.start).start()
+        later = threading.Timer(0.5, server.start)
+        later.start()
         store.save(a_pack(b"2"), [b"2"])
+        later.join()
         assert store.load(a_pack(b"1")) == b"1"
         store.close()
 

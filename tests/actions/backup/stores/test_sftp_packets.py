@@ -78,7 +78,7 @@ def test_channel_data_in_parts_arrives_as_one_stream(sizes: list[int], max_data:
         reader = threading.Thread(target=read)
         reader.start()
         ours.send_data(7, Parts(buffers), len(whole), max_data)
-        reader.join(10)
+        reader.join(60)
         assert bytes(got) == whole
         assert all(size <= max_data for size in sizes_seen)
 

@@ -42,10 +42,13 @@ def test_threads_share_no_more_than_allowed() -> None:
     pool = Pool(make, lambda: 2)
     lent: set[int] = set()
     most = []
+    together = threading.Barrier(2)
 
     def work() -> None:
-        for _ in range(5):
+        for turn in range(5):
             with pool.session() as session:
+                if not turn:
+                    together.wait(60)  # so that two are lent at once
                 assert id(session) not in lent
                 lent.add(id(session))
                 most.append(len(lent))
