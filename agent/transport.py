@@ -77,7 +77,7 @@ class Transport:
         self._tls = tls
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPSConnection | None = None
-        self._interrupted = False
+        self._interrupted = self._too_late = False
         self.connected = False
 
     def post(self, path: str, body: bytes) -> Answer:
@@ -118,16 +118,13 @@ class Transport:
 
     def _exchange(self, path: str, body: bytes) -> Answer:
         # A timer bounds the whole exchange: a timeout of the socket bounds only each wait, and an answer may drip.
-        guard = threading.Timer(self._timeout_s, self._cut)
+        self._too_late = False
+        guard = threading.Timer(self._timeout_s, self._give_up)
         guard.daemon = True
         guard.start()
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPSConnection(
-                    self.host, self.port, timeout=self._timeout_s, context=self._tls
-                )
-                self._connection.connect()
-                self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._connection = self._connect()
             begun = time.monotonic()
             self._connection.request("POST", path, body, HEADERS)
             response = self._connection.getresponse()
@@ -148,6 +145,22 @@ class Transport:
             )
         finally:
             guard.cancel()
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        """Return a connection after its handshake, which `_cut` ends, too: `http.client` knows of a TLS socket only once that is over."""
+        made = http.client.HTTPSConnection(self.host, self.port, timeout=self._timeout_s, context=self._tls)
+        with socket.create_connection((self.host, self.port), self._timeout_s) as plain:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.sock = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self._connection = made
+        if self._too_late or self._interrupted:  # said while there was nothing to cut
+            raise TimeoutError
+        made.sock.do_handshake()
+        return made
+
+    def _give_up(self) -> None:
+        self._too_late = True
+        self._cut()
 
     def _cut(self) -> None:
         connection = self._connection
@@ -179,7 +192,8 @@ class Transport:
         if isinstance(error, ssl.SSLError) and not isinstance(error, _CLOSED):
             advice = "check that the address is that of the console's listener for agents"
             return Unreachable(f"{where} does not speak TLS 1.3: {error.reason or error}", advice=advice)
-        return Unreachable(f"the console at {where} is not reachable: {_reason(error)}", advice=_advice(error))
+        reason = "it does not answer in time" if self._too_late else _reason(error)
+        return Unreachable(f"the console at {where} is not reachable: {reason}", advice=_advice(error))
 
 
 def _reason(error: Exception) -> str:

@@ -105,6 +105,8 @@ class TestConsole:
         self.rows: dict[str, dict[str, bytes]] = {}
         self.staged: dict[str, list] = {}
         self.beats: list[tuple[float, Heartbeat]] = []
+        self.reports: list[bool] = []
+        """One for each report: whether a heartbeat rode in it."""
         self.order: list[Lane] = []
         self.faults: list = []
         self.tokens: dict[str, tuple[bytes, bytes]] = {}
@@ -245,6 +247,7 @@ class TestConsole:
         raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=64 << 20)
         batch = msgspec.msgpack.decode(raw, type=Batch)
         with self.lock:
+            self.reports.append(batch.heartbeat is not None)
             if batch.heartbeat is not None:
                 self.beats.append((time.monotonic(), batch.heartbeat))
             before = (dict(self.held), dict(self.chains), {lane: list(self.events[lane]) for lane in Lane})

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,7 +17,7 @@ import pytest
 from agent.clock import SystemClock
 from agent.enrolment import Input, enrol
 from agent.identity import Identity
-from agent.reporter import Reporter, ReporterSettings
+from agent.reporter import BEAT_GAP_S, Reporter, ReporterSettings
 from agent.spool.spool import Spool, SpoolLimits
 from agent.sqlite_file import FileFull
 from agent.state import State
@@ -49,7 +50,7 @@ class Agent:
         self.spool, _ = Spool.open(path / "spool.db", self.identity.agent, limits or SpoolLimits(), CLOCK)
         self.state, _ = State.open(path / "state.db", CLOCK)
         self.happened: list[Event] = []
-        values = {"every": 5.0, "timeout": 2.0, "longest_pause": 0.2, "gather": 0.005, **settings}
+        values = {"every": 5.0, "timeout": 30.0, "longest_pause": 0.2, "gather": 0.005, **settings}
         self.reporter = Reporter(
             self.spool, self.state, self.identity, self.beat, ReporterSettings(**values), CLOCK, self.happened.append
         )
@@ -85,7 +86,7 @@ def agent(tmp_path: Path, console) -> Iterator[Agent]:
     made.close()
 
 
-def until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
+def until(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < end, "it did not come to pass in time"
@@ -96,15 +97,18 @@ def numbers(console, lane: Lane = Lane.NORMAL) -> list[int]:
     return [one.event.fields["n"] for one in console.events[lane] if one.event.kind == KIND.name]
 
 
-def test_the_first_heartbeat_comes_at_once_and_events_follow_within_moments(agent, console) -> None:
+def test_the_first_heartbeat_comes_at_once_and_events_follow_within_moments(tmp_path, console) -> None:
+    console.interval_s = 600.0
+    agent = Agent(tmp_path / "agent", console, every=600.0)
+    agent.enrol()
     agent.reporter.start()
-    until(lambda: console.beats)
-    begun = time.monotonic()
+    until(lambda: agent.reporter.status().connected)
     agent.append(fact(1))
     until(lambda: numbers(console) == [1])
-    assert time.monotonic() - begun < 4.0, "the event waited for the next heartbeat"
+    assert len(console.beats) == 1, "the event waited for the next heartbeat"
     status = agent.reporter.status()
     assert (status.enrolled, status.connected, status.last_error) == (True, True, "")
+    agent.close()
 
 
 def test_what_a_full_disk_cannot_note_as_acknowledged_stops_no_report(tmp_path, console, monkeypatch) -> None:
@@ -140,26 +144,29 @@ def test_a_heartbeat_that_is_asked_for_does_not_wait_for_its_time(tmp_path, cons
     sent = len(console.beats)
     agent.reporter.beat()
     until(lambda: len(console.beats) > sent)
-    for _ in range(20):
+    for _ in range(100):
         agent.reporter.beat()
         time.sleep(0.02)
-    time.sleep(2.2)
-    assert len(console.beats) <= sent + 3, "they are bounded in rate"
+    until(lambda: len(console.beats) > sent + 1)
+    # Each is sent so long after the answer to the one before, however slow the machine is.
+    came = [at for at, _ in console.beats]
+    assert len(came) <= (came[-1] - came[0]) / BEAT_GAP_S + 1, "they are bounded in rate"
     agent.reporter.stop(2.0)
 
 
 def test_heartbeats_keep_their_time_while_a_backlog_is_sent(tmp_path, console) -> None:
     agent = Agent(tmp_path / "agent", console, every=0.5)
     agent.enrol()
-    for number in range(120):
+    for number in range(160):
         agent.spool.append([fact(number * 100 + one, Lane.BULK, pad=1000) for one in range(100)])
     console.faults = [lambda _handler: time.sleep(0.3) for _ in range(400)]
     agent.reporter.start()
-    until(agent.delivered, 60)
+    until(agent.delivered)
     agent.close()
-    times = [at for at, _ in console.beats]
-    assert len(times) >= 4
-    assert max(later - before for before, later in pairwise(times)) < 2.0
+    assert len(console.beats) >= 4
+    # Judged by the reports between them, each of which takes 0.3 s: no more than fit into the time, and the one that was under way.
+    had = [number for number, with_beat in enumerate(console.reports) if with_beat]
+    assert max(later - before for before, later in pairwise(had)) <= 3
 
 
 def test_the_critical_lane_goes_first(agent, console) -> None:
@@ -340,14 +347,17 @@ def test_stopping_sends_the_last_event_and_never_hangs(agent, console) -> None:
 
 
 def test_stopping_does_not_wait_for_a_console_that_hangs(tmp_path, console) -> None:
-    agent = Agent(tmp_path / "agent", console, timeout=30.0)
+    agent = Agent(tmp_path / "agent", console, timeout=100.0)
     agent.enrol()
-    console.faults = [lambda _handler: time.sleep(3)] * 5
+    hangs, over = threading.Event(), threading.Event()
+    console.faults = [lambda _handler: (hangs.set(), over.wait(100))] * 5
     agent.reporter.start()
-    time.sleep(0.2)
+    assert hangs.wait(60)
     begun = time.monotonic()
     agent.reporter.stop(0.3)
-    assert time.monotonic() - begun < 2.9
+    assert time.monotonic() - begun < 30
+    assert not agent.reporter._thread.is_alive()
+    over.set()
     agent.spool.close()
 
 
