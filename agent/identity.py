@@ -73,22 +73,30 @@ class Identity:
     def credentials(self) -> Credentials | None:
         """Return the valid identity, None before the first enrolment."""
         try:
-            current = self.directory / (self.directory / "current").readlink()
-            enrolment = msgspec.json.decode((current / _ENROLLED).read_bytes(), type=Enrolment)
-        except FileNotFoundError:
-            return None
+            return self._valid()
         except OSError as error:
             raise _broken(error, self.directory) from error
         except UNDECODABLE as error:
             reason = f"{self.directory / 'current' / _ENROLLED} is damaged"
             raise IdentityBroken(reason, advice="enrol this agent again") from error
-        return Credentials(
-            directory=current.name,
-            enrolment=enrolment,
-            key=str(current / _KEY),
-            certificate=str(current / _CERTIFICATE),
-            authority=str(current / _AUTHORITY),
-        )
+
+    def _valid(self) -> Credentials | None:
+        while name := self.current():
+            found = self.directory / name
+            try:
+                enrolment = msgspec.json.decode((found / _ENROLLED).read_bytes(), type=Enrolment)
+            except FileNotFoundError:
+                if self.current() == name:
+                    return None
+                continue  # renewed twice since its name was read, and its files are gone: another is valid
+            return Credentials(
+                directory=name,
+                enrolment=enrolment,
+                key=str(found / _KEY),
+                certificate=str(found / _CERTIFICATE),
+                authority=str(found / _AUTHORITY),
+            )
+        return None
 
     def current(self) -> str:
         """Return what names the valid identity, "" before the first enrolment; changes whenever the identity does. Raises `OSError`."""

@@ -81,7 +81,7 @@ def served() -> Iterator[Served]:
 def call_as(path: Path, uid: int, groups: str = "", verb: str = "echo") -> bytes:
     body = REQUESTS.encode(Request(verb=verb)).hex()
     done = subprocess.run(
-        [sys.executable, "-c", CALLER, str(path), str(uid), groups, body], capture_output=True, timeout=20
+        [sys.executable, "-c", CALLER, str(path), str(uid), groups, body], capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

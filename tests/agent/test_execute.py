@@ -139,20 +139,20 @@ def test_a_look_past_its_deadline_is_interrupted_even_where_it_catches_everythin
     def stubborn(host):
         while True:
             try:
-                time.sleep(10)
+                time.sleep(100)
             except Exception:  # noqa: BLE001  # as a careless plug-in would
                 continue
 
     started = time.monotonic()
     outcome = look(Looks(stubborn), Host(), BEFORE, deadline_s=0.1).outcome
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert outcome.error.startswith("timeout: not done after 0.1 s (agent/test_execute.py:")
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_deadline_does_not_ring_after_a_look_that_kept_it():
-    assert look(Looks(lambda host: Report()), Host(), BEFORE, deadline_s=1.0).outcome == Ok()
-    time.sleep(1.1)
+    assert look(Looks(lambda host: Report()), Host(), BEFORE, deadline_s=60.0).outcome == Ok()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_thread_that_settles_does_not_disarm_the_main_threads_deadline():

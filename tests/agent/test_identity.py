@@ -40,6 +40,21 @@ def test_what_was_installed_last_is_valid_and_the_one_before_stays_readable(tmp_
     assert not Path(held[0].key).exists()
 
 
+def test_one_that_is_renewed_twice_while_it_is_read_is_still_there(tmp_path: Path, monkeypatch) -> None:
+    identity = Identity(tmp_path, CLOCK)
+    identity.install("enrol", enrolment(identity), b"k", b"c", b"a")
+    read = Path.read_bytes
+
+    def late(path: Path) -> bytes:
+        monkeypatch.undo()
+        for number in range(2):
+            identity.install("renew", enrolment(identity, f"https://c:{number}"), b"k", b"c", b"a")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    assert identity.credentials().enrolment.url == "https://c:1"
+
+
 def test_beginning_anew_makes_another_agent(tmp_path: Path) -> None:
     identity = Identity(tmp_path, CLOCK)
     before = identity.agent

@@ -70,9 +70,9 @@ def test_settings_that_change_while_a_look_is_at_work_wait_for_its_end(team, spe
     crew = team(spec(script=script(many=1000)))
     pid = crew.running().pid
     looks = []
-    crew.supervisor.collect("probe", 5, looks.append)
+    crew.supervisor.collect("probe", 30, looks.append)
     crew.supervisor.reconfigure([spec(script=script.path, subjects=("probe", "more"))])
-    crew.supervisor.collect("probe", 5, looks.append)
+    crew.supervisor.collect("probe", 30, looks.append)
     crew.until(lambda: len(looks) == 2)
     assert type(looks[0].outcome).__name__ == "Ok" and len(looks[0].changes.put) == 1000
     crew.until(lambda: crew.state().pid not in (0, pid))

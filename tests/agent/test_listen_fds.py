@@ -18,7 +18,7 @@ PROGRAM = """
 import os, sys
 from agent import listen_fds
 from contracts.errors import HoldfastError
-listen_fds.ACCEPT_S = 1.5
+listen_fds.ACCEPT_S = float(sys.argv[2])
 if os.environ.get("LISTEN_PID") == "self":
     os.environ["LISTEN_PID"] = str(os.getpid())
 try:
@@ -33,14 +33,14 @@ except HoldfastError as error:
 MEANT = {"LISTEN_PID": "self", "LISTEN_FDS": "1", "LISTEN_FDNAMES": FD_NAME}
 
 
-def run(descriptor, peers="0", **environ):
+def run(descriptor, peers="0", accept_s=60.0, **environ):
     """Start a claiming process with `descriptor` as its number 3."""
 
     def third():
         os.dup2(descriptor, 3)
 
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, peers],
+        [sys.executable, "-c", PROGRAM, peers, str(accept_s)],
         preexec_fn=third,
         close_fds=False,
         cwd=ROOT,
@@ -52,7 +52,7 @@ def run(descriptor, peers="0", **environ):
 
 
 def said(process):
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     return out + err
 
 
@@ -110,7 +110,7 @@ def test_a_listening_socket_takes_the_core_and_refuses_others_without_losing_its
     stranger = subprocess.run(
         ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", "/usr/bin/python3", "-c",
          "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(9))", path],
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert stranger.stdout == "b''\n", stranger.stderr
     with socket.socket(socket.AF_UNIX) as core:
@@ -122,4 +122,4 @@ def test_a_listening_socket_takes_the_core_and_refuses_others_without_losing_its
 
 
 def test_a_worker_that_nobody_speaks_to_ends(server):
-    assert "Unreachable" in said(run(server[0].fileno(), **MEANT))
+    assert "Unreachable" in said(run(server[0].fileno(), accept_s=0.5, **MEANT))

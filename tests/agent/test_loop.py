@@ -83,21 +83,25 @@ def test_a_descriptor_removed_in_a_round_is_not_called_in_that_round(loop):
 
 
 def test_other_threads_and_signal_handlers_reach_the_loop_at_once(loop):
-    said = []
-    thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(lambda: said.append("thread")))
-    loop.call_later(0.01, thread.start)
+    said, heard = [], threading.Event()
+
+    def other():
+        loop.call_soon_threadsafe(lambda: (said.append("thread"), heard.set()))
+        assert heard.wait(60)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
     def handler(*_):
         loop.call_soon_threadsafe(loop.stop)
 
+    thread = threading.Thread(target=other)
     before = signal.signal(signal.SIGUSR1, handler)
-    loop.call_later(0.05, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    loop.call_later(0.01, thread.start)
     started = time.monotonic()
     loop.run()
     signal.signal(signal.SIGUSR1, before)
     thread.join()
     assert said == ["thread"]
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 30
 
 
 def test_every_round_ticks(loop):

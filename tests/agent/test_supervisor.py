@@ -70,7 +70,7 @@ def test_while_a_worker_is_down_looks_are_answered_as_unavailable(team, spec, sc
     crew.running()
     looks = []
     for _ in range(3):
-        crew.supervisor.collect("probe", 5, looks.append)
+        crew.supervisor.collect("probe", 30, looks.append)
     crew.until(lambda: len(looks) == 3)
     assert all(isinstance(look.outcome, Unavailable) and look.outcome.why == Why.WORKER_DOWN for look in looks)
     assert crew.sink.kinds() == ["agent.worker_died"]
@@ -83,7 +83,7 @@ def test_a_worker_that_crashes_at_start_is_tried_again_and_again(team, spec, lau
     crew = team(spec(script=script()), connector=launch(broken))
     crew.until(lambda: crew.state().restarts >= 4)
     looks = []
-    crew.supervisor.collect("probe", 5, looks.append)
+    crew.supervisor.collect("probe", 30, looks.append)
     crew.until(lambda: looks)
     assert looks[0].outcome.why == Why.WORKER_DOWN
     assert set(crew.sink.kinds()) == {"agent.worker_died"}

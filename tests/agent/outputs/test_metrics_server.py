@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def serve(loop: Loop) -> Iterator[Callable[[str], MetricsServer]]:
 
 
 def get(port: int, path: str = "/metrics", method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes, str]:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     connection.request(method, path)
     answer = connection.getresponse()
     return answer.status, answer.read(), answer.headers["Content-Type"]
@@ -59,7 +60,7 @@ def test_other_requests_get_their_status(serve: Callable[[str], MetricsServer]) 
     assert get(port, "/")[0] == 404
     assert get(port, method="POST")[0] == 405
     assert get(port, method="HEAD")[:2] == (200, b"")
-    with socket.create_connection(("127.0.0.1", port), 10) as raw:
+    with socket.create_connection(("127.0.0.1", port), 60) as raw:
         raw.sendall(b"nonsense\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
 
@@ -80,7 +81,7 @@ def test_metrics_are_served_on_a_unix_socket(serve: Callable[[str], MetricsServe
 
 
 def test_a_request_without_end_is_cut_off(serve: Callable[[str], MetricsServer]) -> None:
-    with socket.create_connection(("127.0.0.1", serve("127.0.0.1:0").port), 10) as raw:
+    with socket.create_connection(("127.0.0.1", serve("127.0.0.1:0").port), 60) as raw:
         raw.sendall(b"G" * (metrics_server.MAX_REQUEST + 1))
         assert _rest(raw) == b""
 
@@ -88,17 +89,27 @@ def test_a_request_without_end_is_cut_off(serve: Callable[[str], MetricsServer])
 def test_a_silent_client_is_dropped_and_others_are_served(
     serve: Callable[[str], MetricsServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_server, "TIMEOUT_S", 0.2)
+    limits = iter([0.5])  # for the one that is silent; the others may take their time
+    accepted = metrics_server._Connection
+
+    def connection(*words: Any) -> Any:
+        monkeypatch.setattr(metrics_server, "TIMEOUT_S", next(limits, 60.0))
+        return accepted(*words)
+
+    monkeypatch.setattr(metrics_server, "_Connection", connection)
     port = serve("127.0.0.1:0").port
-    with socket.create_connection(("127.0.0.1", port), 10) as silent:
+    with socket.create_connection(("127.0.0.1", port), 60) as silent:
         assert get(port)[0] == 200
         assert _rest(silent) == b""
 
 
-def test_too_many_connections_are_turned_away(serve: Callable[[str], MetricsServer]) -> None:
+def test_too_many_connections_are_turned_away(
+    serve: Callable[[str], MetricsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "TIMEOUT_S", 60.0)  # those that are held are not dropped meanwhile
     port = serve("127.0.0.1:0").port
-    held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(metrics_server.MAX_CONNECTIONS)]
-    with socket.create_connection(("127.0.0.1", port), 10) as one_more:
+    held = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(metrics_server.MAX_CONNECTIONS)]
+    with socket.create_connection(("127.0.0.1", port), 60) as one_more:
         assert _rest(one_more) == b""
     for each in held:
         each.close()
