@@ -139,7 +139,8 @@ class _Attempt:
 
     def _at_rest(self, main: int) -> int:
         """Nobody has it open: the files must be the same before and after."""
-        while time.time_ns() - os.fstat(main).st_mtime_ns < _SETTLED_NS:  # a write in the same tick would not show
+        # A write in the same tick would not show; beside a time in the future (the clock was set back) every write shows.
+        while 0 <= time.time_ns() - os.fstat(main).st_mtime_ns < _SETTLED_NS:
             time.sleep(_SETTLED_NS / 1e9)
         before = _mark(main), self._wal_mark()
         self._copy(main, "")

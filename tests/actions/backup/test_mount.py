@@ -66,7 +66,7 @@ def mounted(place: Path, *argv: str | Path, library: str = "") -> Iterator[Mount
     )
     running = Mounted(process, place)
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not place.is_mount():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < until

@@ -25,7 +25,7 @@ class Loads:
         self.ahead = Ahead(self._load, max_bytes)
 
     def _load(self, id: bytes) -> None:
-        self.go.wait(10)
+        self.go.wait(60)
         self.asked.append(id[0])
         if id[0] == 13:
             raise Damaged("data/x", "rotten")
@@ -35,7 +35,7 @@ class Loads:
         self.ahead.reads(key, IDS, STARTS, (offset, end), (end - 1) // SIZE)
 
     def done(self) -> list[int]:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while self.ahead._waiting and time.monotonic() < until:
             time.sleep(0.001)
         self.ahead.close()

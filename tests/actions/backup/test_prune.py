@@ -421,7 +421,8 @@ def test_death_at_every_single_deed_leaves_each_kept_snapshot_whole(
         copy_back(source, where)
         with start(where, stop, gone) as pruner:
             pruner.wait()
-        assert pruner.returncode == -signal.SIGKILL
+        # The threads of the saver share the blobs out to packs as they come: now and then that makes a pack less.
+        assert pruner.returncode == -signal.SIGKILL or (pruner.returncode == 0 and stop > deeds // 2)
         assert ids[3] in whole(where), stop
         if stop % 8 in (0, 1):
             restic("unlock")

@@ -96,9 +96,9 @@ def test_the_daily_cleaning_removes_second_names_of_old_files_only(server: Print
 def test_no_shell_no_forwarding_and_no_other_folder(server: Printed) -> None:
     ssh = ["ssh", "-p", str(server.port), "-i", server.folder / "client_key", "-o", "BatchMode=yes", "-l", "web-1"]
     ssh += ["-o", f"UserKnownHostsFile={server.folder / 'known_hosts'}", "127.0.0.1"]
-    done = subprocess.run([*ssh, "id"], capture_output=True, text=True, timeout=10, input="", check=False)
+    done = subprocess.run([*ssh, "id"], capture_output=True, text=True, timeout=60, input="", check=False)
     assert "uid=" not in done.stdout
-    done = subprocess.run([*ssh, "-W", "127.0.0.1:22"], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([*ssh, "-W", "127.0.0.1:22"], capture_output=True, text=True, timeout=60, check=False)
     assert "prohibited" in done.stderr
 
 
@@ -117,7 +117,7 @@ def test_the_restore_commands_are_those_that_work(server: Printed, source: Local
     (home / "ssh").chmod(0o755)
     environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD, "PATH": f"{home}:{os.environ['PATH']}"}
     for command in (commands[0], commands[1], commands[3]):
-        subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, timeout=300)
 
 
 @pytest.mark.parametrize(

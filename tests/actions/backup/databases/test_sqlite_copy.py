@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     """A directory that others can reach, and a scratch directory of the reader beside it."""
-    folder = Path(f"/tmp/hfsqlite{os.getpid()}{threading.get_ident() % 9999}")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="hfsqlite", dir="/tmp"))
     folder.chmod(0o755)
     (folder / "scratch").mkdir(0o700)
     os.chown(folder / "scratch", READER, READER)
@@ -166,13 +166,23 @@ def test_writers_in_wal_mode_go_on_while_it_is_copied(place: Path, monkeypatch: 
     create(path, "wal", filler_bytes=8 << 20)
     monkeypatch.setattr(module, "_PIECE", 256 << 10)
     real = os.copy_file_range
-    monkeypatch.setattr(os, "copy_file_range", lambda *words: (time.sleep(0.02), real(*words))[1])
+    pieces: list[int] = []
+
+    def beside(*words: int) -> int:
+        """One piece, once somebody has written since the last."""
+        until = time.monotonic() + 60
+        while counter(path) <= (pieces or [0])[-1]:
+            assert time.monotonic() < until, "the writers stand still"
+            time.sleep(0.005)
+        pieces.append(counter(path))
+        return real(*words)
+
+    monkeypatch.setattr(os, "copy_file_range", beside)
     with writers(path):
         before = counter(path)
         content = copied(path, place / "scratch")
-        after = counter(path)
+    assert len(pieces) > 20
     assert look(content, place) > before + 20
-    assert after > before
 
 
 def test_a_wal_that_a_crash_left_is_taken_in(place: Path) -> None:
@@ -191,6 +201,15 @@ os._exit(9)
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     assert look(copied(path, place / "scratch"), place) == 4711
     assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
+
+
+def test_a_database_from_the_future_is_not_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place / "live" / "shop.db"
+    create(path, "wal")
+    later = time.time() + 3600
+    os.utime(path, (later, later))
+    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("it waits, and holds its lock meanwhile"))
+    assert look(copied(path, place / "scratch"), place) == 0
 
 
 def test_a_hot_journal_is_rolled_back_in_the_copy_alone(place: Path) -> None:

@@ -59,13 +59,13 @@ def test_a_place_that_will_not_do_is_named(tmp_path: Path) -> None:
 
 def test_a_server_runs_until_the_end_and_is_asked_to_go(short: str) -> None:
     with scratch_folder(short, "nobody") as folder:
-        script = f"trap 'touch {folder}/gone; exit 0' TERM; touch {folder}/up; while :; do sleep 0.1; done # 968.5"
+        script = f"trap 'touch {folder}/gone; exit 0' TERM; touch {folder}/up; while :; do sleep 0.1; done # {folder}"
         with server(
             LinuxHost(), ("sh", "-c", script), folder, run_as="nobody", ready=(folder / "up").exists, timeout_s=30
         ):
-            assert running("968.5")
+            assert running(f"done # {folder}")
         assert (folder / "gone").exists()
-    assert not running("968.5")
+    assert not running(f"done # {folder}")
 
 
 def test_one_that_does_not_come_up_is_named_with_the_end_of_its_log(short: str) -> None:
@@ -90,13 +90,13 @@ def test_one_that_does_not_go_when_asked_is_killed(short: str, monkeypatch: pyte
     monkeypatch.setattr(throwaway, "_GOES_S", 0.3)
     began = time.monotonic()
     with scratch_folder(short, "nobody") as folder:
-        script = f"trap '' TERM; touch {folder}/up; while :; do sleep 0.1; done # 967.5"
+        script = f"trap '' TERM; touch {folder}/up; while :; do sleep 0.1; done # {folder}"
         with server(
             LinuxHost(), ("sh", "-c", script), folder, run_as="nobody", ready=(folder / "up").exists, timeout_s=30
         ):
             pass
     assert time.monotonic() - began < 60
-    assert not running("967.5")
+    assert not running(f"done # {folder}")
 
 
 def test_it_has_no_capabilities_and_can_gain_none() -> None:
