@@ -54,7 +54,7 @@ class Heard:
     def found(self):
         return {event.key.rpartition("/")[2] for event in self.events if event.kind == "antivirus.malware_found"}
 
-    def until(self, condition, seconds=30):
+    def until(self, condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
             time.sleep(0.02)
@@ -77,7 +77,7 @@ def watch(options):
     yield start
     for stop, thread in stops:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -139,7 +139,7 @@ def test_what_a_mapping_wrote_is_found_by_the_next_pass(watch, tmp_path):
         mapped.flush()
         os.utime(path)
         # A notice of the close may come or not: what counts is that it is found.
-    heard.until(lambda: "mapped" in heard.found(), 40)
+    heard.until(lambda: "mapped" in heard.found())
 
 
 def test_what_came_while_nobody_watched_is_scanned_at_the_start(watch, tmp_path):
@@ -207,7 +207,7 @@ def test_without_a_daemon_it_waits_and_says_so_and_loses_nothing(watch, lab, tmp
     heard.until(lambda: heard.spots != ())
     assert "malicious" in heard.spots[0].what and heard.found() == set()
     lab.start()
-    heard.until(lambda: "meanwhile" in heard.found(), 40)
+    heard.until(lambda: "meanwhile" in heard.found())
     heard.until(lambda: heard.spots == ())
 
 

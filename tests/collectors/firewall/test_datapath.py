@@ -252,25 +252,26 @@ def test_a_ruleset_that_changes_all_the_time_is_not_stated(netns, looks) -> None
 
 
 def test_what_is_stated_never_mixes_two_rulesets(netns, looks) -> None:
-    over, started = threading.Event(), threading.Event()
+    over, started, pause_s = threading.Event(), threading.Event(), [0.2]
 
     def reload() -> None:
         for number in itertools.count():
             rules = "\n".join(f'tcp dport {port} accept comment "g{number}"' for port in range(1, 30 + number % 7))
             netns.nft(f"table inet t\ndelete table inet t\ntable inet t {{ chain c {{ {rules}\n }}\n }}")
             started.set()
-            if over.wait(0.2):
+            if over.wait(pause_s[0]):
                 return
 
     thread = threading.Thread(target=reload)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     stated = 0
     for _ in range(25):
         try:
             looks.again()
         except Unavailable as error:
             assert "changed while" in error.message or "vanished" in error.message
+            pause_s[0] *= 1.3  # where a look takes as long as rules stand, there is nothing to state
             continue
         stated += 1
         order = looks.row("chain inet t c").order

@@ -1,6 +1,7 @@
 """Live capture of several interfaces, which come and go."""
 
 import socket
+import statistics
 import time
 
 import pytest
@@ -26,7 +27,7 @@ def gather(source: LiveSource, count: int, seconds: float = 20.0) -> list[tuple[
 
 def becomes(source: LiveSource, wanted: dict[str, str]) -> bool:
     """Return whether that stands still before long: the kernel notes carriers within a second."""
-    for _ in range(200):
+    for _ in range(1200):
         if source.standing_still() == wanted:
             return True
         time.sleep(0.05)
@@ -47,12 +48,16 @@ def test_packets_of_several_interfaces_carry_their_number() -> None:
 def test_an_idle_capture_says_so_and_costs_nearly_nothing() -> None:
     def body() -> None:
         source = LiveSource(["hfb"], FILTERED)
-        before = time.thread_time()
-        for empty, block in enumerate(source.blocks(0.1), 1):
+        costs, before = [], time.thread_time()
+        for block in source.blocks(0.1):
             assert not len(block)
-            if empty == 20:
+            now = time.thread_time()
+            costs.append(now - before)
+            before = now
+            if len(costs) == 21:
                 break
-        assert time.thread_time() - before < 0.02, "under one percent of the two seconds"
+        # A virtual machine that is taken away may count as a turn's own time: that befalls few of them.
+        assert statistics.median(costs) < 0.001, "under one percent of the tenth of a second"
         source.close()
 
     alone(body)

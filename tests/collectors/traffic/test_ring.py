@@ -1,5 +1,6 @@
 """The ring on a real veth pair."""
 
+import itertools
 import socket
 import struct
 import time
@@ -21,6 +22,17 @@ def send(name: str, frames: list[bytes]) -> None:
         sender.bind((name, 0))
         for frame in frames:
             sender.send(frame)
+
+
+def deliver(ring: Ring, name: str, frames: list[bytes]) -> None:
+    """Send frames, few enough at a time for the kernel's backlog (1000 of each processor) where nothing takes them off it for a while."""
+    for at in range(0, len(frames), 200):
+        goal = ring.counts.seen + len(frames[at : at + 200])
+        send(name, frames[at : at + 200])
+        until = time.monotonic() + 60
+        while ring.counts.seen < goal:
+            assert time.monotonic() < until
+            ring.refresh()
 
 
 def frame(number: int, port: int = 9) -> bytes:
@@ -66,7 +78,7 @@ def test_packets_come_whole_and_in_order() -> None:
     def body() -> None:
         ring = Ring("hfb", options=RingOptions(filter="udp port 9"))
         frames = [frame(number) for number in range(500)]
-        send("hfa", frames)
+        deliver(ring, "hfa", frames)
         assert read(ring, 500) == frames
         ring.refresh()
         assert (ring.counts.read, ring.counts.dropped) == (500, 0)
@@ -78,8 +90,9 @@ def test_packets_come_whole_and_in_order() -> None:
 def test_the_filter_lets_nothing_else_through() -> None:
     def body() -> None:
         ring = Ring("hfb", options=RingOptions(filter="udp port 10"))
-        send("hfa", [frame(1), frame(2, 10), frame(3)])
-        assert read(ring, 2, 0.4) == [frame(2, 10)]
+        send("hfa", [frame(1), frame(2, 10), frame(3), frame(4, 10)])
+        assert read(ring, 2) == [frame(2, 10), frame(4, 10)]
+        assert ring.take() is None
         ring.close()
 
     alone(body)
@@ -137,11 +150,10 @@ def test_a_hosts_own_packets_say_so_and_their_checksums_mean_nothing_yet() -> No
 def test_a_ring_that_nobody_reads_loses_packets_and_says_how_many() -> None:
     def body() -> None:
         ring = Ring("hfb", options=RingOptions(blocks=2, block_bytes=65536, filter="udp port 9"))
-        send("hfa", [frame(number) + bytes(1000) for number in range(400)])
-        ring.refresh()
+        deliver(ring, "hfa", [frame(number) + bytes(1000) for number in range(400)])
         assert ring.counts.dropped > 100
-        kept = read(ring, 400, 0.5)
-        assert len(kept) + ring.counts.dropped == 400
+        kept = read(ring, 400 - ring.counts.dropped)
+        assert len(kept) + ring.counts.dropped == 400 == ring.counts.seen
         send("hfa", [frame(9)])
         assert read(ring, 1) == [frame(9)], "it goes on"
         ring.close()
@@ -158,13 +170,16 @@ def test_a_quiet_interface_may_wait_for_several_seconds() -> None:
             time.sleep(0.1)
         ring.refresh()
         assert ring.counts.dropped == 0, "each tenth of a second takes a block, however little is in it"
-        spans = []
+        spans, times = [], []
         while (block := ring.take()) is not None:
             spans.append((int(block.time_ns[-1]) - int(block.time_ns[0])) / 1e9)
+            times += [int(ns) / 1e9 for ns in block.time_ns]
             assert [block.packet(index) for index in range(len(block))] == frames[: len(block)]
             frames = frames[len(block) :]
         assert len(frames) <= 2, "what came last is not handed over yet"
-        assert len(spans) <= 5 and max(spans) < 1.3, "what waited is given together, a second at a time"
+        pause = max(later - earlier for earlier, later in itertools.pairwise(times))
+        assert max(spans) < 1.2 + pause, "what waited is given together, a second at a time"
+        assert len(spans) <= 1 + times[-1] - times[0], "and not less than that"
         ring.close()
 
     alone(body)
@@ -175,7 +190,7 @@ def test_what_waits_is_given_together_as_far_as_there_is_room() -> None:
         ring = Ring("hfb", options=RingOptions(filter="udp port 9", blocks=16))
         frames = [frame(number) + bytes(1400) for number in range(1500)]
         assert not ring.plenty
-        send("hfa", frames)
+        deliver(ring, "hfa", frames)
         assert ring.plenty
         sizes, found = [], []
         until = time.monotonic() + 20
@@ -204,7 +219,14 @@ def test_sockets_of_one_group_share_the_packets_flow_by_flow() -> None:
             for number in range(400)
         ]
         send("hfa", frames)
-        parts = [read(ring, 400, 0.5) for ring in rings]
+        parts: list[list[bytes]] = [[] for _ in rings]
+        until = time.monotonic() + 60
+        while sum(map(len, parts)) < 400 and time.monotonic() < until:
+            for part, ring in zip(parts, rings, strict=True):
+                part += read(ring, 1, 0.05)
+        for ring in rings:
+            ring.refresh()
+        assert [len(part) for part in parts] == [ring.counts.seen for ring in rings]
         assert sum(map(len, parts)) == 400
         ports = [{packet[34:36] for packet in part} for part in parts]
         assert ports[0] and ports[1] and not ports[0] & ports[1]

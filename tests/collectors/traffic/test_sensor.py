@@ -29,7 +29,7 @@ def watched(body: Callable[[Told, LinuxHost], None], options: Options) -> None:
         body(told, host)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
         one.close()
     assert not thread.is_alive()
 
@@ -47,8 +47,10 @@ def test_packets_of_an_interface_become_alerts_and_settings_are_taken_on_the_way
             until(lambda: "traffic.rules_loaded" in told.kinds())
             send("hfa", [scene.udp(b"a needle")])
             until(lambda: "traffic.alert" in told.kinds())
-            assert told.events[-1].fields["interface"] == "hfb" and len(told.kept) >= 1
-            rows = board.of(host).rows(5.0)
+            (alert,) = [event for event in told.events if event.kind == "traffic.alert"]
+            assert alert.fields["interface"] == "hfb"
+            until(lambda: len(told.kept) >= 1)
+            rows = board.of(host).rows(60.0)
             assert rows is not None and rows["interface hfb"].interface is not None
             told.tuned = Options(interfaces=("hfa", "hfb"), rules_every=1.0, repeat_after=1.0)
             until(lambda: "interface hfa" in (board.of(host).rows(5.0) or {}))
@@ -100,6 +102,7 @@ def test_what_is_open_at_the_end_is_handed_over_or_told_when_there_is_no_time(mo
             until(lambda: "traffic.alert" in told.kinds())
 
         options = Options(interfaces=("hfb",), rules_every=1.0, flow_records=1 << 20)
+        monkeypatch.setattr(sensor, "FLUSH_S", 60.0)
         watched(act, options)
         (name,) = [name for name in heard[0].kept if name.startswith("flows/")]
         assert b'"dest_port":9999' in heard[0].kept[name] and b'"reason":"shutdown"' in heard[0].kept[name]

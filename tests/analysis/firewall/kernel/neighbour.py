@@ -144,10 +144,13 @@ class Volley:
     def wait(self, seconds: float) -> dict[str, str]:
         """Return by token what became of the TCP probes within `seconds`: connected, refused or another error; silent ones are left out."""
         deadline = time.monotonic() + seconds
-        while self.selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _ in self.selector.select(left):
+        while self.selector.get_map():
+            left = deadline - time.monotonic()
+            for key, _ in self.selector.select(max(left, 0.0)):
                 self.outcomes[key.data] = outcome(key.fileobj)  # type: ignore[arg-type]
                 self.selector.unregister(key.fileobj)
+            if left <= 0:
+                break  # after a look: what was decided by then counts, also for a process that stood still meanwhile
         return self.outcomes
 
     def close(self) -> None:

@@ -179,7 +179,7 @@ class Watch:
         decoder, flows = Decoder(DecodeOptions()), FlowTable(FlowOptions())
         streams, protocols = Reassembler(StreamOptions()), Protocols()
         self.detectors = detectors = Detectors(self._options, flows.columns)
-        began = time.monotonic()
+        began, stopping_s = time.monotonic(), 0.0
         for block in source.blocks(0.2):
             table = decoder.decode(block)
             batch = flows.update(block, table)
@@ -191,7 +191,9 @@ class Watch:
             self.packets += len(block)
             self.after_s += [time.monotonic() - began] * len(found)
             self.findings += found
-            if self._stop.is_set():
+            stopping_s = time.monotonic() if self._stop.is_set() and not stopping_s else stopping_s
+            # What had come by then is looked at, also by a thread that stood still meanwhile.
+            if stopping_s and (not len(block) or time.monotonic() > stopping_s + 10):
                 source.refresh()
                 self.dropped = sum(counts.dropped for counts in source.counts().values())
                 return

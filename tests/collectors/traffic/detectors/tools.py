@@ -6,7 +6,7 @@
 import argparse
 import gzip
 import hashlib
-import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -53,7 +53,7 @@ def _web(stage: Stage) -> None:
     root.mkdir()
     for number in range(40):
         (root / f"page{number}.html").write_text(f"<html>{number}{'x' * 2000}</html>")
-    (root / "large.bin").write_bytes(os.urandom(1 << 20) * 30)
+    (root / "large.bin").write_bytes(random.Random(1).randbytes(1 << 20) * 30)
     _mirror(root / "debian")
     _git(root / "repo.git", folder / "work")
     loads = ("mpm_event", "authz_core", "dir", "mime", "auth_basic", "authn_core", "authn_file", "authz_user")
@@ -77,7 +77,7 @@ def _mirror(root: Path) -> None:
         for number in range(500)
     )
     for number in range(30):
-        (root / f"hfd{number}.deb").write_bytes(os.urandom(100_000))
+        (root / f"hfd{number}.deb").write_bytes(random.Random(number).randbytes(100_000))
     (root / "Packages").write_text(text)
     (root / "Packages.gz").write_bytes(gzip.compress(text.encode()))
 

@@ -23,7 +23,7 @@ KEY = b"k" * 32
 
 
 def finished(child: Forge) -> Made:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while (made := child.poll()) is None:
         assert time.monotonic() < until
         time.sleep(0.01)
