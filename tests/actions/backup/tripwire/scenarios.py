@@ -26,6 +26,11 @@ _TEXT = " ".join(_LETTERS.choices(_WORDS, k=60_000)).encode()
 _CODE = bytes(_LETTERS.choices(range(256), _WEIGHTS, k=100_000))
 
 
+def noise(size: int, seed: int | str) -> bytes:
+    """Bytes as encryption leaves them, always the same: of 10,000 contents that chance makes one begins as a known format does."""
+    return random.Random(seed).randbytes(size)
+
+
 def text(dice: random.Random, size: int) -> bytes:
     """A part of a long text; longer than that, several."""
     parts = []

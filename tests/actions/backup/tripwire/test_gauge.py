@@ -13,7 +13,7 @@ from actions.backup.tripwire import gauge as module
 from actions.backup.tripwire.gauge import Gauge, Totals
 from analysis.excludes import Excludes
 from analysis.tripwire import Figures, Look, turned
-from tests.actions.backup.tripwire.scenarios import jpeg, text
+from tests.actions.backup.tripwire.scenarios import jpeg, noise, text
 
 DICE = random.Random(11)
 
@@ -68,11 +68,11 @@ def test_changed_touched_new_moved_and_lost_are_counted(nights: Nights) -> None:
 
 def test_encrypted_in_place_and_under_a_new_name_are_files_that_turned(nights: Nights) -> None:
     folder = nights.tree / "a"
-    (folder / "note0.txt").write_bytes(os.urandom(6_000))
+    (folder / "note0.txt").write_bytes(noise(6_000, 0))
     (folder / "note1.txt").rename(folder / "note1.txt.zzz")
-    (folder / "note1.txt.zzz").write_bytes(os.urandom(6_000))
+    (folder / "note1.txt.zzz").write_bytes(noise(6_000, 1))
     (folder / "note2.txt").unlink()
-    (folder / "0f3a.qqq").write_bytes(os.urandom(6_000))
+    (folder / "0f3a.qqq").write_bytes(noise(6_000, 2))
     figures, bad = nights.measure()
     assert {os.path.basename(look.path) for look in bad} == {"note0.txt", "note1.txt.zzz", "0f3a.qqq"}
     assert all(turned(look) for look in bad)
@@ -81,7 +81,7 @@ def test_encrypted_in_place_and_under_a_new_name_are_files_that_turned(nights: N
 
 def test_a_file_that_could_not_be_read_leaves_nothing_to_the_next(nights: Nights) -> None:
     gauge = Gauge()
-    gauge.piece(os.urandom(5_000), new=True)
+    gauge.piece(noise(5_000, 0), new=True)
     gauge.begin()
     assert (gauge._pieces, gauge._head, gauge._middle) == (0, b"", [])
 
@@ -91,7 +91,7 @@ def test_of_many_files_a_part_is_looked_at_and_the_counts_are_projected(
 ) -> None:
     monkeypatch.setattr(module, "MOST", 10)
     for number in range(40):
-        (nights.tree / "a" / f"note{number}.txt").write_bytes(os.urandom(6_000))
+        (nights.tree / "a" / f"note{number}.txt").write_bytes(noise(6_000, number))
     figures, bad = nights.measure()
     assert (figures.changed, figures.turned, len(bad)) == (40, 40, 10)
 
@@ -99,7 +99,7 @@ def test_of_many_files_a_part_is_looked_at_and_the_counts_are_projected(
 def test_what_begins_with_random_bytes_is_looked_at_first(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_PLAIN", 5)
     for number in range(40):
-        content = os.urandom(6_000) if number in (7, 31) else text(DICE, 6_000)
+        content = noise(6_000, number) if number in (7, 31) else text(DICE, 6_000)
         (nights.tree / "a" / f"note{number}.txt").write_bytes(content)
     figures, bad = nights.measure()
     assert (figures.changed, figures.turned, len(bad)) == (40, 2, 2)
@@ -107,7 +107,7 @@ def test_what_begins_with_random_bytes_is_looked_at_first(nights: Nights, monkey
 
 def test_what_is_ignored_is_counted_and_not_judged(nights: Nights) -> None:
     for number in range(40):
-        (nights.tree / "a" / f"note{number}.txt").write_bytes(os.urandom(6_000))
+        (nights.tree / "a" / f"note{number}.txt").write_bytes(noise(6_000, number))
     figures, bad = nights.measure(ignored=Excludes((f"{nights.tree}/a",)))
     assert (figures.changed, figures.turned, figures.lost, bad) == (0, 0, 0, [])
 

@@ -18,7 +18,7 @@ from contracts.action import Command
 from contracts.errors import Unavailable, Why
 from contracts.event import Severity
 from tests.actions.backup.conftest import PASSWORD
-from tests.actions.backup.tripwire.scenarios import files
+from tests.actions.backup.tripwire.scenarios import files, noise
 from tests.actions.backup.tripwire.test_labelled import Server
 
 
@@ -34,7 +34,7 @@ def book(server: Server) -> Book:
 
 def encrypt(server: Server, count: int) -> None:
     for path in files(server.tree, "srv/data")[:count]:
-        path.write_bytes(os.urandom(path.stat().st_size))
+        path.write_bytes(noise(path.stat().st_size, path.name))
 
 
 def snapshots(server: Server) -> list[tuple[str, list[str]]]:
