@@ -60,7 +60,9 @@ SWITCH_S = 0.0005
 FLUSH_S = 4.0
 """How long the end waits for watchers that hand over what they hold; less than the core and the service manager wait."""
 GRACE_S = 2.0
-"""How long the end waits for a look or command at work; and how long past its deadline a look may keep the interpreter to itself."""
+"""How long the end waits for a look or command at work."""
+HELD_S = 4.0
+"""How long past its deadline a look may keep the interpreter to itself: less than the core waits, more than a machine that stands still."""
 BIG_RUN = 500
 """Rows after which free memory is given back at once."""
 PSS_EVERY_S = 60.0
@@ -210,7 +212,7 @@ class Worker:
     def _look(self, order: Collect, collector: Any) -> None:
         cache = self._caches[order.subject]
         # Should the look hold the interpreter itself, no Python code can end it: this watchdog is a thread in C.
-        faulthandler.dump_traceback_later(order.deadline_s + GRACE_S, exit=True)
+        faulthandler.dump_traceback_later(order.deadline_s + HELD_S, exit=True)
         try:
             found = look(collector, self._host, cache.snapshot(), order.deadline_s)
         finally:

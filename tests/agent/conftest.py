@@ -311,7 +311,7 @@ class Team:
     def running(self, name: str = "reader"):
         return self.until(lambda: self.state(name) if self.state(name).state == "running" else None)
 
-    def look(self, subject: str = "probe", deadline_s: float = 20.0, store: bool = True) -> Look:
+    def look(self, subject: str = "probe", deadline_s: float = 60.0, store: bool = True) -> Look:
         looks: list[Look] = []
         self.supervisor.collect(subject, deadline_s, looks.append)
         look = self.until(lambda: looks and looks[0], deadline_s + 15)
@@ -319,7 +319,7 @@ class Team:
             self.supervisor.stored(look.id, look.subject, self.snapshots.apply(look))
         return look
 
-    def do(self, worker: str = "messenger", deadline_s: float = 20.0, progress=None, **arguments: Any):
+    def do(self, worker: str = "messenger", deadline_s: float = 60.0, progress=None, **arguments: Any):
         answers: list[Any] = []
         command = Command(id="c1", action="deed", arguments=arguments, dry_run=False)
         self.supervisor.do(worker, command, deadline_s, lambda result, cost: answers.append((result, cost)), progress)

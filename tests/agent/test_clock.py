@@ -35,6 +35,25 @@ def test_a_step_is_noticed_once(step_s: int) -> None:
     assert watch.look() == 0.0
 
 
+def test_a_machine_that_stands_still_between_the_two_clocks_is_no_step() -> None:
+    class Still(SetClock):
+        still_s = 0.0
+
+        def now_ms(self) -> int:
+            wall_ms = self.wall_ms
+            self.monotonic_s += self.still_s  # read, and then nothing runs for a while
+            self.wall_ms += int(self.still_s * 1000)
+            self.still_s = 0.0
+            return wall_ms
+
+    clock = Still()
+    watch = StepWatch(clock)
+    clock.still_s = 30.0
+    assert watch.look() == 0.0
+    clock.wall_ms += 5_000
+    assert watch.look() == 5.0
+
+
 def test_ids_are_uuids_of_version_seven_with_the_time() -> None:
     clock = SetClock(wall_ms=1_763_000_000_123)
     (name,) = Ids(clock).take(1)

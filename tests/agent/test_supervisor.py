@@ -35,13 +35,13 @@ def test_what_was_not_stored_is_reported_again_with_the_same_dedup_key(team, spe
 
 def test_a_worker_gets_a_snapshot_of_a_hundred_thousand_rows_in_pages_and_says_what_changed(team, spec, script):
     crew = team(spec(script=script(many=100_000)))
-    first = crew.look(deadline_s=30)
+    first = crew.look(deadline_s=120)
     assert len(first.changes.put) == 100_000
     os.kill(crew.state().pid, signal.SIGKILL)
     crew.until(lambda: crew.state().restarts == 1)
     crew.running()
     script(many=100_000, rows={"new": "row"})
-    second = crew.look(deadline_s=30)
+    second = crew.look(deadline_s=120)
     assert isinstance(second.outcome, Ok)
     assert (set(second.changes.put), second.changes.removed) == ({"new"}, ())
 

@@ -33,6 +33,12 @@ class SmallDisk:
         self._thread = threading.Thread(target=self._hog)
         self._thread.start()
 
+    def leave(self, size: int) -> None:
+        """Fill it but for `size` bytes."""
+        there = os.statvfs(self.folder)
+        with self._ballast.open("wb", buffering=0) as file:
+            file.write(bytes(there.f_bavail * there.f_bsize - size))
+
     def free(self) -> None:
         self._end.set()
         if self._thread.ident is not None:

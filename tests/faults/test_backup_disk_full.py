@@ -35,7 +35,7 @@ class Bench:
 
     def holdfast(self, *words: str) -> subprocess.CompletedProcess[str]:
         argv = [*self.disk.inside, str(HOLDFAST), "backup", words[0], "-c", str(self.agent.config), *words[1:]]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     def told(self, kind: str) -> list[str]:
         with self.console.database() as db:
@@ -68,7 +68,7 @@ def bench(agent: Agent, console: Console, request: pytest.FixtureRequest, tmp_pa
     disk.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("bench", ["target"], indirect=True)
 def test_a_repository_whose_disk_fills_in_the_middle_of_a_backup(bench: Bench, until: Callable[..., None]) -> None:
     bench.begin(until)
@@ -83,7 +83,7 @@ def test_a_repository_whose_disk_fills_in_the_middle_of_a_backup(bench: Bench, u
     assert place in failed and "make room there" in failed
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("bench", ["agent-workers"], indirect=True)
 def test_a_full_disk_of_the_worker_takes_its_memory_of_a_run_not_the_run(
     bench: Bench, until: Callable[..., None]

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from contracts.event import GENESIS, Envelope, Lane, link
+from tests.faults.conftest import PATIENCE_S
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -45,7 +46,7 @@ def _spooled(folder: Path) -> dict[str, int]:
     path = folder / "agent" / "spool.db"
     if not path.exists():
         return {}
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as db:
         made = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
         if not made.issuperset(lane.value for lane in Lane):
             return {}
@@ -54,7 +55,7 @@ def _spooled(folder: Path) -> dict[str, int]:
 
 def _wait_until_it_talks(folder: Path, agent: subprocess.Popen[bytes]) -> None:
     before = _spooled(folder)
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while agent.poll() is None and time.monotonic() < end:
         if sum(_spooled(folder).values()) > sum(before.values()) + 3:
             return
@@ -96,7 +97,7 @@ def test_every_spooled_event_reaches_the_console_exactly_once_and_in_order(conso
 
 
 def _wait_for_heads(console: Any, heads: dict[str, int]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         with console.database() as db:
             held = [row[0] for row in db.execute("SELECT seq FROM lanes ORDER BY lane")]

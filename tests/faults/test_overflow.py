@@ -20,7 +20,7 @@ def _row(agent: Any, query: str) -> Any:
         return db.execute(query).fetchone()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_what_an_outage_cost_is_known_to_the_console(agent: Any, until: Callable[..., None]) -> None:
     agent.configure("spool: {max_size: 1MiB}\n")
     agent.console.kill()
@@ -49,7 +49,7 @@ def test_what_an_outage_cost_is_known_to_the_console(agent: Any, until: Callable
     assert critical <= bulk
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_corrupted_spool_is_set_aside_and_the_service_goes_on(
     agent: Any, until: Callable[..., None], tmp_path: Path
 ) -> None:

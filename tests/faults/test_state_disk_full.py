@@ -41,7 +41,7 @@ def _listen() -> socket.socket:
     return made
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_an_agent_on_a_full_disk_goes_on_and_loses_nothing(
     agent: Agent, console: Console, disk: SmallDisk, until: Callable[..., None]
 ) -> None:
