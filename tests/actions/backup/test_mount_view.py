@@ -4,6 +4,7 @@ import os
 import random
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,7 @@ def test_without_a_lock_a_prune_elsewhere_is_followed(repository: Repository, tm
     assert view.read(view.find(latest + os.fsencode(root) + b"/stays"), 1 << 20, 0) == (root / "stays").read_bytes()
 
 
+@pytest.mark.usefixtures("cut_alike")
 def test_who_reads_from_front_to_back_finds_the_next_blobs_loaded(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +177,13 @@ def test_who_reads_from_front_to_back_finds_the_next_blobs_loaded(
 
     monkeypatch.setattr(Repository, "load_blob", load_blob)
     found = view.find(node_path(view, root, b"film"))
-    pieces = [view.read(found, 128 << 10, offset) for offset in range(0, len(content), 128 << 10)]
+    pieces: list[bytes] = []
+    for offset in range(0, len(content), 128 << 10):
+        pieces.append(view.read(found, 128 << 10, offset))
+        until = time.monotonic() + 60
+        while view._ahead._waiting:  # this reader is slower than the loads
+            assert time.monotonic() < until
+            time.sleep(0.001)
     view.close()
     assert b"".join(pieces) == content
     blobs = len(view._file(found).ids)

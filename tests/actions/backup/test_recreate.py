@@ -15,6 +15,8 @@ from actions.backup.repository import Repository
 from actions.backup.walk import entry_at
 from tests.actions.backup.histories import quiet_place, save
 
+pytestmark = pytest.mark.usefixtures("cut_alike")
+
 
 @pytest.fixture
 def lost(where: Path, repository: Repository) -> Iterator[tuple[Path, str, dict[bytes, int]]]:

@@ -1,5 +1,6 @@
 """The restorer: what restic or Holdfast saved comes back to the last bit, and nothing that is damaged is restored silently."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_a_store_that_breaks_off_ends_the_restore_and_leaves_only_whole_files(
         return load(self, handle, offset, length)
 
     monkeypatch.setattr(LocalStore, "load", breaking)
+    gc.collect()  # what other tests have left open is closed now, not meanwhile
     before = len(os.listdir("/proc/self/fd"))
     target = tmp_path / "restored"
     with pytest.raises(StoreError, match="cut"):

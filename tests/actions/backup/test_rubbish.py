@@ -17,7 +17,7 @@ from actions.backup.restorer import Restorer
 from actions.backup.rubbish import clear_locks, find_rubbish, load_what_reads, rebuild_index, remove_rubbish
 from actions.backup.stores.local import LocalStore
 from actions.backup.stores.store import FileType, Handle
-from tests.actions.backup.conftest import PASSWORD, Restic
+from tests.actions.backup.conftest import PASSWORD, Restic, flip
 from tests.actions.backup.histories import change, save, whole
 
 
@@ -74,8 +74,7 @@ def test_reading_goes_on_past_rubbish(ids: list[str], where: Path, repository: R
 
 def test_what_may_be_damage_stays_and_is_told(ids: list[str], where: Path, repository: Repository) -> None:
     path = where / "snapshots" / ids[0]
-    path.chmod(0o600)
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    flip(path, path.stat().st_size - 1)
     (rubbish,) = find_rubbish(repository)
     assert (str(rubbish.handle), rubbish.foreign) == (f"snapshot/{ids[0]}", False)
     with repository.lock(exclusive=True) as lock:
