@@ -45,11 +45,13 @@ class Ask(Record):
 
     verb: str
     worker: str
+    number: int = 0
 
 
 class Answer(Record):
-    """`error` is empty on success. A started worker's socket comes with it."""
+    """To the request of that `number`; `error` is empty on success. A started worker's socket comes with it."""
 
+    number: int = 0
     pid: int = 0
     uid: int = -1
     error: str = ""
@@ -61,6 +63,9 @@ class Launcher:
     def __init__(self, sock: socket.socket, pid: int, catalogue: Mapping[str, WorkerPrivileges]) -> None:
         self._sock = sock
         self._catalogue = catalogue
+        self._number = 0
+        self._came: list[int] | None = None
+        """The descriptors of an answer of which the rest has not come yet."""
         self.pid = pid
 
     @classmethod
@@ -100,7 +105,7 @@ class Launcher:
 
     def connect(self, name: str) -> socket.socket:
         """Start worker `name` and return its socket; raises `Refused` or `Unreachable`."""
-        answer, sock = self._ask(Ask(verb="start", worker=name))
+        answer, sock = self._ask("start", name)
         if answer.error:
             raise Refused(f"the launcher did not start worker {name}: {answer.error}", permanent=False)
         if sock is None:
@@ -110,7 +115,7 @@ class Launcher:
     def kill(self, name: str) -> bool:
         """End worker `name` now."""
         try:
-            answer, sock = self._ask(Ask(verb="kill", worker=name))
+            answer, sock = self._ask("kill", name)
         except Unreachable:
             return False
         if sock is not None:
@@ -129,15 +134,27 @@ class Launcher:
         except ChildProcessError:  # somebody else has reaped it already
             return
 
-    def _ask(self, ask: Ask) -> tuple[Answer, socket.socket | None]:
+    def _ask(self, verb: str, worker: str) -> tuple[Answer, socket.socket | None]:
+        self._number += 1
         try:
-            write_frame(self._sock, msgspec.msgpack.encode(ask))
-            # The descriptor travels with one byte of its own, so that the frames around it stay plain bytes.
-            fds = _receive_descriptors(self._sock)
-            body = read_frame(self._sock, MAX_REQUEST)
-            answer = msgspec.msgpack.decode(body or b"", type=Answer)
+            write_frame(self._sock, msgspec.msgpack.encode(Ask(verb=verb, worker=worker, number=self._number)))
+            while True:
+                answer, sock = self._answer()
+                if answer.number == self._number:
+                    return answer, sock
+                if sock is not None:  # what was given up is answered late: that worker sees its socket closed, and ends
+                    sock.close()
         except (OSError, Malformed, *UNDECODABLE) as error:
             raise Unreachable(f"the launcher does not answer: {error}") from error
+
+    def _answer(self) -> tuple[Answer, socket.socket | None]:
+        """Return the next answer; one that does not come in time is read by who asks next."""
+        if self._came is None:
+            # The descriptor travels with one byte of its own, so that the frames around it stay plain bytes.
+            self._came = _receive_descriptors(self._sock)
+        body = read_frame(self._sock, MAX_REQUEST)
+        fds, self._came = self._came, None
+        answer = msgspec.msgpack.decode(body or b"", type=Answer)
         return answer, socket.socket(fileno=fds[0]) if fds else None
 
 
@@ -218,23 +235,24 @@ class _Process:
     def _answer(self, ask: Ask) -> None:
         wanted = self._catalogue.get(ask.worker)
         if wanted is None or ask.verb not in ("start", "kill"):
-            self._reply(Answer(error=f"no {ask.verb!r} of {ask.worker!r} in the catalogue"))
+            self._reply(Answer(number=ask.number, error=f"no {ask.verb!r} of {ask.worker!r} in the catalogue"))
             return
         self._kill(ask.worker)
         if ask.verb == "kill":
-            self._reply(Answer())
+            self._reply(Answer(number=ask.number))
             return
         try:
-            self._start(ask.worker, wanted)
+            self._start(ask, wanted)
         except OSError as error:
-            self._reply(Answer(error=f"{error.strerror}"))
+            self._reply(Answer(number=ask.number, error=f"{error.strerror}"))
 
     def _reply(self, answer: Answer, sock: socket.socket | None = None) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))] if sock else []
         self._sock.sendmsg([b"\0"], rights)
         self._sock.sendall(pack(msgspec.msgpack.encode(answer)))
 
-    def _start(self, name: str, wanted: WorkerPrivileges) -> None:
+    def _start(self, ask: Ask, wanted: WorkerPrivileges) -> None:
+        name = ask.worker
         ours, theirs = socket.socketpair()
         who = _account(name, wanted) if privileges.may_change_user() else None
         with ours, theirs:
@@ -243,7 +261,7 @@ class _Process:
                 self._become(name, wanted, who, theirs)
             self._children[pid] = (name, os.pidfd_open(pid))
             self._loop.add_reader(self._children[pid][1], lambda: self._reap(pid))
-            self._reply(Answer(pid=pid, uid=who.uid if who else os.geteuid()), ours)
+            self._reply(Answer(number=ask.number, pid=pid, uid=who.uid if who else os.geteuid()), ours)
 
     def _become(self, name: str, wanted: WorkerPrivileges, who: Account | None, sock: socket.socket) -> None:
         """Be the worker; never returns, because this copy of the launcher must not run on as one."""

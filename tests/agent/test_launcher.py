@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.framing import core_codec, read_frame, worker_codec, write_frame
-from agent.launcher import Launcher
+from agent.framing import core_codec, pack, read_frame, worker_codec, write_frame
+from agent.launcher import Answer, Launcher
 from agent.preload import preload
 from agent.privileges import WORKERS
 from contracts.errors import Refused, Unreachable
@@ -25,7 +25,7 @@ def greet(sock):
     return worker_codec().decode(read_frame(sock))
 
 
-def gone(pid, within_s=30.0):
+def gone(pid, within_s=60.0):
     until = time.monotonic() + within_s
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < until:
         time.sleep(0.02)
@@ -58,6 +58,35 @@ def test_a_second_start_replaces_the_first_and_kill_ends_it(launch):
     os.kill(pid, signal.SIGSTOP)
     assert launcher.kill("messenger") and gone(pid)
     assert launcher.kill("messenger")  # nothing to kill is no mistake
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_the_next(launch):
+    launcher = launch()
+    late = greet(launcher.connect("reader")).pid
+    os.kill(launcher.pid, signal.SIGSTOP)
+    launcher._sock.settimeout(0.2)
+    for name in ("reader", "netfilter"):
+        with pytest.raises(Unreachable):
+            launcher.connect(name)
+    assert not launcher.kill("reader")
+    os.kill(launcher.pid, signal.SIGCONT)
+    launcher._sock.settimeout(60)
+    assert greet(launcher.connect("messenger")).worker == "messenger"
+    assert greet(launcher.connect("reader")).worker == "reader" and gone(late)
+
+
+def test_an_answer_of_which_a_part_comes_late_is_not_taken_for_the_next():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.2)
+        launcher = Launcher(ours, 0, ROOMY)
+        theirs.sendall(b"\0")
+        with pytest.raises(Unreachable):
+            launcher.connect("reader")
+        theirs.sendall(pack(msgspec.msgpack.encode(Answer(number=1, error="this one"))))
+        theirs.sendall(b"\0" + pack(msgspec.msgpack.encode(Answer(number=2, error="that one"))))
+        with pytest.raises(Refused, match="that one"):
+            launcher.connect("netfilter")
 
 
 def test_what_ends_is_reaped(launch):
