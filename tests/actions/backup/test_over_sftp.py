@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -235,12 +236,17 @@ def test_a_server_that_is_restarted_meanwhile_is_waited_for(tree: Path, tmp_path
 
         def restart() -> None:
             server.stop()
-            threading.Timer(0.5, server.start).start()
+            time.sleep(0.5)
+            server.start()
 
-        threading.Timer(0.3, restart).start()
+        soon = threading.Timer(0.3, restart)
+        soon.start()
         back_up(tree, store)
-        threading.Timer(0.1, restart).start()
+        soon.join()
+        sooner = threading.Timer(0.1, restart)
+        sooner.start()
         restore(store, tmp_path / "restored")
+        sooner.join()
         store.close()
         nothing_torn(target.path)
         assert same(tree, tmp_path / "restored" / str(tree)[1:])

@@ -400,14 +400,17 @@ def test_a_run_that_tries_again_survives_a_line_that_is_cut_all_the_time(source:
 
 def test_a_server_that_is_restarted_meanwhile_is_waited_for(source: LocalStore) -> None:
     with normal() as server:
+        later = threading.Timer(0.7, server.start)
 
         def restart(progress: Progress) -> None:
-            if progress.files_done == 3:
+            if progress.files_done == 3 and not later.ident:
                 server.stop()
-                threading.Timer(0.7, server.start).start()
+                later.start()
 
         target = server.target()
-        whole_copy(replicate_to(source, target, progress=restart, patience_s=60), source, on_disk(target))
+        done = replicate_to(source, target, progress=restart, patience_s=60)
+        later.join()
+        whole_copy(done, source, on_disk(target))
 
 
 def test_a_slow_and_distant_line_is_no_hindrance(source: LocalStore, server: Sshd) -> None:
