@@ -48,8 +48,9 @@ class Looks:
             for folder in sorted(ready):
                 found += self._look_in(folder, ready[folder])
             changes += found
-            # A file that went, or came, may have other names that wait: both sides of a rename are seen in one look.
-            moving = [change.path for change in found if change.kinds[0] in (CREATED, DELETED)]
+            # A file that went, or came, may have other names that wait: both sides of a rename are seen in one look. So may one that went
+            # in an earlier round: where it was looked for in this one it may have been no more.
+            moving = [change.path for change in changes if change.kinds[0] in (CREATED, DELETED)]
             if not moving:
                 break
             self._catch_up()  # it may have been renamed since, just before this look

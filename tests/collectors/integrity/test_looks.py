@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.integrity.book import FILE, Book
+from contracts.file_change import Change
 from tests.collectors.integrity.running import options, running
 
 
@@ -69,6 +70,32 @@ def test_a_folder_that_is_renamed_while_it_is_looked_at_is_known_where_it_is_at_
     held = [os.fsdecode(one.path) for one in book.below(os.fsencode(tree))]
     book.close()
     assert sorted(held) == [str(tree), str(at)]
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_is_renamed_again_before_it_is_found_is_one_rename_however_often(tmp_path: Path, is_folder: bool) -> None:
+    """At each name at which a round of the look looks for it, it is no more: that round finds nothing, and the next one goes on."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    if is_folder:
+        (tree / "a").mkdir()
+    (tree / ("a/file" if is_folder else "a")).write_text("as it was")
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        looks, further = watch.engine._looks, list(pairwise("bcde"))
+        look_in = looks._look_in
+
+        def renames(folder: bytes, names: set[bytes] | None) -> list[Change]:
+            if further:
+                former, name = further.pop(0)
+                (tree / former).rename(tree / name)
+            return look_in(folder, names)
+
+        looks._look_in = renames  # type: ignore[method-assign]
+        (tree / "a").rename(tree / "b")
+        watch.until(lambda: bool(watch.kinds()) and not watch.engine._dirty.pending())
+        watch.look()
+        assert not further and watch.kinds() == [("renamed", f"{tree}/e")]
 
 
 def test_a_whole_tree_that_comes_is_told_name_by_name_in_lists(tmp_path: Path) -> None:
