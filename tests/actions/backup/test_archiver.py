@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from actions.backup.repository import Repository
 from actions.backup.restorer import find_tree
 from actions.backup.stores.local import LocalStore
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic
+from tests.actions.backup.histories import quiet_place
 from tests.actions.backup.odd_tree import make, shape
 
 
@@ -94,31 +96,38 @@ def test_the_hash_is_the_same_in_every_time_zone(
         time.tzset()
 
 
+@pytest.fixture
+def quiet() -> Iterator[Path]:
+    """The same tree where hardly anybody else touches a directory above it; in /tmp other tests do so all the time."""
+    with quiet_place() as place:
+        yield make(place, non_utf8_links=False)
+
+
 def way(tree: Path) -> list[int]:
     """When the directories above `tree` changed last; those that other programs use, too, may do so at any time."""
     return [each.stat().st_ctime_ns for each in tree.parents]
 
 
-def test_nothing_is_read_again_when_nothing_changed(repository: Repository, tree: Path) -> None:
+def test_nothing_is_read_again_when_nothing_changed(repository: Repository, quiet: Path) -> None:
     for _ in range(50):
-        above = way(tree)
-        first, _ = save(repository, tree)
-        second, report = save(repository, tree, parent=True)
+        above = way(quiet)
+        first, _ = save(repository, quiet)
+        second, report = save(repository, quiet, parent=True)
         assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
         assert repository.load_snapshot(second).parent == first
-        if way(tree) == above:
+        if way(quiet) == above:
             break
     assert report.saved.blobs == 0
     assert repository.load_snapshot(second).tree == repository.load_snapshot(first).tree
 
 
-def test_a_parent_that_restic_made_serves_as_well(repository: Repository, tree: Path, restic: Restic) -> None:
+def test_a_parent_that_restic_made_serves_as_well(repository: Repository, quiet: Path, restic: Restic) -> None:
     for _ in range(20):
-        above = way(tree)
-        restic("backup", tree)
-        _, report = save(repository, tree, parent=True)
+        above = way(quiet)
+        restic("backup", quiet)
+        _, report = save(repository, quiet, parent=True)
         assert (report.files_new, report.files_changed, report.bytes_read) == (0, 0, 0)
-        if way(tree) == above:
+        if way(quiet) == above:
             break
     assert report.saved.blobs == 0
 
