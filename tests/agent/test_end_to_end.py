@@ -91,7 +91,7 @@ class Agent:
         return next(each for each in self.ask("status")["workers"] if each["name"] == name)
 
     def inside(self, *argv: str, stdin: str = "") -> None:
-        subprocess.run(["nsenter", "-t", str(self.pid), "-n", *argv], input=stdin, text=True, check=True, timeout=20)
+        subprocess.run(["nsenter", "-t", str(self.pid), "-n", *argv], input=stdin, text=True, check=True, timeout=120)
 
     def seen(self, subject: str, seconds: float = 30) -> None:
         self.until(lambda: self.sight(subject)["state"] in ("seen", "partial"), seconds)
@@ -122,7 +122,10 @@ def agent(folder: Path) -> Iterator[Agent]:
 
 def children(pid: int) -> list[int]:
     """Return every process below `pid`."""
-    found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile, as commands of a worker do
+        return []
     return found + [each for child in found for each in children(child)]
 
 
@@ -130,7 +133,7 @@ def test_a_change_of_the_ruleset_is_a_durable_event_within_a_second(agent: Agent
     """The best of some: on a machine that is busy with other tests one may be late, and asking at intervals none would be in time."""
     agent.seen("firewall")
     took = []
-    while not took or (min(took) > 1.5 and len(took) < 4):
+    while not took or (min(took) > 1.5 and len(took) < 12):
         agent.inside("nft", "-f", "-", stdin=RULESET)
         agent.until(lambda: len(agent.ask("subject", subject="firewall")["rows"]) > 2, 30)
         agent.inside("nft", "flush", "ruleset")
@@ -145,7 +148,7 @@ def test_a_new_listener_is_a_durable_event_within_two_seconds(agent: Agent) -> N
     # Namespaces of others count: while a neighbour holds tens of thousands of sockets, a look takes longer than this test is about.
     crowded = len(agent.ask("subject", subject="ports")["rows"]) > 2000
     took: list[float] = []
-    for port in (2222, 2223, 2224, 2225):
+    for port in range(2222, 2234):
         code = f"import socket,time; s=socket.socket(); s.bind(('0.0.0.0', {port})); s.listen(); time.sleep(60)"
         opener = subprocess.Popen(["nsenter", "-t", str(agent.pid), "-n", sys.executable, "-c", code])
         try:
@@ -236,7 +239,7 @@ def test_a_stranger_at_the_control_socket_is_refused_and_is_an_event(agent: Agen
         "import os, socket, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
         "s.connect(sys.argv[1]); print(s.recv(4096))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(agent.socket)], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code, str(agent.socket)], capture_output=True, text=True, timeout=120)
     assert "may not command this agent" in done.stdout, done.stderr
     assert agent.event("agent.control_refused", 30)["fields"]["uid"] == 65534
 
@@ -346,7 +349,7 @@ def fill(path: Path) -> None:
 
 def test_a_second_agent_on_the_same_directories_is_refused_in_a_sentence(agent: Agent) -> None:
     argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(agent.config)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 73
     assert done.stderr.count("\n") == 1
     assert "another agent runs here already" in done.stderr
@@ -363,14 +366,14 @@ def test_a_start_with_a_wrong_configuration_is_a_sentence(
     if text is not None:
         config.write_text(text)
     argv = [sys.executable, "-P", "-m", "agent.daemon", "-c", str(config)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     assert said in done.stderr
 
 
 def test_a_control_socket_nobody_listens_on_is_an_exit_code_and_a_sentence(tmp_path: Path) -> None:
     argv = [str(Path(sys.executable).with_name("holdfast")), "status", "--socket", str(tmp_path / "none.sock")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr.count("\n")) == (69, 1)
     assert "no agent answers" in done.stderr
 

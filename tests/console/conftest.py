@@ -153,7 +153,7 @@ class RunningConsole:
 
     def start(self) -> "RunningConsole":
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(120)
         if self._error is not None:
             raise self._error
         return self
@@ -161,11 +161,11 @@ class RunningConsole:
     def stop(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     @property
     def port(self) -> int:
@@ -184,12 +184,12 @@ class RunningConsole:
             context.load_cert_chain(agent.file)
         return context
 
-    def connect(self, agent: TestAgent | None = None, timeout: float = 10) -> ssl.SSLSocket:
+    def connect(self, agent: TestAgent | None = None, timeout: float = 60) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
         return self.context(agent).wrap_socket(plain, server_hostname="localhost")
 
     def post(self, path: str, body: bytes, agent: TestAgent | None = None) -> tuple[int, bytes]:
-        client = http.client.HTTPSConnection("localhost", self.port, context=self.context(agent), timeout=20)
+        client = http.client.HTTPSConnection("localhost", self.port, context=self.context(agent), timeout=60)
         try:
             client.request("POST", path, body)
             answer = client.getresponse()

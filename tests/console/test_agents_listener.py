@@ -69,12 +69,12 @@ def test_a_certificate_the_store_does_not_know_is_refused(console: Any, stranger
 def test_a_revoked_agent_is_cut_off_while_connected_and_kept_out(console: Any, agent: Any, beat: Any) -> None:
     with console.connect(agent) as tls:
         assert console.do(console.parts.store.revoke_agent(agent.name, now_ms()))
-        tls.settimeout(30)
+        tls.settimeout(100)
         began = time.monotonic()
         with pytest.raises((ConnectionError, ssl.SSLError)):
             if tls.recv(1) == b"":
                 raise ConnectionResetError
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     refused = console.report(agent, Batch(agent=agent.name, heartbeat=beat()))
     assert refused[0] == 403
     assert "revoked" in refused[1].error
@@ -122,7 +122,7 @@ def test_a_body_over_the_limit_is_refused_by_its_announcement(console: Any, agen
 
 
 def test_plain_text_on_the_port_gets_nothing(console: Any) -> None:
-    with socket.create_connection(("127.0.0.1", console.port), timeout=5) as plain:
+    with socket.create_connection(("127.0.0.1", console.port), timeout=60) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         try:
             received = plain.recv(4096)

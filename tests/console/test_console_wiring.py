@@ -23,7 +23,7 @@ def _metrics(console: Any, authorization: str) -> int:
     if authorization:
         request.add_header("authorization", authorization)
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:
             assert b"holdfast_console_agents" in answer.read()
             return int(answer.status)
     except urllib.error.HTTPError as error:

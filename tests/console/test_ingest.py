@@ -26,7 +26,7 @@ HOSTILE = settings(
 @pytest.fixture
 def link(console: Any, agent: Any) -> Any:
     """A kept-open connection on which reports are posted."""
-    client = http.client.HTTPSConnection("localhost", console.port, context=console.context(agent), timeout=20)
+    client = http.client.HTTPSConnection("localhost", console.port, context=console.context(agent), timeout=60)
 
     def post(body: bytes) -> int:
         client.request("POST", "/v1/report", body)
@@ -120,7 +120,7 @@ def test_a_large_report_does_not_hold_up_heartbeats(console: Any, agent: Any, be
 
 
 def test_other_paths_and_methods_are_answered(console: Any, agent: Any) -> None:
-    client = http.client.HTTPSConnection("localhost", console.port, context=console.context(agent), timeout=10)
+    client = http.client.HTTPSConnection("localhost", console.port, context=console.context(agent), timeout=60)
     for method, path, status in (("GET", "/v1/report", 405), ("POST", "/v1/enrol", 404), ("DELETE", "/%ff", 404)):
         client.request(method, path, b"")
         answer = client.getresponse()
@@ -131,10 +131,10 @@ def test_other_paths_and_methods_are_answered(console: Any, agent: Any) -> None:
 def test_the_acknowledgement_says_how_often_to_report(console: Any, agent: Any, beat: Any) -> None:
     ack = console.report(agent, Batch(agent=agent.name, heartbeat=beat()))
     assert ack.interval_s == 1.0
-    assert abs(ack.now_ms - now_ms()) < 5000
+    assert abs(ack.now_ms - now_ms()) < 30_000
 
 
 def test_after_all_that_the_console_still_takes_a_report(console: Any, agent: Any, beat: Any) -> None:
     began = time.monotonic()
     assert isinstance(console.report(agent, Batch(agent=agent.name, heartbeat=beat())), Ack)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60

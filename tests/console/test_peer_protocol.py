@@ -47,7 +47,8 @@ def test_head_and_body_are_written_together() -> None:
 
 
 def test_a_slowloris_is_cut_off(run_console: Any, console_settings: Any, stranger: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("console.wiring.Patience", lambda **given: Patience(request_s=1.0, **given))
+    # Longer than a machine may stand still in the middle of a request that is in order.
+    monkeypatch.setattr("console.wiring.Patience", lambda **given: Patience(request_s=4.0, **given))
     console = run_console(console_settings)
     console.enrol(stranger)
     began = time.monotonic()
@@ -56,4 +57,4 @@ def test_a_slowloris_is_cut_off(run_console: Any, console_settings: Any, strange
             tls.sendall(b"POST /v1/report HTTP/1.1\r\n" if _ == 0 else b"x: y\r\n")
             time.sleep(0.05)
         raise AssertionError("it was never cut off")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60

@@ -7,7 +7,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def test_the_first_start_makes_everything_and_the_second_keeps_it(
 def test_people_reach_the_pages_over_https(run_console: Any, console_settings: Any) -> None:
     console = run_console(console_settings)
     context = ssl.create_default_context(cadata=console.parts.authority.trusted().decode())
-    with urllib.request.urlopen(f"https://{console.serving.people}/login", context=context, timeout=10) as page:
+    with urllib.request.urlopen(f"https://{console.serving.people}/login", context=context, timeout=60) as page:
         assert page.status == 200
 
 
@@ -50,13 +49,13 @@ def test_a_silent_agent_becomes_late_and_down(
 ) -> None:
     console = run_console(console_settings)
     console.enrol(stranger)
+    began = now_ms()
     console.report(stranger, Batch(agent=stranger.name, heartbeat=beat(every_s=2.0)))
+    reported = now_ms()
     seen: list[str] = []
-    end = time.monotonic() + 60
-    while time.monotonic() < end and "down" not in seen:
-        state = console.do(console.parts.store.agents(now_ms()))[0].state.value
+    for at in range(began, reported + 10_000, 200):
+        state = console.do(console.parts.store.agents(at))[0].state.value
         seen += [state] if state not in seen else []
-        time.sleep(0.05)
     assert seen == ["up", "late", "down"]
 
 
@@ -113,7 +112,7 @@ def test_a_signal_ends_it_in_an_orderly_way(tmp_path: Path, number: signal.Signa
     lines = [started.stdout.readline() for _ in range(3)]
     assert [line.split()[0] for line in lines] == ["people", "agents", "log"]
     started.send_signal(number)
-    _, complaint = started.communicate(timeout=15)
+    _, complaint = started.communicate(timeout=60)
     assert (started.returncode, complaint) == (0, "")
 
 

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +129,12 @@ def netns(make_netns: Callable[[], Netns]) -> Netns:
 @pytest.fixture
 def long_sleep() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(["/usr/bin/sleep", "300"])
+    # The kernel lets `Popen` go on before the new program bears its name and has its words.
+    until, proc = time.monotonic() + 60, Path(f"/proc/{process.pid}")
+    while (
+        (proc / "comm").read_text() != "sleep\n" or (proc / "cmdline").read_bytes() != b"/usr/bin/sleep\000300\0"
+    ) and time.monotonic() < until:
+        time.sleep(0.001)
     yield process
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -16,9 +16,6 @@ from host import committers
 
 
 def test_a_living_process_is_described_up_to_its_session(long_sleep: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{long_sleep.pid}/comm").read_text() != "sleep\n" and time.monotonic() < deadline:
-        time.sleep(0.01)
     who = committers.describe(long_sleep.pid, "sleep")
     assert (who.pid, who.process, who.command) == (long_sleep.pid, "sleep", "sleep")
     assert who.user == pwd.getpwuid(os.geteuid()).pw_name
@@ -61,12 +58,13 @@ def test_a_command_that_this_process_ran_is_its_own() -> None:
 
 
 def test_a_thread_of_this_process_is_its_own() -> None:
-    found = []
-    thread = threading.Thread(target=lambda: found.append(threading.get_native_id()) or time.sleep(0.5))
+    found, over = [], threading.Event()
+    thread = threading.Thread(target=lambda: found.append(threading.get_native_id()) or over.wait(60))
     thread.start()
     while not found:
         time.sleep(0.01)
     assert committers.describe(found[0], "x").own
+    over.set()
     thread.join()
 
 

@@ -38,7 +38,7 @@ def test_regular_files_are_opened_and_nothing_else(tmp_path):
         sock.bind(str(tmp_path / "socket"))
         before, began = count(), time.monotonic()
         assert everything(tmp_path) == {b"/a": b"1", b"/d/b": b"2"}
-    assert time.monotonic() - began < 10 and count() == before - 1
+    assert time.monotonic() - began < 60 and count() == before - 1
 
 
 def test_hostile_names_are_names(tmp_path):

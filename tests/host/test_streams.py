@@ -27,14 +27,14 @@ def still_there(mark: str) -> bool:
 
 
 def test_all_of_a_long_output_comes_with_the_code_and_the_errors() -> None:
-    with stream(["sh", "-c", "head -c 5000000 /dev/zero; echo why >&2; exit 7"], timeout_s=20) as running:
+    with stream(["sh", "-c", "head -c 5000000 /dev/zero; echo why >&2; exit 7"], timeout_s=60) as running:
         assert len(everything(running)) == 5_000_000
         done = running.end()
     assert (done.code, done.stderr, done.stdout) == (7, b"why\n", b"")
 
 
 def test_many_errors_do_not_block_and_their_end_is_kept() -> None:
-    with stream(["sh", "-c", "yes error | head -c 3000000 >&2; echo last >&2; echo out"], timeout_s=20) as running:
+    with stream(["sh", "-c", "yes error | head -c 3000000 >&2; echo last >&2; echo out"], timeout_s=60) as running:
         assert everything(running) == b"out\n"
         said = running.end().stderr
     assert len(said) == 64 << 10
@@ -43,13 +43,13 @@ def test_many_errors_do_not_block_and_their_end_is_kept() -> None:
 
 def test_input_is_given_while_output_is_read() -> None:
     pieces = [os.urandom(300_000) for _ in range(10)]
-    with stream(["cat"], stdin=iter(pieces), timeout_s=20) as running:
+    with stream(["cat"], stdin=iter(pieces), timeout_s=60) as running:
         assert everything(running) == b"".join(pieces)
         assert running.end().code == 0
 
 
 def test_input_that_nobody_reads_does_not_hang() -> None:
-    with stream(["true"], stdin=iter([bytes(1 << 20)] * 3), timeout_s=20) as running:
+    with stream(["true"], stdin=iter([bytes(1 << 20)] * 3), timeout_s=60) as running:
         assert running.end().code == 0
 
 
@@ -58,7 +58,7 @@ def test_an_error_of_the_input_reaches_the_caller_and_ends_the_command() -> None
         yield bytes(1 << 20)
         raise RuntimeError("damaged")
 
-    with pytest.raises(RuntimeError, match="damaged"), stream(["cat"], stdin=broken(), timeout_s=20) as running:
+    with pytest.raises(RuntimeError, match="damaged"), stream(["cat"], stdin=broken(), timeout_s=60) as running:
         everything(running)
     assert running._process.returncode is not None
 
@@ -87,14 +87,14 @@ def test_one_that_closes_its_output_and_goes_on_is_late_too() -> None:
 
 
 def test_whether_it_still_runs_is_known_without_waiting() -> None:
-    with stream(["sh", "-c", "read line"], stdin=iter([b"a\n"]), timeout_s=20) as running:
+    with stream(["sh", "-c", "read line"], stdin=iter([b"a\n"]), timeout_s=60) as running:
         assert running.running
         assert running.end().code == 0
         assert not running.running
 
 
 def test_a_signal_reaches_the_command() -> None:
-    with stream(["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"], timeout_s=20) as running:
+    with stream(["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"], timeout_s=60) as running:
         assert running.readinto(memoryview(bytearray(10)))
         running.signal(15)
         assert running.end().code == 5
@@ -110,7 +110,7 @@ def test_leaving_early_ends_it() -> None:
 
 def test_it_runs_as_another_user_with_his_groups_and_home() -> None:
     entry = pwd.getpwnam("nobody")
-    with stream(["sh", "-c", "id -u; id -g; echo $HOME $USER; umask"], user="nobody", timeout_s=20) as running:
+    with stream(["sh", "-c", "id -u; id -g; echo $HOME $USER; umask"], user="nobody", timeout_s=60) as running:
         lines = everything(running).decode().split("\n")
     assert lines[:4] == [str(entry.pw_uid), str(entry.pw_gid), f"{entry.pw_dir} nobody", "0077"]
 
@@ -121,7 +121,7 @@ def test_a_secret_is_read_from_memory_by_that_user_alone() -> None:
         user="nobody",
         environment={"SECRET": "{file:pass}"},
         files={"pass": b"hunter2\n"},
-        timeout_s=20,
+        timeout_s=60,
     ) as running:
         said = everything(running).decode()
     assert said.startswith("hunter2\nhunter2\n400 nobody\n")
@@ -129,7 +129,7 @@ def test_a_secret_is_read_from_memory_by_that_user_alone() -> None:
 
 
 def test_no_other_descriptor_is_handed_on() -> None:
-    with open("/etc/hostname"), stream(["sh", "-c", "ls /proc/self/fd | wc -l"], timeout_s=20) as running:
+    with open("/etc/hostname"), stream(["sh", "-c", "ls /proc/self/fd | wc -l"], timeout_s=60) as running:
         assert int(everything(running)) == 4  # three and the directory
 
 
@@ -144,7 +144,7 @@ def test_no_other_descriptor_is_handed_on() -> None:
     ],
 )
 def test_what_cannot_be_started_is_named(argv: list[str], user: str, why: Why, words: str) -> None:
-    with pytest.raises(Unavailable) as caught, stream(argv, user=user, timeout_s=5):
+    with pytest.raises(Unavailable) as caught, stream(argv, user=user, timeout_s=60):
         pass
     assert caught.value.why is why
     assert words in str(caught.value)
@@ -158,7 +158,7 @@ from host.streams import stream
 import os, subprocess, selectors
 os.setgid(65534); os.setgroups([]); os.setuid(65534)
 try:
-    with stream(["true"], user="root", timeout_s=5): pass
+    with stream(["true"], user="root", timeout_s=60): pass
 except Unavailable as error:
     print(error.why, error.message)
 """

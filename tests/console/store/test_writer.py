@@ -79,7 +79,7 @@ def test_a_locked_database_is_told_to_all_at_once(writer: Any, tmp_path: Path) -
 
     began = time.monotonic()
     results = asyncio.run(run())
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # each alone would wait for 0.3 s, fifty times
     assert {type(result) for result in results} == {Unreachable}
     assert "locked" in results[0].message
     other.rollback()

@@ -272,7 +272,7 @@ class Site:
     def close(self) -> None:
         self.run(self.store.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     async def _make_token(self, note: str, who: str, valid_s: float, hostname: str = "") -> tokens.NewToken:
