@@ -109,7 +109,7 @@ def test_the_page_says_when_it_is_not_live_and_recovers(page, served, agent):
     expect(page.locator("#live-status")).to_contain_text("trying again")
     served.site.agent("came-meanwhile")
     page.context.set_offline(False)
-    expect(page.get_by_role("row", name="came-meanwhile")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("row", name="came-meanwhile")).to_be_visible(timeout=60_000)
     expect(page.locator("#live-status")).to_have_text("Live")
 
 
