@@ -19,6 +19,7 @@ from actions.backup.databases.source import Source
 from actions.backup.repository import Repository
 from host.linux import LinuxHost
 from tests.actions.backup.conftest import CHEAP, PASSWORD, Restic  # noqa: F401
+from tests.actions.backup.conftest import entered as entered
 from tests.actions.backup.conftest import repository as repository
 from tests.actions.backup.conftest import restic as restic
 from tests.actions.backup.conftest import where as where

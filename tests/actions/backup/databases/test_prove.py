@@ -32,22 +32,17 @@ from tests.actions.backup.databases.conftest import Cluster
 Save = Callable[..., Report]
 
 
-def left_behind() -> set[str]:
-    return {one.name for one in Path("/tmp").glob("holdfast-proof-*")}
-
-
 @pytest.fixture
-def prove(host: LinuxHost, repository: Repository) -> Iterator[Callable[..., ProofReport]]:
+def prove(host: LinuxHost, repository: Repository, entered: Path) -> Iterator[Callable[..., ProofReport]]:
     """Prove a snapshot; nothing may stay behind."""
-    before = left_behind()
 
     def run(snapshot: str, *queries: ProveQuery, **more: object) -> ProofReport:
         repository.load_index()
-        options = ProveOptions(scratch="/tmp", run_as="nobody", queries=queries, **more)  # type: ignore[arg-type]
+        options = ProveOptions(scratch=str(entered), run_as="nobody", queries=queries, **more)  # type: ignore[arg-type]
         return prove_source(host, repository, repository.load_snapshot(snapshot), options)
 
     yield run
-    assert left_behind() <= before
+    assert list(entered.iterdir()) == []
 
 
 def replaced(repository: Repository, snapshot: str, path: bytes, content: list[bytes]) -> str:

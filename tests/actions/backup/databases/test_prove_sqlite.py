@@ -39,11 +39,10 @@ def test_tables_are_counted_and_questions_answered(content: bytes) -> None:
             one.ask("SELECT * FROM nonsense")
 
 
-def test_one_that_is_not_sound_is_refused_and_wiped(content: bytes) -> None:
-    before = set(Path("/tmp").glob("holdfast-proof-*"))
+def test_one_that_is_not_sound_is_refused_and_wiped(content: bytes, entered: Path) -> None:
     broken = bytearray(content)
     broken[4096 : 4096 + 100] = os.urandom(100)
     for bad in (bytes(broken), content[:-4096], b"hello"):
-        with pytest.raises(ProofFailed), restored_sqlite(OPTIONS, [bad]):
+        with pytest.raises(ProofFailed), restored_sqlite(ProveOptions(scratch=str(entered)), [bad]):
             pass
-    assert set(Path("/tmp").glob("holdfast-proof-*")) <= before
+    assert list(entered.iterdir()) == []
