@@ -35,7 +35,8 @@ class LinuxTrees:
             raise Unavailable(Why.PERMISSION, why(error)) from error
         try:
             found = os.stat(name or b"/", dir_fd=descriptor, follow_symlinks=False)
-            return node_of(self._reader(plan), descriptor, name or b"/", found, before)
+            node = node_of(self._reader(plan), descriptor, name or b"/", found, before)
+            return node if not node.flaw or _is_there(descriptor, name or b"/") else None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -136,4 +137,17 @@ def _some(
             continue
         if excluded is not None and excluded(base + name, stat.S_ISDIR(found.st_mode)):
             continue
-        yield node_of(reader, folder, name, found, before.get(name))
+        node = node_of(reader, folder, name, found, before.get(name))
+        if not node.flaw or _is_there(folder, name):
+            yield node
+
+
+def _is_there(folder: int, name: bytes) -> bool:
+    """Say whether a name that could not be looked at is there still: one that went meanwhile has no flaw, it is gone."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True

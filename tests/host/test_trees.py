@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from contracts.trees import GONE, SWAPPED, Directory, Node, Place, TreePlan
+from host import trees
 from host.trees import LinuxTrees
 
 PLAN = TreePlan()
@@ -320,3 +321,24 @@ def test_all_names_of_one_folder_can_be_looked_at(tmp_path: Path) -> None:
     )
     found = LinuxTrees().names(Place(os.fsencode(tmp_path)), None, {}, plan)
     assert [node.name for node in found.nodes] == [b"a", b"b"] and entered == [os.fsencode(tmp_path)]
+
+
+def test_a_name_that_goes_while_it_is_looked_at_is_gone_and_one_that_is_another_by_then_has_a_flaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def goes(reader: object, folder: int, name: bytes, *rest: object) -> Node:
+        if name != b"stays":
+            os.unlink(name, dir_fd=folder)
+        if name == b"other":
+            os.symlink(b"stays", name, dir_fd=folder)
+        return node_of(reader, folder, name, *rest)  # type: ignore[arg-type]
+
+    node_of = trees.node_of
+    monkeypatch.setattr(trees, "node_of", goes)
+    for name in ("gone", "other", "stays"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to("gone")
+    found = LinuxTrees().names(Place(os.fsencode(tmp_path)), None, {}, PLAN)
+    assert [(node.name, bool(node.flaw)) for node in found.nodes] == [(b"other", True), (b"stays", False)]
+    (tmp_path / "gone").write_text("again")
+    assert LinuxTrees().node(os.fsencode(tmp_path / "gone"), PLAN) is None
