@@ -43,7 +43,7 @@ class Looks:
     def look(self, ready: Mapping[bytes, set[bytes] | None]) -> list[Change]:
         """Look at names of folders; returns what differs."""
         changes: list[Change] = []
-        for _ in range(MOST_ROUNDS):
+        for further in reversed(range(MOST_ROUNDS)):
             found: list[Change] = []
             for folder in sorted(ready):
                 found += self._look_in(folder, ready[folder])
@@ -51,8 +51,8 @@ class Looks:
             # A file that went, or came, may have other names that wait: both sides of a rename are seen in one look. So may one that went
             # in an earlier round: where it was looked for in this one it may have been no more.
             moving = [change.path for change in changes if change.kinds[0] in (CREATED, DELETED)]
-            if not moving:
-                break
+            if not moving or not further:
+                break  # what waits yet is looked at when it is due
             self._catch_up()  # it may have been renamed since, just before this look
             ready = self._dirty.together(moving, time.monotonic())
             if not ready:

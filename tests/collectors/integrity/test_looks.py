@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.integrity.book import FILE, Book
+from collectors.integrity.looks import MOST_ROUNDS
 from contracts.file_change import Change
 from tests.collectors.integrity.running import options, running
 
@@ -96,6 +97,28 @@ def test_what_is_renamed_again_before_it_is_found_is_one_rename_however_often(tm
         watch.until(lambda: bool(watch.kinds()) and not watch.engine._dirty.pending())
         watch.look()
         assert not further and watch.kinds() == [("renamed", f"{tree}/e")]
+
+
+def test_what_moves_on_for_longer_than_a_look_lasts_is_found_by_the_next(tmp_path: Path) -> None:
+    """Nothing that waits is taken up by a round that does not come any more."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "0").write_text("as it was")
+    with running(tmp_path / "state", options(tree)) as watch:
+        watch.based()
+        looks, further = watch.engine._looks, list(range(1, MOST_ROUNDS + 4))
+        look_in = looks._look_in
+
+        def renames(folder: bytes, names: set[bytes] | None) -> list[Change]:
+            if further:
+                number = further.pop(0)
+                (tree / str(number)).rename(tree / str(number + 1))
+            return look_in(folder, names)
+
+        looks._look_in = renames  # type: ignore[method-assign]
+        (tree / "0").rename(tree / "1")
+        last = f"{tree}/{MOST_ROUNDS + 4}"
+        watch.until(lambda: any(key == last for _, key in watch.kinds()))
 
 
 def test_a_whole_tree_that_comes_is_told_name_by_name_in_lists(tmp_path: Path) -> None:
