@@ -1,10 +1,12 @@
 """Canaries: planted as their directory's owner's, and missed when they are changed, renamed or gone."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from actions.backup.tripwire import canaries
 from actions.backup.tripwire.book import Canary
 from actions.backup.tripwire.canaries import check, plant
 from contracts.errors import UsageError
@@ -29,8 +31,16 @@ def test_they_belong_to_the_directorys_owner_and_no_two_are_alike(tmp_path: Path
     for name in names:
         status = (tmp_path / name).stat()
         assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (12345, 23456, 0o640)
-        assert status.st_mtime < 1.8e9
+        assert status.st_mtime < time.time() - 86_400
     assert check(FILES, found, {}) == ((), ())
+
+
+def test_none_is_from_the_future_at_the_beginning_of_a_year(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_830_384_000.0  # 2 January 2028
+    january = time.gmtime(now)
+    monkeypatch.setattr(canaries.time, "time", lambda: now)
+    monkeypatch.setattr(canaries.time, "localtime", lambda: january)
+    assert all(Path(path).stat().st_mtime < now - 86_400 for path in plant(str(tmp_path)))
 
 
 def test_changed_gone_renamed_and_unseen_are_told_apart(tmp_path: Path) -> None:
