@@ -65,4 +65,4 @@ class Both:
     def close(self) -> None:
         """End both."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)

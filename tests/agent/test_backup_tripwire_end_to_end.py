@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.actions.backup.tripwire.scenarios import noise
 from tests.agent.test_backup_end_to_end import HOLDFAST as PROGRAM
 from tests.agent.test_backup_end_to_end import ROOT, Home, folder, states
 
@@ -36,12 +37,13 @@ def to_agent(home: Home, *words: str, code: int = 0) -> subprocess.CompletedProc
     return done
 
 
+@pytest.mark.timeout(900)
 def test_a_suspicion_stands_holds_retention_and_goes_when_a_person_says_so(home: Home) -> None:
     home.here("init")
     home.agent.start()
     home.here("run")
     for number in range(20):
-        (home.source / f"table{number}.csv").write_bytes(os.urandom(2_500))
+        (home.source / f"table{number}.csv").write_bytes(noise(2_500, number))
     home.here("run")
     fields = home.agent.event("backup.anomaly_suspected", 30)["fields"]
     assert (fields["measures"], len(fields["paths"])) == (["turned 20 (limit 10)"], 20)

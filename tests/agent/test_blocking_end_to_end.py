@@ -48,7 +48,7 @@ def agent(space: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> It
 def stop(agent: Agent) -> None:
     if agent.process is not None and agent.process.poll() is None:
         agent.process.terminate()
-        agent.process.wait(20)
+        agent.process.wait(60)
 
 
 def act(agent: Agent, action: str, **arguments: Any) -> dict[str, Any]:

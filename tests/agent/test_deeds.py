@@ -95,7 +95,7 @@ def test_what_the_core_sends_the_moment_it_has_an_answer_is_not_one_too_many(dee
     gate = threading.Event()
 
     def how(host, command, progress):
-        assert command.id == "0" or gate.wait(10)
+        assert command.id == "0" or gate.wait(60)
         return Result()
 
     made, hear = deeds(how)

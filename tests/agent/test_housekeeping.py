@@ -46,7 +46,7 @@ def test_damage_is_an_event_that_names_the_file(file: Path, damage: str) -> None
     found: list[Event] = []
     chore = Housekeeping([file], found.append)
     chore.run()
-    chore.wait(10)
+    chore.wait(60)
     assert [event.kind for event in found] == [STORAGE_DAMAGED.name]
     assert found[0].fields["file"] == str(file)
     assert found[0].fields["detail"]

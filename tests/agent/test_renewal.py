@@ -8,7 +8,7 @@ from agent.renewal import MAX_RUN_S, Ended, Renewal
 
 
 def ended(renewal: Renewal) -> Ended:
-    for _ in range(1000):
+    for _ in range(6000):
         found = renewal.poll(1.0)
         if found is not None:
             return found

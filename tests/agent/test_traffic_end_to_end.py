@@ -172,7 +172,7 @@ def test_an_attack_is_an_event_and_a_ban_in_the_kernel_within_seconds(site: Site
     assert fields["techniques"] == ["T1190"] and event["severity"] == 4 and fields["interface"] == "hflv"
     assert '"url":"/?file=/etc/passwd"' in event["evidence"]["eve"]
     agent.until(lambda: CLIENT in site.victim.run("nft", "list", "ruleset"), 30)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert site.curl("/", 1) != 0, "banned"
     blocked = agent.event("block.address_blocked", 30)
     assert blocked["fields"]["reason"].startswith("rule 9000001")
