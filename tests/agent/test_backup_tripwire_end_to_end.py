@@ -1,7 +1,6 @@
 """The way of a suspicion: a run, the event, the state, retention refused at the command line, a person who acknowledges; and of a gap."""
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
