@@ -110,7 +110,7 @@ def test_what_moves_on_for_longer_than_a_look_lasts_is_found_by_the_next(tmp_pat
         look_in = looks._look_in
 
         def renames(folder: bytes, names: set[bytes] | None) -> list[Change]:
-            if further:
+            if further and folder == os.fsencode(tree):  # not where roots are looked for, from time to time
                 number = further.pop(0)
                 (tree / str(number)).rename(tree / str(number + 1))
             return look_in(folder, names)
