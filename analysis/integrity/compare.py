@@ -50,7 +50,7 @@ def compare(
         former = old.pop(node.name, None)
         if former is node:
             continue
-        if former is not None and _other_folder(former, node):
+        if former is not None and is_other_folder(former, node):
             yield Change(path=base + node.name, kinds=(DELETED,), before=former)
             yield Change(path=base + node.name, kinds=(CREATED, *telling(node)), after=node)
             continue
@@ -63,7 +63,8 @@ def compare(
         yield Change(path=base + name, kinds=(DELETED,), before=former)
 
 
-def _other_folder(before: Node, after: Node) -> bool:
+def is_other_folder(before: Node, after: Node) -> bool:
+    """Say whether one of the two is a folder that the other is not."""
     is_folder = stat.S_ISDIR(before.mode)
     if is_folder != stat.S_ISDIR(after.mode):
         return True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from analysis.integrity.compare import before_writing, differences, join_renames, telling
+from analysis.integrity.compare import before_writing, differences, is_other_folder, join_renames, telling
 from contracts.file_change import CREATED, DELETED, RENAMED, Change
 from contracts.open_change import Open
 from contracts.trees import Node
@@ -27,52 +27,61 @@ def collapse(changes: Sequence[Change]) -> list[Change]:
 
 
 def in_order(changes: Sequence[Change]) -> Sequence[Change]:
-    """Return changes with one that is left for each name that came, went and came again, or went twice: pairs say nothing of those."""
+    """Return changes with what is left of each name that went after it had come, or did either twice: pairs say nothing of those."""
     seen: set[tuple[bytes, str]] = set()
     often: set[bytes] = set()
     for change in changes:
         step = change.path, change.kinds[0]
-        if step in seen:
+        if step in seen or (change.kinds[0] == DELETED and (change.path, CREATED) in seen):
             often.add(change.path)
         seen.add(step)
     if not often:
         return changes
-    left: dict[bytes, Change] = {}
+    left: dict[bytes, list[Change]] = {}
     for change in changes:
         if change.path in often:
-            _add(left, change)
-    return [*(change for change in changes if change.path not in often), *left.values()]
+            left.setdefault(change.path, []).append(change)
+    return [
+        *(change for change in changes if change.path not in often),
+        *(one for each in left.values() for one in _ends(each)),
+    ]
 
 
 def net(changes: Sequence[Change]) -> list[Change]:
     """Return what is left of changes in the order in which they were seen: one a name, from what was first there to what is last."""
-    left: dict[bytes, Change] = {}
+    steps: dict[bytes, list[Change]] = {}
     for change in changes:
         if change.kinds[0] == RENAMED and change.former:
-            _add(left, replace(change, path=change.former, kinds=(DELETED,), after=None, former=b"", new=None))
+            went = replace(change, path=change.former, kinds=(DELETED,), after=None, former=b"", new=None)
+            _append(steps, went)
             kinds = (CREATED, *telling(change.after)) if change.after is not None else (CREATED,)
             change = replace(change, kinds=kinds, before=None, former=b"", old=None)
-        _add(left, change)
-    return join_renames(left.values())
+        _append(steps, change)
+    return _recombined(join_renames([one for each in steps.values() for one in _ends(each)]))
 
 
-def _add(left: dict[bytes, Change], change: Change) -> None:
-    held = left.pop(change.path, None)
-    if held is None:
-        left[change.path] = change
-        return
-    before, after = held.before, change.after
-    if before is None and after is None:
-        return
-    if before is None and after is not None:
-        kinds: tuple[str, ...] = (CREATED, *telling(after))
-    elif after is None:
-        kinds = (DELETED,)
-    else:
-        assert before is not None
-        kinds = differences(before, after)
-    if kinds:
-        left[change.path] = replace(change, kinds=kinds, before=before, old=held.old)
+def _append(steps: dict[bytes, list[Change]], change: Change) -> None:
+    """Add a change to those of its name, which comes last then."""
+    each = steps.pop(change.path, [])
+    each.append(change)
+    steps[change.path] = each
+
+
+def _ends(steps: Sequence[Change]) -> list[Change]:
+    """Return what is left of the changes of one name: nothing, one, or a folder that went and another one that came."""
+    first, last = steps[0], steps[-1]
+    if first is last:
+        return [last]
+    went = replace(last, kinds=(DELETED,), before=first.before, after=None, old=first.old, new=None)
+    if last.after is None:
+        return [went] if first.before is not None else []
+    came = replace(last, kinds=(CREATED, *telling(last.after)), before=None, old=None)
+    if first.before is None:
+        return [came]
+    if is_other_folder(first.before, last.after):
+        return [went, came]  # it may have come by being renamed
+    kinds = differences(first.before, last.after)
+    return [replace(last, kinds=kinds, before=first.before, old=first.old)] if kinds else []
 
 
 def _recombined(changes: Sequence[Change]) -> list[Change]:

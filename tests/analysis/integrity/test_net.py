@@ -26,7 +26,7 @@ def came(path: bytes, node: Node) -> Change:
 
 
 def told(changes: list[Change]) -> list[tuple[bytes, tuple[str, ...], bytes]]:
-    return [(change.path, change.kinds, change.former) for change in collapse(join_renames(changes))]
+    return [(change.path, change.kinds, change.former) for change in collapse(join_renames(in_order(changes)))]
 
 
 def test_what_moved_with_its_folder_is_said_by_the_folder() -> None:
@@ -84,6 +84,21 @@ def test_folders_that_changed_places_are_two_renames() -> None:
         came(b"/b", folder(b"b", 1)),
     ]
     assert sorted(told(changes)) == [(b"/a", (RENAMED,), b"/b"), (b"/b", (RENAMED,), b"/a")]
+
+
+def test_a_folder_that_took_the_place_of_another_by_several_steps_is_still_a_rename() -> None:
+    """All that lies in it is told by its rename alone."""
+    first, second = folder(b"x", 1), folder(b"y", 2)
+    gone = went(b"/x", first)
+    moves = [came(b"/x", second), went(b"/y", second), went(b"/x", second), came(b"/z", second), went(b"/z", second)]
+    assert told([gone, *moves, came(b"/x", second)]) == [(b"/x", (DELETED,), b""), (b"/x", (RENAMED,), b"/y")]
+    assert told([gone, came(b"/x", second), went(b"/x", second), came(b"/x", first)]) == []
+    renamed = Change(path=b"/x", kinds=(RENAMED,), before=second, after=second, former=b"/y")
+    assert [(one.path, one.kinds, one.former) for one in net([gone, renamed])] == [
+        (b"/x", (DELETED,), b""),
+        (b"/x", (RENAMED,), b"/y"),
+    ]
+    assert net([gone, came(b"/x", second)]) == [], "another folder of the same name, with what is in it told by itself"
 
 
 def test_what_is_taken_back_waits_for_nobody() -> None:

@@ -3,16 +3,16 @@
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 NAMES = [b"a", b"b", b"c.txt", b"new\nline", b"\xff\xfe", b"-rf", b" ", b"x" * 200, b"d", b"e.conf", b"0", "é".encode()]
 
 
 class Deeds:
-    """Does one random thing after the other below `root`; the same seed does the same."""
+    """Does one random thing after the other below `root`, of all kinds but those `left_out`; the same seed does the same."""
 
-    def __init__(self, root: Path, seed: int, depth: int = 5) -> None:
+    def __init__(self, root: Path, seed: int, depth: int = 5, left_out: Collection[str] = ()) -> None:
         self.root = os.fsencode(root)
         self._random = random.Random(seed)
         self._depth = depth
@@ -34,7 +34,9 @@ class Deeds:
             (self.swap_folders, 1),
             (self.storm, 1),
         ]
-        self._choices = [deed for deed, weight in self._weighted for _ in range(weight)]
+        self._choices = [
+            deed for deed, weight in self._weighted if deed.__name__ not in left_out for _ in range(weight)
+        ]
 
     def do(self, count: int, pause: Callable[[], None] = lambda: None) -> None:
         """Do so many things; what is not possible as things stand is passed over."""

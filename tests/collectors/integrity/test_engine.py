@@ -136,6 +136,37 @@ def test_random_deeds_end_in_what_is_there_and_every_net_change_is_told(tmp_path
     check_reported(state, before, after)
 
 
+def test_what_happens_between_the_rounds_of_a_look_is_neither_lost_nor_doubled(tmp_path: Path) -> None:
+    """The look itself does deeds where it hears of what came meanwhile: no thread's chance is needed for them to fall in between.
+
+    No hard links: of a file with two names in two folders the kernel tells that folder whose name was used.
+    """
+    tree, state = tmp_path / "tree", tmp_path / "state"
+    tree.mkdir()
+    deeds, between = (Deeds(tree, seed, left_out=("hard_link",)) for seed in (SEED, SEED + 3))
+    turns = iter(range(400))
+    deeds.do(200)
+    with running(state, options(tree)) as watch:
+        watch.based()
+        looks, before = watch.engine._looks, fresh(tree)
+        catch_up = looks._catch_up
+
+        def does() -> None:
+            if next(turns, None) is not None:
+                between.do(3)
+            catch_up()
+
+        looks._catch_up = does
+        for _ in range(100):
+            deeds.do(3)
+            time.sleep(0.03)
+        for _ in turns:
+            pass
+        rest(watch, tree)
+        after = fresh(tree)
+    check_reported(state, before, after)
+
+
 def test_what_happened_while_nobody_watched_is_found_by_the_next_scan(tmp_path: Path) -> None:
     tree, state = tmp_path / "tree", tmp_path / "state"
     tree.mkdir()
