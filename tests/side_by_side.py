@@ -24,7 +24,7 @@ CALM = ("collectors", "analysis", "architecture", "uncompiled")
 """Runs that mostly reckon and rarely wait: one of them takes what two others leave of the processors, and no more (`nice`)."""
 NICE = ("nice", "-n", "5")
 TELL_EVERY_S = 60.0
-LIMIT_S = 3600.0
+LIMIT_S = 4800.0
 """A run that takes longer hangs; interrupted, it says where. (pytest's own limit is lost on tests that use the same timer.)"""
 LONGEST_FIRST = ("actions", "system", "collectors", "agent", "analysis", "faults", "console", "browser")
 TOGETHER = ("architecture", "contracts", "host", "privileges", "settings")
