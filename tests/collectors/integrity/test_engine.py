@@ -83,10 +83,16 @@ def essence(tree: Tree) -> dict[bytes, Any]:
 
 
 def rest(watch: Running, root: Path, seconds: float = 60.0) -> None:
-    """Wait until the book says what is there, and stays so."""
+    """Wait until the book says what is there, and stays so.
+
+    Names that changed often wait up to half a minute for a look, and longer where that was in vain: in the end they are looked at at once,
+    as for a run of packages. A name that does not wait is looked at no more for that.
+    """
     end = time.monotonic() + seconds
     state = Path(watch.host.state)
     while essence(kept(state)) != (now := essence(fresh(root))) or held(state):
+        if time.monotonic() > end - seconds / 2:
+            watch.engine._dirty.hurry(time.monotonic())
         if watch._error is not None:
             raise watch._error
         if time.monotonic() > end:

@@ -77,6 +77,31 @@ def test_it_rests_two_hundred_times_as_long_as_it_works(server: Any, monkeypatch
     assert stop.rests[0] >= 2.0
 
 
+class Recorded(threading.Event):
+    """Records rests without taking any, and is set after so many."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.rests: list[float] = []
+        self._most = most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.rests.append(timeout or 0.0)
+        return len(self.rests) == self._most
+
+
+def test_a_turn_in_which_the_machine_stood_still_makes_no_long_rest(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work of 1.5 s is believed when three turns in a row took it, and not before."""
+    took = [1.5, 0.01, 0.01, 1.5, 0.01, 1.5, 1.5, 1.5]
+    clock = iter([moment for cost in took for moment in (0.0, cost)])
+    monkeypatch.setattr("collectors.ports.watcher.time.thread_time", lambda: next(clock))
+    stop = Recorded(len(took))
+    PortsWatcher(Options(poll=0.05)).watch(server, Emitted(), stop)
+    assert stop.rests == pytest.approx([10.0, 10.0, 2.0, 2.0, 2.0, 2.0, 2.0, 300.0])
+
+
 def _until(holds: Callable[[], object]) -> None:
     end = time.monotonic() + 30
     while not holds():
