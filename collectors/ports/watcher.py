@@ -42,6 +42,8 @@ class PortsWatcher:
                 last = now
                 emit.changed(SUBJECT)
             costs.append(time.thread_time() - began)
-            rest = min(costs) * _REST if len(costs) == _COSTS else min(max(costs) * _REST, _SHORT_S)
+            rest = min(costs) * _REST
+            if len(costs) < _COSTS:
+                rest = min(rest, _SHORT_S)
             if stop.wait(max(self._options.poll, rest)):
                 return

@@ -92,7 +92,7 @@ class Scene:
         with (self.folder / "log").open("ab") as log:
             agent = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
         self.processes.append(agent)
-        until(lambda: self.asked("subject", subject="datapath").get("revision"), 40, self.log)
+        until(lambda: self.asked("subject", subject="datapath").get("revision"), self.log)
         return agent.pid
 
     def log(self) -> str:
@@ -132,8 +132,8 @@ def _ip(*words: str) -> None:
     subprocess.run(("ip", *words), check=True)
 
 
-def until(holds: Callable[[], Any], seconds: float, why: Callable[[], str] = str) -> None:
-    end = time.monotonic() + max(seconds, PATIENCE_S)
+def until(holds: Callable[[], Any], why: Callable[[], str] = str) -> None:
+    end = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < end, why()
         time.sleep(0.1)
@@ -178,7 +178,7 @@ def test_with_agent_and_workers_killed_the_former_reachability_returns_by_itself
     assert not scene.reaches(80)
     kill_family(pid)
     assert not scene.reaches(80)  # the trial is still on: nothing ended with the processes
-    until(lambda: scene.reaches(80), 60)
+    until(lambda: scene.reaches(80))
     assert scene.reaches(22)
 
 
@@ -191,8 +191,8 @@ def test_an_agent_that_is_started_anew_during_a_trial_states_its_end_at_once(sce
     scene.start()
     assert not scene.reaches(80)
     assert scene.events("firewall.policy_trial_over") == []
-    until(lambda: scene.reaches(80), 60)
-    until(lambda: scene.events("firewall.policy_trial_over"), 30, scene.log)
+    until(lambda: scene.reaches(80))
+    until(lambda: scene.events("firewall.policy_trial_over"), scene.log)
 
 
 def test_a_policy_that_locks_everybody_out_lets_them_in_again(scene: Scene) -> None:
@@ -210,8 +210,8 @@ def test_a_policy_that_locks_everybody_out_lets_them_in_again(scene: Scene) -> N
     scene.holdfast("apply", "--minutes", "0.3", "--yes-cut", "--yes-cut-again")
     assert not scene.reaches(22)
     assert not scene.reaches(80)
-    until(lambda: scene.reaches(22), 60)
-    until(lambda: scene.events("firewall.policy_trial_over"), 30, scene.log)
+    until(lambda: scene.reaches(22))
+    until(lambda: scene.events("firewall.policy_trial_over"), scene.log)
     session.stdin.write("still there?\n")
     session.stdin.flush()
     assert session.stdout.readline() == "still there?\n"
@@ -225,7 +225,7 @@ def test_a_trial_over_a_confirmed_policy_falls_back_to_that_policy(scene: Scene)
     scene.configure("{web: {ports: [80]}}")
     scene.holdfast("apply", "--minutes", "0.3", "--yes-cut", "--yes-cut-again")
     assert (scene.reaches(22), scene.reaches(80)) == (False, True)
-    until(lambda: scene.reaches(22), 60)
+    until(lambda: scene.reaches(22))
     assert not scene.reaches(80)
     said = scene.holdfast("confirm", code=2)
     assert "the trial is over" in said
@@ -243,7 +243,7 @@ def test_a_policy_that_would_cut_this_session_is_refused_unless_told_so_twice(sc
         assert "everything else is refused" in said and "inet holdfast policy_input" in said
         assert scene.nft("list", "tables") == ""
     scene.holdfast("apply", "--yes-cut", "--yes-cut-again", session=mine)
-    until(lambda: scene.events("firewall.policy_on_trial"), 30, scene.log)
+    until(lambda: scene.events("firewall.policy_on_trial"), scene.log)
     (applied,) = scene.events("firewall.policy_on_trial")
     assert CLIENT in applied["fields"]["overridden"][0]
     scene.holdfast("revert")
@@ -265,7 +265,7 @@ def test_the_plan_is_nft_and_the_difference_to_reality(scene: Scene) -> None:
     assert "In force: no policy of Holdfast" in said
     said = scene.holdfast("plan", "--look")
     assert "Reality is as declared." in said and "In force: this policy" in said
-    until(lambda: scene.events("firewall.policy_in_force") or scene.events("firewall.policy_kept"), 30, scene.log)
+    until(lambda: scene.events("firewall.policy_in_force") or scene.events("firewall.policy_kept"), scene.log)
 
 
 GUARDED = """
@@ -283,16 +283,16 @@ def test_a_flush_is_an_alarm_within_a_second_and_the_guard_brings_everything_bac
     scene.configure("{ssh: {ports: [22]}}", "{enabled: true}")
     scene.start()
     scene.nft("-f", "-", text=GUARDED)
-    until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), 30, scene.log)
+    until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), scene.log)
     scene.holdfast("apply")
     scene.holdfast("confirm")
     scene.holdfast("accept", room="")
     time.sleep(1)
     began = time.monotonic()
     scene.nft("flush", "ruleset")
-    until(lambda: scene.events("firewall.ruleset_flushed"), 30, scene.log)
+    until(lambda: scene.events("firewall.ruleset_flushed"), scene.log)
     took = [time.monotonic() - began]
-    until(lambda: scene.events("firewall.guard_restored"), 30, scene.log)
+    until(lambda: scene.events("firewall.guard_restored"), scene.log)
     (restored,) = scene.events("firewall.guard_restored")
     assert restored["fields"]["tables"] == ["inet guarded", "inet holdfast"]
     assert restored["fields"]["accepted_by"].startswith("root")
@@ -306,20 +306,20 @@ def test_a_flush_is_an_alarm_within_a_second_and_the_guard_brings_everything_bac
     ):
         time.sleep(1)  # the look that the restored tables asked for is over
         scene.nft(change)
-        until(lambda wanted=number: len(scene.events("firewall.guard_restored")) == wanted, 30, scene.log)
+        until(lambda wanted=number: len(scene.events("firewall.guard_restored")) == wanted, scene.log)
         assert scene.events("firewall.guard_restored")[-1]["fields"]["tables"] == [table]
     time.sleep(1)
     scene.nft("delete table inet guarded")  # more often than three times an hour it only alarms
-    until(lambda: scene.events("firewall.guard_held_back"), 30, scene.log)
+    until(lambda: scene.events("firewall.guard_held_back"), scene.log)
     assert "inet guarded" not in scene.nft("list", "tables")
     while (
         min(took) >= 1.0 and len(took) < 12
     ):  # the best of some: on a machine that is busy with other tests one may be late
         scene.nft("-f", "-", text=GUARDED)
-        until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), 30, scene.log)
+        until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), scene.log)
         before, began = len(scene.events("firewall.ruleset_flushed")), time.monotonic()
         scene.nft("flush", "ruleset")
-        until(lambda before=before: len(scene.events("firewall.ruleset_flushed")) > before, 30, scene.log)
+        until(lambda before=before: len(scene.events("firewall.ruleset_flushed")) > before, scene.log)
         took.append(time.monotonic() - began)
     assert min(took) < 1.0, took
 
@@ -328,12 +328,12 @@ def test_the_guard_rests_while_work_is_announced(scene: Scene) -> None:
     scene.configure("{ssh: {ports: [22]}}", "{enabled: true}")
     scene.start()
     scene.nft("-f", "-", text=GUARDED)
-    until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), 30, scene.log)
+    until(lambda: "inet guarded" in str(scene.asked("subject", subject="firewall").get("rows")), scene.log)
     scene.holdfast("accept", room="")
     scene.holdfast("pause", "30m", room="guard")
     time.sleep(1)
     scene.nft("delete", "table", "inet", "guarded")
-    until(lambda: scene.events("firewall.guard_held_back"), 30, scene.log)
+    until(lambda: scene.events("firewall.guard_held_back"), scene.log)
     assert scene.nft("list", "ruleset") == ""
     scene.holdfast("resume", room="guard")
     scene.holdfast("restore", room="guard")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("HOLDFAST_TEST_CACHE", "/var/cache/holdfast-tests"))
 PACKAGES = "systemd-sysv,dbus,python3,python3-venv,make,nftables,iptables,procps,iproute2,libcap2-bin,man-db"
 
-PATIENCE_S = 180.0
+PATIENCE_S = 200.0
 """A slow machine that runs other tests beside may take so long for what an idle one does in a few seconds."""
 IMPATIENT = """[Service]
 ExecStart=
@@ -91,12 +91,12 @@ class Container:
         """Return the end of the journal."""
         return self.run("journalctl", "-n", "80", "--no-pager", check=False).stdout
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = PATIENCE_S, what: str = "") -> None:
+    def wait_for(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until `condition` holds."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, (
-                f"not within {seconds} s: {what}\n{self.journal() if hasattr(self, 'leader') else ''}"
+                f"not within {PATIENCE_S:.0f} s: {what}\n{self.journal() if hasattr(self, 'leader') else ''}"
             )
             time.sleep(0.2)
 
@@ -234,4 +234,4 @@ def enroll(container: Container) -> None:
         token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
         container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
         container.run("systemctl", "enable", "--now", "holdfast-agent.service")
-    container.wait_for(lambda: status(container)["console"]["connected"], what="the agent reports to the console")
+    container.wait_for(lambda: status(container)["console"]["connected"], "the agent reports to the console")

@@ -57,13 +57,13 @@ def system(container: Container, clamav_archives: Path) -> Iterator[Container]:
         container.run("tee", f"/run/systemd/system/{unit}.d/small.conf", text=UNCONDITIONAL)
     container.run("systemctl", "daemon-reload")
     container.run("systemctl", "start", "clamav-daemon.service")
-    container.wait_for(lambda: _answers(container), what="clamd")
+    container.wait_for(lambda: _answers(container), "clamd")
     container.run("systemctl", "start", "holdfast-console.service")
     if not json.loads(container.run("holdfast", "console", "agents", "list", "--json").stdout):
         token = json.loads(container.run("holdfast", "console", "token", "create", "--json").stdout)["token"]
         container.run("holdfast", "enroll", "https://127.0.0.1:8444", "--token", token)
     container.run("systemctl", "restart", "holdfast-agent.service")
-    container.wait_for(lambda: "daemon answers" in _said(container, "status"), what="the reader sees clamd")
+    container.wait_for(lambda: "daemon answers" in _said(container, "status"), "the reader sees clamd")
     yield container
     container.run("systemctl", "stop", "clamav-daemon.socket", "clamav-daemon.service", check=False)
 
@@ -131,7 +131,7 @@ def test_the_relay_serves_signed_databases_from_its_unit(system: Container) -> N
     system.run("chown", "holdfast-steward:", f"{folder}/daily.cvd")
     system.run("systemctl", "start", "holdfast-relay.service")
     try:
-        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, what="the relay listens")
+        system.wait_for(lambda: ":8446" in system.run("ss", "-tln").stdout, "the relay listens")
         assert system.run("python3", "-c", ASK).stdout.split() == ["404", "404", "404", "519"]
         pid = system.main_pid("holdfast-relay")
         assert "CapEff:\t0000000000000000" in system.run("cat", f"/proc/{pid}/status").stdout

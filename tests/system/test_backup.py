@@ -38,7 +38,7 @@ def system(container):
     made = json.loads(container.run("holdfast", "backup", "init", "--json").stdout)
     assert made["password_file"] == "/etc/holdfast/keys/system"
     container.run("systemctl", "restart", "holdfast-agent.service")
-    container.wait_for(lambda: container.run("holdfast", "status", check=False).returncode in (0, 1), what="the agent")
+    container.wait_for(lambda: container.run("holdfast", "status", check=False).returncode in (0, 1), "the agent")
     yield container
     container.run("rm", "/etc/holdfast/agent.d/backup.yaml")
     container.run("systemctl", "reload", "holdfast-agent.service")

@@ -69,7 +69,6 @@ def agent(container):
     with container.impatient_core():  # its workers end twice in each test
         container.wait_for(
             lambda: _sight(container, "firewall")["state"] == "seen" and _sight(container, "ports")["state"] == "seen",
-            60,
             f"whole sight, not {_coverage(container)}",
         )
         yield container
@@ -111,7 +110,7 @@ def test_what_is_taken_away_is_named(agent, host_page: Page, loss: Loss) -> None
     try:
         agent.run("systemctl", "daemon-reload")
         agent.run("systemctl", "stop", f"{loss.unit}.service")
-        agent.wait_for(lambda: _says(agent, loss), what=f"{loss.words} in {_sight(agent, loss.subject)}")
+        agent.wait_for(lambda: _says(agent, loss), f"{loss.words} in {_sight(agent, loss.subject)}")
         assert _sight(agent, loss.subject)["state"] in loss.states
         assert all(spot["fix"] for spot in _sight(agent, loss.subject)["blind"])
         text = agent.run("holdfast", "coverage").stdout
@@ -122,7 +121,7 @@ def test_what_is_taken_away_is_named(agent, host_page: Page, loss: Loss) -> None
         agent.run("systemctl", "daemon-reload")
         agent.run("systemctl", "stop", f"{loss.unit}.service")
     agent.wait_for(
-        lambda: _sight(agent, loss.subject)["state"] == "seen", what=f"sight restored: {_sight(agent, loss.subject)}"
+        lambda: _sight(agent, loss.subject)["state"] == "seen", f"sight restored: {_sight(agent, loss.subject)}"
     )
 
 
@@ -140,7 +139,6 @@ def _shown_on(page: Page, container, loss: Loss) -> None:
             spot["what"] in sheet.inner_text() and spot["fix"] in sheet.inner_text()
             for spot in _sight(container, loss.subject)["blind"]
         ),
-        30,
         f"{loss.name} on the page, which says: {sheet.inner_text()}",
     )
     assert any(word.lower() in sheet.inner_text().lower() for word in loss.words)

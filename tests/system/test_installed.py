@@ -132,7 +132,6 @@ def test_a_reload_with_a_broken_file_keeps_the_old_configuration_and_says_why(sy
         system.run("kill", "-HUP", str(before))
         system.wait_for(
             lambda: "agent.config_refused" in system.run("holdfast", "events", "--json", "--limit", "50").stdout,
-            20,
             "the refusal is an event",
         )
     finally:
@@ -144,19 +143,19 @@ def test_a_reload_with_a_broken_file_keeps_the_old_configuration_and_says_why(sy
 def test_the_watchdog_restarts_a_core_that_is_stopped(system) -> None:
     before = system.main_pid("holdfast-agent")
     system.run("kill", "-STOP", str(before))
-    system.wait_for(lambda: system.main_pid("holdfast-agent") not in {0, before}, what="systemd restarts the core")
-    system.wait_for(lambda: status(system)["console"]["connected"], what="the new core reports")
+    system.wait_for(lambda: system.main_pid("holdfast-agent") not in {0, before}, "systemd restarts the core")
+    system.wait_for(lambda: status(system)["console"]["connected"], "the new core reports")
 
 
 def test_a_worker_killed_fifty_times_comes_back(system) -> None:
     """Fifty ends at the rate at which a worker starts, the hardest on systemd's limits; the waits themselves are another test's."""
     with system.impatient_core():
         _kill_the_reader(system, 50)
-        system.wait_for(lambda: _worker(system, "reader").get("state") == "running", what="the reader is back")
+        system.wait_for(lambda: _worker(system, "reader").get("state") == "running", "the reader is back")
         assert _worker(system, "reader")["restarts"] >= 50
     assert system.property("holdfast-reader.socket", "ActiveState") == "active"
     assert system.property("holdfast-reader.service", "Result") in {"success", "signal"}
-    system.wait_for(lambda: _worker(system, "reader").get("state") == "running", what="the patient core has it, too")
+    system.wait_for(lambda: _worker(system, "reader").get("state") == "running", "the patient core has it, too")
 
 
 def _kill_the_reader(system, times: int) -> None:
@@ -183,7 +182,7 @@ def test_a_worker_that_cannot_start_is_neither_given_up_nor_started_without_paus
         system.run("systemctl", "daemon-reload")
         system.run("systemctl", "stop", "holdfast-netfilter.service")
         begun, since = time.monotonic(), f"@{int(time.time()) + 1}"
-        system.wait_for(lambda: _starts(system, since) >= 1, what="it is started at all")
+        system.wait_for(lambda: _starts(system, since) >= 1, "it is started at all")
         time.sleep(9)
         starts, seconds = _starts(system, since), time.monotonic() - begun
         assert 1 <= starts <= 3 + seconds, f"{starts} starts in {seconds:.0f} seconds"
@@ -191,7 +190,7 @@ def test_a_worker_that_cannot_start_is_neither_given_up_nor_started_without_paus
     finally:
         system.run("rm", "-r", folder)
         system.run("systemctl", "daemon-reload")
-    system.wait_for(lambda: _worker(system, "netfilter").get("state") == "running", what="the worker is back")
+    system.wait_for(lambda: _worker(system, "netfilter").get("state") == "running", "the worker is back")
 
 
 ATTACK = """
@@ -244,7 +243,6 @@ def test_from_a_worker_that_is_taken_over_nothing_of_the_others_can_be_reached(s
     assert {name for name, answer in answers.items() if answer == "succeeded"} == set(), answers
     system.wait_for(
         lambda: "agent.control_refused" in system.run("holdfast", "events", "--json", "--limit", "100").stdout,
-        20,
         "the attempt on the core is an event",
     )
 

@@ -122,7 +122,7 @@ def watched(container: Container) -> Iterator[Container]:
     container.run("systemctl", "reload", "holdfast-agent.service")
     console = Console(container)
     container.wait_for(
-        lambda: any(event["kind"] == "integrity.baseline_made" for event in console.events()), 200, "the baseline"
+        lambda: any(event["kind"] == "integrity.baseline_made" for event in console.events()), "the baseline"
     )
     yield container
     undo = "chattr -i /opt/lab/tool; umount /opt/lab; umount /usr/bin/nl; rm -f /etc/ld.so.preload /etc/cron.d/backdoor"

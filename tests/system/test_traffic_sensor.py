@@ -42,7 +42,7 @@ def events(system: Container, kind: str) -> list[dict[str, Any]]:
 
 
 def test_the_unit_reads_rules_sees_a_packet_and_may_nothing_else(system: Container) -> None:
-    system.wait_for(lambda: events(system, "traffic.rules_*"), what="the rules are read or refused")
+    system.wait_for(lambda: events(system, "traffic.rules_*"), "the rules are read or refused")
     assert events(system, "traffic.rules_not_loaded") == []
     pid = system.main_pid("holdfast-sensor")
     status = system.run("cat", f"/proc/{pid}/status").stdout
@@ -52,7 +52,7 @@ def test_the_unit_reads_rules_sees_a_packet_and_may_nothing_else(system: Contain
         assert re.search(rf"^{line}:\s+0*2000$", status, re.M), f"{line} is CAP_NET_RAW alone: {status}"
     assert re.search(r"^Seccomp:\s+2$", status, re.M)
     system.run("python3", "-c", ASK)
-    system.wait_for(lambda: events(system, "traffic.alert"), what="the alert")
+    system.wait_for(lambda: events(system, "traffic.alert"), "the alert")
     assert '"sid":9000001' in json.dumps(events(system, "traffic.alert"), separators=(",", ":"))
     told = system.run("holdfast", "traffic", "status").stdout
     assert "Sensor: watching" in told and "1 in use, 0 refused" in told, told
@@ -67,10 +67,10 @@ def test_a_capture_filter_without_libpcap_says_what_is_missing_and_the_sensor_ne
     system.run("tee", "/etc/holdfast/agent.d/traffic.yaml", text=CONFIG.replace("enabled", 'filter: "tcp", enabled'))
     system.run("systemctl", "reload", "holdfast-agent.service")
     system.wait_for(
-        lambda: "install libpcap0.8" in system.run("holdfast", "coverage", check=False).stdout, what="libpcap is named"
+        lambda: "install libpcap0.8" in system.run("holdfast", "coverage", check=False).stdout, "libpcap is named"
     )
     system.run("tee", "/etc/holdfast/agent.d/traffic.yaml", text=CONFIG)
     system.run("systemctl", "reload", "holdfast-agent.service")
     system.wait_for(
-        lambda: "Sensor: watching" in system.run("holdfast", "traffic", "status", check=False).stdout, what="it watches"
+        lambda: "Sensor: watching" in system.run("holdfast", "traffic", "status", check=False).stdout, "it watches"
     )

@@ -16,7 +16,7 @@ def test_uninstall_and_install_keep_an_admins_file(container) -> None:
     before = system.run("cat", "/etc/holdfast/agent.yaml").stdout
     system.run("make", "-C", "/src", "install", "PIP_ARGS=--no-index --find-links=/wheels", timeout_s=600)
     assert system.run("cat", "/etc/holdfast/agent.yaml").stdout == before
-    system.wait_for(lambda: status(system)["console"]["connected"], what="the upgraded agent reports")
+    system.wait_for(lambda: status(system)["console"]["connected"], "the upgraded agent reports")
     assert system.run("man", "-w", "8", "holdfast", check=False).returncode == 0
     system.run("make", "-C", "/src", "uninstall")
     for gone in (

@@ -38,7 +38,7 @@ def confirmed(container):
     container.run("systemctl", "enable", "holdfast-agent.service")
     container.run("systemctl", "restart", "holdfast-agent.service")
     container.wait_for(
-        lambda: container.run("holdfast", "firewall", "policy", "plan", check=False).returncode in (0, 1), 60
+        lambda: container.run("holdfast", "firewall", "policy", "plan", check=False).returncode in (0, 1)
     )
     container.run("holdfast", "firewall", "policy", "apply")
     container.run("holdfast", "firewall", "policy", "confirm")
